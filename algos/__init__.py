@@ -1,0 +1,23 @@
+"""How to convolve: interchangeable algorithms behind one interface.
+
+>>> import numpy as np, algos
+>>> x = np.random.default_rng(0).random((1, 3, 32, 32), dtype=np.float32)
+>>> w = np.random.default_rng(1).random((8, 3, 3, 3), dtype=np.float32)
+>>> algos.conv(x, w, padding="same", algorithm="naive").shape
+(1, 8, 32, 32)
+
+This package knows no clock, no file and no plot; `suites` times it, `results` and
+`report.py` show what came out.
+"""
+
+from .algorithm import Algorithm
+from .api import conv, convolve, correlate, names, plan, problem_of, why_not
+from .descriptor import parse_descriptor
+from .errors import ConvbenchError
+from .plan import Plan
+from .problem import Problem
+
+__all__ = [
+    "Algorithm", "ConvbenchError", "Plan", "Problem", "conv", "convolve", "correlate", "names",
+    "parse_descriptor", "plan", "problem_of", "why_not",
+]  # fmt: skip

@@ -1,0 +1,145 @@
+"""Algorithm: the contract that every way of convolving keeps, and the registry of them.
+
+A new algorithm is one file in this package that defines one subclass of `Algorithm`; it is
+discovered, listed, verified, timed and plotted without another line anywhere.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from .errors import ConvbenchError, closest
+from .problem import Problem
+
+
+class Algorithm:
+    """One way to compute a `Problem`.
+
+    Every array an algorithm is handed is C-contiguous, aligned, in native byte order and of
+    the problem's dtype and shape; `bias` is zeros where the problem has none. Inputs are
+    read-only by agreement, `out` holds garbage and every element of it must be written.
+    Instances hold no state: one serves any number of problems and threads at once.
+    """
+
+    #: What users type. Lower case; unique.
+    name: str = ""
+
+    def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
+        """A sentence saying why this algorithm cannot do `problem`, or None if it can.
+
+        With the kernel `w` given, its values may be a reason too.
+        """
+        return None
+
+    def workspace_bytes(self, problem: Problem, threads: int) -> int:
+        """Bytes needed beyond input, kernel and output, prepared kernel included."""
+        return 0
+
+    def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Any:
+        """Whatever can be worked out from the kernel `w` alone, once for many inputs."""
+        return w
+
+    def forward(
+        self,
+        problem: Problem,
+        x: np.ndarray,
+        prepared: Any,
+        bias: np.ndarray,
+        out: np.ndarray,
+        threads: int,
+    ) -> None:
+        """Write the output for input `x` into `out`.
+
+        Parameters
+        ----------
+        x : (N, C, *size)
+        prepared : what `prepare` returned; must not be changed
+        bias : (O,)
+        out : (N, O, *output_size)
+        threads : int
+            How many threads may run.
+        """
+        raise NotImplementedError
+
+    def error_bound(
+        self, problem: Problem, x: np.ndarray, w: np.ndarray, magnitude: np.ndarray
+    ) -> np.ndarray | float:
+        """An upper bound on |computed − exact| for each element of `magnitude`.
+
+        `magnitude` is |x| ⋆ |w| + |bias|, exactly, at some positions of the output. The bound
+        here is that of any direct method: n products and a bias summed in any order, with or
+        without FMA, err by at most γ·magnitude, γ = (n+1)u / (1 − (n+1)u) (Higham, *Accuracy
+        and Stability of Numerical Algorithms*, 2nd ed., eq. 3.5), plus n + 1 roundings that
+        may fall among the subnormals.
+        """
+        return gamma(problem.taps + 1, problem.dtype) * magnitude + subnormal_error(problem)
+
+    @property
+    def summary(self) -> str:
+        """First line of the docstring."""
+        return (inspect.getdoc(type(self)) or "").split("\n")[0]
+
+
+def unit_roundoff(dtype: str) -> float:
+    """u: half the distance from 1 to the next larger number of `dtype`."""
+    return float(np.finfo(dtype).eps) / 2
+
+
+def gamma(n: int, dtype: str) -> float:
+    """γ_n = n·u / (1 − n·u), Higham's constant for n roundings in a chain."""
+    nu = n * unit_roundoff(dtype)
+    return nu / (1 - nu)
+
+
+def subnormal_error(problem: Problem) -> float:
+    """What n + 1 products may lose to gradual underflow, each half the smallest subnormal."""
+    return (problem.taps + 1) * float(np.finfo(problem.dtype).smallest_subnormal)
+
+
+def as_correlation(problem: Problem, w: np.ndarray) -> np.ndarray:
+    """`w` as a contiguous volume kernel for cross-correlation: flipped if the problem flips."""
+    w = w.reshape(problem.volume.kernel_shape)
+    return np.ascontiguousarray(w[:, :, ::-1, ::-1, ::-1]) if problem.flip else w
+
+
+@cache
+def registry() -> dict[str, Algorithm]:
+    """Every algorithm by name, in alphabetical order; discovered once."""
+    package = importlib.import_module(__package__)
+    found: dict[str, Algorithm] = {}
+    for info in pkgutil.iter_modules(package.__path__):
+        for algorithm in algorithms_in(importlib.import_module(f"{__package__}.{info.name}")):
+            if algorithm.name in found:
+                raise ConvbenchError(f"two algorithms are called {algorithm.name!r}; rename one")
+            found[algorithm.name] = algorithm
+    return dict(sorted(found.items()))
+
+
+def algorithms_in(module: ModuleType) -> list[Algorithm]:
+    """An instance of each named `Algorithm` subclass that `module` itself defines."""
+    return [
+        member()
+        for _, member in inspect.getmembers(module, inspect.isclass)
+        if issubclass(member, Algorithm) and member.name and member.__module__ == module.__name__
+    ]
+
+
+def get(name: str) -> Algorithm:
+    """The algorithm called `name`.
+
+    Raises
+    ------
+    ConvbenchError
+        With the nearest known name if there is none.
+    """
+    known = registry()
+    if name not in known:
+        raise ConvbenchError(f"there is no algorithm {name!r}; {closest(name, list(known))}")
+    return known[name]

@@ -1,0 +1,266 @@
+"""The functions users call: `conv`, `plan`, `convolve`, `correlate`, `names`, `why_not`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .algorithm import Algorithm, registry
+from .errors import ConvbenchError, closest
+from .plan import Plan
+from .problem import DTYPES, Padding, Problem
+
+MODES = ("full", "same", "valid")
+
+
+def conv(
+    x: np.ndarray,
+    w: np.ndarray,
+    bias: np.ndarray | None = None,
+    *,
+    stride: Any = 1,
+    padding: Padding = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+    flip: bool = False,
+    fit: str = "floor",
+    algorithm: str | Algorithm = "parallel",
+    threads: int | None = None,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Convolve a batch of feature maps with a set of kernels.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, C, *size)
+        Input, float32 or float64, 1 to 3 spatial axes.
+    w : ndarray, shape (O, C/groups, *kernel)
+        Kernels, same dtype.
+    bias : ndarray, shape (O,), optional
+        Added to every element of an output channel.
+    stride, padding, dilation, groups, flip, fit
+        As in `Problem`.
+    algorithm : str
+        One of `names()`.
+    threads : int, optional
+        How many threads may run; by default all that Numba may use.
+    out : ndarray, shape (N, O, *output_size), optional
+        Where to write; C-contiguous.
+
+    Returns
+    -------
+    ndarray, shape (N, O, *output_size)
+
+    Raises
+    ------
+    ConvbenchError
+        If the arrays do not fit each other or the algorithm cannot do it.
+
+    Examples
+    --------
+    >>> x = np.arange(5.0).reshape(1, 1, 5)
+    >>> w = np.array([[[1.0, 0.0, -1.0]]])
+    >>> conv(x, w, padding="same").ravel()
+    array([-1., -2., -2., -2.,  3.])
+    >>> conv(x, w, padding="same", flip=True).ravel()
+    array([ 1.,  2.,  2.,  2., -3.])
+    """
+    x, w = np.asarray(x), np.asarray(w)
+    problem = problem_of(
+        x, w, bias is not None, stride=stride, padding=padding, dilation=dilation, groups=groups,
+        flip=flip, fit=fit,
+    )  # fmt: skip
+    return Plan(problem, w, bias, algorithm=algorithm, threads=threads)(x, out)
+
+
+def plan(
+    problem: Problem,
+    w: np.ndarray,
+    bias: np.ndarray | None = None,
+    *,
+    algorithm: str | Algorithm = "parallel",
+    threads: int | None = None,
+) -> Plan:
+    """Prepare `algorithm` for `problem` and kernel `w`; the result is called as ``y = f(x)``.
+
+    Parameters
+    ----------
+    problem : Problem
+    w : ndarray, shape (O, C/groups, *kernel)
+    bias : ndarray, shape (O,), where ``problem.bias``
+    algorithm, threads
+        As in `conv`.
+
+    Examples
+    --------
+    >>> blur = plan(Problem(size=(6,), kernel=2, dtype="float64"), np.full((1, 1, 2), 0.5))
+    >>> blur(np.arange(6.0).reshape(1, 1, 6)).ravel()
+    array([0.5, 1.5, 2.5, 3.5, 4.5])
+    """
+    return Plan(problem, w, bias, algorithm=algorithm, threads=threads)
+
+
+def problem_of(x: np.ndarray, w: np.ndarray, bias: bool = False, **fields: Any) -> Problem:
+    """The problem that convolving `x` of shape (N, C, *size) with `w` poses."""
+    if x.ndim != w.ndim or not 3 <= x.ndim <= 5:
+        raise ConvbenchError(
+            f"input has shape {x.shape} and kernel {w.shape}; expected (N, C, *size) and "
+            f"(O, C/groups, *kernel) with the same 1, 2 or 3 spatial axes"
+        )
+    if 0 in x.shape or 0 in w.shape:
+        raise ConvbenchError(
+            f"input has shape {x.shape} and kernel {w.shape}: no axis may be empty"
+        )
+    for what, array in (("input", x), ("kernel", w)):
+        if array.dtype.name not in DTYPES:
+            raise ConvbenchError(
+                f"{what} is {array.dtype}; float32 and float64 are supported, convert with .astype()"
+            )
+    if x.dtype.name != w.dtype.name:
+        raise ConvbenchError(
+            f"input is {x.dtype} but kernel is {w.dtype}; convert one of them with .astype()"
+        )
+    groups = fields.get("groups", 1)
+    problem = Problem(
+        size=x.shape[2:], kernel=w.shape[2:], batch=x.shape[0], in_channels=x.shape[1],
+        out_channels=w.shape[0], dtype=x.dtype.name, bias=bias, **fields,
+    )  # fmt: skip
+    if problem.kernel_shape != w.shape:
+        raise ConvbenchError(
+            f"kernel has shape {w.shape}; {x.shape[1]} input channels in {groups} group(s) "
+            f"need {problem.kernel_shape}"
+        )
+    return problem
+
+
+def convolve(
+    image: np.ndarray,
+    kernel: np.ndarray,
+    mode: str = "full",
+    method: str = "auto",
+    *,
+    threads: int | None = None,
+) -> np.ndarray:
+    """Convolve two arrays of 1 to 3 axes: a drop-in for `scipy.signal.convolve`.
+
+    Parameters
+    ----------
+    image, kernel : array_like
+        Same number of axes. Integers give integers, exactly or not at all; float32 with
+        float32 gives float32, everything else float64.
+    mode : {"full", "same", "valid"}
+        As in SciPy: "same" is centred and as large as `image`; "valid" needs one array to
+        be at least as large as the other along every axis.
+    method : str
+        "auto", or one of our algorithm names; SciPy's "direct" stands for "parallel".
+
+    Returns
+    -------
+    ndarray
+
+    Examples
+    --------
+    >>> convolve([1, 2, 3], [0, 1, 0.5])
+    array([0. , 1. , 2.5, 4. , 1.5])
+    >>> convolve([1, 2, 3], [0, 1, 0.5], mode="same")
+    array([1. , 2.5, 4. ])
+    """
+    return _filter(image, kernel, mode, method, threads, flip=True)
+
+
+def correlate(
+    image: np.ndarray,
+    kernel: np.ndarray,
+    mode: str = "full",
+    method: str = "auto",
+    *,
+    threads: int | None = None,
+) -> np.ndarray:
+    """Cross-correlate two arrays: a drop-in for `scipy.signal.correlate` on real data.
+
+    Parameters are those of `convolve`.
+
+    Examples
+    --------
+    >>> correlate([1, 2, 3], [0, 1, 0.5])
+    array([0.5, 2. , 3.5, 3. , 0. ])
+    """
+    return _filter(image, kernel, mode, method, threads, flip=False)
+
+
+def _filter(
+    image: Any, kernel: Any, mode: str, method: str, threads: int | None, flip: bool
+) -> np.ndarray:
+    image, kernel = np.asarray(image), np.asarray(kernel)
+    if mode not in MODES:
+        raise ConvbenchError(f"mode {mode!r} is not known; {closest(mode, list(MODES))}")
+    if image.ndim != kernel.ndim or not 1 <= image.ndim <= 3:
+        raise ConvbenchError(
+            f"image has {image.ndim} axes and kernel {kernel.ndim}; both need the same 1, 2 or 3"
+        )
+    swapped = mode == "valid" and any(k > i for i, k in zip(image.shape, kernel.shape, strict=True))
+    if swapped:
+        image, kernel = kernel, image
+    given = np.result_type(image, kernel)
+    if given.kind not in "biuf":
+        raise ConvbenchError(f"arrays of {given} are not supported; real numbers are")
+    dtype = np.dtype("float32") if given == np.float32 else np.dtype("float64")
+    x = image.astype(dtype, copy=False)[None, None]
+    w = kernel.astype(dtype, copy=False)[None, None]
+    if 0 in x.shape or 0 in w.shape:
+        raise ConvbenchError("neither image nor kernel may have an empty axis")
+    padding = {
+        "full": tuple((k - 1, k - 1) for k in kernel.shape),
+        "same": tuple((k // 2, (k - 1) // 2) for k in kernel.shape),
+        "valid": 0,
+    }[mode]
+    problem = problem_of(x, w, padding=padding, flip=flip)
+    chosen = _choose(problem, w) if method == "auto" else {"direct": "parallel"}.get(method, method)
+    y = Plan(problem, w, algorithm=chosen, threads=threads)(x)[0, 0]
+    if swapped and not flip:
+        y = y[(slice(None, None, -1),) * y.ndim]
+    return y if given.kind == "f" else _to_integers(y, image, kernel, given)
+
+
+def _choose(problem: Problem, w: np.ndarray) -> str:
+    """A rule of thumb: few taps go direct, many to separable passes, else to the FFT.
+
+    The suites measure where the true borders lie on a machine; this only avoids the worst.
+    """
+    if problem.taps <= 121:
+        return "parallel"
+    if why_not(problem, w).get("separable") is None:
+        return "separable"
+    return "fft" if problem.taps > 400 else "parallel"
+
+
+def _to_integers(
+    y: np.ndarray, image: np.ndarray, kernel: np.ndarray, dtype: np.dtype
+) -> np.ndarray:
+    largest = float(np.abs(image.astype(float)).max() * np.abs(kernel.astype(float)).sum())
+    if largest >= 2**53:
+        raise ConvbenchError(
+            f"sums of these integers may reach {largest:.3g}, beyond the 2^53 that float64 holds "
+            f"exactly; convert to float64 to accept rounding"
+        )
+    return np.rint(y).astype(dtype)
+
+
+def names(problem: Problem | None = None) -> list[str]:
+    """Names of all algorithms, or of those that can do `problem`."""
+    return [
+        name
+        for name, algorithm in registry().items()
+        if problem is None or algorithm.why_not(problem) is None
+    ]
+
+
+def why_not(problem: Problem, w: np.ndarray | None = None) -> dict[str, str]:
+    """Why some algorithms cannot do `problem`: a sentence by name; the able ones are absent.
+
+    With the kernel `w` given, reasons that lie in its values are found too, such as a rank
+    that rules out separable passes.
+    """
+    reasons = {name: a.why_not(problem, w) for name, a in registry().items()}
+    return {name: reason for name, reason in reasons.items() if reason}

@@ -1,0 +1,192 @@
+"""The text form of a problem: oneDNN benchdnn's convolution descriptor.
+
+``mb1_ic3ih227_oc96_kh11_sh4ph0_n"alexnet:conv1"`` reads: batch 1, 3 input channels,
+227×227, 96 output channels, 11×11 kernel, stride 4, no padding. The rules are benchdnn's
+(oneDNN, tests/benchdnn/doc/driver_conv.md): underscores are ignored, a missing ``w`` axis
+is taken from ``h`` and a missing ``h`` from ``d``, the output size is deduced or, where
+given, fixes the padding; ``dh`` counts the zeros between taps (dilation − 1); the batch is
+2 where it is not given or 0; the name comes last.
+
+What benchdnn cannot say follows as words of our own: ``rd rh rw`` padding behind where it
+differs from the padding before, and ``_f64``, ``_flip``, ``_bias``, ``_ceil``, ``_exact``.
+"""
+
+from __future__ import annotations
+
+import re
+
+from .errors import ConvbenchError
+from .problem import AXES, Problem
+
+DEFAULT_BATCH = 2
+_NUMBER = re.compile(r"(g|mb|ic|oc|[ioksprd][dhw])(\d+)")
+_WORD = re.compile(r"(f32|f64|flip|bias|ceil|exact)(?![a-z0-9])")
+_NAME = re.compile(r'n(?:"([^"]*)"|(\S*))$')
+
+
+def format_descriptor(problem: Problem) -> str:
+    """The shortest descriptor that parses back to `problem`."""
+    names = problem.axis_names
+    before = [p[0] for p in problem.padding]
+    after = [p[1] for p in problem.padding]
+    columns = list(
+        zip(
+            problem.size,
+            problem.kernel,
+            problem.stride,
+            before,
+            after,
+            problem.dilation,
+            strict=True,
+        )
+    )
+    shown = names[:1] if len(set(columns)) == 1 else names
+
+    def spell(letter: str, values: list[int]) -> str:
+        return "".join(f"{letter}{axis}{v}" for axis, v in zip(shown, values, strict=False))
+
+    parts = [f"g{problem.groups}"] if problem.groups > 1 else []
+    parts += [
+        f"mb{problem.batch}",
+        f"ic{problem.in_channels}{spell('i', list(problem.size))}",
+        f"oc{problem.out_channels}",
+        spell("k", list(problem.kernel)),
+    ]
+    if set(problem.stride) != {1}:
+        parts.append(spell("s", list(problem.stride)))
+    if any(before):
+        parts.append(spell("p", before))
+    if before != after:
+        parts.append(spell("r", after))
+    if set(problem.dilation) != {1}:
+        parts.append(spell("d", [d - 1 for d in problem.dilation]))
+    if problem.dtype == "float64":
+        parts.append("f64")
+    parts += [word for word in ("flip", "bias") if getattr(problem, word)]
+    if problem.fit != "floor":
+        parts.append(problem.fit)
+    if problem.name:
+        parts.append(f'n"{problem.name}"')
+    return "_".join(parts)
+
+
+def parse_descriptor(text: str, **defaults: object) -> Problem:
+    """The problem that `text` describes.
+
+    Parameters
+    ----------
+    text : str
+        A descriptor, for example ``mb1_ic3ih227_oc96_kh11_sh4ph0``.
+    **defaults
+        Fields of `Problem` for what the text leaves open (`batch`, `dtype`, `bias`, …).
+
+    Raises
+    ------
+    ConvbenchError
+        Naming the column where the text cannot be read, or what is missing.
+
+    Examples
+    --------
+    >>> parse_descriptor("mb1_ic3ih227_oc96_kh11_sh4ph0").output_size
+    (55, 55)
+    >>> str(parse_descriptor('ic16iw99_oc8_kw3_pw1_n"x"'))
+    'mb2_ic16iw99_oc8_kw3_pw1_n"x"'
+    """
+    numbers, fields = _scan(text)
+    for need in ("ic", "oc"):
+        if need not in numbers:
+            raise ConvbenchError(f"descriptor {text!r} gives no {need} (channels)")
+    given = {key[1] for key in numbers if key not in ("g", "mb", "ic", "oc")}
+    if not given:
+        raise ConvbenchError(f"descriptor {text!r} gives no size: add ih… and kh… (or iw…, id…)")
+    axes = AXES[3 if "d" in given else 2 if "h" in given else 1]
+    per_axis = []
+    for axis in axes:
+        if axis in given:
+            per_axis.append(_read_axis(text, axis, numbers))
+        else:
+            per_axis.append(per_axis[-1])
+    size, kernel, stride, dilation, padding = zip(*per_axis, strict=True)
+    fields = {
+        **defaults,
+        **fields,
+        "size": size,
+        "kernel": kernel,
+        "stride": stride,
+        "dilation": dilation,
+        "padding": padding,
+        "in_channels": numbers["ic"],
+        "out_channels": numbers["oc"],
+        "groups": numbers.get("g", 1),
+    }
+    if "mb" in numbers or "batch" not in defaults:
+        fields["batch"] = numbers.get("mb", 0) or DEFAULT_BATCH
+    try:
+        return Problem(**fields)
+    except ConvbenchError as error:
+        raise ConvbenchError(f"descriptor {text!r}: {error}") from None
+
+
+def _scan(text: str) -> tuple[dict[str, int], dict[str, object]]:
+    numbers: dict[str, int] = {}
+    fields: dict[str, object] = {}
+    at = 0
+    while at < len(text):
+        if text[at] == "_":
+            at += 1
+        elif match := _NUMBER.match(text, at):
+            key = match[1]
+            if key in numbers:
+                raise ConvbenchError(f"descriptor {text!r}, column {at + 1}: {key} is given twice")
+            numbers[key] = int(match[2])
+            at = match.end()
+        elif match := _WORD.match(text, at):
+            word = match[1]
+            if word in ("f32", "f64"):
+                fields["dtype"] = "float" + word[1:]
+            elif word in ("ceil", "exact"):
+                fields["fit"] = word
+            else:
+                fields[word] = True
+            at = match.end()
+        elif match := _NAME.match(text, at):
+            fields["name"] = match[1] if match[1] is not None else match[2]
+            at = match.end()
+        else:
+            raise ConvbenchError(
+                f"descriptor {text!r}, column {at + 1}: cannot read {text[at : at + 12]!r}; "
+                f"expected parts such as mb1, ic3, ih224, oc64, kh3, sh2, ph1, dh1, g8, "
+                f'_f64, _flip, _bias or n"name"'
+            )
+    return numbers, fields
+
+
+def _read_axis(
+    text: str, axis: str, numbers: dict[str, int]
+) -> tuple[int, int, int, int, tuple[int, int]]:
+    """(size, kernel, stride, dilation, (before, after)) of one axis, output size honoured."""
+    for letter, what in (("i", "input size"), ("k", "kernel size")):
+        if letter + axis not in numbers:
+            raise ConvbenchError(
+                f"descriptor {text!r} gives no {letter}{axis} ({what} along {axis})"
+            )
+    size, kernel = numbers["i" + axis], numbers["k" + axis]
+    stride, dilation = numbers.get("s" + axis, 1), numbers.get("d" + axis, 0) + 1
+    output, before = numbers.get("o" + axis), numbers.get("p" + axis)
+    extent = (kernel - 1) * dilation + 1
+    if output is None or stride < 1:
+        before = before or 0
+        return size, kernel, stride, dilation, (before, numbers.get("r" + axis, before))
+    total = (output - 1) * stride + extent - size
+    if before is None:
+        before = max(total, 0) // 2
+    after = numbers.get("r" + axis, before)
+    if (size + before + after - extent) // stride + 1 != output:
+        after = total - before
+        if after < 0 or "r" + axis in numbers:
+            raise ConvbenchError(
+                f"descriptor {text!r}: o{axis}{output} does not follow from i{axis}{size}, "
+                f"k{axis}{kernel}, s{axis}{stride}, p{axis}{before}: the output size is "
+                f"{(size + 2 * before - extent) // stride + 1}"
+            )
+    return size, kernel, stride, dilation, (before, after)

@@ -1,0 +1,321 @@
+"""Problem: one convolution asked for, with its output size and its cost.
+
+A problem is a value: frozen, hashable, and equal to any other that asks for the same
+computation. It holds no data. Its text form is in `algos.descriptor`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from .errors import ConvbenchError, closest
+
+AXES = {1: "w", 2: "hw", 3: "dhw"}
+DTYPES = ("float32", "float64")
+FITS = ("floor", "ceil", "exact")
+PADDINGS = ("valid", "same", "full")
+
+Padding = int | str | Sequence[int] | Sequence[Sequence[int]]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One convolution (or cross-correlation) of a batch of feature maps.
+
+    Scalars stand for every spatial axis; after construction every spatial field is a
+    tuple with one entry per axis, last axis last (``w``, ``hw`` or ``dhw``).
+
+    Parameters
+    ----------
+    size : int or tuple of int
+        Spatial size W of the input in samples; its length sets the number of axes (1-3).
+    kernel : int or tuple of int
+        Spatial size F of the kernel in taps.
+    batch, in_channels, out_channels : int
+        N, C and O: the input is ``(N, C, *size)``, the output ``(N, O, *output_size)``.
+    stride, dilation : int or tuple of int
+        S and D. Dilation 1 is the ordinary, dense kernel.
+    padding : int, str, per axis, or per axis and side
+        Zeros added: ``1``, ``(1, 2)`` per axis, ``((1, 0), (2, 2))`` per axis and side,
+        or ``"valid"`` (none), ``"same"`` (output ``ceil(W/S)``, the odd zero behind),
+        ``"full"`` (every position where kernel and input overlap).
+    groups : int
+        Input and output channels are split into this many independent groups.
+    dtype : {"float32", "float64"}
+        Of input, kernel and output alike.
+    flip : bool
+        True flips the kernel (convolution, Goodfellow eq. 9.5); False does not
+        (cross-correlation, eq. 9.6, what networks call convolution).
+    bias : bool
+        Whether a bias per output channel is added.
+    fit : {"floor", "ceil", "exact"}
+        Where the stride does not fit: leave the rest unused, add a ragged last
+        position that reads zeros, or refuse.
+    name : str
+        A label; two problems that differ in name alone are equal.
+
+    Raises
+    ------
+    ConvbenchError
+        If a field is out of range or the kernel does not fit the padded input.
+
+    Examples
+    --------
+    >>> conv1 = Problem(size=(227, 227), kernel=11, in_channels=3, out_channels=96, stride=4)
+    >>> conv1.output_size, conv1.multiply_adds
+    ((55, 55), 105415200)
+    >>> Problem(size=(5,), kernel=3, padding="same").padding
+    ((1, 1),)
+    """
+
+    size: Any
+    kernel: Any
+    batch: int = 1
+    in_channels: int = 1
+    out_channels: int = 1
+    stride: Any = 1
+    dilation: Any = 1
+    padding: Any = 0
+    groups: int = 1
+    dtype: str = "float32"
+    flip: bool = False
+    bias: bool = False
+    fit: str = "floor"
+    name: str = field(default="", compare=False)
+
+    operation = "forward"
+
+    def __post_init__(self) -> None:
+        size = _whole_numbers("size", self.size)
+        if not 1 <= len(size) <= 3:
+            raise ConvbenchError(f"size {size} has {len(size)} axes; 1, 2 or 3 are supported")
+        put = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731
+        put("size", size)
+        for name in ("kernel", "stride", "dilation"):
+            put(name, _per_axis(name, getattr(self, name), len(size)))
+        for name in ("batch", "in_channels", "out_channels", "groups"):
+            put(name, _whole_numbers(name, getattr(self, name))[0])
+        self._check_choices()
+        put("padding", self._resolve_padding(self.padding))
+        self._check_fit()
+
+    def _check_choices(self) -> None:
+        for name, known in (("dtype", DTYPES), ("fit", FITS)):
+            value = getattr(self, name)
+            if value not in known:
+                raise ConvbenchError(
+                    f"{name} {value!r} is not supported; {closest(str(value), list(known))}"
+                )
+        for name in ("in_channels", "out_channels"):
+            count = getattr(self, name)
+            if count % self.groups:
+                raise ConvbenchError(
+                    f"{name} {count} cannot be split into {self.groups} groups; "
+                    f"choose a number of groups that divides it"
+                )
+
+    def _resolve_padding(self, padding: Padding) -> tuple[tuple[int, int], ...]:
+        if isinstance(padding, str):
+            if padding == "valid":
+                return ((0, 0),) * self.axes
+            if padding == "full":
+                return tuple((e - 1, e - 1) for e in self.extent)
+            if padding == "same":
+                return tuple(
+                    _same(w, e, s)
+                    for w, e, s in zip(self.size, self.extent, self.stride, strict=True)
+                )
+            raise ConvbenchError(
+                f"padding {padding!r} is not known; {closest(padding, list(PADDINGS))}, or give numbers"
+            )
+        if isinstance(padding, Iterable):
+            entries = list(padding)
+            if len(entries) != self.axes:
+                raise ConvbenchError(
+                    f"padding {padding!r} has {len(entries)} entries for {self.axes} spatial axes; "
+                    f"give one number, one per axis, or one (before, after) pair per axis"
+                )
+        else:
+            entries = [padding] * self.axes
+        pairs = []
+        for entry in entries:
+            pair = _whole_numbers("padding", entry, least=0)
+            if len(pair) > 2:
+                raise ConvbenchError(f"padding {entry!r} of one axis must be (before, after)")
+            pairs.append((pair[0], pair[-1]))
+        return tuple(pairs)
+
+    def _check_fit(self) -> None:
+        for axis, w, e, s, (before, after) in zip(
+            self.axis_names, self.size, self.extent, self.stride, self.padding, strict=True
+        ):
+            room = w + before + after
+            if e > room:
+                raise ConvbenchError(
+                    f"the kernel spans {e} samples along {axis}, the padded input only {room} "
+                    f"({before} + {w} + {after}); use a smaller kernel or dilation, "
+                    f"or padding of at least {math.ceil((e - w) / 2)}"
+                )
+            rest = (room - e) % s
+            if rest and self.fit == "exact":
+                raise ConvbenchError(
+                    f"stride {s} does not fit along {axis}: (W − extent + P)/S = "
+                    f"({w} − {e} + {before + after})/{s} = {(room - e) / s:g} is not whole, "
+                    f"{rest} of {room} samples would be left over; pad by {s - rest} more, "
+                    f'crop by {rest}, or say fit="floor" or fit="ceil"'
+                )
+
+    @property
+    def axes(self) -> int:
+        """Number of spatial axes."""
+        return len(self.size)
+
+    @property
+    def axis_names(self) -> str:
+        """One letter per spatial axis: ``w``, ``hw`` or ``dhw``."""
+        return AXES[self.axes]
+
+    @cached_property
+    def extent(self) -> tuple[int, ...]:
+        """Samples that the dilated kernel spans, (F − 1)·D + 1, per axis."""
+        return tuple((f - 1) * d + 1 for f, d in zip(self.kernel, self.dilation, strict=True))
+
+    @cached_property
+    def output_size(self) -> tuple[int, ...]:
+        """(W − (F−1)·D − 1 + P)/S + 1 per axis, rounded as `fit` says."""
+        up = self.fit == "ceil"
+        return tuple(
+            (w + sum(p) - e + (s - 1 if up else 0)) // s + 1
+            for w, e, s, p in zip(self.size, self.extent, self.stride, self.padding, strict=True)
+        )
+
+    @cached_property
+    def reach(self) -> tuple[int, ...]:
+        """Samples the output positions span per axis, counted from the first padded one.
+
+        This is what a buffer of padded input has to hold: less than the padded input
+        where the stride leaves samples unused, more where ``fit="ceil"`` is ragged.
+        """
+        return tuple(
+            (o - 1) * s + e
+            for o, s, e in zip(self.output_size, self.stride, self.extent, strict=True)
+        )
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """``(N, C, *size)``."""
+        return (self.batch, self.in_channels, *self.size)
+
+    @property
+    def kernel_shape(self) -> tuple[int, ...]:
+        """``(O, C/groups, *kernel)``."""
+        return (self.out_channels, self.in_channels // self.groups, *self.kernel)
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """``(N, O, *output_size)``."""
+        return (self.batch, self.out_channels, *self.output_size)
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes per element."""
+        return 8 if self.dtype == "float64" else 4
+
+    @property
+    def taps(self) -> int:
+        """Products summed into one output element, C/groups · ΠF."""
+        return math.prod(self.kernel_shape[1:])
+
+    @cached_property
+    def multiply_adds(self) -> int:
+        """Multiply-adds of the direct algorithm, exactly; products with padding do not count."""
+        pairs = math.prod(
+            sum(_inside(o, s, k * d - before, w) for k in range(f))
+            for o, s, d, f, w, (before, _) in zip(
+                self.output_size,
+                self.stride,
+                self.dilation,
+                self.kernel,
+                self.size,
+                self.padding,
+                strict=True,
+            )
+        )
+        return self.batch * self.out_channels * (self.in_channels // self.groups) * pairs
+
+    @property
+    def parameters(self) -> int:
+        """Numbers the layer learns: kernel elements, and a bias per output channel."""
+        return math.prod(self.kernel_shape) + (self.out_channels if self.bias else 0)
+
+    @property
+    def compulsory_bytes(self) -> int:
+        """Bytes that must move at least once: input and parameters in, output out."""
+        elements = math.prod(self.input_shape) + self.parameters + math.prod(self.output_shape)
+        return elements * self.itemsize
+
+    @cached_property
+    def volume(self) -> Problem:
+        """The same problem with three spatial axes; the added leading ones have size one.
+
+        Kernels are written once, for volumes: an image is a volume of depth one.
+        """
+        lead = 3 - self.axes
+        if not lead:
+            return self
+        return replace(
+            self,
+            size=(1,) * lead + self.size,
+            kernel=(1,) * lead + self.kernel,
+            stride=(1,) * lead + self.stride,
+            dilation=(1,) * lead + self.dilation,
+            padding=((0, 0),) * lead + self.padding,
+        )
+
+    def __str__(self) -> str:
+        from .descriptor import format_descriptor
+
+        return format_descriptor(self)
+
+
+def _inside(positions: int, stride: int, offset: int, size: int) -> int:
+    """How many of `positions` outputs read, at this tap's `offset`, a sample of the input."""
+    first = max(0, -(offset // stride))
+    last = min(positions - 1, (size - 1 - offset) // stride)
+    return max(0, last - first + 1)
+
+
+def _same(size: int, extent: int, stride: int) -> tuple[int, int]:
+    positions = -(-size // stride)
+    total = max((positions - 1) * stride + extent - size, 0)
+    return total // 2, total - total // 2
+
+
+def _whole_numbers(name: str, value: Any, least: int = 1) -> tuple[int, ...]:
+    """`value` as a tuple of ints, each at least `least`."""
+    values = (
+        tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else (value,)
+    )
+    try:
+        numbers = tuple(v.__index__() for v in values)
+    except AttributeError:
+        raise ConvbenchError(f"{name} {value!r} must be whole numbers") from None
+    if not numbers or min(numbers) < least:
+        raise ConvbenchError(f"{name} {value!r} must be at least {least} along every axis")
+    return numbers
+
+
+def _per_axis(name: str, value: Any, axes: int) -> tuple[int, ...]:
+    numbers = _whole_numbers(name, value)
+    if isinstance(value, Iterable):
+        if len(numbers) != axes:
+            raise ConvbenchError(
+                f"{name} {value!r} has {len(numbers)} entries for {axes} spatial axes; "
+                f"give one number, or one per axis"
+            )
+        return numbers
+    return numbers * axes
