@@ -115,7 +115,7 @@ def problem_of(x: np.ndarray, w: np.ndarray, bias: bool = False, **fields: Any) 
     for what, array in (("input", x), ("kernel", w)):
         if array.dtype.name not in DTYPES:
             raise ConvbenchError(
-                f"{what} is {array.dtype}; float32 and float64 are supported, convert with .astype()"
+                f"{what} is {array.dtype}; expected float32 or float64, convert with .astype()"
             )
     if x.dtype.name != w.dtype.name:
         raise ConvbenchError(

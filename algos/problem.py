@@ -130,7 +130,7 @@ class Problem:
                     for w, e, s in zip(self.size, self.extent, self.stride, strict=True)
                 )
             raise ConvbenchError(
-                f"padding {padding!r} is not known; {closest(padding, list(PADDINGS))}, or give numbers"
+                f"padding {padding!r} is not known; {closest(padding, list(PADDINGS))}"
             )
         if isinstance(padding, Iterable):
             entries = list(padding)

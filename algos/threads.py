@@ -31,7 +31,7 @@ def check(threads: int | None) -> int:
     return threads
 
 
-class numba_threads:
+class numba_threads:  # noqa: N801 - used as a context manager, like a function
     """Within ``with numba_threads(n):`` parallel kernels use `n` threads."""
 
     __slots__ = ("before", "threads")
