@@ -14,6 +14,7 @@ differs from the padding before, and ``_f64``, ``_flip``, ``_bias``, ``_ceil``, 
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from .errors import ConvbenchError
 from .problem import AXES, Problem
@@ -70,7 +71,7 @@ def format_descriptor(problem: Problem) -> str:
     return "_".join(parts)
 
 
-def parse_descriptor(text: str, **defaults: object) -> Problem:
+def parse_descriptor(text: str, **defaults: Any) -> Problem:
     """The problem that `text` describes.
 
     Parameters
@@ -127,9 +128,9 @@ def parse_descriptor(text: str, **defaults: object) -> Problem:
         raise ConvbenchError(f"descriptor {text!r}: {error}") from None
 
 
-def _scan(text: str) -> tuple[dict[str, int], dict[str, object]]:
+def _scan(text: str) -> tuple[dict[str, int], dict[str, Any]]:
     numbers: dict[str, int] = {}
-    fields: dict[str, object] = {}
+    fields: dict[str, Any] = {}
     at = 0
     while at < len(text):
         if text[at] == "_":

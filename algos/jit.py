@@ -22,6 +22,8 @@ import numba
 #: here lets the compiler assume away NaN, infinity or the order of a sum.
 FASTMATH = {"contract"}
 
+_config: Any = numba.config
+
 
 def kernel(function: Callable | None = None, **options: Any) -> Any:
     """Compile `function` in nopython mode, cached on disk, without the interpreter lock.
@@ -33,12 +35,12 @@ def kernel(function: Callable | None = None, **options: Any) -> Any:
     settings = {
         "cache": True, "nogil": True, "error_model": "numpy", "fastmath": FASTMATH, **options,
     }  # fmt: skip
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(cache_folder())
+    before = _config.CACHE_DIR
+    _config.CACHE_DIR = str(cache_folder())
     try:
         return numba.njit(**settings)(function)
     finally:
-        numba.config.CACHE_DIR = before
+        _config.CACHE_DIR = before
 
 
 @cache
@@ -48,7 +50,7 @@ def cache_folder() -> Path:
     digest = hashlib.sha256()
     for source in sorted(here.rglob("*.py")):
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
-    chosen = numba.config.CACHE_DIR
+    chosen = _config.CACHE_DIR
     root = Path(chosen) if chosen else here / "__pycache__"
     folder = root / f"kernels-{digest.hexdigest()[:16]}"
     try:

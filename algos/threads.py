@@ -17,15 +17,21 @@ import numba
 from .errors import ConvbenchError
 
 
+def available() -> int:
+    """The most threads a call may use: the cores at hand, or NUMBA_NUM_THREADS."""
+    config: Any = numba.config
+    return config.NUMBA_NUM_THREADS
+
+
 def check(threads: int | None) -> int:
     """`threads`, or where None all that the caller may use at present."""
     if threads is None:
         return numba.get_num_threads()
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
         raise ConvbenchError(f"threads {threads!r} must be a whole number of at least 1")
-    if threads > numba.config.NUMBA_NUM_THREADS:
+    if threads > available():
         raise ConvbenchError(
-            f"{threads} threads were asked for, {numba.config.NUMBA_NUM_THREADS} are available; "
+            f"{threads} threads were asked for, {available()} are available; "
             f"ask for fewer, or set NUMBA_NUM_THREADS before the start"
         )
     return threads
