@@ -31,6 +31,9 @@ class Algorithm:
     #: What users type. Lower case; unique.
     name: str = ""
 
+    #: True keeps an algorithm out of runs that do not ask for it by name.
+    opt_in: bool = False
+
     def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
         """A sentence saying why this algorithm cannot do `problem`, or None if it can.
 

@@ -1,0 +1,278 @@
+"""Convolution as multiplication of spectra, tile by tile.
+
+The convolution theorem turns the sum over taps into one product per frequency; what remains
+are the transforms, O(log n) per sample whatever the kernel's size. Inputs much larger than
+the kernel are cut into overlapping tiles whose wrapped-around border is thrown away
+(overlap-save: Stockham, *High-speed convolution and correlation*, 1966). The products of all
+input channels are summed in the frequency domain, so a layer needs one forward transform per
+input channel and one inverse per output channel. Transforms are `scipy.fft`'s (pocketfft).
+
+Because every output of a tile passes through sums over the whole tile, a NaN or infinity in
+the input spreads to its tile, and the error is relative to the tile's norm, not to each
+output element.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numba
+import numpy as np
+import scipy.fft
+
+from .algorithm import Algorithm, as_correlation, gamma, subnormal_error, unit_roundoff
+from .jit import kernel
+from .problem import Problem
+
+#: Bytes of real samples transformed at a time; more only costs memory.
+BATCH_BYTES = 16 << 20
+
+#: A tile beyond this many bytes leaves the second-level cache and transforms more slowly.
+CACHE_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How a problem is cut: tiles of `tile` input samples, `step` stride-1 outputs apart.
+
+    `axes` are the axes of the volume (0 to 2) that are transformed: the problem's own.
+    """
+
+    tile: tuple[int, int, int]
+    step: tuple[int, int, int]
+    counts: tuple[int, int, int]
+    axes: tuple[int, ...]
+
+    @property
+    def tiles(self) -> int:
+        """Tiles per image and channel."""
+        return math.prod(self.counts)
+
+    @property
+    def samples(self) -> int:
+        """Real samples in a tile."""
+        return math.prod(self.tile)
+
+    @property
+    def spectrum(self) -> tuple[int, ...]:
+        """Shape of a tile's half spectrum."""
+        shape = list(self.tile)
+        shape[self.axes[-1]] = shape[self.axes[-1]] // 2 + 1
+        return tuple(shape)
+
+
+@lru_cache(maxsize=256)
+def tiling(problem: Problem) -> Tiling:
+    """The cheapest tiling by a count of operations, with a surcharge for leaving the cache."""
+    v = problem.volume
+    axes = tuple(range(3 - problem.axes, 3))
+    choices = []
+    for a in range(3):
+        whole = scipy.fft.next_fast_len(v.reach[a], real=True) if a in axes else 1
+        lengths = {whole}
+        if a in axes:
+            for multiple in (1.25, 1.5, 2, 3, 4, 6, 8, 12, 16):
+                length = scipy.fft.next_fast_len(int(v.extent[a] * multiple) + 14, real=True)
+                if length < whole:
+                    lengths.add(length)
+        choices.append(sorted(lengths))
+    return min(
+        (_cut(v, tile, axes) for tile in itertools.product(*choices)),
+        key=lambda cut: _cost(v, cut),
+    )
+
+
+def _cut(v: Problem, tile: tuple[int, ...], axes: tuple[int, ...]) -> Tiling:
+    step = tuple(t - e + 1 for t, e in zip(tile, v.extent, strict=True))
+    counts = tuple(
+        -(-(reach - e + 1) // s) for reach, e, s in zip(v.reach, v.extent, step, strict=True)
+    )
+    return Tiling(tile, step, counts, axes)  # type: ignore[arg-type]
+
+
+def _cost(v: Problem, cut: Tiling) -> float:
+    """Relative time of one call: transforms, products, and a little for every tile."""
+    transformed = math.prod(cut.tile[a] for a in cut.axes)
+    transforms = v.batch * cut.tiles * (v.in_channels + v.out_channels)
+    products = v.batch * cut.tiles * v.out_channels * (v.in_channels // v.groups)
+    excess = max(0.0, math.log2(cut.samples * v.itemsize / CACHE_BYTES))
+    surcharge = 1 + 0.15 * excess
+    per_transform = cut.samples * (5 + 1.0 * math.log2(transformed)) * surcharge
+    return transforms * (per_transform + 2000) + products * cut.samples * 1.5
+
+
+@kernel(parallel=True)
+def _multiply(x, w, groups, y):
+    """y[m, o, f] = Σ_c x[m, c, f] · w[o, c, f] over the input channels of o's group.
+
+    x : (M, C, F) spectra; w : (O, C/groups, F); y : (M, O, F). The frequencies are walked in
+    stretches short enough for a stretch of y to stay in the first-level cache.
+    """
+    outputs_per_group = w.shape[0] // groups
+    stretch = 1024
+    stretches = (x.shape[2] + stretch - 1) // stretch
+    for item in numba.prange(x.shape[0] * stretches):
+        m, block = divmod(np.int64(item), stretches)
+        f0 = block * stretch
+        f1 = min(f0 + stretch, x.shape[2])
+        for o in range(w.shape[0]):
+            first = o // outputs_per_group * w.shape[1]
+            total = y[m, o, f0:f1]
+            for c in range(w.shape[1]):
+                a = x[m, first + c, f0:f1]
+                b = w[o, c, f0:f1]
+                if c == 0:
+                    for f in range(total.size):
+                        total[f] = a[f] * b[f]
+                else:
+                    for f in range(total.size):
+                        total[f] += a[f] * b[f]
+
+
+class FFT(Algorithm):
+    """Products of spectra (scipy.fft), overlap-save tiles, channels summed per frequency."""
+
+    name = "fft"
+
+    def workspace_bytes(self, problem: Problem, threads: int) -> int:
+        cut = tiling(problem)
+        kernels = problem.out_channels * (problem.in_channels // problem.groups)
+        together = _tiles_together(problem, cut) * problem.batch
+        channels = problem.in_channels + problem.out_channels
+        spectrum = 2 * problem.itemsize * math.prod(cut.spectrum)
+        real = problem.itemsize * cut.samples
+        return kernels * spectrum + together * channels * (spectrum + real)
+
+    def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> np.ndarray:
+        """Conjugate half spectra of the zero-stuffed kernels, ``(O, C/groups, *spectrum)``."""
+        v, cut = problem.volume, tiling(problem)
+        w = as_correlation(problem, w)
+        padded = np.zeros(w.shape[:2] + cut.tile, w.dtype)
+        d = v.dilation
+        padded[(..., *(slice(0, e, s) for e, s in zip(v.extent, d, strict=True)))] = w
+        spectra = self._forward_transform(padded, cut, threads)
+        return np.conjugate(spectra, out=spectra)
+
+    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+        v, cut = problem.volume, tiling(problem)
+        x, y = x.reshape(v.input_shape), out.reshape(v.output_shape)
+        frequencies = math.prod(cut.spectrum)
+        w = prepared.reshape(*prepared.shape[:2], frequencies)
+        places = list(itertools.product(*(range(n) for n in cut.counts)))
+        together = _tiles_together(problem, cut)
+        for start in range(0, len(places), together):
+            some = places[start : start + together]
+            tiles = _gather(v, cut, x, some)
+            spectra = self._forward_transform(tiles, cut, threads)
+            spectra = spectra.reshape(len(some) * v.batch, v.in_channels, frequencies)
+            products = np.empty((len(spectra), v.out_channels, frequencies), spectra.dtype)
+            _multiply(spectra, w, v.groups, products)
+            results = self._inverse_transform(products, cut, threads)
+            results = results.reshape(len(some), v.batch, v.out_channels, *cut.tile)
+            _scatter(v, cut, results, some, y)
+        if problem.bias:
+            y += bias.reshape(-1, 1, 1, 1)
+
+    def _forward_transform(self, tiles: np.ndarray, cut: Tiling, threads: int) -> np.ndarray:
+        axes = [tiles.ndim - 3 + a for a in cut.axes]
+        return scipy.fft.rfftn(tiles, axes=axes, workers=threads)
+
+    def _inverse_transform(self, spectra: np.ndarray, cut: Tiling, threads: int) -> np.ndarray:
+        spectra = spectra.reshape(-1, *cut.spectrum)
+        axes = [1 + a for a in cut.axes]
+        lengths = [cut.tile[a] for a in cut.axes]
+        return scipy.fft.irfftn(spectra, s=lengths, axes=axes, workers=threads, overwrite_x=True)
+
+    def error_bound(self, problem, x, w, magnitude):
+        """Normwise: the same bound for every element of the output.
+
+        One transform of T samples errs by ε = log2(T)·η in the 2-norm, η = u + γ_4·√2 with
+        twiddle factors accurate to u (Higham, *Accuracy and Stability*, 2nd ed., Theorem
+        24.2, stated for radix 2; radices 3, 5 are charged log2 of theirs). Write x, w for a
+        tile and kernel of one channel and sum over the channels:
+
+        - rounding in both forward transforms and in the products reaches an output element,
+          by Cauchy-Schwarz and Parseval, as at most (2ε + √2·γ_{C+3})·‖x‖₂·‖w‖₂;
+        - the inverse transform adds ε times the norm of its whole result, at most
+          ‖x‖₂·max|ŵ|.
+
+        ``ε²`` terms are covered by evaluating with 1 + 3ε. The tile of largest norm counts.
+        """
+        v, cut = problem.volume, tiling(problem)
+        length = math.prod(cut.tile[a] for a in cut.axes)
+        epsilon = math.log2(max(length, 2)) * (
+            unit_roundoff(problem.dtype) + math.sqrt(2) * gamma(4, problem.dtype)
+        )
+        products = math.sqrt(2) * gamma(problem.in_channels // problem.groups + 3, problem.dtype)
+        norms = _tile_norms(v, cut, x.reshape(v.input_shape))
+        kernels = as_correlation(problem, w).astype(np.float64)
+        flat = np.linalg.norm(kernels.reshape(*kernels.shape[:2], -1), axis=2)
+        peaks = np.abs(scipy.fft.rfftn(kernels, s=cut.tile, axes=(2, 3, 4))).max(axis=(2, 3, 4))
+        if set(v.dilation) != {1}:  # a zero-stuffed kernel's spectrum is the kernel's, repeated
+            peaks = np.abs(kernels).sum(axis=(2, 3, 4))
+        weight = (2 * epsilon + products) * flat + epsilon * peaks
+        per_group = norms.reshape(len(norms), v.groups, -1)
+        weight = weight.reshape(v.groups, v.out_channels // v.groups, -1)
+        worst = float(np.einsum("mgc,goc->mgo", per_group, weight).max())
+        adding = 2 * gamma(2, problem.dtype) * magnitude
+        return (1 + 3 * epsilon) * worst + adding + length * subnormal_error(problem)
+
+
+def _tiles_together(problem: Problem, cut: Tiling) -> int:
+    """How many tiles to transform in one batch."""
+    channels = max(problem.in_channels, problem.out_channels) * problem.batch
+    return max(1, min(cut.tiles, BATCH_BYTES // (channels * cut.samples * problem.itemsize)))
+
+
+def _window(v: Problem, cut: Tiling, place: tuple[int, ...]) -> tuple[list[slice], list[slice]]:
+    """Where the input samples of the tile at `place` lie, and where in the tile they go."""
+    sources, targets = [], []
+    for a, index in enumerate(place):
+        origin = index * cut.step[a] - v.padding[a][0]
+        first, last = max(origin, 0), min(origin + cut.tile[a], v.size[a])
+        last = max(first, last)
+        sources.append(slice(first, last))
+        targets.append(slice(first - origin, last - origin))
+    return sources, targets
+
+
+def _gather(v: Problem, cut: Tiling, x: np.ndarray, places: list) -> np.ndarray:
+    """Tiles of the zero-padded input, ``(places, N, C, *tile)``."""
+    tiles = np.empty((len(places), *x.shape[:2], *cut.tile), x.dtype)
+    for tile, place in zip(tiles, places, strict=True):
+        sources, targets = _window(v, cut, place)
+        if any(t != slice(0, n) for t, n in zip(targets, cut.tile, strict=True)):
+            tile[...] = 0
+        tile[(..., *targets)] = x[(..., *sources)]
+    return tiles
+
+
+def _scatter(v: Problem, cut: Tiling, results: np.ndarray, places: list, y: np.ndarray) -> None:
+    """Write each tile's valid outputs that the stride keeps; ``results (places, N, O, *tile)``."""
+    for result, place in zip(results, places, strict=True):
+        sources, targets = [], []
+        for a, index in enumerate(place):
+            origin, s = index * cut.step[a], v.stride[a]
+            first = -(-origin // s)
+            last = min(-(-(origin + cut.step[a]) // s), v.output_size[a])
+            last = max(first, last)
+            offset = first * s - origin
+            sources.append(slice(offset, offset + max(0, (last - first - 1) * s + 1), s))
+            targets.append(slice(first, last))
+            if first == last:
+                break
+        else:
+            y[(..., *targets)] = result[(..., *sources)]
+
+
+def _tile_norms(v: Problem, cut: Tiling, x: np.ndarray) -> np.ndarray:
+    """2-norm of every tile, ``(tiles · N, C)``."""
+    norms = []
+    for place in itertools.product(*(range(n) for n in cut.counts)):
+        sources, _ = _window(v, cut, place)
+        part = x[(..., *sources)].astype(np.float64)
+        norms.append(np.sqrt(np.einsum("ncdhw,ncdhw->nc", part, part)))
+    return np.concatenate(norms)

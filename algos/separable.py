@@ -1,0 +1,178 @@
+"""Kernels that are outer products, applied as one 1-D pass per axis.
+
+A kernel w[i, j] = u[i]·v[j] needs F_h + F_w multiply-adds per output instead of F_h·F_w
+(Goodfellow et al., *Deep Learning*, 9.8, the paragraph on separable kernels). Gaussians,
+boxes, Sobel's operators and binomial kernels are of this kind; most learned ones are not.
+
+Detection: the fibres of w through its largest element would span w if it were an outer
+product; their product is compared with w itself, and w counts as separable where no element
+differs by more than `TOLERANCE` units in the last place of the largest. A kernel that passes
+is replaced by that product, and `error_bound` includes what was replaced. A kernel that does
+not has its rank worked out by singular values (for volumes, the rank of each unfolding, as in
+the higher-order SVD: De Lathauwer, De Moor & Vandewalle, 2000), and `why_not` names it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from .algorithm import Algorithm, as_correlation, gamma, subnormal_error, unit_roundoff
+from .passes import TILE, filter_separably
+from .problem import Problem
+
+#: How far, in units of roundoff of the largest element, a kernel may be from an outer product.
+TOLERANCE = 16
+
+
+@dataclass(frozen=True)
+class Factors:
+    """Taps along d, h and w, each ``(O, C/groups, terms, F)``: w ≈ Σ_t d_t ⊗ h_t ⊗ w_t."""
+
+    along: tuple[np.ndarray, np.ndarray, np.ndarray]
+
+    def compose(self) -> np.ndarray:
+        """The kernels these factors stand for, ``(O, C/groups, D, H, W)``, in float64."""
+        d, h, w = (f.astype(np.float64) for f in self.along)
+        return np.einsum("octi,octj,octk->ocijk", d, h, w)
+
+
+class Separable(Algorithm):
+    """Rank-one kernels as one 1-D pass per axis, fused tile by tile in the cache."""
+
+    name = "separable"
+
+    def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
+        """With `w`: the rank of the first kernel that is not an outer product."""
+        if w is None:
+            return None
+        w = w.reshape(problem.volume.kernel_shape)
+        bad = _not_rank_one(w, problem.dtype)
+        if bad is None:
+            return None
+        ranks = multilinear_rank(w[bad].reshape(problem.kernel), problem.dtype)
+        shown = f"rank {ranks[0]}" if len(ranks) == 2 else f"multilinear rank {ranks}"
+        return f"the kernel of output {bad[0]}, input {bad[1]} has {shown}, not 1"
+
+    def workspace_bytes(self, problem: Problem, threads: int) -> int:
+        return self._terms(problem) * _factor_bytes(problem) + threads * _tile_bytes(problem)
+
+    def _terms(self, problem: Problem) -> int:
+        return 1
+
+    def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Factors:
+        """The factors of every kernel."""
+        factors = cross_factors(as_correlation(problem, w))
+        return Factors(tuple(f[:, :, None].astype(w.dtype) for f in factors))  # type: ignore[arg-type]
+
+    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+        v = problem.volume
+        before = tuple(before for before, _ in v.padding)
+        filter_separably(
+            x.reshape(v.input_shape), *prepared.along, bias, v.stride, v.dilation, before,
+            v.groups, _tile(v), out.reshape(v.output_shape),
+        )  # fmt: skip
+
+    def error_bound(self, problem, x, w, magnitude):
+        """γ_m · (|x| ⋆ |w̃|) + |x| ⋆ |w − w̃|, w̃ the composed factors as they were rounded.
+
+        m counts the longest chain of roundings an element passes: F taps in each pass, the
+        sum over input channels and terms, and the bias. |x| ⋆ |w̃| is bounded through
+        |x| ⋆ (|w| + |w − w̃|) with one term, where |w̃| ≤ |w| + |w − w̃| elementwise; with
+        several terms the sum of their magnitudes stands in for |w̃|.
+        """
+        factors = self.prepare(problem, w, 1)
+        composed = factors.compose()
+        residual = np.abs(as_correlation(problem, w).astype(np.float64) - composed)
+        largest = float(np.abs(x).max(initial=0.0))
+        replaced = largest * residual.sum(axis=(1, 2, 3, 4)).max()
+        sizes = Factors(tuple(np.abs(f) for f in factors.along)).compose()  # type: ignore[arg-type]
+        excess = np.maximum(sizes - np.abs(composed), 0).sum(axis=(1, 2, 3, 4)).max()
+        terms = factors.along[0].shape[2] * (problem.in_channels // problem.groups)
+        m = sum(problem.kernel) + terms + 1
+        passes = gamma(m, problem.dtype) * (magnitude + replaced + largest * excess)
+        return passes + replaced + sum(problem.kernel) * subnormal_error(problem)
+
+
+def cross_factors(w: np.ndarray) -> list[np.ndarray]:
+    """Fibres of each kernel through its largest element; their outer product is w if any is.
+
+    w : (O, C, D, H, W). Returns taps along d, h, w in float64, ``(O, C, F)`` each. All but
+    the last are scaled to 1 at the pivot, and where a kernel holds integers alone the last
+    carries whatever keeps every factor integer, so exact data stay exact.
+    """
+    o, c = w.shape[:2]
+    flat = w.reshape(o, c, -1).astype(np.float64)
+    pivots = np.abs(flat).argmax(axis=2)
+    i, j, k = np.unravel_index(pivots, w.shape[2:])
+    outer, inner = np.ogrid[:o, :c]
+    w = flat.reshape(w.shape)
+    pivot = np.where(w[outer, inner, i, j, k] == 0, 1.0, w[outer, inner, i, j, k])[:, :, None]
+    fibres = [w[outer, inner, :, j, k], w[outer, inner, i, :, k], w[outer, inner, i, j, :]]
+    at = (i, j)
+    whole = bool((w == np.rint(w)).all()) and float(np.abs(w).max(initial=0)) < 2**53
+    if not whole:
+        return [fibres[0] / pivot, fibres[1] / pivot, fibres[2]]
+    for axis, fibre in enumerate(fibres[:2]):
+        fibres[axis] = fibre / _divisor(fibre)
+        value = np.take_along_axis(fibres[axis], at[axis][:, :, None], 2)
+        fibres[2] = fibres[2] / np.where(value == 0, 1, value)
+    return fibres
+
+
+def _divisor(fibre: np.ndarray) -> np.ndarray:
+    """What makes integers along the last axis coprime, and a lone one 1."""
+    if fibre.shape[2] == 1:
+        return np.where(fibre == 0, 1, fibre)
+    divisor = np.gcd.reduce(np.abs(fibre).astype(np.int64), axis=2)
+    return np.maximum(divisor, 1)[:, :, None].astype(np.float64)
+
+
+def _not_rank_one(w: np.ndarray, dtype: str) -> tuple[int, int] | None:
+    """Indices of the first kernel that is no outer product, or None; looks at few before all."""
+    limit = TOLERANCE * unit_roundoff(dtype)
+    for part in (w[:1, :1], w):
+        d, h, k = cross_factors(part)
+        product = np.einsum("oci,ocj,ock->ocijk", d, h, k)
+        off = np.abs(product - part).max(axis=(2, 3, 4))
+        bad = np.argwhere(~(off <= limit * np.abs(part).max(axis=(2, 3, 4))))
+        if len(bad):
+            return int(bad[0][0]), int(bad[0][1])
+    return None
+
+
+def multilinear_rank(kernel: np.ndarray, dtype: str) -> tuple[int, ...]:
+    """Numerical rank of the unfolding of `kernel` along each axis."""
+    ranks = []
+    for axis in range(kernel.ndim):
+        unfolding = np.moveaxis(kernel, axis, 0).reshape(kernel.shape[axis], -1)
+        values = np.linalg.svd(unfolding.astype(np.float64), compute_uv=False)
+        ranks.append(int((values > TOLERANCE * unit_roundoff(dtype) * values[0]).sum()))
+    return tuple(ranks)
+
+
+def _tile(v: Problem) -> tuple[int, int, int]:
+    """Output samples of a tile: larger along an axis whose kernel would make it mostly halo."""
+    d, h, w = (
+        min(size, max(least, 2 * f))
+        for size, least, f in zip(v.output_size, TILE, v.kernel, strict=True)
+    )
+    return (d, h, w)
+
+
+def _factor_bytes(problem: Problem) -> int:
+    kernels = problem.out_channels * (problem.in_channels // problem.groups)
+    return kernels * sum(problem.volume.kernel) * problem.itemsize
+
+
+def _tile_bytes(problem: Problem) -> int:
+    """Scratch of one tile: its output, the strip after each pass, one padded line."""
+    v = problem.volume
+    tile = _tile(v)
+    planes, rows, samples = (
+        (t - 1) * s + e for t, s, e in zip(tile, v.stride, v.extent, strict=True)
+    )
+    planes = planes if v.kernel[0] > 1 else 1
+    return problem.itemsize * (math.prod(tile) + 2 * planes * rows * tile[2] + samples)
