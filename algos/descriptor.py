@@ -25,6 +25,17 @@ _WORD = re.compile(r"(f32|f64|flip|bias|ceil|exact)(?![a-z0-9])")
 _NAME = re.compile(r'n(?:"([^"]*)"|(\S*))$')
 
 
+class DescriptorError(ConvbenchError):
+    """Text that is no descriptor, as opposed to one that describes what cannot be done.
+
+    ``column`` counts from 1 and says where reading stopped.
+    """
+
+    def __init__(self, message: str, column: int = 1) -> None:
+        super().__init__(message)
+        self.column = column
+
+
 def format_descriptor(problem: Problem) -> str:
     """The shortest descriptor that parses back to `problem`."""
     names = problem.axis_names
@@ -67,7 +78,7 @@ def format_descriptor(problem: Problem) -> str:
     if problem.fit != "floor":
         parts.append(problem.fit)
     if problem.name:
-        parts.append(f'n"{problem.name}"')
+        parts.append('n"{}"'.format(problem.name.replace('"', "'")))
     return "_".join(parts)
 
 
@@ -83,8 +94,10 @@ def parse_descriptor(text: str, **defaults: Any) -> Problem:
 
     Raises
     ------
-    ConvbenchError
+    DescriptorError
         Naming the column where the text cannot be read, or what is missing.
+    ConvbenchError
+        If what it describes is no problem: a kernel larger than its input, say.
 
     Examples
     --------
@@ -96,10 +109,10 @@ def parse_descriptor(text: str, **defaults: Any) -> Problem:
     numbers, fields = _scan(text)
     for need in ("ic", "oc"):
         if need not in numbers:
-            raise ConvbenchError(f"descriptor {text!r} gives no {need} (channels)")
+            raise DescriptorError(f"descriptor {text!r} gives no {need} (channels)")
     given = {key[1] for key in numbers if key not in ("g", "mb", "ic", "oc")}
     if not given:
-        raise ConvbenchError(f"descriptor {text!r} gives no size: add ih… and kh… (or iw…, id…)")
+        raise DescriptorError(f"descriptor {text!r} gives no size: add ih… and kh… (or iw…, id…)")
     axes = AXES[3 if "d" in given else 2 if "h" in given else 1]
     per_axis = []
     for axis in axes:
@@ -120,8 +133,7 @@ def parse_descriptor(text: str, **defaults: Any) -> Problem:
         "out_channels": numbers["oc"],
         "groups": numbers.get("g", 1),
     }
-    if "mb" in numbers or "batch" not in defaults:
-        fields["batch"] = numbers.get("mb", 0) or DEFAULT_BATCH
+    fields["batch"] = numbers.get("mb", 0) or defaults.get("batch", DEFAULT_BATCH)
     try:
         return Problem(**fields)
     except ConvbenchError as error:
@@ -137,8 +149,12 @@ def _scan(text: str) -> tuple[dict[str, int], dict[str, Any]]:
             at += 1
         elif match := _NUMBER.match(text, at):
             key = match[1]
-            if key in numbers:
-                raise ConvbenchError(f"descriptor {text!r}, column {at + 1}: {key} is given twice")
+            if numbers.get(key, int(match[2])) != int(match[2]):
+                raise DescriptorError(
+                    f"descriptor {text!r}, column {at + 1}: {key} is given twice, "
+                    f"as {numbers[key]} and as {match[2]}",
+                    at + 1,
+                )
             numbers[key] = int(match[2])
             at = match.end()
         elif match := _WORD.match(text, at):
@@ -154,10 +170,11 @@ def _scan(text: str) -> tuple[dict[str, int], dict[str, Any]]:
             fields["name"] = match[1] if match[1] is not None else match[2]
             at = match.end()
         else:
-            raise ConvbenchError(
+            raise DescriptorError(
                 f"descriptor {text!r}, column {at + 1}: cannot read {text[at : at + 12]!r}; "
                 f"expected parts such as mb1, ic3, ih224, oc64, kh3, sh2, ph1, dh1, g8, "
-                f'_f64, _flip, _bias or n"name"'
+                f'_f64, _flip, _bias or n"name"',
+                at + 1,
             )
     return numbers, fields
 
@@ -168,12 +185,12 @@ def _read_axis(
     """(size, kernel, stride, dilation, (before, after)) of one axis, output size honoured."""
     for letter, what in (("i", "input size"), ("k", "kernel size")):
         if letter + axis not in numbers:
-            raise ConvbenchError(
+            raise DescriptorError(
                 f"descriptor {text!r} gives no {letter}{axis} ({what} along {axis})"
             )
     size, kernel = numbers["i" + axis], numbers["k" + axis]
     stride, dilation = numbers.get("s" + axis, 1), numbers.get("d" + axis, 0) + 1
-    output, before = numbers.get("o" + axis), numbers.get("p" + axis)
+    output, before = numbers.get("o" + axis) or None, numbers.get("p" + axis)
     extent = (kernel - 1) * dilation + 1
     if output is None or stride < 1:
         before = before or 0
@@ -183,8 +200,10 @@ def _read_axis(
         before = max(total, 0) // 2
     after = numbers.get("r" + axis, before)
     if (size + before + after - extent) // stride + 1 != output:
-        after = total - before
-        if after < 0 or "r" + axis in numbers:
+        # A negative rest is input that no output position reaches; none of it is cut off.
+        after = max(total - before, 0)
+        fits = (size + before + after - extent) // stride + 1 == output
+        if not fits or "r" + axis in numbers:
             raise ConvbenchError(
                 f"descriptor {text!r}: o{axis}{output} does not follow from i{axis}{size}, "
                 f"k{axis}{kernel}, s{axis}{stride}, p{axis}{before}: the output size is "
