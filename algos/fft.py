@@ -18,6 +18,7 @@ import itertools
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numba
 import numpy as np
@@ -32,6 +33,9 @@ BATCH_BYTES = 16 << 20
 
 #: A tile beyond this many bytes leaves the second-level cache and transforms more slowly.
 CACHE_BYTES = 1 << 20
+
+
+Index = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -151,8 +155,8 @@ class FFT(Algorithm):
         v, cut = problem.volume, tiling(problem)
         w = as_correlation(problem, w)
         padded = np.zeros(w.shape[:2] + cut.tile, w.dtype)
-        d = v.dilation
-        padded[(..., *(slice(0, e, s) for e, s in zip(v.extent, d, strict=True)))] = w
+        taps: Index = tuple(slice(0, e, d) for e, d in zip(v.extent, v.dilation, strict=True))
+        padded[(..., *taps)] = w
         spectra = self._forward_transform(padded, cut, threads)
         return np.conjugate(spectra, out=spectra)
 
@@ -227,7 +231,7 @@ def _tiles_together(problem: Problem, cut: Tiling) -> int:
     return max(1, min(cut.tiles, BATCH_BYTES // (channels * cut.samples * problem.itemsize)))
 
 
-def _window(v: Problem, cut: Tiling, place: tuple[int, ...]) -> tuple[list[slice], list[slice]]:
+def _window(v: Problem, cut: Tiling, place: tuple[int, ...]) -> tuple[Index, Index]:
     """Where the input samples of the tile at `place` lie, and where in the tile they go."""
     sources, targets = [], []
     for a, index in enumerate(place):
@@ -236,7 +240,7 @@ def _window(v: Problem, cut: Tiling, place: tuple[int, ...]) -> tuple[list[slice
         last = max(first, last)
         sources.append(slice(first, last))
         targets.append(slice(first - origin, last - origin))
-    return sources, targets
+    return (..., *sources), (..., *targets)
 
 
 def _gather(v: Problem, cut: Tiling, x: np.ndarray, places: list) -> np.ndarray:
@@ -244,9 +248,9 @@ def _gather(v: Problem, cut: Tiling, x: np.ndarray, places: list) -> np.ndarray:
     tiles = np.empty((len(places), *x.shape[:2], *cut.tile), x.dtype)
     for tile, place in zip(tiles, places, strict=True):
         sources, targets = _window(v, cut, place)
-        if any(t != slice(0, n) for t, n in zip(targets, cut.tile, strict=True)):
+        if targets[1:] != tuple(slice(0, n) for n in cut.tile):
             tile[...] = 0
-        tile[(..., *targets)] = x[(..., *sources)]
+        tile[targets] = x[sources]
     return tiles
 
 
@@ -265,7 +269,9 @@ def _scatter(v: Problem, cut: Tiling, results: np.ndarray, places: list, y: np.n
             if first == last:
                 break
         else:
-            y[(..., *targets)] = result[(..., *sources)]
+            kept: Index = (..., *sources)
+            place_in_y: Index = (..., *targets)
+            y[place_in_y] = result[kept]
 
 
 def _tile_norms(v: Problem, cut: Tiling, x: np.ndarray) -> np.ndarray:
@@ -273,6 +279,6 @@ def _tile_norms(v: Problem, cut: Tiling, x: np.ndarray) -> np.ndarray:
     norms = []
     for place in itertools.product(*(range(n) for n in cut.counts)):
         sources, _ = _window(v, cut, place)
-        part = x[(..., *sources)].astype(np.float64)
+        part = x[sources].astype(np.float64)
         norms.append(np.sqrt(np.einsum("ncdhw,ncdhw->nc", part, part)))
     return np.concatenate(norms)

@@ -23,7 +23,7 @@ class LowRank(Separable):
 
     def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
         if problem.axes != 2:
-            return f"the singular value expansion is for 2 spatial axes, the problem has {problem.axes}"
+            return f"it is for 2 spatial axes, the problem has {problem.axes}"
         if w is None:
             return None
         rank, full = _rank(w, problem.dtype), sum(problem.kernel)
@@ -47,7 +47,7 @@ class LowRank(Separable):
         along_w = vt[:, :, :rank] * root
         along_d = np.ones((*along_h.shape[:3], 1))
         along = tuple(np.ascontiguousarray(f, dtype=w.dtype) for f in (along_d, along_h, along_w))
-        return Factors(along)  # type: ignore[arg-type]
+        return Factors(along)
 
 
 def _rank(w: np.ndarray, dtype: str) -> int:

@@ -31,7 +31,7 @@ TOLERANCE = 16
 class Factors:
     """Taps along d, h and w, each ``(O, C/groups, terms, F)``: w ≈ Σ_t d_t ⊗ h_t ⊗ w_t."""
 
-    along: tuple[np.ndarray, np.ndarray, np.ndarray]
+    along: tuple[np.ndarray, ...]
 
     def compose(self) -> np.ndarray:
         """The kernels these factors stand for, ``(O, C/groups, D, H, W)``, in float64."""
@@ -65,7 +65,7 @@ class Separable(Algorithm):
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Factors:
         """The factors of every kernel."""
         factors = cross_factors(as_correlation(problem, w))
-        return Factors(tuple(f[:, :, None].astype(w.dtype) for f in factors))  # type: ignore[arg-type]
+        return Factors(tuple(f[:, :, None].astype(w.dtype) for f in factors))
 
     def forward(self, problem, x, prepared, bias, out, threads) -> None:
         v = problem.volume
@@ -88,7 +88,7 @@ class Separable(Algorithm):
         residual = np.abs(as_correlation(problem, w).astype(np.float64) - composed)
         largest = float(np.abs(x).max(initial=0.0))
         replaced = largest * residual.sum(axis=(1, 2, 3, 4)).max()
-        sizes = Factors(tuple(np.abs(f) for f in factors.along)).compose()  # type: ignore[arg-type]
+        sizes = Factors(tuple(np.abs(f) for f in factors.along)).compose()
         excess = np.maximum(sizes - np.abs(composed), 0).sum(axis=(1, 2, 3, 4)).max()
         terms = factors.along[0].shape[2] * (problem.in_channels // problem.groups)
         m = sum(problem.kernel) + terms + 1

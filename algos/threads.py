@@ -13,8 +13,10 @@ from functools import cache
 from typing import Any
 
 import numba
+import numpy as np
 
 from .errors import ConvbenchError
+from .jit import kernel
 
 
 def available() -> int:
@@ -82,3 +84,23 @@ def _blas_pools() -> list[Any]:
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController().select(user_api="blas").lib_controllers
+
+
+def use(threads: int) -> dict[str, int]:
+    """Set every pool of this process to `threads` for good; returns what is read back."""
+    numba.set_num_threads(check(threads))
+    for pool in _blas_pools():
+        pool.set_num_threads(threads)
+    return read_back()
+
+
+def threading_layer() -> str:
+    """Numba's threading layer in use here: "tbb", "omp" or "workqueue"."""
+    _touch(np.zeros(2))
+    return numba.threading_layer()
+
+
+@kernel(parallel=True)
+def _touch(array):
+    for i in numba.prange(array.size):
+        array[i] = i

@@ -1,0 +1,80 @@
+"""The one file that reads a clock.
+
+Times are wall-clock seconds from `time.perf_counter_ns`; what was compiled meanwhile is read
+from Numba's own events, so that compilation is never mistaken for work.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from numba.core import event
+
+
+@dataclass
+class Elapsed:
+    """Seconds that a `stopwatch` block took, and how many of them went to compiling."""
+
+    seconds: float = 0.0
+    compiling: float = 0.0
+
+    @property
+    def working(self) -> float:
+        """Seconds apart from compilation."""
+        return max(self.seconds - self.compiling, 0.0)
+
+
+@contextmanager
+def stopwatch() -> Iterator[Elapsed]:
+    """``with stopwatch() as t: …``; afterwards `t` holds what the block took."""
+    elapsed = Elapsed()
+    with event.install_recorder("numba:compile") as recorder:
+        start = time.perf_counter_ns()
+        try:
+            yield elapsed
+        finally:
+            elapsed.seconds = (time.perf_counter_ns() - start) * 1e-9
+    elapsed.compiling = _outermost(recorder.buffer)
+
+
+def _outermost(buffer: list[tuple[float, Any]]) -> float:
+    """Seconds inside compile events; one compilation may set off others within it."""
+    total, depth, began = 0.0, 0, 0.0
+    for moment, entry in buffer:
+        if entry.is_start:
+            if depth == 0:
+                began = moment
+            depth += 1
+        else:
+            depth -= 1
+            if depth == 0:
+                total += moment - began
+    return total
+
+
+def per_call(function: Callable[[], object], loops: int) -> float:
+    """Seconds per call over `loops` calls in a row."""
+    start = time.perf_counter_ns()
+    for _ in range(loops):
+        function()
+    return (time.perf_counter_ns() - start) * 1e-9 / loops
+
+
+def now() -> float:
+    """Seconds since some fixed moment; for budgets and time-outs."""
+    return time.monotonic()
+
+
+def utc() -> datetime:
+    """The date and time, for names and records."""
+    return datetime.now(UTC)
+
+
+def settle(seconds: float) -> None:
+    """Leave the machine alone until idle thread pools have stopped spinning."""
+    time.sleep(seconds)

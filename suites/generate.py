@@ -1,0 +1,94 @@
+"""Problems to verify on: a fixed few that touch every feature, then random ones."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+from algos.errors import ConvbenchError
+from algos.problem import Problem
+
+from .suite import Case
+
+#: Largest spatial size drawn, by number of axes; small, so that every output can be checked.
+_SIZES = {1: 300, 2: 48, 3: 14}
+_KERNELS = {1: 24, 2: 9, 3: 4}
+
+#: One of each: plain, ragged, asymmetric, strided, dilated, grouped, depthwise, 1×1, 3-D, ….
+_FIXED = (
+    "mb1_ic1ih16_oc1_kh3",
+    "mb1_ic1ih33iw65_oc1_kh7kw4_ph3pw2_rh3rw1_flip",
+    "mb2_ic3ih19_oc8_kh5_sh2ph2_bias",
+    "mb1_ic16ih14_oc32_kh3_ph1",
+    "mb1_ic17ih15_oc29_kh3_ph1_bias",
+    "mb2_ic16ih9_oc8_kh1_bias",
+    "mb1_ic6ih12_oc6_kh1_sh2",
+    "g4mb1_ic8ih13_oc12_kh3_ph1dh1",
+    "g8mb2_ic8ih17_oc8_kh3_sh2ph1",
+    "mb1_ic1ih11_oc1_kh4_sh3_ceil",
+    "mb1_ic2ih10_oc3_kh10",
+    "mb1_ic2ih5_oc2_kh7_ph6_flip",
+    "mb1_ic1iw200_oc1_kw31_pw30_flip",
+    "mb3_ic4iw57_oc6_kw5_sw3dw2_pw4",
+    "mb1_ic2id7_oc3_kd3_pd1",
+    "g2mb1_ic4id9ih6iw8_oc4_kd2kh3kw1_sd2sh1sw3_pd1ph0pw2_dd1dh0dw0_bias",
+    "mb1_ic1ih1iw130_oc1_kh1kw64",
+    "mb1_ic1ih130iw1_oc1_kh64kw1",
+    "mb1_ic3ih40_oc20_kh11_sh4",
+    "mb1_ic1ih120iw100_oc1_kh15kw15_ph7pw7",
+)
+
+
+def cases(count: int, seed: int = 0) -> list[Case]:
+    """`count` cases, the same for the same `seed`.
+
+    Every problem of the fixed list comes in both data types; the kernels of every other case
+    are outer products, so that separable algorithms have as much to do as the others.
+    """
+    return [case for case, _ in zip(_endless(random.Random(seed)), range(count), strict=False)]
+
+
+def _endless(rng: random.Random) -> Iterator[Case]:
+    from algos.descriptor import parse_descriptor
+
+    for text in _FIXED:
+        for dtype in ("float32", "float64"):
+            problem = parse_descriptor(text, dtype=dtype)
+            yield Case(problem, "rank1")
+            yield Case(problem, "random")
+    index = 0
+    while True:
+        try:
+            problem = Problem(**_draw(rng))
+        except ConvbenchError:  # a kernel that does not fit: draw again
+            continue
+        yield Case(problem, "rank1" if index % 2 else "random")
+        index += 1
+
+
+def _draw(rng: random.Random) -> dict[str, Any]:
+    axes = rng.choice((1, 2, 2, 3))
+    groups = rng.choice((1, 1, 1, 2, 3, 8))
+    depthwise = groups > 1 and rng.random() < 0.5
+    most = 1 if depthwise else 24 // groups if rng.random() < 0.2 else 4
+
+    def per_axis(low: int, high: int) -> tuple[int, ...]:
+        return tuple(rng.randint(low, high) for _ in range(axes))
+
+    sides = tuple((rng.randint(0, 3), rng.randint(0, 3)) for _ in range(axes))
+    return {
+        "size": per_axis(1, _SIZES[axes]),
+        "kernel": per_axis(1, _KERNELS[axes]),
+        "batch": rng.randint(1, 3),
+        "in_channels": groups * rng.randint(1, most),
+        "out_channels": groups * rng.randint(1, max(most, 2)),
+        "groups": groups,
+        "stride": rng.choice((1, 1, per_axis(1, 4))),
+        "dilation": rng.choice((1, 1, per_axis(1, 3))),
+        "padding": rng.choice(("valid", "same", "full", rng.randint(0, 3), sides)),
+        "dtype": rng.choice(("float32", "float64")),
+        "flip": rng.random() < 0.5,
+        "bias": rng.random() < 0.5,
+        "fit": rng.choice(("floor", "floor", "ceil")),
+    }

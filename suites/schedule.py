@@ -1,0 +1,291 @@
+"""What is timed when: cells made ready, then randomised blocks, within a time budget.
+
+All algorithms of a problem take turns: a block is one sample of each, in random order, so
+whatever the machine does meanwhile befalls them alike, and their ratios inside a block are
+worth more than their times. A worker process holds each algorithm; one works at a time.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from algos.algorithm import get
+from algos.problem import Problem
+
+from . import clock, machine
+from .process import Worker, WorkerDiedError
+from .suite import Case
+
+#: Blocks of a problem: as many as its share of the time allows, between these.
+MIN_BLOCKS, MAX_BLOCKS = 5, 40
+#: Seconds of a sample: a share of the time there is, between these.
+MIN_SAMPLE, MAX_SAMPLE = 0.002, 0.05
+#: Seconds that idle thread pools are given to stop spinning before another process starts.
+SETTLE = 0.01
+#: Of the memory at hand, how much a problem's cells may take together.
+MEMORY_SHARE = 0.8
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to run: what the command line decides."""
+
+    suite: str
+    algorithms: tuple[str, ...]
+    threads: tuple[int, ...] = (1,)
+    budget: float = 60.0
+    call_limit: float = 2.0
+    timeout: float = 120.0
+    seed: int = 0
+
+
+@dataclass
+class Cell:
+    """One problem × one algorithm × one thread count, while it is being measured."""
+
+    case: Case
+    algorithm: str
+    threads: int
+    result: dict[str, Any] = field(default_factory=lambda: {"status": "ok", "reason": ""})
+    samples: list[float | None] = field(default_factory=list)
+    loops: int = 1
+    once: float = 0.0
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can be timed."""
+        return self.result["status"] == "ok"
+
+    def end(self, status: str, reason: str) -> None:
+        """It will not be timed (any more); samples taken so far are worth nothing."""
+        self.result = {**self.result, "status": status, "reason": reason}
+        self.samples = []
+
+    def record(self, suite: str) -> dict[str, Any]:
+        """The line of the result file."""
+        problem = self.case.problem
+        return {
+            "record": "cell",
+            "suite": suite,
+            **describe(self.case),
+            "algorithm": self.algorithm,
+            "threads": self.threads,
+            "workspace_bytes": get(self.algorithm).workspace_bytes(problem, self.threads),
+            "compile_s": None,
+            "prepare_s": None,
+            "first_call_s": None,
+            "error_over_bound": None,
+            "threads_seen": {},
+            **self.result,
+            "loops": self.loops,
+            "samples_s": self.samples,
+        }
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands: `done` of `total` groups (a problem at a thread count)."""
+
+    done: float
+    total: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The filtered output of a case, left in `path` as an array file."""
+
+    case: Case
+    path: Path
+
+
+Event = dict[str, Any] | Progress | Picture
+
+
+def describe(case: Case) -> dict[str, Any]:
+    """The fields of a record that say what was computed."""
+    p = case.problem
+    unnamed = {**vars(p), "name": ""}
+    text = str(Problem(**{name: unnamed[name] for name in p.__dataclass_fields__}))
+    return {
+        "problem": text,
+        "name": p.name,
+        "operation": p.operation,
+        "dtype": p.dtype,
+        "weights": case.weights,
+        "pixels": case.pixels,
+        "batch": p.batch,
+        "in_channels": p.in_channels,
+        "out_channels": p.out_channels,
+        "groups": p.groups,
+        "size": p.size,
+        "kernel": p.kernel,
+        "stride": p.stride,
+        "dilation": p.dilation,
+        "output_size": p.output_size,
+        "multiply_adds": p.multiply_adds,
+        "compulsory_bytes": p.compulsory_bytes,
+        "parameters": p.parameters,
+    }
+
+
+def memory_needed(problem: Problem, algorithm: str, threads: int) -> int:
+    """Bytes that a cell's process will hold at its largest: arrays, workspace, its check."""
+    workspace = get(algorithm).workspace_bytes(problem, threads)
+    return int(1.5 * problem.compulsory_bytes) + workspace
+
+
+class Run:
+    """Measures cases one after the other; iterate over it for records and progress."""
+
+    def __init__(self, cases: tuple[Case, ...], settings: Settings, scratch: Path) -> None:
+        self.settings = settings
+        self.groups = [(case, n) for n in settings.threads for case in cases]
+        self._scratch = scratch
+        self._workers: dict[str, Worker] = {}
+        self._rates: dict[tuple[str, int], float] = {}
+        self._random = random.Random(settings.seed)
+        self._begun = clock.now()
+
+    def __iter__(self) -> Iterator[Event]:
+        try:
+            for index, (case, threads) in enumerate(self.groups):
+                yield from self._group(index, case, threads)
+        finally:
+            for worker in self._workers.values():
+                worker.close()
+
+    def remaining(self) -> float:
+        """Seconds of the budget that are left."""
+        return self.settings.budget - (clock.now() - self._begun)
+
+    def _group(self, index: int, case: Case, threads: int) -> Iterator[Event]:
+        """One problem at one thread count: every algorithm, made ready and then timed."""
+        cells = [Cell(case, name, threads) for name in self.settings.algorithms]
+        total = len(self.groups)
+        share = max(self.remaining(), 0.0) / (total - index)
+        begun = clock.now()
+        if self.remaining() <= 0:
+            for cell in cells:
+                cell.end(
+                    "skipped",
+                    f"the time budget of {self.settings.budget:g} s was spent; raise --budget",
+                )
+        memory = int(machine.available_memory() * MEMORY_SHARE)
+        label = case.problem.name or describe(case)["problem"]
+        try:
+            for number, cell in enumerate(cells):
+                yield Progress(
+                    index + 0.5 * number / len(cells), total, f"{label} {cell.algorithm}"
+                )
+                memory -= self._ready(cell, memory)
+            alive = [cell for cell in cells if cell.alive]
+            sample = min(max(share / (12 * max(len(alive), 1)), MIN_SAMPLE), MAX_SAMPLE)
+            for cell in alive:
+                self._ask(cell, "calibrate", seconds=sample)
+            for block in range(MAX_BLOCKS):
+                if not self._another_block(alive, block, begun + share):
+                    break
+                yield Progress(index + 0.5 + 0.5 * block / MAX_BLOCKS, total, label)
+                self._block(alive)
+            yield from self._picture(case, alive)
+        except KeyboardInterrupt:
+            for cell in cells:
+                if cell.samples:
+                    yield cell.record(self.settings.suite)
+            raise
+        for cell in cells:
+            yield cell.record(self.settings.suite)
+        for cell in alive:
+            if cell.alive:
+                self._ask(cell, "drop")
+
+    def _another_block(self, cells: list[Cell], block: int, deadline: float) -> bool:
+        alive = [cell for cell in cells if cell.alive]
+        if not alive:
+            return False
+        cost = sum(cell.once * cell.loops for cell in alive)
+        if block < MIN_BLOCKS:
+            return block < 3 or cost < max(self.remaining(), 1.0)
+        return clock.now() + cost < deadline
+
+    def _ready(self, cell: Cell, memory: int) -> int:
+        """Verify `cell` and make it ready; returns the bytes it now holds."""
+        if not cell.alive:
+            return 0
+        problem, settings = cell.case.problem, self.settings
+        if reason := get(cell.algorithm).why_not(problem):
+            cell.end("unsupported", reason)
+            return 0
+        needed = memory_needed(problem, cell.algorithm, cell.threads)
+        if needed > memory:
+            cell.end(
+                "refused",
+                f"it needs about {needed / 2**30:.2f} GiB, {memory / 2**30:.2f} GiB may be used",
+            )
+            return 0
+        rate = self._rates.get((cell.algorithm, cell.threads))
+        if rate and problem.multiply_adds / rate > settings.call_limit:
+            cell.end(
+                "skipped",
+                f"one call would take about {problem.multiply_adds / rate:.3g} s at the pace of "
+                f"its last problem, longer than --call-limit {settings.call_limit:g} s",
+            )
+            return 0
+        answer = self._ask(
+            cell, "load",
+            case={
+                "problem": str(problem), "weights": cell.case.weights, "pixels": cell.case.pixels,
+            },
+            algorithm=cell.algorithm, threads_wanted=cell.threads, seed=settings.seed,
+        )  # fmt: skip
+        if answer.get("first_call_s"):
+            key = (cell.algorithm, cell.threads)
+            self._rates[key] = problem.multiply_adds / answer["first_call_s"]
+        return needed if cell.alive else 0
+
+    def _block(self, cells: list[Cell]) -> None:
+        """One sample of each, in random order."""
+        order = [cell for cell in cells if cell.alive]
+        self._random.shuffle(order)
+        for cell in order:
+            answer = self._ask(cell, "sample", loops=cell.loops)
+            if "seconds" in answer:
+                cell.samples.append(answer["seconds"])
+            if cell.threads > 1:
+                clock.settle(SETTLE)
+
+    def _ask(self, cell: Cell, do: str, **request: Any) -> dict[str, Any]:
+        """Ask the cell's worker; whatever goes wrong ends the cell and nothing else."""
+        worker = self._workers.get(cell.algorithm)
+        if worker is None:
+            worker = self._workers[cell.algorithm] = Worker(max(self.settings.threads))
+        try:
+            answer = worker.ask(self.settings.timeout, do=do, **request)
+        except WorkerDiedError as death:
+            worker.close()
+            del self._workers[cell.algorithm]
+            cell.end("failed", str(death))
+            return {}
+        cell.loops = answer.pop("loops", cell.loops)
+        cell.once = answer.pop("once_s", cell.once)
+        if answer.get("status", "ok") != "ok":
+            cell.end(answer["status"], answer["reason"])
+        if do == "load":
+            cell.result = answer
+        return answer
+
+    def _picture(self, case: Case, cells: list[Cell]) -> Iterator[Picture]:
+        """Have the fastest algorithm leave its output behind, where the input is a picture."""
+        done = [cell for cell in cells if cell.alive and cell.samples]
+        if case.pixels == "random" or not done:
+            return
+        best = min(done, key=lambda cell: min(s for s in cell.samples if s is not None))
+        path = self._scratch / f"{len(list(self._scratch.iterdir()))}.npy"
+        self._ask(best, "save", path=str(path))
+        if best.alive:
+            yield Picture(case, path)

@@ -1,0 +1,142 @@
+"""One algorithm in a process of its own: ``python -m suites.worker``, driven over pipes.
+
+A request is a line of JSON on standard input, ``{"do": NAME, …}``; the answer is a line on
+standard output. Between requests the process sleeps in a read, so whoever is being measured
+has the machine to itself, and thread pools of different algorithms never meet.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from algos import Plan, threads
+from algos.algorithm import get
+from algos.descriptor import parse_descriptor
+from algos.errors import ConvbenchError
+
+from . import clock, oracle
+from .check import check
+from .data import arrays
+from .suite import Case
+
+#: Products that verifying one cell may cost the oracle.
+_ORACLE_PRODUCTS = 4_000_000
+
+
+class Session:
+    """The state between requests: at most one cell, ready to be timed."""
+
+    def __init__(self) -> None:
+        self.plan: Plan | None = None
+        self.x: np.ndarray = np.empty(0)
+        self.out: np.ndarray = np.empty(0)
+
+    def load(
+        self,
+        case: dict[str, str],
+        algorithm: str,
+        threads_wanted: int,
+        seed: int,
+        thorough: bool = False,
+    ) -> dict[str, Any]:
+        """Prepare, call once, verify. Answers the cell's status and everything but samples.
+
+        Verification looks at a sample of the output; `thorough`, at all of it.
+        """
+        self.drop()
+        seen = threads.use(threads_wanted)
+        loaded = Case(parse_descriptor(case["problem"]), case["weights"], case["pixels"])
+        problem = loaded.problem
+        x, w, bias = arrays(loaded, seed)
+        chosen = get(algorithm)
+        if reason := chosen.why_not(problem, w):
+            return {"status": "unsupported", "reason": reason}
+        with clock.stopwatch() as preparing:
+            plan = Plan(problem, w, bias, algorithm=chosen, threads=threads_wanted)
+        out = np.full(problem.output_shape, np.nan, problem.dtype)
+        with clock.stopwatch() as calling:
+            plan(x, out)
+        checked = x
+        if not np.isfinite(x).all():  # timed as it is, but judged on numbers that can be judged
+            checked = np.nan_to_num(x, nan=0.0, posinf=0.0, neginf=0.0)
+            plan(checked, out)
+        count = out.size if thorough else min(2048, max(64, _ORACLE_PRODUCTS // problem.taps))
+        positions = oracle.some_positions(problem.output_shape, count, seed)
+        verdict = check(chosen, problem, checked, w, bias, out, positions)
+        answer = {
+            "status": "ok" if verdict.passed else "failed",
+            "reason": verdict.reason,
+            "error_over_bound": verdict.error_over_bound,
+            "compile_s": preparing.compiling + calling.compiling,
+            "first_call_s": calling.working,
+            "threads_seen": seen,
+        }
+        if verdict.passed:
+            with clock.stopwatch() as preparing:
+                plan = Plan(problem, w, bias, algorithm=chosen, threads=threads_wanted)
+            answer["prepare_s"] = preparing.working
+            self.plan, self.x, self.out = plan, x, out
+        return answer
+
+    def calibrate(self, seconds: float) -> dict[str, Any]:
+        """How many calls fill a sample of `seconds`, judged on warm code."""
+        once = min(clock.per_call(self._call, 1) for _ in range(2))
+        loops = max(1, min(round(seconds / max(once, 1e-9)), 1_000_000))
+        return {"loops": loops, "once_s": once}
+
+    def sample(self, loops: int) -> dict[str, Any]:
+        """Seconds per call, over `loops` calls."""
+        return {"seconds": clock.per_call(self._call, loops)}
+
+    def save(self, path: str) -> dict[str, Any]:
+        """Write the output to `path` as a .npy file."""
+        self._call()
+        np.save(path, self.out)
+        return {}
+
+    def drop(self) -> dict[str, Any]:
+        """Give back the memory of the present cell."""
+        self.plan = None
+        self.x = self.out = np.empty(0)
+        gc.collect()
+        return {}
+
+    def _call(self) -> None:
+        assert self.plan is not None
+        self.plan(self.x, self.out)
+
+
+def serve(requests: BinaryIO, answers: BinaryIO) -> None:
+    """Answer requests until there are no more."""
+    session = Session()
+    gc.disable()
+    for line in requests:
+        request = json.loads(line)
+        action = getattr(session, request.pop("do"))
+        try:
+            answer = action(**request)
+        except ConvbenchError as error:
+            answer = {"status": "failed", "reason": str(error)}
+        except MemoryError:
+            answer = {"status": "failed", "reason": "it ran out of memory"}
+        except Exception as error:
+            answer = {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
+        answers.write(json.dumps(answer).encode() + b"\n")
+        answers.flush()
+
+
+def main() -> None:
+    """Serve on the standard streams; whatever else prints goes to standard error."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    serve(sys.stdin.buffer, answers)
+
+
+if __name__ == "__main__":
+    main()
