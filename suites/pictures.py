@@ -183,7 +183,7 @@ def contact_sheet(run_pictures: dict[str, np.ndarray], path: str | Path) -> None
         groups.setdefault(source, []).append((made_with or source, shown(array)))
     if not groups:
         raise ConvbenchError("there are no pictures to put on the sheet")
-    columns = min(5, max(map(len, groups.values())))
+    columns = _columns([len(members) for members in groups.values()])
     rows = [
         members[start : start + columns]
         for members in groups.values()
@@ -205,6 +205,12 @@ def contact_sheet(run_pictures: dict[str, np.ndarray], path: str | Path) -> None
         figure.savefig(path)
     except OSError as error:
         raise ConvbenchError(f"picture {str(path)!r} cannot be written: {error}") from None
+
+
+def _columns(counts: list[int]) -> int:
+    """Up to six pictures a row, with as few empty places as can be."""
+    widest = min(6, max(counts))
+    return min(range(widest, min(4, widest) - 1, -1), key=lambda n: sum(-c % n for c in counts))
 
 
 def size_of(pixels: str) -> tuple[int, tuple[int, ...]]:
