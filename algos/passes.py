@@ -64,62 +64,90 @@ def _accumulate_rows(strip, taps, first, dilation, total):
 
 
 @kernel
-def _fetch(x, d, r, start, line):
-    """line = x[d, r, start:], with zeros wherever that lies outside x."""
+def _fetch(row, start, line):
+    """line = row[start:], with zeros wherever that lies outside the row."""
     lo = min(max(-start, 0), line.size)
-    hi = lo
-    if 0 <= d < x.shape[0] and 0 <= r < x.shape[1]:
-        hi = max(min(x.shape[2] - start, line.size), lo)
-        line[lo:hi] = x[d, r, start + lo : start + hi]
+    hi = max(min(row.size - start, line.size), lo)
     line[:lo] = 0
+    for k in range(lo, hi):
+        line[k] = row[start + k]
     line[hi:] = 0
 
 
 @kernel
-def _filter_tile(x, first, along_d, along_h, along_w, stride, dilation, before, strip, total):
+def _filter_tile(
+    x, first, along_d, along_h, along_w, stride, dilation, before, after_w, after_h, total
+):
     """Add one separable kernel's response to the tile `total` that begins at output `first`.
 
     x : (D, H, W); along_d, along_h, along_w : taps per axis; total : (d, h, w) of the tile;
-    strip : (2, planes, rows, columns) scratch: after the pass along w, and along h.
+    after_w (rows, w), after_h (planes, h, w) : scratch for what the passes hand on.
     """
     depth, height, width = total.shape
     planes = (depth - 1) * stride[0] + (along_d.size - 1) * dilation[0] + 1
-    rows = (height - 1) * stride[1] + (along_h.size - 1) * dilation[1] + 1
-    samples = (width - 1) * stride[2] + (along_w.size - 1) * dilation[2] + 1
-    line = np.empty(samples, x.dtype)
+    line = np.empty((width - 1) * stride[2] + (along_w.size - 1) * dilation[2] + 1, x.dtype)
     d0 = first[0] * stride[0] - before[0]
     r0 = first[1] * stride[1] - before[1]
     c0 = first[2] * stride[2] - before[2]
     single = along_d.size == 1
     for plane in range(planes):
-        if single and plane % stride[0]:
+        if single and (plane % stride[0] or d0 + plane < 0 or d0 + plane >= x.shape[0]):
             continue
-        if d0 + plane < 0 or d0 + plane >= x.shape[0]:
-            if not single:
-                strip[1, plane, :height, :width] = 0
-            continue
-        for row in range(rows):
-            target = strip[0, 0, row, :width]
+        for row in range(after_w.shape[0]):
+            target = after_w[row]
             target[:] = 0
-            if 0 <= r0 + row < x.shape[1]:
-                _fetch(x, d0 + plane, r0 + row, c0, line)
+            if 0 <= d0 + plane < x.shape[0] and 0 <= r0 + row < x.shape[1]:
+                _fetch(x[d0 + plane, r0 + row], c0, line)
                 _accumulate(line, along_w, stride[2], dilation[2], target)
         for j in range(height):
             if single:
                 result = total[plane // stride[0], j]
             else:
-                result = strip[1, plane, j, :width]
+                result = after_h[plane, j]
                 result[:] = 0
-            _accumulate_rows(strip[0, 0], along_h, j * stride[1], dilation[1], result)
+            _accumulate_rows(after_w, along_h, j * stride[1], dilation[1], result)
     if not single:
+        rows = after_h.reshape(planes, height * width)
+        results = total.reshape(depth, height * width)
         for h in range(depth):
-            for j in range(height):
-                result = total[h, j]
-                for p in range(along_d.size):
-                    a = along_d[p]
-                    source = strip[1, h * stride[0] + p * dilation[0], j]
-                    for k in range(width):
-                        result[k] += a * source[k]
+            _accumulate_rows(rows, along_d, h * stride[0], dilation[0], results[h])
+
+
+@kernel
+def _filter_item(
+    item, x, along_d, along_h, along_w, bias, stride, dilation, before, groups, tile, y
+):
+    """One tile of one output image: bias, then every channel and term added."""
+    per_group = along_w.shape[0] // groups
+    across = (y.shape[4] + tile[2] - 1) // tile[2]
+    down = (y.shape[3] + tile[1] - 1) // tile[1]
+    deep = (y.shape[2] + tile[0] - 1) // tile[0]
+    image, place = divmod(item, deep * down * across)
+    b, o = divmod(image, y.shape[1])
+    plane, column = divmod(place, across)
+    block, row = divmod(plane, down)
+    first = (block * tile[0], row * tile[1], column * tile[2])
+    depth = min(tile[0], y.shape[2] - first[0])
+    height = min(tile[1], y.shape[3] - first[1])
+    width = min(tile[2], y.shape[4] - first[2])
+    planes = (depth - 1) * stride[0] + (along_d.shape[3] - 1) * dilation[0] + 1
+    rows = (height - 1) * stride[1] + (along_h.shape[3] - 1) * dilation[1] + 1
+    total = np.empty((depth, height, width), y.dtype)
+    total[:] = bias[o]
+    after_w = np.empty((rows, width), y.dtype)
+    after_h = np.empty((planes if along_d.shape[3] > 1 else 0, height, width), y.dtype)
+    group = o // per_group * along_w.shape[1]
+    for c in range(along_w.shape[1]):
+        for t in range(along_w.shape[2]):
+            _filter_tile(
+                x[b, group + c], first, along_d[o, c, t], along_h[o, c, t], along_w[o, c, t],
+                stride, dilation, before, after_w, after_h, total,
+            )  # fmt: skip
+    for h in range(depth):
+        for j in range(height):
+            target = y[b, o, first[0] + h, first[1] + j]
+            for k in range(width):
+                target[first[2] + k] = total[h, j, k]
 
 
 @kernel(parallel=True)
@@ -129,35 +157,13 @@ def filter_separably(x, along_d, along_h, along_w, bias, stride, dilation, befor
     x : (N, C, D, H, W); along_* : (O, C/groups, terms, F along the axis); y : (N, O, D, H, W).
     Where `along_d` has one tap it must be 1: depth is then not a pass of its own.
     """
-    per_group = along_w.shape[0] // groups
-    counts = (
-        (y.shape[2] + tile[0] - 1) // tile[0],
-        (y.shape[3] + tile[1] - 1) // tile[1],
-        (y.shape[4] + tile[2] - 1) // tile[2],
+    tiles = (
+        ((y.shape[2] + tile[0] - 1) // tile[0])
+        * ((y.shape[3] + tile[1] - 1) // tile[1])
+        * ((y.shape[4] + tile[2] - 1) // tile[2])
     )
-    tiles = counts[0] * counts[1] * counts[2]
-    planes = (tile[0] - 1) * stride[0] + (along_d.shape[3] - 1) * dilation[0] + 1
-    rows = (tile[1] - 1) * stride[1] + (along_h.shape[3] - 1) * dilation[1] + 1
     for item in numba.prange(y.shape[0] * y.shape[1] * tiles):
-        image, place = divmod(np.int64(item), tiles)
-        b, o = divmod(image, y.shape[1])
-        plane, column = divmod(place, counts[2])
-        block, row = divmod(plane, counts[1])
-        first = (block * tile[0], row * tile[1], column * tile[2])
-        depth = min(tile[0], y.shape[2] - first[0])
-        height = min(tile[1], y.shape[3] - first[1])
-        width = min(tile[2], y.shape[4] - first[2])
-        total = np.empty((depth, height, width), y.dtype)
-        total[:] = bias[o]
-        strip = np.empty((2, planes if along_d.shape[3] > 1 else 1, rows, width), y.dtype)
-        group = o // per_group * along_w.shape[1]
-        for c in range(along_w.shape[1]):
-            for t in range(along_w.shape[2]):
-                _filter_tile(
-                    x[b, group + c], first, along_d[o, c, t], along_h[o, c, t], along_w[o, c, t],
-                    stride, dilation, before, strip, total,
-                )  # fmt: skip
-        y[
-            b, o, first[0] : first[0] + depth, first[1] : first[1] + height,
-            first[2] : first[2] + width,
-        ] = total  # fmt: skip
+        _filter_item(
+            np.int64(item), x, along_d, along_h, along_w, bias, stride, dilation, before, groups,
+            tile, y,
+        )  # fmt: skip
