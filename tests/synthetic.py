@@ -76,3 +76,134 @@ def write_run(
         if end:
             writer.append({"record": "end", "finished": "2026-11-20T10:43:20", "status": end})
     return writer.path
+
+
+def model_time(algorithm: str, problem: Problem, threads: int, weights: str) -> float | None:
+    """Seconds that `algorithm` plausibly takes, so that each wins somewhere; None: cannot."""
+    work = problem.multiply_adds
+    points = problem.batch * float(np.prod(problem.output_size))
+    maps = problem.in_channels + problem.out_channels
+    cores = 1.0 if threads == 1 else 0.9 * threads
+    taps_in_channel = float(np.prod(problem.kernel))
+    match algorithm:
+        case "naive":
+            return 2e-6 + 2 * work / 1.6e9
+        case "im2col":
+            depth = problem.taps * problem.out_channels / problem.groups
+            rate = 95e9 * min(1.0, (depth / 20000) ** 0.55)
+            return 1.5e-5 + 2 * work / rate / cores
+        case "fft":
+            pairs = problem.in_channels * problem.out_channels / problem.groups
+            return 8e-5 + points * (12e-9 * maps + 0.35e-9 * pairs) / cores**0.7
+        case "separable":
+            if weights in ("random",) or taps_in_channel == 1:
+                return None
+            return 1.2e-5 + points * maps * (0.5e-9 + 0.09e-9 * sum(problem.kernel)) / cores
+        case _:
+            fill = 0.25 if problem.in_channels == 1 else 1.0
+            return 6e-6 + 2 * work / (88e9 * fill) / cores + 4e-6 * (threads - 1)
+
+
+def measured(
+    problem: Problem,
+    *,
+    seed: int = 0,
+    blocks: int = 9,
+    threads: int = 1,
+    weights: str = "random",
+    algorithms: Iterable[str] = ALGORITHMS,
+    **fields: Any,
+) -> list[dict[str, Any]]:
+    """Cells of every algorithm on `problem`, sampled in the same blocks with shared drift."""
+    rng = np.random.default_rng([seed, problem.multiply_adds, threads])
+    drift = np.exp(rng.normal(0, 0.05, blocks))
+    cells = []
+    for algorithm in algorithms:
+        time = model_time(algorithm, problem, threads, weights)
+        shared = {"threads": threads, "weights": weights, **fields}
+        if time is None:
+            rank = min(problem.kernel)
+            reason = (
+                "a kernel of one tap has nothing to separate"
+                if rank == 1
+                else f"the kernel is no outer product: its rank is {rank}, expected 1"
+            )
+            cells.append(cell(algorithm, problem, status="unsupported", reason=reason, **shared))
+        elif time > 2.0:
+            reason = f"would take about {time:.0f} s a call, more than the time left"
+            cells.append(cell(algorithm, problem, status="skipped", reason=reason, **shared))
+        else:
+            noise = np.exp(rng.normal(0, 0.03, blocks)) * (1 + rng.exponential(0.02, blocks))
+            cells.append(cell(algorithm, problem, samples=time * drift * noise, **shared))
+    return cells
+
+
+def grid(
+    sizes: Iterable[int] = (64, 128, 256, 512, 1024, 2048),
+    kernels: Iterable[int] = (3, 7, 15, 31, 63),
+    threads: Iterable[int] = (1,),
+    weights: Iterable[str] = ("random",),
+    **fields: Any,
+) -> list[dict[str, Any]]:
+    """Cells of a sweep over image size × kernel size."""
+    kernels, threads, weights = tuple(kernels), tuple(threads), tuple(weights)
+    return [
+        record
+        for kind in weights
+        for size in sizes
+        for kernel in kernels
+        for count in threads
+        for record in measured(
+            Problem(size=(size, size), kernel=kernel, padding="same"),
+            threads=count,
+            weights=kind,
+            **fields,
+        )
+    ]
+
+
+LAYERS = (
+    Problem(size=(227, 227), kernel=11, in_channels=3, out_channels=96, stride=4,
+            name="alexnet:conv1"),
+    Problem(size=(27, 27), kernel=5, in_channels=96, out_channels=256, groups=2, padding=2,
+            name="alexnet:conv2"),
+    Problem(size=(13, 13), kernel=3, in_channels=256, out_channels=384, padding=1,
+            name="alexnet:conv3"),
+    Problem(size=(56, 56), kernel=3, in_channels=64, out_channels=64, padding=1,
+            name="resnet50:layer1.0.conv2"),
+    Problem(size=(56, 56), kernel=1, in_channels=64, out_channels=256,
+            name="resnet50:layer1.0.conv3"),
+    Problem(size=(56, 56), kernel=3, in_channels=128, out_channels=128, groups=128, padding=1,
+            name="mobilenet:conv4/dw"),
+)  # fmt: skip
+SIGNAL = Problem(size=(131072,), kernel=127, padding="same", name="fir")
+VOLUME = Problem(
+    size=(24, 24, 24), kernel=3, in_channels=8, out_channels=8, padding="same", name="volume"
+)
+
+
+def layers(threads: Iterable[int] = (1,), **fields: Any) -> list[dict[str, Any]]:
+    """Cells of a few network layers, a signal and a volume, each with a name."""
+    return [
+        record
+        for problem in (*LAYERS, SIGNAL, VOLUME)
+        for count in threads
+        for record in measured(problem, threads=count, **fields)
+    ]
+
+
+def troubled() -> list[dict[str, Any]]:
+    """Cells of one problem where everything that can happen to a cell has happened."""
+    problem = Problem(size=(512, 512), kernel=9, padding="same")
+    return [
+        *measured(problem, algorithms=("naive", "parallel")),
+        cell("im2col", problem, status="refused",
+             reason="would need 12.4 GiB of memory, 7.1 GiB are free"),
+        cell("fft", problem, status="failed",
+             reason="wrong result: the error at (0, 0, 3, 4) is 17 times its bound; "
+                    "repeat it with `convbench verify --problem mb1_ic1ih512_oc1_kh9_ph4`"),
+        cell("separable", problem, status="unsupported",
+             reason="the kernel is no outer product: its rank is 9, expected 1"),
+        cell("winograd", problem, status="skipped",
+             reason="would take about 40 s, 12 s are left"),
+    ]  # fmt: skip

@@ -1,0 +1,210 @@
+"""Lines over a sweep: time, or speed-up over the baseline, against the size that varies."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
+
+from .labels import in_order, time_text, times_text
+from .style import GREY, Sheet, halo, joined, look, new_sheet, spread_out
+from .sweeps import AXES, FIELDS, describe, told_apart
+
+Panel = tuple[dict[str, Any], pd.DataFrame]
+MOST_PANELS = 9
+_ASIDE = 13  # points between the end of a line and its name
+#: Column, its interval, how a value reads.
+VALUES: dict[str, tuple[str, str, str]] = {
+    "time": ("time_s", "time_low_s", "time_high_s"),
+    "speedup": ("speedup", "speedup_low", "speedup_high"),
+}
+
+
+def draw_lines(
+    name: str, axis: str, value: str, panels: Sequence[Panel], about: str, baseline: str
+) -> Sheet:
+    """One panel per sweep of `panels` along `axis`; log-log, with the interval as a band.
+
+    Parameters
+    ----------
+    name : str
+        File name without its ending.
+    axis : {"size", "kernel", "channels", "batch"}
+    value : {"time", "speedup"}
+    panels : sequence of (what the sweep holds fixed, rows with their place ``at``)
+    about : str
+        Machine and bands, for the line under the heading.
+    baseline : str
+    """
+    panels = sorted(panels, key=lambda panel: _panel_order(panel[0]))
+    same, differ = told_apart([fixed for fixed, _ in panels])
+    first = panels[0][0]
+    told = [field for field in _title_order(same) if field not in ("threads", "dtype")]
+    detail = joined([*(describe(field, first[field]) for field in told), about])
+    columns = min(len(panels), 2 if len(panels) <= 6 else 3)
+    sheet = new_sheet(
+        name,
+        _question(axis, value, baseline),
+        detail,
+        panels=len(panels),
+        columns=columns,
+        panel_height=3.7 if columns == 1 else 2.75 if columns == 2 else 2.4,
+        sharex=True,
+        sharey=True,
+    )
+    names = in_order(pd.concat([rows for _, rows in panels])["algorithm"])
+    for at, (axes, (fixed, rows)) in enumerate(zip(sheet.axes, panels, strict=True)):
+        axes.set_title(joined(describe(field, fixed[field]) for field in _title_order(differ)))
+        _panel(axes, rows, value, names, baseline)
+        below = at + columns >= len(panels)
+        leftmost = at % columns == 0
+        axes.tick_params(labelbottom=True, labelleft=leftmost, left=leftmost)
+        if below:
+            axes.set_xlabel(AXES[axis].scale)
+        if leftmost:
+            axes.set_ylabel("time per call" if value == "time" else f"times as fast as {baseline}")
+    _scales(sheet.axes, [rows for _, rows in panels], value, ticks=(12, 7, 5)[columns - 1])
+    _label_ends(sheet)
+    return sheet
+
+
+def _question(axis: str, value: str, baseline: str) -> str:
+    grows = AXES[axis].grows
+    if value == "time":
+        return f"How does the time grow with the {grows}?"
+    return f"How many times as fast as {baseline} is each, as the {grows} grows?"
+
+
+def _title_order(fields: Sequence[str]) -> list[str]:
+    return sorted(fields, key=lambda field: FIELDS.index(field) if field in FIELDS else -1)
+
+
+def _panel_order(fixed: dict[str, Any]) -> tuple[Any, ...]:
+    """Panels by kernel, then size, as numbers, and by what comes first in the run else."""
+    numbers = [
+        math.prod(int(part) for part in fixed[field].split("x")) if field in fixed else 0
+        for field in ("kernel", "size")
+    ]
+    return (fixed.get("weights") != "random", *numbers, fixed.get("threads", 0))
+
+
+def _panel(axes: Axes, rows: pd.DataFrame, value: str, names: Sequence[str], baseline: str) -> None:
+    middle, low, high = VALUES[value]
+    for name in names:
+        mine = rows[(rows["algorithm"] == name) & rows[middle].notna()].sort_values("at")
+        if mine.empty or (value == "speedup" and name == baseline):
+            continue
+        style = look(name)
+        axes.fill_between(
+            mine["at"], mine[low], mine[high], color=style.colour, alpha=0.22, lw=0, zorder=2
+        )
+        axes.plot(
+            mine["at"],
+            mine[middle],
+            color=style.colour,
+            marker=style.marker,
+            ls=(0, style.dashes) if style.dashes else "-",
+            lw=1.7,
+            ms=5,
+            mec="white",
+            mew=0.6,
+            zorder=3,
+            label=name,
+        )
+    if value == "speedup":
+        axes.axhline(1, color=GREY, lw=1, zorder=1.5)
+
+
+def _scales(
+    all_axes: Sequence[Axes], frames: Sequence[pd.DataFrame], value: str, ticks: int
+) -> None:
+    """Log-log; ticks where the sweep has points, as many as have room."""
+    places = sorted({float(at) for frame in frames for at in frame["at"]})
+    span = math.log(places[-1] / places[0])
+    chosen: list[float] = []
+    for at in reversed(places):
+        if not chosen or math.log(chosen[-1] / at) > span / (ticks + 0.5):
+            chosen.append(at)
+    text = time_text if value == "time" else times_text
+    for axes in all_axes:
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.xaxis.set_major_locator(FixedLocator(chosen))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{at:.4g}"))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda at, _: short(text(at))))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    low, high = all_axes[0].get_ylim()
+    decades = math.log10(high / low)
+    subs = (1.0,) if decades > 2.2 else (1.0, 3.0) if decades > 1.2 else (1.0, 2.0, 5.0)
+    for axes in all_axes:
+        axes.yaxis.set_major_locator(LogLocator(subs=subs, numticks=12))
+        axes.yaxis.set_minor_locator(NullLocator())
+
+
+def short(text: str) -> str:
+    """``1.00 ms`` as ``1 ms``: what stands beside a tick is exact."""
+    number, *unit = text.split(" ")
+    if "." in number:
+        number = number.rstrip("×").rstrip("0").rstrip(".") + ("×" if number[-1] == "×" else "")
+    return " ".join([number, *unit])
+
+
+def _label_ends(sheet: Sheet) -> None:
+    """Write each line's name at its right end, moved apart where ends meet."""
+    size = 8.5 if len(sheet.axes) <= 6 else 7.5
+    labels: list[tuple[Axes, list[Any]]] = []
+    for axes in sheet.axes:
+        lines = [line for line in axes.get_lines() if not str(line.get_label()).startswith("_")]
+        texts = []
+        for line in lines:
+            at, value = np.asarray(line.get_xdata())[-1], np.asarray(line.get_ydata())[-1]
+            texts.append(
+                axes.annotate(
+                    str(line.get_label()),
+                    (float(at), float(value)),
+                    xytext=(_ASIDE, 0),
+                    textcoords="offset points",
+                    va="center",
+                    size=size,
+                    color=line.get_color(),
+                    weight="bold",
+                    annotation_clip=False,
+                    path_effects=halo(),
+                    zorder=5,
+                )
+            )
+        labels.append((axes, texts))
+    sheet.figure.draw_without_rendering()  # lays the panels out, so that heights are known
+    sheet.figure.set_layout_engine("none")
+    points = 72 / sheet.figure.dpi
+    for axes, texts in labels:
+        box = axes.get_window_extent()
+        places: dict[float, list[Any]] = {}
+        for text in texts:
+            places.setdefault(round(float(text.xy[0]), 6), []).append(text)
+        for group in places.values():
+            ends = [axes.transData.transform(text.xy) * points for text in group]
+            free = spread_out(
+                [end[1] for end in ends], size * 1.12, box.y0 * points, box.y1 * points
+            )
+            for text, end, height in zip(group, ends, free, strict=True):
+                text.set_position((_ASIDE, height - end[1]))
+                _leader(sheet.figure, (end[0] + 4, end[1]), (end[0] + _ASIDE - 1, height))
+
+
+def _leader(figure: Figure, start: tuple[float, float], stop: tuple[float, float]) -> None:
+    """A thin line from the end of a line to its name; both in points."""
+    to_figure = figure.transFigure.inverted()
+    scale = figure.dpi / 72
+    (x0, y0), (x1, y1) = (to_figure.transform((x * scale, y * scale)) for x, y in (start, stop))
+    figure.add_artist(
+        Line2D([x0, x1], [y0, y1], color="#bbbbbb", lw=0.8, transform=figure.transFigure)
+    )

@@ -1,0 +1,188 @@
+"""Finding the sweeps in a run: which problems differ in one size and agree in all else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from .labels import edge, plural, shape_text, source_text, spread
+
+
+class Axis(NamedTuple):
+    """What a sweep varies: the words for it in a sentence and beside a scale."""
+
+    field: str
+    grows: str
+    scale: str
+
+
+AXES = {
+    "size": Axis("size", "input", "edge of the input, in samples"),
+    "kernel": Axis("kernel", "kernel", "edge of the kernel, in taps"),
+    "channels": Axis("channels", "number of channels", "input and output channels"),
+    "batch": Axis("batch", "batch", "inputs in a batch"),
+}
+
+#: A sweep has at least this many points; a shorter one may go along beside it.
+LEAST = 3
+#: What tells one panel of a sweep from the next, in the order a title names it.
+FIELDS = ("kernel", "size", "channels", "batch", "stride", "dilation", "padding", "words",
+          "weights", "pixels", "dtype", "threads", "operation", "spatial")  # fmt: skip
+
+
+def with_coordinates(frame: pd.DataFrame) -> pd.DataFrame:
+    """`frame` with what figures sort by: ``channels``, ``padding``, ``words``, ``layer``, ….
+
+    ``channels`` is text, ``"64"`` or ``"3→96"``; ``padding`` is deduced from the output size;
+    ``words`` are those of the descriptor (``flip``, ``bias``, …); ``layer`` is True where the
+    problem has a name to itself.
+    """
+    frame = frame.copy()
+    rows = [row for _, row in frame.iterrows()]
+    frame["channels"] = [_channels(row) for row in rows]
+    frame["padding"] = [_padding(row) for row in rows]
+    either = frame["padding"] == ""  # a kernel of one tap pads nothing whatever was said
+    common = frame.loc[~either, "padding"].mode()
+    frame.loc[either, "padding"] = common.iloc[0] if len(common) else "same"
+    frame["words"] = [_words(str(row["problem"])) for row in rows]
+    frame["spatial"] = [len(spread(row["size"])) for row in rows]
+    alone = frame["name"].map(frame.groupby("name")["problem"].nunique()) == 1
+    frame["layer"] = (frame["name"] != "") & alone
+    return frame
+
+
+def coordinate(row: Any, axis: str) -> float:
+    """Where a row stands on `axis`; NaN for channels that differ between input and output."""
+    if axis in ("size", "kernel"):
+        return edge(row[axis])
+    if axis == "batch":
+        return float(row["batch"])
+    return float(row["in_channels"]) if row["in_channels"] == row["out_channels"] else float("nan")
+
+
+def families(frame: pd.DataFrame, axis: str) -> list[tuple[dict[str, Any], pd.DataFrame]]:
+    """The sweeps along `axis`: what each holds fixed, and its rows with their ``at``.
+
+    Empty unless one of them has 3 points or more; then those with 2 are among them.
+    """
+    if frame.empty:
+        return []
+    placed = frame.assign(at=[coordinate(row, axis) for _, row in frame.iterrows()])
+    placed = placed[placed["at"].notna()]
+    if axis == "channels":  # depthwise layers sweep with as many groups as channels
+        depthwise = (placed["groups"] == placed["in_channels"]) & (placed["groups"] > 1)
+        placed = placed.assign(groups=placed["groups"].where(~depthwise, -1))
+    fixed = [field for field in FIELDS if field != axis]
+    extra = ["groups"] if axis == "channels" else []
+    found = []
+    for key, rows in placed.groupby([*fixed, *extra], sort=False):
+        points = rows["at"].nunique()
+        if points >= 2 and points == rows["problem"].nunique():
+            found.append((dict(zip([*fixed, *extra], key, strict=True)), rows))
+    if max((rows["at"].nunique() for _, rows in found), default=0) < LEAST:
+        return []
+    return found
+
+
+def split(
+    found: list[tuple[dict[str, Any], pd.DataFrame]], most: int
+) -> Iterator[tuple[dict[str, Any], list[tuple[dict[str, Any], pd.DataFrame]]]]:
+    """Share `found` out over pictures of at most `most` panels, alike panels together.
+
+    Yields what all panels of a picture share beyond what the whole run shares, and them.
+    """
+    shared: dict[str, Any] = {}
+    groups = [(shared, found)]
+    for field in ("operation", "dtype", "spatial", "threads", "pixels", "weights", "channels"):
+        if all(len(panels) <= most for _, panels in groups):
+            break
+        finer = []
+        for same, panels in groups:
+            values = list(dict.fromkeys(fixed.get(field) for fixed, _ in panels))
+            if len(panels) <= most or len(values) == 1:
+                finer.append((same, panels))
+                continue
+            for value in values:
+                chosen = [panel for panel in panels if panel[0].get(field) == value]
+                finer.append(({**same, field: value}, chosen))
+        groups = finer
+    for same, panels in groups:
+        for start in range(0, len(panels), most):
+            part = {"part": start // most + 1} if len(panels) > most else {}
+            yield {**same, **part}, panels[start : start + most]
+
+
+def describe(field: str, value: Any) -> str:
+    """What it says that `field` is `value`, in a title; empty where that goes without saying."""
+    match field:
+        case "kernel":
+            return f"kernel {shape_text(value)}"
+        case "size":
+            return f"input {shape_text(value)}"
+        case "channels":
+            return "" if value == "1" else f"{value} channels"
+        case "batch" | "stride" | "dilation":
+            numbers = set(spread(str(value)))
+            number = min(numbers) if len(numbers) == 1 else value
+            return "" if number == 1 else f"{field} {number}"
+        case "padding":
+            return "" if value == "same" else f"{value} padding"
+        case "weights":
+            return {"random": "random kernel", "rank1": "rank-1 kernel"}.get(
+                value, f"{source_text(value)} kernel"
+            )
+        case "pixels":
+            return "" if value == "random" else source_text(value)
+        case "threads":
+            return plural(int(value), "thread")
+        case "operation":
+            return "" if value == "forward" else str(value)
+        case "spatial":
+            return "" if value == 2 else f"{value}-D"
+        case "groups":
+            return "depthwise" if value == -1 else "" if value == 1 else f"{value} groups"
+        case "part":
+            return f"part {value}"
+    return str(value)
+
+
+def told_apart(keys: list[dict[str, Any]]) -> tuple[list[str], list[str]]:
+    """The fields in which `keys` agree, and those in which they differ."""
+    fields = list(dict.fromkeys(field for key in keys for field in key))
+    same = [field for field in fields if len({key.get(field) for key in keys}) == 1]
+    return same, [field for field in fields if field not in same]
+
+
+def _channels(row: Any) -> str:
+    given, made, groups = row["in_channels"], row["out_channels"], row["groups"]
+    text = str(given) if given == made else f"{given}→{made}"
+    return text if groups == 1 else f"{text}, {groups} groups"
+
+
+def _padding(row: Any) -> str:
+    kinds = set()
+    for size, out, kernel, stride, dilation in zip(
+        *(spread(row[name]) for name in ("size", "output_size", "kernel", "stride", "dilation")),
+        strict=True,
+    ):
+        extent = (kernel - 1) * dilation + 1
+        total = (out - 1) * stride + extent - size
+        if extent == 1 and total <= 0:
+            continue
+        if out == -(-size // stride):
+            kinds.add("same")
+        elif total <= 0:
+            kinds.add("valid")
+        else:
+            kinds.add("full" if total == 2 * (extent - 1) else f"{total / 2:g}")
+    kinds -= {"same"} if len(kinds) > 1 else set()
+    return "/".join(sorted(kinds))
+
+
+def _words(descriptor: str) -> str:
+    bare = re.sub(r'_?n"[^"]*"$', "", descriptor)
+    parts = [part for part in bare.split("_") if part.isalpha()]
+    return " ".join(parts)
