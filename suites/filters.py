@@ -79,7 +79,7 @@ def make(spec: str, kernel_size: Size | None = None, axes: int | None = None) ->
     build, default, extras = FILTERS[name]
     if len(numbers) > 1 + extras:
         raise ConvbenchError(f"filter {spec!r} has too many numbers; {name} takes {1 + extras}")
-    size = kernel_size or (default if isinstance(default, tuple) else (default,) * axes)
+    size = kernel_size or (default if name != "edge" else 1,) * (axes - 1) + (default,)
     if numbers:
         asked = _size(spec, numbers[0], axes)
         if kernel_size and asked != kernel_size:
@@ -257,7 +257,7 @@ def _motion(name: str, size: Size) -> np.ndarray:
 
 
 # name: (builder, size where none is given, numbers it takes after the size)
-FILTERS: dict[str, tuple[Callable[..., np.ndarray], int | Size, int]] = {
+FILTERS: dict[str, tuple[Callable[..., np.ndarray], int, int]] = {
     "gaussian": (_gaussian, 7, 1),
     "box": (_box, 3, 0),
     "sobel-x": (partial(_sobel, along=1), 3, 0),
@@ -266,7 +266,7 @@ FILTERS: dict[str, tuple[Callable[..., np.ndarray], int | Size, int]] = {
     "laplacian": (_laplacian, 3, 0),
     "emboss": (_emboss, 3, 0),
     "gabor": (_gabor, 21, 1),
-    "edge": (_edge, (1, 2), 0),
+    "edge": (_edge, 2, 0),
     "identity": (_identity, 3, 0),
     "motion": (_motion, 15, 0),
 }

@@ -1,0 +1,53 @@
+"""Random problems for hypothesis: every field drawn, small enough to count by hand."""
+
+from dataclasses import replace
+
+from hypothesis import strategies as st
+
+from algos import Problem
+
+
+@st.composite
+def problems(draw, largest=9, most_channels=3):
+    """A valid `Problem` with sizes up to `largest` and 1 to 3 axes."""
+    axes = draw(st.integers(1, 3))
+    every = range(axes)
+    size = [draw(st.integers(1, largest)) for _ in every]
+    kernel = [draw(st.integers(1, 4)) for _ in every]
+    dilation = [draw(st.integers(1, 3)) for _ in every]
+    padding = draw(
+        st.sampled_from(["same", "full"]) | st.lists(_sides(4), min_size=axes, max_size=axes)
+    )
+    if not isinstance(padding, str):
+        # Padding is widened where the kernel would not fit: nothing is filtered out.
+        extents = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
+        padding = [
+            (before, max(after, e - w - before))
+            for (before, after), e, w in zip(padding, extents, size, strict=True)
+        ]
+    groups = draw(st.integers(1, 3))
+    problem = Problem(
+        size=size,
+        kernel=kernel,
+        dilation=dilation,
+        padding=padding,
+        stride=[draw(st.integers(1, 4)) for _ in every],
+        batch=draw(st.integers(1, 3)),
+        in_channels=groups * draw(st.integers(1, most_channels)),
+        out_channels=groups * draw(st.integers(1, most_channels)),
+        groups=groups,
+        dtype=draw(st.sampled_from(["float32", "float64"])),
+        flip=draw(st.booleans()),
+        bias=draw(st.booleans()),
+        fit=draw(st.sampled_from(["floor", "ceil"])),
+        name=draw(
+            st.sampled_from(["", "net:conv1", "a name with blanks", "kh3_ih5", "ünïcode/5x5"])
+        ),
+    )
+    if problem.fit == "floor" and replace(problem, fit="ceil").output_size == problem.output_size:
+        return replace(problem, fit=draw(st.sampled_from(["floor", "exact"])))
+    return problem
+
+
+def _sides(most):
+    return st.tuples(st.integers(0, most), st.integers(0, most))
