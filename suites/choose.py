@@ -1,0 +1,129 @@
+"""From words on the command line to problems, algorithms and thread counts."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from algos.algorithm import get, registry
+from algos.descriptor import parse_descriptor
+from algos.errors import ConvbenchError
+from algos.problem import Problem
+from algos.threads import available
+
+from . import batch, data, filters, suite
+from .suite import Case, Suite
+
+
+def run_suite(arguments: argparse.Namespace) -> Suite:
+    """The suite that ``convbench run`` was asked for, whether shipped or made of options."""
+    given = [
+        word
+        for word, value in (
+            ("a suite", arguments.suite),
+            ("--problem or --batch", arguments.problem or arguments.batch),
+            ("--input", arguments.input),
+        )
+        if value
+    ]
+    if len(given) > 1:
+        raise ConvbenchError(f"{' and '.join(given)} were given; choose one")
+    if arguments.kernel and not arguments.input:
+        raise ConvbenchError("--kernel goes with --input: what should it filter?")
+    if arguments.input:
+        if not arguments.kernel:
+            raise ConvbenchError("--input goes with --kernel, for example --kernel gaussian:15")
+        case = data.case_from_files(arguments.input, arguments.kernel, arguments.dtype or "float32")
+        title = f"{Path(arguments.input).name} filtered with {Path(arguments.kernel).name}"
+        return _own("input", title, (case,))
+    if arguments.problem or arguments.batch:
+        cases = _listed(arguments)
+        name = Path(arguments.batch).stem if arguments.batch else "problem"
+        title = f"The problems of {Path(arguments.batch).name}" if arguments.batch else "Problems"
+        return _own(name, title, cases)
+    if arguments.weights:
+        raise ConvbenchError("--weights goes with --problem or --batch; a suite has its own")
+    chosen = suite.load(arguments.suite or "quick")
+    return replace(chosen, cases=_with_dtype(chosen.cases, arguments.dtype))
+
+
+def verify_cases(arguments: argparse.Namespace) -> list[Case]:
+    """The cases that ``convbench verify`` was given; none if it is to make its own."""
+    if not (arguments.problem or arguments.batch):
+        if arguments.cases < 1:
+            raise ConvbenchError(f"--cases {arguments.cases} must be at least 1")
+        return []
+    return list(_listed(arguments))
+
+
+def _own(name: str, title: str, cases: tuple[Case, ...]) -> Suite:
+    return Suite(name, title, "Which algorithm is fastest?", cases, seconds=10.0 + 5 * len(cases))
+
+
+def _listed(arguments: argparse.Namespace) -> tuple[Case, ...]:
+    """The cases of --problem and --batch."""
+    cases = [Case(parse_descriptor(text)) for text in arguments.problem]
+    if arguments.batch:
+        found = batch.read(arguments.batch)
+        cases += found.cases
+        if not cases:
+            raise ConvbenchError(f"{arguments.batch} holds no problem that can be run")
+    if arguments.weights:
+        if arguments.weights not in data.RANDOM_WEIGHTS:
+            filters.make(arguments.weights, cases[0].problem.kernel, cases[0].problem.axes)
+        cases = [replace(case, weights=arguments.weights) for case in cases]
+    return _with_dtype(tuple(dict.fromkeys(cases)), arguments.dtype)
+
+
+def _with_dtype(cases: tuple[Case, ...], dtype: str | None) -> tuple[Case, ...]:
+    if dtype is None:
+        return cases
+    changed = (replace(case, problem=_as_dtype(case.problem, dtype)) for case in cases)
+    return tuple(dict.fromkeys(changed))
+
+
+def _as_dtype(problem: Problem, dtype: str) -> Problem:
+    return replace(problem, dtype=dtype)
+
+
+def thread_counts(text: str) -> tuple[int, ...]:
+    """``"1,2"`` as (1, 2)."""
+    counts = []
+    for word in text.split(","):
+        if not word.strip().isdigit() or int(word) < 1:
+            raise ConvbenchError(f"--threads {text!r}: expected counts such as 1 or 1,2")
+        if int(word) > available():
+            raise ConvbenchError(
+                f"--threads {text}: {word.strip()} threads were asked for, "
+                f"this machine offers {available()}"
+            )
+        counts.append(int(word))
+    return tuple(dict.fromkeys(counts))
+
+
+def algorithms(text: str | None, default: tuple[str, ...]) -> tuple[str, ...]:
+    """The algorithms named in `text`, else `default`, else all that need not be asked for."""
+    if text is None:
+        for name in default:
+            get(name)
+        return default or tuple(name for name, a in registry().items() if not a.opt_in)
+    names = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    if not names:
+        raise ConvbenchError(f"--algorithms {text!r} names none; known: {', '.join(registry())}")
+    for name in names:
+        get(name)
+    return names
+
+
+def baseline(asked: str | None, default: str, chosen: tuple[str, ...]) -> str:
+    """What speed-ups refer to: the one asked for, the suite's, or the first of those chosen."""
+    if asked is None:
+        return default if default in chosen else chosen[0]
+    get(asked)
+    if asked not in chosen:
+        raise ConvbenchError(
+            f"--baseline {asked} is not among the algorithms to be timed ({', '.join(chosen)}); "
+            f"add it to --algorithms"
+        )
+    return asked

@@ -1,0 +1,184 @@
+"""The command line: ``convbench run | verify | report | list | env``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from algos.errors import ConvbenchError, closest
+
+from . import commands
+
+_DESCRIPTION = "Time, compare and verify convolution algorithms on this machine."
+
+_EPILOG = """examples:
+  convbench run                       the quick suite: all algorithms, sizes, kernels, layers
+  convbench run sizes --threads 1,2   a suite, with one thread and with two
+  convbench verify                    are all algorithms right?
+  convbench report                    figures and tables of the latest run
+  convbench list suites               what there is to run
+"""
+
+_RUN_EPILOG = """examples:
+  convbench run
+  convbench run vgg16 --threads 1,2 --budget 300
+  convbench run my.toml --algorithms fft,parallel --baseline fft
+  convbench run --problem "mb1_ic3ih227_oc96_kh11_sh4ph0" --dtype float64
+  convbench run --batch shapes_resnet_50
+  convbench run --input picture.png --kernel gaussian:15
+  convbench run sizes --dry-run
+"""
+
+_VERIFY_EPILOG = """examples:
+  convbench verify
+  convbench verify --algorithms fft,parallel --cases 2000 --seed 7
+  convbench verify --problem "mb2_ic16ih9_oc8_kh3_ph1_bias" --weights rank1
+"""
+
+_REPORT_EPILOG = """examples:
+  convbench report
+  convbench report sizes
+  convbench report 20261120-104212-quick
+"""
+
+_LIST_EPILOG = """examples:
+  convbench list suites
+  convbench list algorithms
+  convbench list problems vgg16
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are one sentence, with the nearest known word."""
+
+    def error(self, message: str) -> NoReturn:
+        prefix = "argument COMMAND: invalid choice: "
+        if message.startswith(prefix):
+            word = message[len(prefix) :].split("'")[1]
+            message = f"there is no command {word!r}; {closest(word, list(commands.COMMANDS))}"
+        print(f"{self.prog}: error: {message} (--help explains)", file=sys.stderr)
+        sys.exit(2)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="convbench", description=_DESCRIPTION, epilog=_EPILOG, **_layout)
+    parser.add_argument("--version", action="store_true", help="print the version")
+    sub = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    _add_run(_add(sub, "run", "time algorithms on a suite of problems", _RUN_EPILOG))
+    _add_verify(_add(sub, "verify", "hold every algorithm to the oracle", _VERIFY_EPILOG))
+    report = _add(sub, "report", "figures and tables of a finished run", _REPORT_EPILOG)
+    report.add_argument(
+        "run", nargs="?", metavar="RUN", help="id, suite or folder; else the latest"
+    )
+    report.add_argument("--runs", metavar="DIR", help="where runs are kept")
+    listing = _add(sub, "list", "show suites, algorithms or a suite's problems", _LIST_EPILOG)
+    listing.add_argument("what", choices=("suites", "algorithms", "problems"))
+    listing.add_argument("suite", nargs="?", metavar="SUITE", help="for problems: whose")
+    env = _add(sub, "env", "show the machine and the versions that figures depend on", None)
+    env.add_argument("--json", action="store_true", help="as JSON")
+    return parser
+
+
+_layout: dict = {"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False}
+
+
+def _add(
+    sub: argparse._SubParsersAction, name: str, summary: str, epilog: str | None
+) -> argparse.ArgumentParser:
+    text = summary[0].upper() + summary[1:] + "."
+    epilog = epilog or f"example:\n  convbench {name}\n"
+    return sub.add_parser(name, help=summary, description=text, epilog=epilog, **_layout)
+
+
+def _add_run(run: argparse.ArgumentParser) -> None:
+    what = run.add_argument_group("what to time")
+    what.add_argument("suite", nargs="?", help="a suite's name, or a .toml file (default: quick)")
+    what.add_argument(
+        "--problem", action="append", default=[], metavar="DESCRIPTOR",
+        help="one problem in benchdnn's notation; may be repeated",
+    )  # fmt: skip
+    what.add_argument("--batch", metavar="FILE", help="problems from a benchdnn file")
+    what.add_argument("--input", metavar="FILE", help="a picture, or an array (.npy), to filter")
+    what.add_argument(
+        "--kernel", metavar="SPEC", help="with --input: gaussian:15, sobel-x, k.npy …"
+    )
+    what.add_argument("--weights", metavar="SPEC", help="kernel values of --problem and --batch")
+    how = run.add_argument_group("how")
+    how.add_argument("--algorithms", metavar="A,B", help="only these (default: the suite's)")
+    how.add_argument("--baseline", metavar="A", help="the one the others are compared with")
+    how.add_argument("--threads", default="1", metavar="N,M", help="thread counts (default: 1)")
+    how.add_argument("--dtype", metavar="D", help="float32 or float64 for every problem")
+    how.add_argument("--budget", type=_seconds, metavar="SECONDS", help="time to spend")
+    how.add_argument(
+        "--call-limit", type=_seconds, default=2.0, metavar="SECONDS",
+        help="skip what would take longer for a single call (default: 2)",
+    )  # fmt: skip
+    how.add_argument(
+        "--timeout", type=_seconds, default=120.0, metavar="SECONDS",
+        help="give an algorithm up that does not answer for so long (default: 120)",
+    )  # fmt: skip
+    how.add_argument("--seed", type=int, default=0, help="of data and order (default: 0)")
+    how.add_argument("--dry-run", action="store_true", help="show what would be timed")
+    how.add_argument("--runs", metavar="DIR", help="where to keep runs (default: results/runs)")
+
+
+def _add_verify(verify: argparse.ArgumentParser) -> None:
+    verify.add_argument("--algorithms", metavar="A,B", help="only these (default: all)")
+    verify.add_argument(
+        "--cases", type=int, default=200, metavar="N", help="how many problems (default: 200)"
+    )
+    verify.add_argument(
+        "--problem", action="append", default=[], metavar="DESCRIPTOR",
+        help="these instead of generated ones; may be repeated",
+    )  # fmt: skip
+    verify.add_argument("--batch", metavar="FILE", help="the problems of a benchdnn file instead")
+    verify.add_argument("--weights", metavar="SPEC", help="kernel values of --problem and --batch")
+    verify.add_argument("--dtype", metavar="D", help="float32 or float64 for every problem")
+    verify.add_argument("--threads", metavar="N", help="threads (default: all)")
+    verify.add_argument("--seed", type=int, default=0, help="of problems and data (default: 0)")
+    verify.add_argument(
+        "--timeout", type=_seconds, default=120.0, metavar="SECONDS",
+        help="give a case up that takes longer (default: 120)",
+    )  # fmt: skip
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} must be a positive number of seconds")
+    return value
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns its exit code: 0, 1 (wrong results) or 2 (a mistake, or Ctrl-C)."""
+    arguments = _parser().parse_args(argv)
+    if arguments.version:
+        return commands.show_version()
+    if arguments.command is None:
+        _parser().print_help()
+        return 2
+    command: Callable[[argparse.Namespace], int] = commands.COMMANDS[arguments.command]
+    try:
+        return command(arguments)
+    except ConvbenchError as error:
+        return _complain(str(error))
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return _complain("interrupted")
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        return _complain(f"{error.strerror or error}{where}")
+
+
+def _complain(sentence: str) -> int:
+    print(f"convbench: error: {sentence}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

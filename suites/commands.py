@@ -1,0 +1,191 @@
+"""What each command does; `suites.cli` says how it is spelled."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from importlib.metadata import version
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+import results
+from algos.algorithm import get, registry
+from algos.errors import ConvbenchError
+from algos.threads import available
+
+from . import choose, generate, machine, suite
+from .data import has_nonfinite
+from .live import run_and_show
+from .pictures import is_path
+from .pictures import read as read_picture
+from .schedule import Settings, describe, memory_needed
+from .suite import Suite
+from .verify import Score, repro_line, verify
+
+out = Console(highlight=False)
+notes = Console(highlight=False, stderr=True)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Time algorithms; leaves a run folder behind."""
+    chosen = choose.run_suite(arguments)
+    threads = choose.thread_counts(arguments.threads)
+    algorithms = choose.algorithms(arguments.algorithms, chosen.algorithms)
+    baseline = choose.baseline(arguments.baseline, chosen.baseline, algorithms)
+    budget = arguments.budget or chosen.seconds * len(threads)
+    settings = Settings(
+        suite=chosen.name, algorithms=algorithms, threads=threads, budget=budget,
+        call_limit=arguments.call_limit, timeout=arguments.timeout, seed=arguments.seed,
+    )  # fmt: skip
+    _warn_of_nonfinite(chosen)
+    if arguments.dry_run:
+        return _dry_run(chosen, settings)
+    folder = arguments.runs or results.runs_folder()
+    return run_and_show(chosen, settings, baseline, folder, out)
+
+
+def _warn_of_nonfinite(chosen: Suite) -> None:
+    for path in sorted({case.pixels for case in chosen.cases if is_path(case.pixels)}):
+        if has_nonfinite(read_picture(path)):
+            notes.print(
+                f"[yellow]warning:[/] {escape(path)} holds NaN or infinite values; it is timed as "
+                f"it is, and fft will spread them over whole tiles of the output"
+            )
+
+
+def _dry_run(chosen: Suite, settings: Settings) -> int:
+    table = Table(title=f"{chosen.title}: {len(chosen.cases)} problems")
+    for heading in ("problem", "weights", "multiply-adds", "memory", "not by"):
+        right = heading in ("multiply-adds", "memory")
+        table.add_column(heading, justify="right" if right else "left", overflow="fold")
+    for case in chosen.cases:
+        able = [name for name in settings.algorithms if not get(name).why_not(case.problem)]
+        most = max((memory_needed(case.problem, n, max(settings.threads)) for n in able), default=0)
+        label = f"{case.problem.name}  " if case.problem.name else ""
+        table.add_row(
+            escape(label + describe(case)["problem"]), escape(case.weights),
+            f"{case.problem.multiply_adds:.3g}", f"{most / 2**20:.1f} MiB",
+            ", ".join(n for n in settings.algorithms if n not in able),
+        )  # fmt: skip
+    out.print(table)
+    out.print(
+        f"{len(chosen.cases)} problems × {len(settings.algorithms)} algorithms × threads "
+        f"{', '.join(map(str, settings.threads))}, within {settings.budget:g} s. Nothing was timed."
+    )
+    return 0
+
+
+def verify_all(arguments: argparse.Namespace) -> int:
+    """Hold algorithms to the oracle; exit code 1 when one fails."""
+    names = choose.algorithms(arguments.algorithms, tuple(registry()))
+    threads = max(choose.thread_counts(arguments.threads or str(available())))
+    cases = choose.verify_cases(arguments) or generate.cases(arguments.cases, arguments.seed)
+    scores = []
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=notes, transient=True) as progress:
+        task = progress.add_task("verify", total=len(cases) * len(names))
+        for name in names:
+            progress.update(task, description=f"verify {name}")
+            scores.append(
+                verify(
+                    name, cases, threads=threads, seed=arguments.seed, timeout=arguments.timeout,
+                    report=lambda: progress.advance(task),
+                )
+            )  # fmt: skip
+    _show_scores(scores, threads, arguments.seed)
+    return 0 if all(not score.failures for score in scores) else 1
+
+
+def _show_scores(scores: list[Score], threads: int, seed: int) -> None:
+    table = Table(title="Against the oracle, every output of every case")
+    for heading in ("algorithm", "cases", "unsupported", "worst error/bound", "wrong", "time"):
+        table.add_column(heading, justify="left" if heading == "algorithm" else "right")
+    for s in scores:
+        style = "red" if s.failures else "green" if s.cases else "dim"
+        table.add_row(
+            f"[{style}]{s.algorithm}[/]", str(s.cases), str(s.unsupported),
+            f"{s.worst:.3g}" if s.cases else "–", str(len(s.failures)), f"{s.seconds:.1f} s",
+        )  # fmt: skip
+    out.print(table)
+    for s in scores:
+        for case, reason in s.failures[:3]:
+            out.print(f"[red]{s.algorithm}[/] {escape(reason)}", soft_wrap=True)
+            out.print(f"  {escape(repro_line(s.algorithm, case, threads, seed))}", soft_wrap=True)
+        if len(s.failures) > 3:
+            out.print(f"  … and {len(s.failures) - 3} more of {s.algorithm}")
+    if not any(s.failures for s in scores):
+        out.print("Every algorithm is within its error bound on everything it supports.")
+
+
+def report(arguments: argparse.Namespace) -> int:
+    """Draw the figures and write the tables of a run."""
+    from report import main
+
+    words = [arguments.run] if arguments.run else []
+    return main(words + (["--runs", arguments.runs] if arguments.runs else []))
+
+
+def show_list(arguments: argparse.Namespace) -> int:
+    """Show what there is."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    if arguments.what == "suites":
+        for heading in ("suite", "problems", "question"):
+            table.add_column(heading)
+        for name in suite.names():
+            loaded = suite.load(name)
+            table.add_row(name, str(len(loaded.cases)), escape(loaded.question))
+    elif arguments.what == "algorithms":
+        table.add_column("algorithm")
+        table.add_column("what it is")
+        for name, algorithm in registry().items():
+            asked = " [dim](only when asked for by name)[/]" if algorithm.opt_in else ""
+            table.add_row(name, escape(algorithm.summary) + asked)
+    else:
+        if not arguments.suite:
+            raise ConvbenchError("whose problems? Say, for example, convbench list problems vgg16")
+        for case in suite.load(arguments.suite).cases:
+            out.print(escape(str(case.problem)), soft_wrap=True)
+        return 0
+    out.print(table)
+    return 0
+
+
+def show_environment(arguments: argparse.Namespace) -> int:
+    """Show what figures depend on."""
+    environment = machine.environment()
+    if arguments.json:
+        print(json.dumps(environment, indent=2))
+        return 0
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for key, value in environment.items():
+        shown = value
+        if key == "caches":
+            shown = ", ".join(f"{name} {size >> 10} KiB" for name, size in value.items())
+        elif key == "memory_bytes":
+            key, shown = "memory", f"{value / 2**30:.1f} GiB"
+        elif key == "fastmath":
+            shown = ", ".join(value)
+        table.add_row(key.replace("_", " "), "not known" if shown is None else escape(str(shown)))
+    out.print(table)
+    return 0
+
+
+def show_version() -> int:
+    """Print the version."""
+    print(f"convbench {version('convbench')}")
+    return 0
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "run": run,
+    "verify": verify_all,
+    "report": report,
+    "list": show_list,
+    "env": show_environment,
+}

@@ -1,0 +1,185 @@
+"""A run as one watches it: progress, each problem's winner as it is found, then the whole."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+import results
+from algos.errors import ConvbenchError
+
+from . import clock, machine, pictures
+from .schedule import Picture, Progress, Run, Settings
+from .suite import Case, Suite
+
+
+def run_and_show(
+    suite: Suite, settings: Settings, baseline: str, folder: str | Path, out: Console
+) -> int:
+    """Measure `suite`, show how it goes, write the records and the report.
+
+    Returns 1 where an algorithm gave wrong results, else 0. Ctrl-C ends with what there is.
+    """
+    environment = machine.environment()
+    out.print(
+        f"[bold]{escape(suite.title)}[/]: {len(suite.cases)} problems, "
+        f"{len(settings.algorithms)} algorithms, threads {', '.join(map(str, settings.threads))}, "
+        f"at most {settings.budget:g} s of timing\n"
+        f"{escape(environment['cpu'])}, {environment['usable_cores']} cores, "
+        f"numba {environment['numba']}, {environment['blas']}. "
+        f"The first call of an algorithm compiles it; that is not timed as work."
+    )
+    header = _header(suite, settings, baseline, environment)
+    with tempfile.TemporaryDirectory() as scratch, results.RunWriter(folder, header) as writer:
+        run = Run(suite.cases, settings, Path(scratch))
+        state = "complete"
+        filtered: list[Picture] = []
+        try:
+            filtered = _measure(run, writer, baseline, out)
+        except KeyboardInterrupt:
+            state = "interrupted"
+        if state == "complete" and run.remaining() < 0:
+            state = "out of budget"
+        writer.append({"record": "end", "finished": clock.utc().isoformat(), "status": state})
+        made = _pictures(filtered, writer.path)
+    return _conclude(writer.path, made, state, out)
+
+
+def _header(
+    suite: Suite, settings: Settings, baseline: str, environment: dict[str, Any]
+) -> dict[str, Any]:
+    return {
+        "suite": suite.name,
+        "title": suite.title,
+        "question": suite.question,
+        "baseline": baseline,
+        "algorithms": settings.algorithms,
+        "threads": settings.threads,
+        "seed": settings.seed,
+        "budget_s": settings.budget,
+        "call_limit_s": settings.call_limit,
+        "command": shlex.join(["convbench", *sys.argv[1:]]),
+        "started": clock.utc().isoformat(),
+        "environment": environment,
+    }
+
+
+def _measure(run: Run, writer: results.RunWriter, baseline: str, out: Console) -> list[Picture]:
+    """Write every record as it comes; returns the pictures that were filtered."""
+    filtered: list[Picture] = []
+    columns = (
+        BarColumn(), MofNCompleteColumn(), TextColumn("about"), TimeRemainingColumn(),
+        TextColumn("left  [dim]{task.description}"),
+    )  # fmt: skip
+    with Bar(*columns, console=out, transient=True) as bar:
+        task = bar.add_task("starting", total=len(run.groups))
+        cells: list[dict[str, Any]] = []
+        for event in run:
+            if isinstance(event, Progress):
+                bar.update(task, completed=event.done, description=escape(event.text))
+            elif isinstance(event, Picture):
+                filtered.append(event)
+            else:
+                writer.append(event)
+                cells.append(event)
+                if len(cells) == len(run.settings.algorithms):
+                    bar.console.print(_winner_line(cells, baseline))
+                    cells = []
+        bar.update(task, completed=len(run.groups))
+    return filtered
+
+
+def _winner_line(cells: list[dict[str, Any]], baseline: str) -> str:
+    """One finished problem: its winner, the time, and the distance to the baseline."""
+    times = {
+        cell["algorithm"]: float(np.median(cell["samples_s"]))
+        for cell in cells
+        if cell["samples_s"]
+    }
+    first = cells[0]
+    label = first["name"] or first["problem"]
+    source = "" if first["weights"] == "random" else f" {first['weights']}"
+    threads = f" {first['threads']}t" if first["threads"] > 1 else ""
+    start = f"[dim]{escape(label + source + threads)}[/]"
+    if not times:
+        return f"{start}: nothing could be timed"
+    best = min(times, key=lambda name: times[name])
+    text = f"{start}: [bold]{best}[/] {_time(times[best])}"
+    if baseline in times and best != baseline:
+        text += f", {times[baseline] / times[best]:.3g}× {baseline}"
+    wrong = [cell["algorithm"] for cell in cells if cell["status"] == "failed"]
+    return text + (f"  [red]failed: {', '.join(wrong)}[/]" if wrong else "")
+
+
+def _time(seconds: float) -> str:
+    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= scale:
+            return f"{seconds / scale:.3g} {unit}"
+    return f"{seconds * 1e9:.3g} ns"
+
+
+def _pictures(filtered: list[Picture], folder: Path) -> list[Path]:
+    """Turn filtered arrays into PNG files, and one sheet a picture to show around."""
+    if not filtered:
+        return []
+    target = folder / "pictures"
+    target.mkdir(exist_ok=True)
+    made = []
+    sheets: dict[str, dict[str, np.ndarray]] = {}
+    for number, (case, array) in enumerate(_distinct(filtered), 1):
+        label = pictures.label(case.weights)
+        path = target / f"{number:02d}-{pictures.label(case.pixels)}-{label}.png".replace(" ", "-")
+        pictures.save(path, array)
+        sheet = sheets.setdefault(case.pixels, {"original": pictures.read(case.pixels)})
+        sheet[label] = array
+        made.append(path)
+    for pixels, sheet in sheets.items():
+        path = target / f"{pictures.label(pixels)}.png".replace(" ", "-")
+        pictures.contact_sheet(sheet, path)
+        made.insert(0, path)
+    return made
+
+
+def _distinct(filtered: list[Picture]) -> Iterator[tuple[Case, np.ndarray]]:
+    """One result per case, whatever the thread counts."""
+    seen = set()
+    for picture in filtered:
+        if picture.case not in seen:
+            seen.add(picture.case)
+            yield picture.case, np.load(picture.path)
+
+
+def _conclude(path: Path, made: list[Path], state: str, out: Console) -> int:
+    """Print the table, write the report, say where everything is."""
+    from results.terminal import show
+
+    from report import build
+
+    frame = results.read(path)
+    if frame.empty:
+        raise ConvbenchError(
+            f"interrupted before the first problem was done; {path} holds no times"
+        )
+    show(frame, out)
+    files = build(path)
+    figures = [file for file in files if file.suffix == ".png"]
+    out.print(f"\nrun      {path}", soft_wrap=True)
+    out.print("tables   table.csv, table.md, report.md")
+    out.print(f"figures  {', '.join(str(f.relative_to(path)) for f in figures)}", soft_wrap=True)
+    if made:
+        out.print(f"pictures {', '.join(str(f.relative_to(path)) for f in made)}", soft_wrap=True)
+    if state == "interrupted":
+        raise ConvbenchError(
+            f"interrupted; what was measured is kept, see it with: convbench report {path.name}"
+        )
+    return 1 if (frame["status"] == "failed").any() else 0
