@@ -45,6 +45,14 @@ class Algorithm:
         """Bytes needed beyond input, kernel and output, prepared kernel included."""
         return 0
 
+    def work(self, problem: Problem) -> float:
+        """How much there is to do for `problem`, in any unit that time is proportional to.
+
+        By default the multiply-adds of the definition. The harness predicts from it, and from
+        the time another problem took, whether a call would take too long.
+        """
+        return problem.multiply_adds
+
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Any:
         """Whatever can be worked out from the kernel `w` alone, once for many inputs."""
         return w

@@ -150,6 +150,10 @@ class FFT(Algorithm):
         real = problem.itemsize * cut.samples
         return kernels * spectrum + together * channels * (spectrum + real)
 
+    def work(self, problem: Problem) -> float:
+        """The cost by which the tiling was chosen."""
+        return _cost(problem.volume, tiling(problem))
+
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> np.ndarray:
         """Conjugate half spectra of the zero-stuffed kernels, ``(O, C/groups, *spectrum)``."""
         v, cut = problem.volume, tiling(problem)

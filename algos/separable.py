@@ -59,6 +59,11 @@ class Separable(Algorithm):
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
         return self._terms(problem) * _factor_bytes(problem) + threads * _tile_bytes(problem)
 
+    def work(self, problem: Problem) -> float:
+        """Multiply-adds of the passes, borders included."""
+        pairs = problem.batch * problem.out_channels * (problem.in_channels // problem.groups)
+        return pairs * self._terms(problem) * math.prod(problem.output_size) * sum(problem.kernel)
+
     def _terms(self, problem: Problem) -> int:
         return 1
 

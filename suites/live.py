@@ -161,9 +161,8 @@ def _distinct(filtered: list[Picture]) -> Iterator[tuple[Case, np.ndarray]]:
 
 def _conclude(path: Path, made: list[Path], state: str, out: Console) -> int:
     """Print the table, write the report, say where everything is."""
-    from results.terminal import show
-
     from report import build
+    from results.terminal import show
 
     frame = results.read(path)
     if frame.empty:

@@ -21,7 +21,9 @@ from .process import Worker, WorkerDiedError
 from .suite import Case
 
 #: Blocks of a problem: as many as its share of the time allows, between these.
-MIN_BLOCKS, MAX_BLOCKS = 5, 40
+MIN_BLOCKS, MAX_BLOCKS = 5, 25
+#: Multiply-adds that claim as much of the time budget as every problem gets anyway.
+EQUAL_SHARE = 1e8
 #: Seconds of a sample: a share of the time there is, between these.
 MIN_SAMPLE, MAX_SAMPLE = 0.002, 0.05
 #: Seconds that idle thread pools are given to stop spinning before another process starts.
@@ -147,7 +149,7 @@ class Run:
         self.groups = [(case, n) for n in settings.threads for case in cases]
         self._scratch = scratch
         self._workers: dict[str, Worker] = {}
-        self._rates: dict[tuple[str, int], float] = {}
+        self._paces: dict[tuple[str, int], float] = {}
         self._random = random.Random(settings.seed)
         self._begun = clock.now()
 
@@ -163,12 +165,16 @@ class Run:
         """Seconds of the budget that are left."""
         return self.settings.budget - (clock.now() - self._begun)
 
+    def _share(self, index: int) -> float:
+        """Seconds that group `index` may take of what is left, by its size among those to come."""
+        weights = [1 + case.problem.multiply_adds / EQUAL_SHARE for case, _ in self.groups[index:]]
+        return max(self.remaining(), 0.0) * weights[0] / sum(weights)
+
     def _group(self, index: int, case: Case, threads: int) -> Iterator[Event]:
         """One problem at one thread count: every algorithm, made ready and then timed."""
         cells = [Cell(case, name, threads) for name in self.settings.algorithms]
         total = len(self.groups)
-        share = max(self.remaining(), 0.0) / (total - index)
-        begun = clock.now()
+        deadline = clock.now() + self._share(index)
         if self.remaining() <= 0:
             for cell in cells:
                 cell.end(
@@ -184,11 +190,10 @@ class Run:
                 )
                 memory -= self._ready(cell, memory)
             alive = [cell for cell in cells if cell.alive]
-            sample = min(max(share / (12 * max(len(alive), 1)), MIN_SAMPLE), MAX_SAMPLE)
             for cell in alive:
-                self._ask(cell, "calibrate", seconds=sample)
+                self._calibrate(cell, (deadline - clock.now()) / (15 * len(alive)))
             for block in range(MAX_BLOCKS):
-                if not self._another_block(alive, block, begun + share):
+                if not self._another_block(alive, block, deadline):
                     break
                 yield Progress(index + 0.5 + 0.5 * block / MAX_BLOCKS, total, label)
                 self._block(alive)
@@ -228,25 +233,33 @@ class Run:
                 f"it needs about {needed / 2**30:.2f} GiB, {memory / 2**30:.2f} GiB may be used",
             )
             return 0
-        rate = self._rates.get((cell.algorithm, cell.threads))
-        if rate and problem.multiply_adds / rate > settings.call_limit:
+        pace = self._paces.get((cell.algorithm, cell.threads), 0.0)
+        predicted = pace * get(cell.algorithm).work(problem)
+        if predicted > settings.call_limit:
             cell.end(
                 "skipped",
-                f"one call would take about {problem.multiply_adds / rate:.3g} s at the pace of "
-                f"its last problem, longer than --call-limit {settings.call_limit:g} s",
+                f"one call would take about {predicted:.3g} s at the best pace it showed, "
+                f"longer than --call-limit {settings.call_limit:g} s",
             )
             return 0
-        answer = self._ask(
+        self._ask(
             cell, "load",
             case={
                 "problem": str(problem), "weights": cell.case.weights, "pixels": cell.case.pixels,
             },
             algorithm=cell.algorithm, threads_wanted=cell.threads, seed=settings.seed,
         )  # fmt: skip
-        if answer.get("first_call_s"):
-            key = (cell.algorithm, cell.threads)
-            self._rates[key] = problem.multiply_adds / answer["first_call_s"]
         return needed if cell.alive else 0
+
+    def _calibrate(self, cell: Cell, seconds: float) -> None:
+        """Choose the calls in a sample; a first call longer than a sample is known to be one."""
+        sample = min(max(seconds, MIN_SAMPLE), MAX_SAMPLE)
+        cell.once = cell.result["first_call_s"]
+        if cell.once < 4 * sample:
+            self._ask(cell, "calibrate", seconds=sample)
+        key = (cell.algorithm, cell.threads)
+        pace = cell.once / get(cell.algorithm).work(cell.case.problem)
+        self._paces[key] = min(pace, self._paces.get(key, pace))  # small problems mislead
 
     def _block(self, cells: list[Cell]) -> None:
         """One sample of each, in random order."""
