@@ -132,8 +132,8 @@ def _input(case: Case, rng: np.random.Generator) -> np.ndarray:
     wanted = problem.batch * problem.in_channels
     if planes.shape != (wanted, *problem.size):
         raise ConvbenchError(
-            f"{case.pixels!r} has {len(planes)} planes of {planes.shape[1:]}, problem {problem} "
-            f"reads {wanted} of {problem.size}; leave size and batch out and they are taken "
+            f"{case.pixels!r} has shape {planes.shape}, planes first; problem {problem} reads "
+            f"{(wanted, *problem.size)}; leave size and batch out and they are taken "
             f"from the picture"
         )
     with np.errstate(over="ignore"):  # beyond float32 is an infinity, which has its own warning

@@ -234,7 +234,7 @@ def _expand(sweep: dict[str, Any], folder: Path, where: str) -> Iterator[Case]:
     for combination in itertools.product(*choices):
         values = dict(zip(sweep, combination, strict=True))
         try:
-            case = _case(values, folder)
+            case = _case(dict(values), folder)
         except ConvbenchError as error:
             shown = ", ".join(f"{k} = {v!r}" for k, v in values.items() if k != "problems")
             raise ConvbenchError(f"{where}{f' ({shown})' if shown else ''}: {error}") from None
@@ -265,8 +265,8 @@ def _case(values: dict[str, Any], folder: Path) -> Case | None:
         planes, size = pictures.size_of(pixels)
         if (planes, size) != (problem.batch * problem.in_channels, problem.size):
             raise ConvbenchError(
-                f"{pixels!r} has {planes} planes of {size}; leave size, batch and channels "
-                f"out and they are taken from it"
+                f"{pixels!r} has shape {(planes, *size)}, planes first; leave size, batch and "
+                f"channels out and they are taken from it"
             )
     return Case(problem, weights, pixels)
 
