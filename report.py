@@ -1,0 +1,191 @@
+"""Results in, a report out: figures, tables and a page that says what a run found.
+
+Times nothing: everything shown comes from the records of a run that was made before, so the
+report can be made again at any time, and on any machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import results
+from algos.errors import ConvbenchError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from results.style import Picture
+
+_EPILOG = """\
+RUN is the id of a run, its beginning, the name of a suite (its newest run), or the path of a
+run's folder; left out, it is the run that started last.
+
+examples:
+  python report.py                          the latest run
+  python report.py sizes                    the latest run of the suite `sizes`
+  python report.py 20261120-104212-quick    this very run
+  python report.py --runs /data/runs photo  runs kept elsewhere
+"""
+
+
+def build(run: str | os.PathLike[str]) -> list[Path]:
+    """Write the report of `run` into its folder.
+
+    Parameters
+    ----------
+    run : path
+        The folder of a run, or its ``records.jsonl``.
+
+    Returns
+    -------
+    list of Path
+        What was written: ``report.md``, ``table.csv``, ``table.md``, then every figure as PNG
+        and SVG under ``figures/``. Each file appears whole or not at all.
+
+    Raises
+    ------
+    ConvbenchError
+        Where the run cannot be read, or its folder cannot be written.
+    """
+    from results.export import write_tables
+    from results.figures import draw
+    from results.files import write_whole
+    from results.table import tabulate_run
+
+    records = results.read_records(run)
+    frame = tabulate_run(records)
+    tables = write_tables(frame, records.path)
+    pictures = draw(frame, records.path / "figures")
+    page = write_whole(records.path / "report.md", page_text(frame, pictures, records.path))
+    return [page, *tables, *(file for picture in pictures for file in picture.files)]
+
+
+def page_text(frame: pd.DataFrame, pictures: Sequence[Picture], folder: Path) -> str:
+    """The page in Markdown: question, verdict, figures, table, reasons, machine."""
+    from results.summary import reasons, verdicts
+
+    about = frame.attrs
+    parts = [f"# {about.get('title') or about.get('suite') or 'A run of convbench'}"]
+    if about.get("question"):
+        parts.append(f"> {about['question']}")
+    parts.append(_bullets(verdicts(frame)))
+    for picture in pictures:
+        file = picture.files[0].relative_to(folder).as_posix()
+        parts += [f"## {picture.question}", f"![{picture.question}]({file})"]
+    shown = sorted((folder / "pictures").glob("[!0-9]*.png"))
+    if shown:
+        parts.append("## What do the pictures look like?")
+        parts += [f"![{file.stem}](pictures/{file.name})" for file in shown]
+    if len(frame):
+        parts += [
+            "## Every problem",
+            _summary_table(frame),
+            "Time per call, the median of the samples; the fastest in bold, with a question mark "
+            "where its lead is within the noise. GFLOP/s count the operations of the direct "
+            "algorithm, so the figure may pass the machine's peak. Every number with its "
+            "interval is in [table.md](table.md), and for programs in [table.csv](table.csv).",
+        ]
+    why = reasons(frame)
+    if why:
+        parts += ["## Why some cells have no time", _bullets(why)]
+    parts += ["## Where this was measured", _machine(about)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _bullets(sentences: Sequence[str]) -> str:
+    return "\n".join(f"- {sentence}" for sentence in sentences)
+
+
+def _summary_table(frame: pd.DataFrame) -> str:
+    """Problems down, algorithms across, in each cell the time and the speed-up."""
+    from results.labels import in_order, three_digits, times_text
+    from results.summary import summary
+
+    baseline = frame.attrs.get("baseline")
+    rows = summary(frame)
+    names = in_order(frame["algorithm"])
+    several = len({row.threads for row in rows}) > 1
+    lines = [["input · kernel", *(["threads"] if several else []), *names, "GFLOP/s"]]
+    lines.append(["---", *["--:"] * (len(lines[0]) - 1)])
+    for row in rows:
+        cells = [row.label, *([str(row.threads)] if several else [])]
+        for name in names:
+            entry = row.entries.get(name)
+            text = entry.text if entry else ""
+            if entry and entry.speedup == entry.speedup and name != baseline:
+                text += f" ({times_text(entry.speedup)})"
+            if name == row.winner:
+                text = f"**{text}**" + (" ?" if row.rivals else "")
+            cells.append(text)
+        lines.append([*cells, three_digits(row.gflops)])
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
+    )
+
+
+def _machine(about: dict[Any, Any]) -> str:
+    """The environment and how the run was started, as a table."""
+    entries = {
+        "run": about.get("id"),
+        "started": about.get("started"),
+        "command": f"`{about['command']}`" if about.get("command") else None,
+        "seed": about.get("seed"),
+        "time allowed": f"{about['budget_s']:g} s" if about.get("budget_s") else None,
+        **{name.replace("_", " "): _value(name, value)
+           for name, value in (about.get("environment") or {}).items()},
+    }  # fmt: skip
+    lines = ["| | |", "| --- | --- |"]
+    lines += [f"| {name} | {value} |" for name, value in entries.items() if value not in (None, "")]
+    return "\n".join(lines)
+
+
+def _value(name: str, value: Any) -> str | None:
+    from results.labels import bytes_text
+
+    if value is None:
+        return None
+    if isinstance(value, dict):
+        parts = (f"{key} {_value(f'{name}_bytes', entry)}" for key, entry in value.items() if entry)
+        return ", ".join(parts)
+    if isinstance(value, list | tuple):
+        return ", ".join(str(entry) for entry in value)
+    if "bytes" in name and isinstance(value, int | float):
+        return bytes_text(value)
+    return str(value).replace("|", "\\|")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line: returns 0, or 2 after one sentence on stderr."""
+    parser = argparse.ArgumentParser(
+        prog="report.py",
+        description="Figures, tables and a page from a finished run, written into its folder.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("run", nargs="?", metavar="RUN", help="which run; by default the latest")
+    parser.add_argument("--runs", metavar="DIR", help="where runs are kept")
+    arguments = parser.parse_args(argv)
+    try:
+        if arguments.run:
+            folder = results.find(arguments.run, arguments.runs)
+        else:
+            folder = results.latest(arguments.runs)
+        files = build(folder)
+    except ConvbenchError as error:
+        print(f"report: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("report: stopped; what is written is whole, run it again", file=sys.stderr)
+        return 2
+    figures = sum(file.suffix == ".png" for file in files)
+    print(f"{figures} figures and 2 tables, all of them on {files[0]}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -14,7 +13,18 @@ from .lines import MOST_PANELS, draw_lines
 from .rows import draw_rows
 from .statistics import ENOUGH
 from .style import Picture, Sheet, joined, rc_context
-from .sweeps import AXES, describe, families, split, with_coordinates
+from .sweeps import (
+    AXES,
+    LEAST,
+    Panel,
+    alike,
+    describe,
+    families,
+    longest,
+    split,
+    told_apart,
+    with_coordinates,
+)
 from .winner_map import draw_maps, maps
 
 
@@ -50,18 +60,15 @@ def sheets(frame: pd.DataFrame) -> list[Sheet]:
     if timed["label"].nunique() == 1:
         return [draw_rows("time-of-each", "each", timed, _about(frame, timed, "line"), baseline)]
     swept = timed[~timed["layer"]]
-    along = {axis: families(swept, axis) for axis in AXES}
+    along = {
+        axis: [group for group in alike(families(swept, axis)) if longest(group) >= LEAST]
+        for axis in AXES
+    }
     drawn = [_winner_sheets(frame, swept)]
-    # A grid would show the same cells once along either axis: time reads best over the size of
-    # the input, the speed-up over that of the kernel, where the algorithms cross.
-    for value, order in (("time", ("size", "kernel")), ("speedup", ("kernel", "size"))):
-        shown: set[int] = set()
-        for axis in (*order, "channels", "batch"):
-            cells = {index for _, rows in along[axis] for index in rows.index}
-            if cells - shown:
-                drawn.append(_line_sheets(frame, axis, value, along[axis], baseline))
-                shown |= cells
-    in_sweep = {index for found in along.values() for _, rows in found for index in rows.index}
+    for value in ("time", "speedup"):
+        drawn.append(_line_sheets(frame, value, along, baseline))
+    in_sweep = {index for groups in along.values()
+                for group in groups for _, rows in group for index in rows.index}  # fmt: skip
     rest = timed[~timed.index.isin(in_sweep)]
     layers = rest[rest["layer"]]
     if layers["label"].nunique() < 2:
@@ -82,21 +89,43 @@ def _winner_sheets(frame: pd.DataFrame, swept: pd.DataFrame) -> list[Sheet]:
 
 
 def _line_sheets(
-    frame: pd.DataFrame,
-    axis: str,
-    value: str,
-    found: list[tuple[dict[str, Any], pd.DataFrame]],
-    baseline: str,
+    frame: pd.DataFrame, value: str, along: dict[str, list[list[Panel]]], baseline: str
 ) -> list[Sheet]:
+    """Every sweep once, along the axis on which `value` says most.
+
+    A grid could show the same cells along either of its axes: time reads best over the size
+    of the input, the speed-up over that of the kernel, where the algorithms cross.
+    """
+    first = ("size", "kernel") if value == "time" else ("kernel", "size")
+    shown: set[int] = set()
     drawn = []
-    for shared, panels in split(found, MOST_PANELS):
-        rows = pd.concat([part for _, part in panels])
-        if value == "speedup" and not _has_speedups(rows, baseline):
-            continue
-        parts = [value, "over", axis, *(_slug(describe(*item)) for item in shared.items())]
-        about = _about(frame, rows, "band")
-        drawn.append(draw_lines("-".join(parts), axis, value, panels, about, baseline))
+    for axis in (*first, "channels", "batch"):
+        for number, group in enumerate(along[axis]):
+            new = [panel for panel in group if not shown.issuperset(panel[1].index)]
+            if not new:
+                continue
+            panels = new if longest(new) >= LEAST else group
+            shown.update(index for _, rows in panels for index in rows.index)
+            name = f"{value}-over-{axis}" + (_apart(along[axis], number) if number else "")
+            for shared, part in split(panels, MOST_PANELS):
+                rows = pd.concat([rows for _, rows in part])
+                if value == "speedup" and not _has_speedups(rows, baseline):
+                    continue
+                parts = [name, *(_slug(describe(*item)) for item in shared.items())]
+                page = "-".join(word for word in parts if word)
+                about = _about(frame, rows, "band")
+                drawn.append(draw_lines(page, axis, value, part, about, baseline))
     return drawn
+
+
+def _apart(groups: list[list[Panel]], number: int) -> str:
+    """What tells a group of sweeps from the first, as the end of a file name."""
+    same, _ = told_apart([fixed for fixed, _ in groups[number]])
+    first = groups[0][0][0]
+    for field in ("channels", "spatial", "size", "kernel"):
+        if field in same and groups[number][0][0][field] != first[field]:
+            return "-" + _slug(describe(field, groups[number][0][0][field]))
+    return f"-{number + 1}"
 
 
 def _row_sheets(

@@ -66,6 +66,15 @@ def times_text(ratio: float) -> str:
     return f"{ratio:.{decimals}f}×"
 
 
+def lead_text(ratio: float) -> str:
+    """As `times_text`, with two decimals where the second one matters.
+
+    >>> [lead_text(r) for r in (1.034, 1.96, 45.6)]
+    ['1.03×', '2.0×', '46×']
+    """
+    return f"{ratio:.2f}×" if ratio < 1.95 else times_text(ratio)
+
+
 def bytes_text(count: float) -> str:
     """
     >>> [bytes_text(b) for b in (0, 1536, 3 * 2**20, float("nan"))]
@@ -151,7 +160,7 @@ def problem_labels(frame: pd.DataFrame) -> list[str]:
             parts += [kernel, pixels]
         else:
             parts += _shape_parts(row, kernel, pixels, plain)
-            parts.append(f"batch {row['batch']}" if varies["batch"] else "")
+            parts.append(f"batch {row['batch']}" if varies["batch"] and not pixels else "")
         parts += [row[field] for field in ("dtype", "operation") if varies[field]]
         return ", ".join(part for part in parts if part)
 
@@ -171,7 +180,9 @@ def problem_labels(frame: pd.DataFrame) -> list[str]:
 def _shape_parts(row: pd.Series, kernel: str, pixels: str, plain: bool) -> list[str]:
     """``photograph 512² · gaussian 15²``, then channels, stride and dilation."""
     given, taps = shape_text(row["size"]), shape_text(row["kernel"])
-    parts = [f"{pixels} {given}".lstrip() + " · " + f"{kernel} {taps}".lstrip()]
+    if ":" not in kernel:  # gaussian:15 gives its size itself
+        kernel = f"{kernel} {taps}".lstrip()
+    parts = [f"{pixels} {given}".lstrip() + " · " + kernel]
     if not plain:
         parts.append(channels_text(row))
     for field in ("stride", "dilation"):

@@ -15,9 +15,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullForma
 
 from .labels import in_order, time_text, times_text
 from .style import GREY, Sheet, halo, joined, look, new_sheet, spread_out
-from .sweeps import AXES, FIELDS, describe, told_apart
+from .sweeps import AXES, FIELDS, Panel, describe, told_apart
 
-Panel = tuple[dict[str, Any], pd.DataFrame]
 MOST_PANELS = 9
 _ASIDE = 13  # points between the end of a line and its name
 #: Column, its interval, how a value reads.

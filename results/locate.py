@@ -50,9 +50,9 @@ def find(folder: str | os.PathLike[str], text: str) -> Path:
         )
     if as_path.exists():
         raise ConvbenchError(f"{text} holds no {FILE}; give the id or folder of a run")
-    known = [path.name for path, _ in reversed(runs)]
-    suites = sorted({str(header.get("suite")) for _, header in runs})
-    clause = closest(text, suites + known[:20])
+    suites = [str(header.get("suite")) for _, header in reversed(runs)]
+    ids = [path.name for path, _ in reversed(runs)]
+    clause = closest(text, list(dict.fromkeys([*suites, *ids[:8]])))
     raise ConvbenchError(f"there is no run {text!r} in {Path(folder)}; {clause}")
 
 

@@ -23,6 +23,8 @@ from typing import Any, Self
 
 from algos.errors import ConvbenchError, closest
 
+from .files import disk_error, sync_folder, words
+
 SCHEMA = 1
 FILE = "records.jsonl"
 STATUSES = ("ok", "unsupported", "failed", "refused", "skipped")
@@ -71,12 +73,12 @@ class RunWriter:
             staging = Path(tempfile.mkdtemp(prefix=".new-", dir=self.folder))
             staging.chmod(0o755)
         except OSError as error:
-            raise _disk_error(self.folder, error) from None
+            raise disk_error(self.folder, error) from None
         try:
             self.id, self.path = self._settle(staging, header)
             self._descriptor = os.open(self.path / FILE, os.O_WRONLY | os.O_APPEND)
         except OSError as error:
-            raise _disk_error(self.folder, error) from None
+            raise disk_error(self.folder, error) from None
         finally:
             shutil.rmtree(staging, ignore_errors=True)
         self._end = os.fstat(self._descriptor).st_size
@@ -102,7 +104,7 @@ class RunWriter:
                 if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
                     continue  # another run took the name since we looked
                 raise
-            _sync_folder(self.folder)
+            sync_folder(self.folder)
             return name, path
 
     def append(self, record: dict[str, Any]) -> None:
@@ -121,7 +123,7 @@ class RunWriter:
                 with suppress(OSError):  # failing that, a reader ignores a torn last line
                     os.ftruncate(self._descriptor, self._end)
             if isinstance(error, OSError):
-                raise _disk_error(self.path / FILE, error) from None
+                raise disk_error(self.path / FILE, error) from None
             raise
 
     def close(self) -> None:
@@ -182,7 +184,7 @@ def read_records(path: str | os.PathLike[str]) -> RunRecords:
             f"give the id or folder of a run"
         ) from None
     except OSError as error:
-        raise ConvbenchError(f"{file} cannot be read: {_words(error)}") from None
+        raise ConvbenchError(f"{file} cannot be read: {words(error)}") from None
     lines = content.split(b"\n")
     lines.pop()  # b"" after a whole last line, the torn line otherwise
     records = [
@@ -270,31 +272,3 @@ def _check_cell(file: Path, number: int, cell: dict[str, Any]) -> None:
     for sample in cell["samples_s"]:
         if sample is not None and not (isinstance(sample, _NUMBER) and sample > 0):
             raise ConvbenchError(f"{where}: sample {sample!r} is not a time in seconds")
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename inside `folder` outlast a power cut, where the system lets us."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        with suppress(OSError):
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _words(error: OSError) -> str:
-    return error.strerror or str(error)
-
-
-def _disk_error(path: Path, error: OSError) -> ConvbenchError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return ConvbenchError(
-            f"the disk is full: {path} could not be written to its end; free some space and "
-            f"start again, or choose another folder. What was saved before is whole"
-        )
-    return ConvbenchError(
-        f"{path} cannot be written: {_words(error)}; choose a folder that you may write to"
-    )

@@ -6,8 +6,7 @@ marker and dashes in every figure of every run, and each of the three suffices t
 
 from __future__ import annotations
 
-import os
-import tempfile
+import io
 import textwrap
 import zlib
 from collections.abc import Iterable, Sequence
@@ -21,6 +20,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
+
+from .files import write_whole
 
 WIDTH = 8.0
 DENSITY = 200
@@ -124,7 +125,12 @@ class Sheet:
         """Write ``<name>.png`` and ``<name>.svg`` into `folder`."""
         files = (folder / f"{self.name}.png", folder / f"{self.name}.svg")
         for file in files:
-            _write_figure(self.figure, file)
+            metadata: Any = {"Date": None} if file.suffix == ".svg" else {"Software": None}
+            content = io.BytesIO()
+            self.figure.savefig(
+                content, format=file.suffix[1:], facecolor="white", metadata=metadata
+            )
+            write_whole(file, content.getvalue())
         return Picture(self.name, self.question, self.detail, files)
 
 
@@ -208,23 +214,10 @@ def spread_out(wanted: Sequence[float], gap: float, low: float, high: float) -> 
     return placed
 
 
-def _write_figure(figure: Figure, file: Path) -> None:
-    """Save under another name, then rename: a reader never meets half a picture."""
-    metadata: dict[str, Any] = {"Date": None} if file.suffix == ".svg" else {"Software": None}
-    handle, temporary = tempfile.mkstemp(prefix=".", suffix=file.suffix, dir=file.parent)
-    os.close(handle)
-    try:
-        figure.savefig(temporary, facecolor="white", metadata=metadata)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(file)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
 def rc_context() -> Any:
     """The look as a context: figures made within it carry it."""
-    rc: Any = {**{key: value for key, value in mpl.rcParamsDefault.items()}, **RC}
+    rc: Any = dict(mpl.rcParamsDefault)
+    rc.update(RC)
     rc.pop("backend", None)
     return mpl.rc_context(rc)
 

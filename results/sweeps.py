@@ -10,6 +10,9 @@ import pandas as pd
 
 from .labels import edge, plural, shape_text, source_text, spread
 
+#: One panel of a figure: what its cells have in common, and the cells.
+Panel = tuple[dict[str, Any], pd.DataFrame]
+
 
 class Axis(NamedTuple):
     """What a sweep varies: the words for it in a sentence and beside a scale."""
@@ -63,10 +66,10 @@ def coordinate(row: Any, axis: str) -> float:
     return float(row["in_channels"]) if row["in_channels"] == row["out_channels"] else float("nan")
 
 
-def families(frame: pd.DataFrame, axis: str) -> list[tuple[dict[str, Any], pd.DataFrame]]:
-    """The sweeps along `axis`: what each holds fixed, and its rows with their ``at``.
+def families(frame: pd.DataFrame, axis: str) -> list[Panel]:
+    """The sweeps along `axis`, of two points or more: what each holds fixed, and its rows.
 
-    Empty unless one of them has 3 points or more; then those with 2 are among them.
+    The rows have their place on the axis as ``at``.
     """
     if frame.empty:
         return []
@@ -82,14 +85,30 @@ def families(frame: pd.DataFrame, axis: str) -> list[tuple[dict[str, Any], pd.Da
         points = rows["at"].nunique()
         if points >= 2 and points == rows["problem"].nunique():
             found.append((dict(zip([*fixed, *extra], key, strict=True)), rows))
-    if max((rows["at"].nunique() for _, rows in found), default=0) < LEAST:
-        return []
     return found
 
 
-def split(
-    found: list[tuple[dict[str, Any], pd.DataFrame]], most: int
-) -> Iterator[tuple[dict[str, Any], list[tuple[dict[str, Any], pd.DataFrame]]]]:
+def alike(found: list[Panel], column: str = "at") -> list[list[Panel]]:
+    """`found` in groups whose places overlap enough to share one scale, in their order."""
+    groups: list[tuple[set[float], list[Panel]]] = []
+    for panel in found:
+        places = set(panel[1][column])
+        for known, panels in groups:
+            if len(known & places) >= 0.3 * len(known | places):
+                known |= places
+                panels.append(panel)
+                break
+        else:
+            groups.append((places, [panel]))
+    return [panels for _, panels in groups]
+
+
+def longest(found: list[Panel]) -> int:
+    """The most points that a sweep among `found` has."""
+    return max((rows["at"].nunique() for _, rows in found), default=0)
+
+
+def split(found: list[Panel], most: int) -> Iterator[tuple[dict[str, Any], list[Panel]]]:
     """Share `found` out over pictures of at most `most` panels, alike panels together.
 
     Yields what all panels of a picture share beyond what the whole run shares, and them.

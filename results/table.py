@@ -157,8 +157,8 @@ def _compare(frame: pd.DataFrame, baseline: str) -> None:
 def folded_reasons(frame: pd.DataFrame) -> list[tuple[str, str, int, str]]:
     """Why cells have no time: (algorithm, status, count, reason), the gravest first.
 
-    Reasons that differ in their numbers alone are folded into one, with one of them as the
-    example.
+    A reason opens with ``": "``. Those that differ in their numbers alone are folded into one,
+    which then opens with ``", for example: "``.
     """
     grave = {"failed": 0, "refused": 1, "skipped": 2, "unsupported": 3}
     rest = frame[frame["status"] != "ok"]
@@ -170,8 +170,8 @@ def folded_reasons(frame: pd.DataFrame) -> list[tuple[str, str, int, str]]:
         [rest["algorithm"], rest["status"], key], sort=False
     ):
         distinct = group["reason"].unique()
-        reason = distinct[0] or "no reason was recorded"
+        reason = f": {distinct[0] or 'no reason was recorded'}"
         if len(distinct) > 1:
-            reason = f"for example: {reason}"
+            reason = f", for example{reason}"
         folded.append((str(algorithm), str(status), len(group), reason))
     return sorted(folded, key=lambda entry: (grave[entry[1]], entry[0], -entry[2]))

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from .labels import times_text
+from .labels import lead_text
 from .style import GREY, INK, WIDTH, Sheet, joined, look, new_sheet, tint
-from .sweeps import AXES, FIELDS, coordinate, describe, told_apart
+from .sweeps import AXES, FIELDS, Panel, alike, coordinate, describe, told_apart
 
-Panel = tuple[dict[str, Any], pd.DataFrame]
 MOST_PANELS = 8
 #: The pairs of sizes a map is drawn over: across, and up.
 PAIRS = (("size", "kernel"), ("channels", "kernel"), ("channels", "size"), ("batch", "size"))
@@ -30,20 +28,20 @@ def maps(frame: pd.DataFrame) -> Iterator[tuple[str, str, str, list[Panel]]]:
             up=[coordinate(row, up) for _, row in frame.iterrows()],
         ).dropna(subset=["across", "up"])
         fixed = [field for field in FIELDS if field not in (across, up)]
-        panels = []
+        panels: list[Panel] = []
         for key, rows in placed.groupby(fixed, sort=False):
             points = rows[["across", "up"]].drop_duplicates()
-            if (
-                rows["across"].nunique() >= 2
-                and rows["up"].nunique() >= 2
-                and len(points) == rows["problem"].nunique()
-                and len(points) >= 4
-            ):
+            full = rows["across"].nunique() * rows["up"].nunique()
+            shortest = min(rows["across"].nunique(), rows["up"].nunique())
+            sound = len(points) == rows["problem"].nunique()  # one problem in every place
+            if shortest >= 2 and sound and len(points) >= 0.6 * full:
                 panels.append((dict(zip(fixed, key, strict=True)), rows))
-        name = f"winner-{across}-{up}"
-        for start in range(0, len(panels), MOST_PANELS):
-            part = f"-part-{start // MOST_PANELS + 1}" if len(panels) > MOST_PANELS else ""
-            yield name + part, across, up, panels[start : start + MOST_PANELS]
+        number = 0
+        for group in alike(panels, "across"):
+            for start in range(0, len(group), MOST_PANELS):
+                number += 1
+                name = f"winner-{across}-{up}" + (f"-{number}" if number > 1 else "")
+                yield name, across, up, group[start : start + MOST_PANELS]
 
 
 def draw_maps(name: str, across: str, up: str, panels: Sequence[Panel], about: str) -> Sheet:
@@ -107,7 +105,7 @@ def _cell(axes: Axes, x: float, y: float, ranked: pd.DataFrame, size: float) -> 
         axes.text(x, y + 0.17, name, ha="center", va="center", size=size, weight="bold")
         lead = "alone"
         if len(ranked) > 1:
-            lead = times_text(float(ranked.iloc[1]["time_s"] / best["time_s"]))
+            lead = lead_text(float(ranked.iloc[1]["time_s"] / best["time_s"]))
         axes.text(x, y - 0.2, lead, ha="center", va="center", size=size - 0.5, color=INK)
         return
     rivals = str(best["rivals"]).split(", ")
