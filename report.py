@@ -74,9 +74,13 @@ def page_text(frame: pd.DataFrame, pictures: Sequence[Picture], folder: Path) ->
     if about.get("question"):
         parts.append(f"> {about['question']}")
     parts.append(_bullets(verdicts(frame)))
+    heading = ""
     for picture in pictures:
+        if picture.question != heading:
+            heading = picture.question
+            parts.append(f"## {heading}")
         file = picture.files[0].relative_to(folder).as_posix()
-        parts += [f"## {picture.question}", f"![{picture.question}]({file})"]
+        parts.append(f"![{heading} {picture.detail}]({file})")
     shown = sorted((folder / "pictures").glob("[!0-9]*.png"))
     if shown:
         parts.append("## What do the pictures look like?")
@@ -136,7 +140,7 @@ def _machine(about: dict[Any, Any]) -> str:
         "command": f"`{about['command']}`" if about.get("command") else None,
         "seed": about.get("seed"),
         "time allowed": f"{about['budget_s']:g} s" if about.get("budget_s") else None,
-        **{name.replace("_", " "): _value(name, value)
+        **{name.removesuffix("_bytes").replace("_", " "): _value(name, value)
            for name, value in (about.get("environment") or {}).items()},
     }  # fmt: skip
     lines = ["| | |", "| --- | --- |"]
@@ -182,8 +186,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("report: stopped; what is written is whole, run it again", file=sys.stderr)
         return 2
+    from results.labels import plural
+
     figures = sum(file.suffix == ".png" for file in files)
-    print(f"{figures} figures and 2 tables, all of them on {files[0]}")
+    print(f"{plural(figures, 'figure')} and 2 tables, all of them on {files[0]}")
     return 0
 
 

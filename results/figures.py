@@ -42,13 +42,8 @@ def draw(frame: pd.DataFrame, folder: str | os.PathLike[str]) -> list[Picture]:
     list of Picture
         In the order a reader wants them; empty where nothing was timed.
     """
-    target = Path(folder)
-    pictures = []
     with rc_context():
-        for sheet in sheets(frame):
-            target.mkdir(parents=True, exist_ok=True)
-            pictures.append(sheet.save(target))
-    return pictures
+        return [sheet.save(Path(folder)) for sheet in sheets(frame)]
 
 
 def sheets(frame: pd.DataFrame) -> list[Sheet]:

@@ -78,7 +78,7 @@ def _question(axis: str, value: str, baseline: str) -> str:
     grows = AXES[axis].grows
     if value == "time":
         return f"How does the time grow with the {grows}?"
-    return f"How many times as fast as {baseline} is each, as the {grows} grows?"
+    return f"How many times as fast as {baseline}, as the {grows} grows?"
 
 
 def _title_order(fields: Sequence[str]) -> list[str]:

@@ -23,9 +23,9 @@ class Axis(NamedTuple):
 
 
 AXES = {
-    "size": Axis("size", "input", "edge of the input, in samples"),
-    "kernel": Axis("kernel", "kernel", "edge of the kernel, in taps"),
-    "channels": Axis("channels", "number of channels", "input and output channels"),
+    "size": Axis("size", "input", "input size, samples per axis"),
+    "kernel": Axis("kernel", "kernel", "kernel size, taps per axis"),
+    "channels": Axis("channels", "number of channels", "channels in and out"),
     "batch": Axis("batch", "batch", "inputs in a batch"),
 }
 

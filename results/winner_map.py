@@ -87,7 +87,7 @@ def draw_maps(name: str, across: str, up: str, panels: Sequence[Panel], about: s
         if at + columns >= len(panels):
             axes.set_xlabel(AXES[across].scale)
         if at % columns == 0:
-            axes.set_ylabel(AXES[up].scale)
+            axes.set_ylabel(AXES[up].scale if len(heights) > 3 else AXES[up].grows)
     return sheet
 
 

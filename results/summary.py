@@ -1,0 +1,220 @@
+"""What a run says, in few words: a row per problem, and the verdict in plain sentences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from .labels import GROUP, STATUS_WORDS, in_order, lead_text, plural, time_text, times_text
+from .statistics import geometric_mean
+from .table import folded_reasons
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One algorithm in a row: seconds per call and speed-up over the baseline, or why not."""
+
+    time_s: float
+    speedup: float
+    status: str
+
+    @property
+    def text(self) -> str:
+        """The time, or a word for its absence: cannot, FAILED, too big, skipped."""
+        return time_text(self.time_s) if self.status == "ok" else STATUS_WORDS[self.status]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One problem at one thread count: every algorithm's entry, and the winner.
+
+    `winner` is empty where nothing could be timed; `rivals` are the algorithms it may not
+    have beaten; `gflops` is the winner's effective GFLOP/s.
+    """
+
+    label: str
+    threads: int
+    entries: dict[str, Entry] = field(compare=False)
+    winner: str = ""
+    rivals: tuple[str, ...] = ()
+    gflops: float = float("nan")
+
+
+def summary(frame: pd.DataFrame) -> list[Row]:
+    """One `Row` per problem × thread count, in the order they were run."""
+    rows = []
+    for _, group in frame.groupby(list(GROUP), sort=False):
+        entries = {
+            str(cell["algorithm"]): Entry(
+                float(cell["time_s"]), float(cell["speedup"]), str(cell["status"])
+            )
+            for _, cell in group.iterrows()
+        }
+        first = group.iloc[0]
+        best = group[group["winner"]]
+        winner, gflops = "", float("nan")
+        rivals: tuple[str, ...] = ()
+        if len(best):
+            winner = str(best["algorithm"].iloc[0])
+            rivals = tuple(name for name in str(best["rivals"].iloc[0]).split(", ") if name)
+            gflops = float(best["gflops"].iloc[0])
+        rows.append(
+            Row(str(first["label"]), int(first["threads"]), entries, winner, rivals, gflops)
+        )
+    return rows
+
+
+def verdicts(frame: pd.DataFrame) -> list[str]:
+    """What the run in `frame` says, as sentences; the gravest first."""
+    timed = frame[frame["time_s"].notna()]
+    said = _troubles(frame)
+    if timed.empty:
+        return [*said, "Nothing was timed, so nothing can be said."]
+    baseline = str(frame.attrs.get("baseline", "naive"))
+    counts = sorted(set(timed["threads"]))
+    for count in counts:
+        here = timed[timed["threads"] == count]
+        within = f" with {plural(int(count), 'thread')}" if len(counts) > 1 else ""
+        winners = here[here["winner"]]
+        if len(winners) == 1:
+            said.append(_one_problem(here, within, baseline))
+        else:
+            said.append(_tally(winners, within))
+            said += _one_for_all(here, within)
+    said += _never(frame, timed)
+    said += _over_baseline(timed, baseline)
+    said += _of_threads(timed)
+    return said
+
+
+def reasons(frame: pd.DataFrame) -> list[str]:
+    """Why cells have no time, one sentence per kind: ``separable cannot (12 cells): …``."""
+    return [
+        f"{algorithm} {STATUS_WORDS[status]} ({plural(count, 'cell')}){reason}"
+        for algorithm, status, count, reason in folded_reasons(frame)
+    ]
+
+
+def _troubles(frame: pd.DataFrame) -> list[str]:
+    said = []
+    failed = frame[frame["status"] == "failed"]
+    if len(failed):
+        names = _listed(in_order(failed["algorithm"]))
+        said.append(f"{plural(len(failed), 'cell')} FAILED ({names}); the reasons are below.")
+    status = str(frame.attrs.get("status", "complete"))
+    how = {"interrupted": "was interrupted", "out of budget": "used up its time"}.get(
+        status, "has not reached its end"
+    )
+    if frame.empty:
+        said.append("The run holds no cell: it ended before its first was measured.")
+    elif status != "complete":
+        said.append(f"The run {how}; what follows is what its {plural(len(frame), 'cell')} say.")
+    return said
+
+
+def _one_problem(here: pd.DataFrame, within: str, baseline: str) -> str:
+    ranked = here.sort_values("time_s", kind="stable")
+    best = ranked.iloc[0]
+    text = f"The fastest{within} is {best['algorithm']}: {time_text(best['time_s'])} a call"
+    if best["algorithm"] != baseline and best["speedup"] == best["speedup"]:
+        text += f", {times_text(best['speedup'])} as fast as {baseline}"
+    if len(ranked) > 1 and not best["decided"]:
+        text += f"; its lead over {_listed(best['rivals'].split(', '))} is within the noise"
+    elif len(ranked) > 1 and ranked.iloc[1]["algorithm"] != baseline:
+        lead = lead_text(ranked.iloc[1]["time_s"] / best["time_s"])
+        text += f" and {lead} as fast as {ranked.iloc[1]['algorithm']}, the next"
+    return text + "."
+
+
+def _tally(winners: pd.DataFrame, within: str) -> str:
+    wins = winners["algorithm"].value_counts()
+    first, *others = wins.items()
+    parts = [f"{first[0]} was the fastest in {first[1]}"]
+    parts += [f"{name} in {count}" for name, count in others]
+    text = f"Of {plural(len(winners), 'problem')}{within}, {_listed(parts)}"
+    doubtful = int((~winners["decided"]).sum())
+    if doubtful:
+        text += f"; in {doubtful} of them the lead is within the noise"
+    return text + "."
+
+
+def _never(frame: pd.DataFrame, timed: pd.DataFrame) -> list[str]:
+    """Who never won, who could seldom run, who has no time at all."""
+    asked = in_order([*(frame.attrs.get("algorithms") or []), *frame["algorithm"]])
+    won = set(timed.loc[timed["winner"], "algorithm"])
+    ran = set(timed["algorithm"])
+    total = int(timed["winner"].sum())
+    said = []
+    losers = [name for name in asked if name in ran and name not in won]
+    if losers and total > 1:
+        said.append(f"Never the fastest: {_listed(losers)}.")
+    for name in (name for name in asked if name in won):
+        mine = timed[timed["algorithm"] == name]
+        if len(mine) < total:
+            said.append(
+                f"In the {len(mine)} of {total} where it has a time, "
+                f"{name} was the fastest in {int(mine['winner'].sum())}."
+            )
+    missing = [name for name in asked if name not in ran]
+    if missing:
+        said.append(f"Without any time: {_listed(missing)}.")
+    return said
+
+
+def _one_for_all(here: pd.DataFrame, within: str) -> list[str]:
+    """What it costs to use one algorithm throughout, for the one that costs least."""
+    keys = [name for name in GROUP if name != "threads"]
+    fastest = here.groupby(keys)["time_s"].transform("min")
+    cost = (here["time_s"] / fastest).groupby(here["algorithm"])
+    problems = int(here["winner"].sum())
+    whole = [
+        (geometric_mean(values.to_numpy()), float(values.max()), str(name))
+        for name, values in cost
+        if len(values) == problems
+    ]
+    if not whole or here["algorithm"].nunique() < 2:
+        return []
+    mean, worst, name = min(whole)
+    if worst <= 1.0:
+        return []
+    return [
+        f"Were one algorithm to do them all{within}, {name} would cost least: "
+        f"{lead_text(mean)} the time of the fastest in the geometric mean, "
+        f"{lead_text(worst)} at worst."
+    ]
+
+
+def _over_baseline(timed: pd.DataFrame, baseline: str) -> list[str]:
+    best = timed.loc[timed["winner"] & timed["speedup"].notna(), "speedup"]
+    if len(best) < 2 or (best == 1).all():
+        return []
+    return [
+        f"Against {baseline}, the fastest gains {times_text(geometric_mean(best.to_numpy()))} "
+        f"in the geometric mean of {len(best)} problems, "
+        f"from {times_text(best.min())} to {times_text(best.max())}."
+    ]
+
+
+def _of_threads(timed: pd.DataFrame) -> list[str]:
+    """How much faster the most threads are than the fewest, per algorithm."""
+    fewest, most = int(timed["threads"].min()), int(timed["threads"].max())
+    if fewest == most:
+        return []
+    keys = [name for name in GROUP if name != "threads"]
+    wide: Any = timed.pivot(index=[*keys, "algorithm"], columns="threads", values="time_s")
+    gains = (wide[fewest] / wide[most]).dropna().groupby(level="algorithm")
+    found = {str(name): geometric_mean(values.to_numpy()) for name, values in gains}
+    if not found:
+        return []
+    parts = [f"{name} {found[name]:.2f}×" for name in in_order(found)]
+    return [
+        f"{plural(most, 'thread')} against {fewest}, in the geometric mean of the same problems: "
+        f"{_listed(parts)} as fast."
+    ]
+
+
+def _listed(parts: list[str]) -> str:
+    """``a, b and c``."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -1,0 +1,154 @@
+"""The end of a run in the terminal: a table per problem, the verdict, and why cells are empty."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.measure import Measurement
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from .labels import in_order, lead_text, three_digits, times_text
+from .summary import Entry, Row, reasons, summary, verdicts
+
+
+def show(frame: pd.DataFrame, console: Console | None = None) -> None:
+    """Print the summary of `frame`: table, verdict, and the reasons of cells without a time."""
+    console = console or Console()
+    if len(frame):
+        console.print(summary_table(frame, console), "")
+    for sentence in verdicts(frame):
+        grave = "FAILED" in sentence
+        _print_item(console, sentence, "bold red" if grave else "")
+    why = reasons(frame)
+    if why:
+        console.print(Text("\nWithout a time:", style="bold"))
+        for sentence in why:
+            _print_item(console, sentence, "dim")
+
+
+def summary_table(frame: pd.DataFrame, console: Console) -> Table:
+    """One row per problem × thread count, as much of it as fits the width of `console`.
+
+    Wide: every algorithm's time and speed-up; narrower: the times alone; narrower still, or
+    with many algorithms: the winner, the next and the distance between them. The winner is
+    named in a column of its own, or marked ``*``; ``?`` instead says that its lead is within
+    the noise.
+    """
+    rows = summary(frame)
+    names = in_order(frame["algorithm"])
+    baseline = str(frame.attrs.get("baseline", "naive"))
+    layouts: list[Callable[[], Table]] = [
+        lambda: _all_times(rows, names, baseline, speedups=True, column=True),
+        lambda: _all_times(rows, names, baseline, speedups=True, column=False),
+        lambda: _all_times(rows, names, baseline, speedups=False, column=True),
+        lambda: _all_times(rows, names, baseline, speedups=False, column=False),
+        lambda: _winners_only(rows, baseline, full=True),
+    ]
+    for layout in layouts:
+        table = layout()
+        wanted = Measurement.get(console, console.options.update(max_width=10_000), table)
+        if wanted.maximum <= console.width:
+            return table
+    return _winners_only(rows, baseline, full=False)
+
+
+def _new_table(rows: list[Row]) -> tuple[Table, bool]:
+    table = Table(
+        box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True,
+        show_edge=False, header_style="bold",
+    )  # fmt: skip
+    table.add_column("input · kernel", overflow="fold")
+    several = len({row.threads for row in rows}) > 1
+    if several:
+        table.add_column("threads", justify="right")
+    return table, several
+
+
+def _all_times(
+    rows: list[Row], names: list[str], baseline: str, speedups: bool, column: bool
+) -> Table:
+    table, several = _new_table(rows)
+    for name in names:
+        table.add_column(Text(name), justify="right", no_wrap=True)
+    if not speedups:
+        table.add_column(f"× {baseline}", justify="right", no_wrap=True)
+    if column:
+        table.add_column("fastest", no_wrap=True)
+    table.add_column("GFLOP/s", justify="right", no_wrap=True)
+    for row in rows:
+        cells: list[Text | str] = [Text(row.label)]
+        cells += [str(row.threads)] if several else []
+        for name in names:
+            entry = row.entries.get(name)
+            cells.append(_entry(entry, row, name, speedups and name != baseline, not column))
+        if not speedups:
+            cells.append(times_text(row.entries[row.winner].speedup) if row.winner else "–")
+        cells += [_winner(row)] if column else []
+        table.add_row(*cells, three_digits(row.gflops))
+    return table
+
+
+def _entry(entry: Entry | None, row: Row, name: str, speedup: bool, marked: bool) -> Text:
+    if entry is None:
+        return Text("")
+    if entry.status != "ok":
+        return Text(entry.text, style="bold red" if entry.status == "failed" else "dim")
+    text = entry.text
+    if speedup:
+        text += f" {times_text(entry.speedup):>5}"
+    if name != row.winner:
+        return Text(text)
+    if marked:
+        text = f"{'?' if row.rivals else '*'} {text}"
+    return Text(text, style="yellow" if row.rivals else "bold green")
+
+
+def _winner(row: Row) -> Text:
+    """The winner; with a question mark where its lead is within the noise."""
+    if not row.winner:
+        return Text("–", style="dim")
+    if row.rivals:
+        return Text(f"{row.winner} ?", style="yellow")
+    return Text(row.winner, style="bold green")
+
+
+def _winners_only(rows: list[Row], baseline: str, full: bool) -> Table:
+    table, several = _new_table(rows)
+    table.add_column("fastest", no_wrap=True)
+    table.add_column("time", justify="right", no_wrap=True)
+    table.add_column(f"× {baseline}", justify="right", no_wrap=True)
+    if full:
+        table.add_column("next", no_wrap=True)
+        table.add_column("takes", justify="right", no_wrap=True)
+        table.add_column("GFLOP/s", justify="right", no_wrap=True)
+    for row in rows:
+        cells: list[Text | str] = [Text(row.label)]
+        cells += [str(row.threads)] if several else []
+        cells.append(_winner(row))
+        times = sorted(
+            (entry.time_s, name) for name, entry in row.entries.items() if entry.status == "ok"
+        )
+        if not row.winner:
+            marks = sorted({entry.text for entry in row.entries.values()})
+            table.add_row(*cells, ", ".join(marks))
+            continue
+        best = row.entries[row.winner]
+        cells += [best.text, times_text(best.speedup)]
+        if full:
+            after = next(((time, name) for time, name in times if name != row.winner), None)
+            cells += [Text(after[1]), lead_text(after[0] / best.time_s)] if after else ["–", "–"]
+            cells.append(three_digits(row.gflops))
+        table.add_row(*cells)
+    return table
+
+
+def _print_item(console: Console, sentence: str, style: str) -> None:
+    """A sentence with a bullet, later lines indented."""
+    item = Table.grid(padding=(0, 1))
+    item.add_row(Text("•", style=style), Text(sentence, style=style))
+    console.print(Padding(item, (0, 0, 0, 1)))
