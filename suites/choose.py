@@ -9,15 +9,14 @@ from pathlib import Path
 from algos.algorithm import get, registry
 from algos.descriptor import parse_descriptor
 from algos.errors import ConvbenchError
-from algos.problem import Problem
 from algos.threads import available
 
-from . import batch, data, filters, suite
+from . import batch, data, filters, generate, suite
 from .suite import Case, Suite
 
 
-def run_suite(arguments: argparse.Namespace) -> Suite:
-    """The suite that ``convbench run`` was asked for, whether shipped or made of options."""
+def run_suite(arguments: argparse.Namespace) -> tuple[Suite, list[str]]:
+    """The suite that ``convbench run`` was asked for, shipped or made of options; and notes."""
     given = [
         word
         for word, value in (
@@ -36,55 +35,52 @@ def run_suite(arguments: argparse.Namespace) -> Suite:
             raise ConvbenchError("--input goes with --kernel, for example --kernel gaussian:15")
         case = data.case_from_files(arguments.input, arguments.kernel, arguments.dtype or "float32")
         title = f"{Path(arguments.input).name} filtered with {Path(arguments.kernel).name}"
-        return _own("input", title, (case,))
+        return _own("input", title, (case,)), []
     if arguments.problem or arguments.batch:
-        cases = _listed(arguments)
+        cases, notes = _listed(arguments)
         name = Path(arguments.batch).stem if arguments.batch else "problem"
         title = f"The problems of {Path(arguments.batch).name}" if arguments.batch else "Problems"
-        return _own(name, title, cases)
+        return _own(name, title, cases), notes
     if arguments.weights:
         raise ConvbenchError("--weights goes with --problem or --batch; a suite has its own")
     chosen = suite.load(arguments.suite or "quick")
-    return replace(chosen, cases=_with_dtype(chosen.cases, arguments.dtype))
+    return replace(chosen, cases=_with_dtype(chosen.cases, arguments.dtype)), []
 
 
-def verify_cases(arguments: argparse.Namespace) -> list[Case]:
-    """The cases that ``convbench verify`` was given; none if it is to make its own."""
+def verify_cases(arguments: argparse.Namespace) -> tuple[tuple[Case, ...], list[str]]:
+    """The cases that ``convbench verify`` was given, or made by itself; and notes."""
     if not (arguments.problem or arguments.batch):
         if arguments.cases < 1:
             raise ConvbenchError(f"--cases {arguments.cases} must be at least 1")
-        return []
-    return list(_listed(arguments))
+        cases = tuple(generate.cases(arguments.cases, arguments.seed))
+        return _with_dtype(cases, arguments.dtype), []
+    return _listed(arguments)
 
 
 def _own(name: str, title: str, cases: tuple[Case, ...]) -> Suite:
     return Suite(name, title, "Which algorithm is fastest?", cases, seconds=10.0 + 5 * len(cases))
 
 
-def _listed(arguments: argparse.Namespace) -> tuple[Case, ...]:
-    """The cases of --problem and --batch."""
+def _listed(arguments: argparse.Namespace) -> tuple[tuple[Case, ...], list[str]]:
+    """The cases of --problem and --batch, and what was left out of them."""
     cases = [Case(parse_descriptor(text)) for text in arguments.problem]
+    notes = []
     if arguments.batch:
         found = batch.read(arguments.batch)
         cases += found.cases
-        if not cases:
-            raise ConvbenchError(f"{arguments.batch} holds no problem that can be run")
+        notes = found.notes
     if arguments.weights:
         if arguments.weights not in data.RANDOM_WEIGHTS:
             filters.make(arguments.weights, cases[0].problem.kernel, cases[0].problem.axes)
         cases = [replace(case, weights=arguments.weights) for case in cases]
-    return _with_dtype(tuple(dict.fromkeys(cases)), arguments.dtype)
+    return _with_dtype(tuple(dict.fromkeys(cases)), arguments.dtype), notes
 
 
 def _with_dtype(cases: tuple[Case, ...], dtype: str | None) -> tuple[Case, ...]:
     if dtype is None:
         return cases
-    changed = (replace(case, problem=_as_dtype(case.problem, dtype)) for case in cases)
+    changed = (replace(case, problem=replace(case.problem, dtype=dtype)) for case in cases)
     return tuple(dict.fromkeys(changed))
-
-
-def _as_dtype(problem: Problem, dtype: str) -> Problem:
-    return replace(problem, dtype=dtype)
 
 
 def thread_counts(text: str) -> tuple[int, ...]:

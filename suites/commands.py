@@ -17,7 +17,7 @@ from algos.algorithm import get, registry
 from algos.errors import ConvbenchError
 from algos.threads import available
 
-from . import choose, generate, machine, suite
+from . import choose, machine, suite
 from .data import has_nonfinite
 from .live import run_and_show
 from .pictures import is_path
@@ -32,7 +32,8 @@ notes = Console(highlight=False, stderr=True)
 
 def run(arguments: argparse.Namespace) -> int:
     """Time algorithms; leaves a run folder behind."""
-    chosen = choose.run_suite(arguments)
+    chosen, remarks = choose.run_suite(arguments)
+    _remark(remarks)
     threads = choose.thread_counts(arguments.threads)
     algorithms = choose.algorithms(arguments.algorithms, chosen.algorithms)
     baseline = choose.baseline(arguments.baseline, chosen.baseline, algorithms)
@@ -48,12 +49,18 @@ def run(arguments: argparse.Namespace) -> int:
     return run_and_show(chosen, settings, baseline, folder, out)
 
 
+def _remark(remarks: list[str]) -> None:
+    for sentence in remarks:
+        notes.print(f"[yellow]note:[/] {escape(sentence)}", soft_wrap=True)
+
+
 def _warn_of_nonfinite(chosen: Suite) -> None:
     for path in sorted({case.pixels for case in chosen.cases if is_path(case.pixels)}):
         if has_nonfinite(read_picture(path)):
             notes.print(
                 f"[yellow]warning:[/] {escape(path)} holds NaN or infinite values; it is timed as "
-                f"it is, and fft will spread them over whole tiles of the output"
+                f"it is, and fft will spread them over whole tiles of the output",
+                soft_wrap=True,
             )
 
 
@@ -83,7 +90,8 @@ def verify_all(arguments: argparse.Namespace) -> int:
     """Hold algorithms to the oracle; exit code 1 when one fails."""
     names = choose.algorithms(arguments.algorithms, tuple(registry()))
     threads = max(choose.thread_counts(arguments.threads or str(available())))
-    cases = choose.verify_cases(arguments) or generate.cases(arguments.cases, arguments.seed)
+    cases, remarks = choose.verify_cases(arguments)
+    _remark(remarks)
     scores = []
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),

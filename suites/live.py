@@ -129,32 +129,29 @@ def _time(seconds: float) -> str:
 
 
 def _pictures(filtered: list[Picture], folder: Path) -> list[Path]:
-    """Turn filtered arrays into PNG files, and one sheet a picture to show around."""
-    if not filtered:
+    """Turn filtered arrays into PNG files, and into one sheet to show around."""
+    sheet: dict[str, np.ndarray] = {}
+    made = []
+    for case, array in _distinct(filtered):
+        source, filter_name = pictures.label(case.pixels), pictures.label(case.weights)
+        sheet.setdefault(source, pictures.read(case.pixels))
+        sheet[f"{source}:{filter_name}"] = array
+        made.append((f"{source}-{filter_name}".replace(":", "-"), array))
+    if not made:
         return []
     target = folder / "pictures"
     target.mkdir(exist_ok=True)
-    made = []
-    sheets: dict[str, dict[str, np.ndarray]] = {}
-    for number, (case, array) in enumerate(_distinct(filtered), 1):
-        label = pictures.label(case.weights)
-        path = target / f"{number:02d}-{pictures.label(case.pixels)}-{label}.png".replace(" ", "-")
-        pictures.save(path, array)
-        sheet = sheets.setdefault(case.pixels, {"original": pictures.read(case.pixels)})
-        sheet[label] = array
-        made.append(path)
-    for pixels, sheet in sheets.items():
-        path = target / f"{pictures.label(pixels)}.png".replace(" ", "-")
-        pictures.contact_sheet(sheet, path)
-        made.insert(0, path)
-    return made
+    for name, array in made:
+        pictures.save(target / f"{name}.png", array)
+    pictures.contact_sheet(sheet, target / "sheet.png")
+    return [target / "sheet.png", *(target / f"{name}.png" for name, _ in made)]
 
 
 def _distinct(filtered: list[Picture]) -> Iterator[tuple[Case, np.ndarray]]:
-    """One result per case, whatever the thread counts."""
+    """One result per case that can be seen, whatever the thread counts."""
     seen = set()
     for picture in filtered:
-        if picture.case not in seen:
+        if picture.case not in seen and picture.case.problem.axes >= 2:
             seen.add(picture.case)
             yield picture.case, np.load(picture.path)
 
@@ -176,7 +173,8 @@ def _conclude(path: Path, made: list[Path], state: str, out: Console) -> int:
     out.print("tables   table.csv, table.md, report.md")
     out.print(f"figures  {', '.join(str(f.relative_to(path)) for f in figures)}", soft_wrap=True)
     if made:
-        out.print(f"pictures {', '.join(str(f.relative_to(path)) for f in made)}", soft_wrap=True)
+        sheet, *others = made
+        out.print(f"pictures {sheet.relative_to(path)}, and {len(others)} files beside it")
     if state == "interrupted":
         raise ConvbenchError(
             f"interrupted; what was measured is kept, see it with: convbench report {path.name}"
