@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .labels import GROUP, problem_labels
+from .labels import GROUP, in_order, problem_labels
 from .records import RunRecords, read_records
 from .statistics import NOTHING, leads, median_interval, paired_ratio
 
@@ -155,10 +155,10 @@ def _compare(frame: pd.DataFrame, baseline: str) -> None:
 
 
 def folded_reasons(frame: pd.DataFrame) -> list[tuple[str, str, int, str]]:
-    """Why cells have no time: (algorithm, status, count, reason), the gravest first.
+    """Why cells have no time: (algorithms, status, count, reason), the gravest first.
 
     A reason opens with ``": "``. Those that differ in their numbers alone are folded into one,
-    which then opens with ``", for example: "``.
+    which then opens with ``", for example: "``; so are those that several algorithms share.
     """
     grave = {"failed": 0, "refused": 1, "skipped": 2, "unsupported": 3}
     rest = frame[frame["status"] != "ok"]
@@ -166,12 +166,11 @@ def folded_reasons(frame: pd.DataFrame) -> list[tuple[str, str, int, str]]:
         return []
     key = rest["reason"].str.replace(r"\d+(?:[.,×x]\d+)*", "#", regex=True)
     folded = []
-    for (algorithm, status, _), group in rest.groupby(
-        [rest["algorithm"], rest["status"], key], sort=False
-    ):
+    for (status, _), group in rest.groupby([rest["status"], key], sort=False):
         distinct = group["reason"].unique()
         reason = f": {distinct[0] or 'no reason was recorded'}"
         if len(distinct) > 1:
             reason = f", for example{reason}"
-        folded.append((str(algorithm), str(status), len(group), reason))
-    return sorted(folded, key=lambda entry: (grave[entry[1]], entry[0], -entry[2]))
+        names = ", ".join(in_order(group["algorithm"]))
+        folded.append((names, str(status), len(group), reason))
+    return sorted(folded, key=lambda entry: (grave[entry[1]], -entry[2], entry[0]))

@@ -125,7 +125,7 @@ def _winners_only(rows: list[Row], baseline: str, full: bool) -> Table:
     if full:
         table.add_column("next", no_wrap=True)
         table.add_column("takes", justify="right", no_wrap=True)
-        table.add_column("GFLOP/s", justify="right", no_wrap=True)
+    table.add_column("GFLOP/s", justify="right", no_wrap=True)
     for row in rows:
         cells: list[Text | str] = [Text(row.label)]
         cells += [str(row.threads)] if several else []
@@ -142,8 +142,7 @@ def _winners_only(rows: list[Row], baseline: str, full: bool) -> Table:
         if full:
             after = next(((time, name) for time, name in times if name != row.winner), None)
             cells += [Text(after[1]), lead_text(after[0] / best.time_s)] if after else ["–", "–"]
-            cells.append(three_digits(row.gflops))
-        table.add_row(*cells)
+        table.add_row(*cells, three_digits(row.gflops))
     return table
 
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from synthetic import grid, layers, measured, troubled, write_run
+from synthetic import grid, measured, troubled, write_run
 
 import report
 from algos.errors import ConvbenchError
@@ -100,7 +100,7 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
 
 def test_the_latest_run_is_the_default(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     small_run(tmp_path, started="2026-11-19T08:00:00")
-    late = write_run(tmp_path, layers(), suite="layers", started="2026-11-20T08:00:00")
+    late = write_run(tmp_path, troubled(), suite="layers", started="2026-11-20T08:00:00")
     assert report.main(["--runs", str(tmp_path)]) == 0
     assert str(late / "report.md") in capsys.readouterr().out
     assert report.main(["quick", "--runs", str(tmp_path)]) == 0

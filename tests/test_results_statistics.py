@@ -38,8 +38,8 @@ def test_the_rank_is_the_largest_that_keeps_the_confidence(count: int) -> None:
 @pytest.mark.parametrize("count", [6, 9, 15, 30])
 def test_the_interval_holds_the_median_as_often_as_it_says(count: int) -> None:
     rng = np.random.default_rng(count)
-    trials = 3000
-    skewed = rng.lognormal(0.0, 0.5, (trials, count)) + rng.exponential(0.0, (trials, count))
+    trials = 1500
+    skewed = rng.lognormal(0.0, 0.5, (trials, count))
     found = [median_interval(row) for row in skewed]
     hit = np.mean([entry.low <= 1.0 <= entry.high for entry in found])
     assert hit >= 0.95 - 3 * math.sqrt(0.95 * 0.05 / trials)
@@ -48,7 +48,7 @@ def test_the_interval_holds_the_median_as_often_as_it_says(count: int) -> None:
 @pytest.mark.parametrize("count", [6, 12, 25])
 def test_the_paired_interval_holds_the_ratio_whatever_the_machine_does(count: int) -> None:
     rng = np.random.default_rng(count)
-    trials = 2000
+    trials = 600
     hits, narrower = 0, 0
     for _ in range(trials):
         drift = np.exp(np.cumsum(rng.normal(0, 0.3, count)))  # a machine that wanders
@@ -64,7 +64,7 @@ def test_the_paired_interval_holds_the_ratio_whatever_the_machine_does(count: in
 
 def test_a_lead_is_seldom_claimed_between_equals() -> None:
     rng = np.random.default_rng(1)
-    trials = 2000
+    trials = 800
     for count in (3, 6, 10):
         claimed = sum(
             leads(rng.lognormal(0, 0.03, count), rng.lognormal(0, 0.03, count))
