@@ -152,7 +152,9 @@ def problem_labels(frame: pd.DataFrame) -> list[str]:
 
     def label(row: pd.Series, own_name: bool) -> str:
         kernel, pixels = (
-            source_text(row[field]) if varies[field] and row[field] != "random" else ""
+            source_text(row[field])
+            if varies[field] and row[field] != "random" and row[field] not in row["name"]
+            else ""
             for field in ("weights", "pixels")
         )
         parts = [row["name"]] if row["name"] else []

@@ -17,6 +17,7 @@ from rich.progress import Progress as Bar
 
 import results
 from algos.errors import ConvbenchError
+from results.labels import time_text
 
 from . import clock, machine, pictures
 from .schedule import Picture, Progress, Run, Settings
@@ -108,24 +109,18 @@ def _winner_line(cells: list[dict[str, Any]], baseline: str) -> str:
     }
     first = cells[0]
     label = first["name"] or first["problem"]
-    source = "" if first["weights"] == "random" else f" {first['weights']}"
+    source = first["weights"]
+    source = "" if source == "random" or source in first["name"] else f" {source}"
     threads = f" {first['threads']}t" if first["threads"] > 1 else ""
     start = f"[dim]{escape(label + source + threads)}[/]"
     if not times:
         return f"{start}: nothing could be timed"
     best = min(times, key=lambda name: times[name])
-    text = f"{start}: [bold]{best}[/] {_time(times[best])}"
+    text = f"{start}: [bold]{best}[/] {time_text(times[best])}"
     if baseline in times and best != baseline:
         text += f", {times[baseline] / times[best]:.3g}× {baseline}"
     wrong = [cell["algorithm"] for cell in cells if cell["status"] == "failed"]
     return text + (f"  [red]failed: {', '.join(wrong)}[/]" if wrong else "")
-
-
-def _time(seconds: float) -> str:
-    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
-        if seconds >= scale:
-            return f"{seconds / scale:.3g} {unit}"
-    return f"{seconds * 1e9:.3g} ns"
 
 
 def _pictures(filtered: list[Picture], folder: Path) -> list[Path]:
