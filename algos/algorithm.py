@@ -31,6 +31,13 @@ class Algorithm:
     #: What users type. Lower case; unique.
     name: str = ""
 
+    #: False where a NaN or infinity reaches outputs whose kernel does not cover it.
+    confines_nonfinite: bool = True
+
+    #: Whether integers, small enough, give exactly the right integers: True for every sum of
+    #: products. Else the result is exact once rounded, wherever `error_bound` is below ½.
+    exact_on_integers: bool = True
+
     #: True keeps an algorithm out of runs that do not ask for it by name.
     opt_in: bool = False
 

@@ -148,6 +148,8 @@ class FFT(Algorithm):
     """Products of spectra (scipy.fft), overlap-save tiles, channels summed per frequency."""
 
     name = "fft"
+    confines_nonfinite = False
+    exact_on_integers = False
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
         cut = tiling(problem)

@@ -43,6 +43,7 @@ class Separable(Algorithm):
     """Rank-one kernels as one 1-D pass per axis, fused tile by tile in the cache."""
 
     name = "separable"
+    exact_on_integers = False  # unless the factors are integers too
 
     def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
         """With `w`: the rank of the first kernel that is not an outer product."""

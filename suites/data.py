@@ -17,10 +17,10 @@ import numpy as np
 from algos.errors import ConvbenchError
 from algos.problem import Problem
 
-from . import filters, pictures
+from . import fills, filters, pictures
 from .suite import Case
 
-RANDOM_WEIGHTS = ("random", "rank1")
+RANDOM_WEIGHTS = ("random", "rank1", *fills.WEIGHTS)
 
 
 def arrays(case: Case, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
@@ -56,7 +56,10 @@ def arrays(case: Case, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarra
     w = _kernels(case, _generator(case, seed, "kernel"))
     bias = None
     if problem.bias:
-        bias = _normal(_generator(case, seed, "bias"), (problem.out_channels,), problem.dtype)
+        rng, shape = _generator(case, seed, "bias"), (problem.out_channels,)
+        exact = case.pixels == "integers"
+        make = fills.integers if exact else lambda r, p, s: _normal(r, s, p.dtype)
+        bias = make(rng, problem, shape)
     return x, w, bias
 
 
@@ -128,6 +131,8 @@ def _input(case: Case, rng: np.random.Generator) -> np.ndarray:
     problem = case.problem
     if case.pixels == "random":
         return _normal(rng, problem.input_shape, problem.dtype)
+    if case.pixels in fills.PIXELS:
+        return fills.pixels(case.pixels, rng, problem)
     planes = pictures.read(case.pixels)
     wanted = problem.batch * problem.in_channels
     if planes.shape != (wanted, *problem.size):
@@ -148,6 +153,8 @@ def _kernels(case: Case, rng: np.random.Generator) -> np.ndarray:
         return w
     if case.weights == "rank1":
         return _outer_products(problem, rng)
+    if case.weights in fills.WEIGHTS:
+        return fills.weights(case.weights, rng, problem)
     kernel = filters.make(case.weights, problem.kernel, problem.axes)
     if kernel.ndim == problem.axes:
         # One kernel for every pair of channels; the sum over them stays of order one.

@@ -1,0 +1,217 @@
+"""What every convolution must satisfy, whoever computes it: checked without an oracle.
+
+Each property compares two results of the algorithm itself, on integers that leave no room for
+rounding, and answers True, False, or None where it does not apply. `run` convolves one way or
+another: ``run(problem, x, w) -> y``, or None where the algorithm cannot do that problem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from algos.problem import Problem
+
+from .fills import integers, weights
+
+Run = Callable[[Problem, np.ndarray, np.ndarray], np.ndarray | None]
+Property = Callable[[Problem, np.random.Generator, Run], bool | None]
+
+
+def linear_in_x(problem: Problem, rng: np.random.Generator, run: Run) -> bool | None:
+    """conv(a + b) = conv(a) + conv(b)."""
+    w = _kernel(problem, rng)
+    a, b = _halved(_input(problem, rng)), _halved(_input(problem, rng))
+    return _agree(run(problem, a + b, w), run(problem, a, w), run(problem, b, w))
+
+
+def linear_in_w(problem: Problem, rng: np.random.Generator, run: Run) -> bool | None:
+    """conv(x, −2w) = −conv(x, w) − conv(x, w)."""
+    x, w = _input(problem, rng), _halved(_kernel(problem, rng))
+    once = run(problem, x, w)
+    return None if once is None else _agree(run(problem, x, -2 * w), -once, -once)
+
+
+def shift_equivariant(problem: Problem, rng: np.random.Generator, run: Run) -> bool | None:
+    """Input moved by the stride along the last axis: output moved by one."""
+    size, stride = problem.size[-1], problem.stride[-1]
+    if problem.extent[-1] + stride > size:
+        return None
+    p = replace(problem, padding=(*problem.padding[:-1], (0, 0)), fit="floor")
+    x, w = _input(p, rng), _kernel(p, rng)
+    moved = np.concatenate([_input(p, rng)[..., :stride], x[..., : size - stride]], axis=-1)
+    before, after = run(p, x, w), run(p, moved, w)
+    if before is None or after is None:
+        return None
+    return bool((after[..., 1:] == before[..., :-1]).all())
+
+
+def commutative(problem: Problem, rng: np.random.Generator, run: Run) -> bool | None:
+    """With the kernel flipped and full padding, input and kernel may change places."""
+    plain = _plain(problem, padding="full", flip=True)
+    swapped = replace(plain, size=plain.kernel, kernel=plain.size, padding="full")
+    x, w = _input(plain, rng), _kernel(plain, rng)
+    return _agree(run(plain, x, w), run(swapped, w, x))
+
+
+def impulse_response(problem: Problem, rng: np.random.Generator, run: Run) -> bool | None:
+    """A lone one gives back the kernel."""
+    plain = _plain(problem, size=(1,) * problem.axes, padding="full", flip=True)
+    w = _kernel(plain, rng)
+    return _agree(run(plain, np.ones(plain.input_shape, plain.dtype), w), w)
+
+
+def stride_subsamples(problem: Problem, rng: np.random.Generator, run: Run) -> bool | None:
+    """A stride keeps every s-th output of stride one."""
+    if set(problem.stride) == {1}:
+        return None
+    # What a ragged last position reads beyond the input is padding like any other.
+    sides = tuple(
+        (before, max(after, reach - before - size))
+        for (before, after), reach, size in zip(
+            problem.padding, problem.reach, problem.size, strict=True
+        )
+    )
+    whole = replace(problem, stride=1, padding=sides, fit="floor")
+    x, w = _input(problem, rng), _kernel(problem, rng)
+    y = run(whole, x, w)
+    if y is None:
+        return None
+    kept = _part(y, [slice(None, None, s) for s in problem.stride])
+    kept = _part(kept, [slice(n) for n in problem.output_size])
+    return _agree(run(problem, x, w), kept)
+
+
+def dilation_stuffs_zeros(problem: Problem, rng: np.random.Generator, run: Run) -> bool | None:
+    """A dilated kernel is a larger one with zeros between its taps."""
+    if set(problem.dilation) == {1}:
+        return None
+    stuffed = replace(problem, dilation=1, kernel=problem.extent)
+    x, w = _input(problem, rng), _kernel(problem, rng)
+    larger = np.zeros(stuffed.kernel_shape, w.dtype)
+    _part(larger, [slice(None, None, d) for d in problem.dilation])[...] = w
+    return _agree(run(problem, x, w), run(stuffed, x, larger))
+
+
+def groups_are_separate(problem: Problem, rng: np.random.Generator, run: Run) -> bool | None:
+    """A group is a convolution of its own."""
+    n = problem.groups
+    if n == 1:
+        return None
+    one = replace(
+        problem, groups=1, in_channels=problem.in_channels // n,
+        out_channels=problem.out_channels // n,
+    )  # fmt: skip
+    x, w = _input(problem, rng), _kernel(problem, rng)
+    parts = [
+        run(one, np.ascontiguousarray(a), b)
+        for a, b in zip(np.split(x, n, axis=1), np.split(w, n), strict=True)
+    ]
+    if any(part is None for part in parts):
+        return None
+    return _agree(run(problem, x, w), np.concatenate([p for p in parts if p is not None], axis=1))
+
+
+def images_are_separate(problem: Problem, rng: np.random.Generator, run: Run) -> bool | None:
+    """So is every image of a batch."""
+    if problem.batch == 1:
+        return None
+    x, w = _input(problem, rng), _kernel(problem, rng)
+    whole, last = run(problem, x, w), run(replace(problem, batch=1), x[-1:], w)
+    return None if whole is None else _agree(whole[-1:], last)
+
+
+def passes_associate(problem: Problem, rng: np.random.Generator, run: Run) -> bool | None:
+    """One axis after the other is the outer product at once."""
+    if problem.axes == 1:
+        return None
+    plain = _plain(problem, padding="full", flip=True)
+    w = weights("integer-rank1", rng, plain)
+    one = (1,) * (problem.axes - 1)
+    first = replace(plain, kernel=(plain.kernel[0], *one), padding="full")
+    second = replace(plain, size=first.output_size, kernel=(1, *plain.kernel[1:]), padding="full")
+    column = rng.integers(-2, 3, plain.kernel[0]).astype(plain.dtype)
+    column = column.reshape(first.kernel_shape)
+    rest = np.sign(w[:, :, :1])
+    x = np.sign(_input(plain, rng))
+    between = run(first, x, column)
+    if between is None:
+        return None
+    return _agree(run(second, between, rest), run(plain, x, column * rest))
+
+
+def paddings_nest(problem: Problem, rng: np.random.Generator, run: Run) -> bool | None:
+    """The valid outputs are the middle of the same outputs, and those of the full ones."""
+    if any(e > n for e, n in zip(problem.extent, problem.size, strict=True)):
+        return None
+    valid, same, full = (
+        replace(problem, stride=1, fit="floor", padding=p) for p in ("valid", "same", "full")
+    )
+    x, w = _input(problem, rng), _kernel(problem, rng)
+    outer, middle, inner = run(full, x, w), run(same, x, w), run(valid, x, w)
+    if outer is None or middle is None:
+        return None
+    crop = [
+        slice(f[0] - s[0], f[0] - s[0] + n)
+        for f, s, n in zip(full.padding, same.padding, same.output_size, strict=True)
+    ]
+    within = [slice(s[0], s[0] + n) for s, n in zip(same.padding, valid.output_size, strict=True)]
+    nested = _agree(middle, _part(outer, crop))
+    return nested if nested is not True else _agree(inner, _part(middle, within))
+
+
+PROPERTIES: tuple[Property, ...] = (
+    linear_in_x,
+    linear_in_w,
+    shift_equivariant,
+    commutative,
+    impulse_response,
+    stride_subsamples,
+    dilation_stuffs_zeros,
+    groups_are_separate,
+    images_are_separate,
+    passes_associate,
+    paddings_nest,
+)
+
+
+def _input(problem: Problem, rng: np.random.Generator) -> np.ndarray:
+    return integers(rng, problem, problem.input_shape)
+
+
+def _kernel(problem: Problem, rng: np.random.Generator) -> np.ndarray:
+    """Outer products every other time, so that separable algorithms have their share."""
+    kind = "integer-rank1" if rng.random() < 0.5 else "integers"
+    return weights(kind, rng, problem)
+
+
+def _part(array: np.ndarray, slices: list[slice]) -> np.ndarray:
+    """A view of the last axes."""
+    index: tuple[Any, ...] = (..., *slices)
+    return array[index]
+
+
+def _halved(array: np.ndarray) -> np.ndarray:
+    return np.trunc(array / 2)
+
+
+def _plain(problem: Problem, **changes: Any) -> Problem:
+    """`problem` with a single channel and image, no stride, dilation or bias."""
+    return replace(
+        problem,
+        **{
+            "batch": 1, "in_channels": 1, "out_channels": 1, "groups": 1, "stride": 1,
+            "dilation": 1, "bias": False, "fit": "floor", **changes,
+        },
+    )  # fmt: skip
+
+
+def _agree(whole: np.ndarray | None, *parts: np.ndarray | None) -> bool | None:
+    """Whether `whole` is the sum of `parts`; None where one of them could not be computed."""
+    if whole is None or any(part is None for part in parts):
+        return None
+    total = sum(np.asarray(part, np.float64) for part in parts)
+    return bool((whole == total).all())
