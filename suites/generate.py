@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
+from algos.descriptor import parse_descriptor
 from algos.errors import ConvbenchError
 from algos.problem import Problem
 
@@ -40,31 +41,42 @@ _FIXED = (
 )
 
 
+#: (weights, pixels) in turn: exact integers, outer products, and numbers that make sums hard.
+FILLS = (
+    ("integers", "integers"),
+    ("integer-rank1", "integers"),
+    ("random", "random"),
+    ("rank1", "spread"),
+    ("random", "spike"),
+    ("rank1", "random"),
+    ("cancelling", "offset"),
+    ("integer-rank1", "integers"),
+    ("random", "spread"),
+    ("rank1", "spike"),
+)
+
+
 def cases(count: int, seed: int = 0) -> list[Case]:
     """`count` cases, the same for the same `seed`.
 
-    Every problem of the fixed list comes in both data types; the kernels of every other case
-    are outer products, so that separable algorithms have as much to do as the others.
+    The fixed problems come first, each in both data types; then random ones. The fills go
+    round, half of them with outer products for kernels, so that separable algorithms have
+    as much to do as the others.
     """
-    return [case for case, _ in zip(_endless(random.Random(seed)), range(count), strict=False)]
+    drawn = _problems(random.Random(seed))
+    return [Case(next(drawn), *FILLS[index % len(FILLS)]) for index in range(count)]
 
 
-def _endless(rng: random.Random) -> Iterator[Case]:
-    from algos.descriptor import parse_descriptor
-
-    for text in _FIXED:
-        for dtype in ("float32", "float64"):
-            problem = parse_descriptor(text, dtype=dtype)
-            yield Case(problem, "rank1")
-            yield Case(problem, "random")
-    index = 0
+def _problems(rng: random.Random) -> Iterator[Problem]:
+    for fills_offset in range(2):  # so that each comes with another fill in its second round
+        for text in _FIXED[fills_offset:] + _FIXED[:fills_offset]:
+            for dtype in ("float32", "float64"):
+                yield parse_descriptor(text, dtype=dtype)
     while True:
         try:
-            problem = Problem(**_draw(rng))
+            yield Problem(**_draw(rng))
         except ConvbenchError:  # a kernel that does not fit: draw again
             continue
-        yield Case(problem, "rank1" if index % 2 else "random")
-        index += 1
 
 
 def _draw(rng: random.Random) -> dict[str, Any]:
