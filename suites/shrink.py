@@ -69,8 +69,8 @@ def _changes(p: Problem) -> Iterator[dict[str, Any]]:
             for smaller in _smaller(value):
                 yield {name: (*values[:axis], smaller, *values[axis + 1 :])}
     for axis, sides in enumerate(p.padding):
-        for smaller in ((0, sides[1]), (sides[0], 0), (sides[0] // 2, sides[1] // 2)):
-            yield {"padding": (*p.padding[:axis], smaller, *p.padding[axis + 1 :])}
+        for fewer in ((0, sides[1]), (sides[0], 0), (sides[0] // 2, sides[1] // 2)):
+            yield {"padding": (*p.padding[:axis], fewer, *p.padding[axis + 1 :])}
 
 
 def _smaller(value: int) -> Iterator[int]:
