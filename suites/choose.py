@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 from algos.algorithm import get, registry
 from algos.descriptor import parse_descriptor
 from algos.errors import ConvbenchError
+from algos.plugins import load_file
 from algos.threads import available
 
-from . import batch, data, filters, generate, suite
+from . import batch, data, filters, generate, pictures, suite
 from .suite import Case, Suite
 
 
@@ -28,12 +30,15 @@ def run_suite(arguments: argparse.Namespace) -> tuple[Suite, list[str]]:
     ]
     if len(given) > 1:
         raise ConvbenchError(f"{' and '.join(given)} were given; choose one")
+    if arguments.weights and not (arguments.problem or arguments.batch):
+        raise ConvbenchError("--weights goes with --problem or --batch; all else has its own")
     if arguments.kernel and not arguments.input:
         raise ConvbenchError("--kernel goes with --input: what should it filter?")
     if arguments.input:
         if not arguments.kernel:
             raise ConvbenchError("--input goes with --kernel, for example --kernel gaussian:15")
-        case = data.case_from_files(arguments.input, arguments.kernel, arguments.dtype or "float32")
+        picture, kernel = _absolute(arguments.input, pictures), _absolute(arguments.kernel, filters)
+        case = data.case_from_files(picture, kernel, arguments.dtype or "float32")
         title = f"{Path(arguments.input).name} filtered with {Path(arguments.kernel).name}"
         return _own("input", title, (case,)), []
     if arguments.problem or arguments.batch:
@@ -41,8 +46,6 @@ def run_suite(arguments: argparse.Namespace) -> tuple[Suite, list[str]]:
         name = Path(arguments.batch).stem if arguments.batch else "problem"
         title = f"The problems of {Path(arguments.batch).name}" if arguments.batch else "Problems"
         return _own(name, title, cases), notes
-    if arguments.weights:
-        raise ConvbenchError("--weights goes with --problem or --batch; a suite has its own")
     chosen = suite.load(arguments.suite or "quick")
     return replace(chosen, cases=_with_dtype(chosen.cases, arguments.dtype)), []
 
@@ -50,11 +53,16 @@ def run_suite(arguments: argparse.Namespace) -> tuple[Suite, list[str]]:
 def verify_cases(arguments: argparse.Namespace) -> tuple[tuple[Case, ...], list[str]]:
     """The cases that ``convbench verify`` was given, or made by itself; and notes."""
     if not (arguments.problem or arguments.batch):
-        if arguments.cases < 1:
-            raise ConvbenchError(f"--cases {arguments.cases} must be at least 1")
+        if arguments.weights:
+            raise ConvbenchError("--weights goes with --problem or --batch; cases have their own")
         cases = tuple(generate.cases(arguments.cases, arguments.seed))
         return _with_dtype(cases, arguments.dtype), []
     return _listed(arguments)
+
+
+def _absolute(source: str, kind: ModuleType) -> str:
+    """A file by its full path, which a worker started elsewhere finds too; other words as is."""
+    return str(Path(source).expanduser().resolve()) if kind.is_path(source) else source
 
 
 def _own(name: str, title: str, cases: tuple[Case, ...]) -> Suite:
@@ -70,9 +78,11 @@ def _listed(arguments: argparse.Namespace) -> tuple[tuple[Case, ...], list[str]]
         cases += found.cases
         notes = found.notes
     if arguments.weights:
-        if arguments.weights not in data.RANDOM_WEIGHTS:
-            filters.make(arguments.weights, cases[0].problem.kernel, cases[0].problem.axes)
-        cases = [replace(case, weights=arguments.weights) for case in cases]
+        weights = _absolute(arguments.weights, filters)
+        if weights not in data.RANDOM_WEIGHTS:
+            for kernel, axes in {(case.problem.kernel, case.problem.axes) for case in cases}:
+                filters.make(weights, kernel, axes)
+        cases = [replace(case, weights=weights) for case in cases]
     return _with_dtype(tuple(dict.fromkeys(cases)), arguments.dtype), notes
 
 
@@ -87,7 +97,7 @@ def thread_counts(text: str) -> tuple[int, ...]:
     """``"1,2"`` as (1, 2)."""
     counts = []
     for word in text.split(","):
-        if not word.strip().isdigit() or int(word) < 1:
+        if not (word.strip().isascii() and word.strip().isdigit()) or int(word) < 1:
             raise ConvbenchError(f"--threads {text!r}: expected counts such as 1 or 1,2")
         if int(word) > available():
             raise ConvbenchError(
@@ -98,12 +108,22 @@ def thread_counts(text: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(counts))
 
 
-def algorithms(text: str | None, default: tuple[str, ...]) -> tuple[str, ...]:
-    """The algorithms named in `text`, else `default`, else all that need not be asked for."""
+def algorithm_files(arguments: argparse.Namespace) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Load the files of --algorithm-file; their full paths, and the algorithms in them."""
+    files = tuple(dict.fromkeys(arguments.algorithm_file))
+    names = tuple(name for path in files for name in load_file(path))
+    return tuple(str(Path(path).expanduser().resolve()) for path in files), names
+
+
+def algorithms(
+    text: str | None, default: tuple[str, ...], more: tuple[str, ...] = ()
+) -> tuple[str, ...]:
+    """The algorithms named in `text`; else `default`, or all not opt-in, and `more`."""
     if text is None:
         for name in default:
             get(name)
-        return default or tuple(name for name, a in registry().items() if not a.opt_in)
+        usual = default or tuple(name for name, a in registry().items() if not a.opt_in)
+        return tuple(dict.fromkeys(usual + more))
     names = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
     if not names:
         raise ConvbenchError(f"--algorithms {text!r} names none; known: {', '.join(registry())}")

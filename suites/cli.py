@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 from algos.errors import ConvbenchError, closest
@@ -29,12 +32,14 @@ _RUN_EPILOG = """examples:
   convbench run --problem "mb1_ic3ih227_oc96_kh11_sh4ph0" --dtype float64
   convbench run --batch shapes_resnet_50
   convbench run --input picture.png --kernel gaussian:15
+  convbench run --algorithm-file mine.py
   convbench run sizes --dry-run
 """
 
 _VERIFY_EPILOG = """examples:
   convbench verify
   convbench verify --algorithms fft,parallel --cases 2000 --seed 7
+  convbench verify --algorithm-file mine.py
   convbench verify --problem "mb2_ic16ih9_oc8_kh3_ph1_bias" --weights rank1
 """
 
@@ -108,6 +113,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     what.add_argument("--weights", metavar="SPEC", help="kernel values of --problem and --batch")
     how = run.add_argument_group("how")
     how.add_argument("--algorithms", metavar="A,B", help="only these (default: the suite's)")
+    _add_algorithm_file(how)
     how.add_argument("--baseline", metavar="A", help="the one the others are compared with")
     how.add_argument("--threads", default="1", metavar="N,M", help="thread counts (default: 1)")
     how.add_argument("--dtype", metavar="D", help="float32 or float64 for every problem")
@@ -120,15 +126,16 @@ def _add_run(run: argparse.ArgumentParser) -> None:
         "--timeout", type=_seconds, default=120.0, metavar="SECONDS",
         help="give an algorithm up that does not answer for so long (default: 120)",
     )  # fmt: skip
-    how.add_argument("--seed", type=int, default=0, help="of data and order (default: 0)")
+    how.add_argument("--seed", type=_whole(0), default=0, help="of data and order (default: 0)")
     how.add_argument("--dry-run", action="store_true", help="show what would be timed")
     how.add_argument("--runs", metavar="DIR", help="where to keep runs (default: results/runs)")
 
 
 def _add_verify(verify: argparse.ArgumentParser) -> None:
     verify.add_argument("--algorithms", metavar="A,B", help="only these (default: all)")
+    _add_algorithm_file(verify)
     verify.add_argument(
-        "--cases", type=int, default=200, metavar="N", help="how many problems (default: 200)"
+        "--cases", type=_whole(1), default=200, metavar="N", help="how many problems (default: 200)"
     )
     verify.add_argument(
         "--problem", action="append", default=[], metavar="DESCRIPTOR",
@@ -138,22 +145,68 @@ def _add_verify(verify: argparse.ArgumentParser) -> None:
     verify.add_argument("--weights", metavar="SPEC", help="kernel values of --problem and --batch")
     verify.add_argument("--dtype", metavar="D", help="float32 or float64 for every problem")
     verify.add_argument("--threads", metavar="N", help="threads (default: all)")
-    verify.add_argument("--seed", type=int, default=0, help="of problems and data (default: 0)")
+    verify.add_argument(
+        "--seed", type=_whole(0), default=0, help="of problems and data (default: 0)"
+    )
     verify.add_argument(
         "--timeout", type=_seconds, default=120.0, metavar="SECONDS",
         help="give a case up that takes longer (default: 120)",
     )  # fmt: skip
 
 
+def _add_algorithm_file(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--algorithm-file", action="append", default=[], metavar="PATH",
+        help="a Python file with algorithms of your own; may be repeated",
+    )  # fmt: skip
+
+
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} must be a positive number of seconds")
+        raise argparse.ArgumentTypeError(f"{text!r} must be a positive number of seconds")
     return value
+
+
+def _whole(least: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdigit()) or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} must be a whole number from {least} on")
+        return int(text)
+
+    return parse
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code: 0, 1 (wrong results) or 2 (a mistake, or Ctrl-C)."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that knows no × gets a ?
+            stream.reconfigure(errors="replace")
+    with suppress(ValueError):  # outside the main thread signals are somebody else's
+        signal.signal(signal.SIGTERM, _end)
+    try:
+        try:
+            return _command(argv)
+        finally:
+            sys.stdout.flush()
+    except ConvbenchError as error:
+        return _complain(str(error))
+    except BrokenPipeError:  # whoever read the output has seen enough
+        _mute()
+        return 0
+    except KeyboardInterrupt:
+        return _complain("interrupted")
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        code = _complain(f"{error.strerror or error}{where}")
+        _mute()
+        return code
+
+
+def _command(argv: Sequence[str] | None) -> int:
     arguments = _parser().parse_args(argv)
     if arguments.version:
         return commands.show_version()
@@ -161,23 +214,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         _parser().print_help()
         return 2
     command: Callable[[argparse.Namespace], int] = commands.COMMANDS[arguments.command]
-    try:
-        return command(arguments)
-    except ConvbenchError as error:
-        return _complain(str(error))
-    except BrokenPipeError:  # whoever read the output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except KeyboardInterrupt:
-        return _complain("interrupted")
-    except OSError as error:
-        where = f": {error.filename}" if error.filename else ""
-        return _complain(f"{error.strerror or error}{where}")
+    return command(arguments)
+
+
+def _mute() -> None:
+    """Let nothing more reach standard output, not even what Python flushes at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(sentence: str) -> int:
     print(f"convbench: error: {sentence}", file=sys.stderr)
     return 2
+
+
+def _end(*_: object) -> NoReturn:
+    """SIGTERM ends as Ctrl-C does: what was measured is kept."""
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

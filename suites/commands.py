@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable
 from importlib.metadata import version
 
@@ -13,38 +14,50 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 import results
-from algos.algorithm import get, registry
+from algos.algorithm import registry
 from algos.errors import ConvbenchError
 from algos.threads import available
 
-from . import choose, machine, suite
+from . import choose, filters, machine, suite
 from .data import has_nonfinite
 from .live import run_and_show
 from .pictures import is_path
 from .pictures import read as read_picture
-from .schedule import Settings, describe, memory_needed
+from .schedule import Settings, describe, memory_allowed, memory_needed, obstacle
 from .suite import Suite
 from .verify import Score, repro_line, verify
 
-out = Console(highlight=False)
-notes = Console(highlight=False, stderr=True)
+
+class _Console(Console):
+    """One that lets a broken pipe be seen by whoever called."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        raise BrokenPipeError
+
+
+out = _Console(highlight=False)
+notes = _Console(highlight=False, stderr=True)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Time algorithms; leaves a run folder behind."""
+    files, more = choose.algorithm_files(arguments)
     chosen, remarks = choose.run_suite(arguments)
     _remark(remarks)
     threads = choose.thread_counts(arguments.threads)
-    algorithms = choose.algorithms(arguments.algorithms, chosen.algorithms)
+    algorithms = choose.algorithms(arguments.algorithms, chosen.algorithms, more)
     baseline = choose.baseline(arguments.baseline, chosen.baseline, algorithms)
     budget = arguments.budget or chosen.seconds * len(threads)
     settings = Settings(
         suite=chosen.name, algorithms=algorithms, threads=threads, budget=budget,
         call_limit=arguments.call_limit, timeout=arguments.timeout, seed=arguments.seed,
+        files=files,
     )  # fmt: skip
     _warn_of_nonfinite(chosen)
     if arguments.dry_run:
         return _dry_run(chosen, settings)
+    _refuse_the_impossible(chosen, settings)
     folder = arguments.runs or results.runs_folder()
     return run_and_show(chosen, settings, baseline, folder, out)
 
@@ -54,7 +67,26 @@ def _remark(remarks: list[str]) -> None:
         notes.print(f"[yellow]note:[/] {escape(sentence)}", soft_wrap=True)
 
 
+def _refuse_the_impossible(chosen: Suite, settings: Settings) -> None:
+    """Where nothing at all can be tried, say so at once, and leave no run behind."""
+    memory, first = memory_allowed(), ""
+    for threads in settings.threads:
+        for case in chosen.cases:
+            for name in settings.algorithms:
+                found = obstacle(case.problem, name, threads, memory)
+                if found is None or found[0] == "failed":
+                    return
+                first = first or f"{name} on {case.problem}: {found[1]}"
+    raise ConvbenchError(f"nothing of this can be timed here; {first}")
+
+
 def _warn_of_nonfinite(chosen: Suite) -> None:
+    for path in sorted({case.weights for case in chosen.cases if filters.is_path(case.weights)}):
+        if has_nonfinite(filters.make(path)):
+            raise ConvbenchError(
+                f"kernel file {path!r} holds NaN or infinite values, so every output would be "
+                f"one, and nothing could be checked; give finite numbers"
+            )
     for path in sorted({case.pixels for case in chosen.cases if is_path(case.pixels)}):
         if has_nonfinite(read_picture(path)):
             notes.print(
@@ -65,12 +97,17 @@ def _warn_of_nonfinite(chosen: Suite) -> None:
 
 
 def _dry_run(chosen: Suite, settings: Settings) -> int:
-    table = Table(title=f"{chosen.title}: {len(chosen.cases)} problems")
+    count = f"{len(chosen.cases)} problem{'s' if len(chosen.cases) > 1 else ''}"
+    table = Table(title=f"{escape(chosen.title)}: {count}")
     for heading in ("problem", "weights", "multiply-adds", "memory", "not by"):
         right = heading in ("multiply-adds", "memory")
         table.add_column(heading, justify="right" if right else "left", overflow="fold")
     for case in chosen.cases:
-        able = [name for name in settings.algorithms if not get(name).why_not(case.problem)]
+        able = [
+            name
+            for name in settings.algorithms
+            if obstacle(case.problem, name, max(settings.threads), sys.maxsize) is None
+        ]
         most = max((memory_needed(case.problem, n, max(settings.threads)) for n in able), default=0)
         label = f"{case.problem.name}  " if case.problem.name else ""
         table.add_row(
@@ -80,7 +117,7 @@ def _dry_run(chosen: Suite, settings: Settings) -> int:
         )  # fmt: skip
     out.print(table)
     out.print(
-        f"{len(chosen.cases)} problems × {len(settings.algorithms)} algorithms × threads "
+        f"{count} × {len(settings.algorithms)} algorithms × threads "
         f"{', '.join(map(str, settings.threads))}, within {settings.budget:g} s. Nothing was timed."
     )
     return 0
@@ -88,7 +125,8 @@ def _dry_run(chosen: Suite, settings: Settings) -> int:
 
 def verify_all(arguments: argparse.Namespace) -> int:
     """Hold algorithms to the oracle; exit code 1 when one fails."""
-    names = choose.algorithms(arguments.algorithms, tuple(registry()))
+    files, found = choose.algorithm_files(arguments)
+    names = choose.algorithms(arguments.algorithms, found or tuple(registry()))
     threads = max(choose.thread_counts(arguments.threads or str(available())))
     cases, remarks = choose.verify_cases(arguments)
     _remark(remarks)
@@ -103,14 +141,14 @@ def verify_all(arguments: argparse.Namespace) -> int:
             scores.append(
                 verify(
                     name, cases, threads=threads, seed=arguments.seed, timeout=arguments.timeout,
-                    report=lambda: progress.advance(task),
+                    files=files, report=lambda: progress.advance(task),
                 )
             )  # fmt: skip
-    _show_scores(scores, threads, arguments.seed)
+    _show_scores(scores, threads, arguments.seed, files)
     return 0 if all(not score.failures for score in scores) else 1
 
 
-def _show_scores(scores: list[Score], threads: int, seed: int) -> None:
+def _show_scores(scores: list[Score], threads: int, seed: int, files: tuple[str, ...]) -> None:
     table = Table(title="Against the oracle, every output of every case")
     for heading in ("algorithm", "cases", "unsupported", "worst error/bound", "wrong", "time"):
         table.add_column(heading, justify="left" if heading == "algorithm" else "right")
@@ -124,9 +162,12 @@ def _show_scores(scores: list[Score], threads: int, seed: int) -> None:
     for s in scores:
         for case, reason in s.failures[:3]:
             out.print(f"[red]{s.algorithm}[/] {escape(reason)}", soft_wrap=True)
-            out.print(f"  {escape(repro_line(s.algorithm, case, threads, seed))}", soft_wrap=True)
+            again = repro_line(s.algorithm, case, threads, seed, files)
+            out.print(f"  {escape(again)}", soft_wrap=True)
         if len(s.failures) > 3:
             out.print(f"  … and {len(s.failures) - 3} more of {s.algorithm}")
+    if not any(s.cases for s in scores):
+        raise ConvbenchError("nothing was judged: none of the cases is supported")
     if not any(s.failures for s in scores):
         out.print("Every algorithm is within its error bound on everything it supports.")
 

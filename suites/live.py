@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +34,9 @@ def run_and_show(
     Returns 1 where an algorithm gave wrong results, else 0. Ctrl-C ends with what there is.
     """
     environment = machine.environment()
+    problems = "problem" if len(suite.cases) == 1 else "problems"
     out.print(
-        f"[bold]{escape(suite.title)}[/]: {len(suite.cases)} problems, "
+        f"[bold]{escape(suite.title)}[/]: {len(suite.cases)} {problems}, "
         f"{len(settings.algorithms)} algorithms, threads {', '.join(map(str, settings.threads))}, "
         f"at most {settings.budget:g} s of timing\n"
         f"{escape(environment['cpu'])}, {environment['usable_cores']} cores, "
@@ -43,17 +46,21 @@ def run_and_show(
     header = _header(suite, settings, baseline, environment)
     with tempfile.TemporaryDirectory() as scratch, results.RunWriter(folder, header) as writer:
         run = Run(suite.cases, settings, Path(scratch))
-        state = "complete"
-        filtered: list[Picture] = []
+        made: list[Path] = []
         try:
             filtered = _measure(run, writer, baseline, out)
-        except KeyboardInterrupt:
+            state = "out of budget" if run.out_of_time else "complete"
+        except (KeyboardInterrupt, BrokenPipeError):  # Ctrl-C, or nobody reads on
             state = "interrupted"
-        if state == "complete" and run.remaining() < 0:
-            state = "out of budget"
+            for record in run.unfinished():
+                writer.append(record)
         writer.append({"record": "end", "finished": clock.utc().isoformat(), "status": state})
-        made = _pictures(filtered, writer.path)
-    return _conclude(writer.path, made, state, out)
+        if state != "interrupted":
+            made = _pictures(filtered, writer.path)
+    try:
+        return _conclude(writer.path, made, state, out)
+    except (KeyboardInterrupt, BrokenPipeError):
+        raise _interrupted(writer.path) from None
 
 
 def _header(
@@ -82,10 +89,10 @@ def _measure(run: Run, writer: results.RunWriter, baseline: str, out: Console) -
         BarColumn(), MofNCompleteColumn(), TextColumn("about"), TimeRemainingColumn(),
         TextColumn("left  [dim]{task.description}"),
     )  # fmt: skip
-    with Bar(*columns, console=out, transient=True) as bar:
+    with Bar(*columns, console=out, transient=True) as bar, closing(iter(run)) as events:
         task = bar.add_task("starting", total=len(run.groups))
         cells: list[dict[str, Any]] = []
-        for event in run:
+        for event in events:
             if isinstance(event, Progress):
                 bar.update(task, completed=event.done, description=escape(event.text))
             elif isinstance(event, Picture):
@@ -156,11 +163,10 @@ def _conclude(path: Path, made: list[Path], state: str, out: Console) -> int:
     from report import build
     from results.terminal import show
 
+    if state == "interrupted" and not any(c["samples_s"] for c in results.read_records(path).cells):
+        shutil.rmtree(path, ignore_errors=True)
+        raise ConvbenchError("interrupted before anything was timed; nothing was kept")
     frame = results.read(path)
-    if frame.empty:
-        raise ConvbenchError(
-            f"interrupted before the first problem was done; {path} holds no times"
-        )
     show(frame, out)
     files = build(path)
     figures = [file for file in files if file.suffix == ".png"]
@@ -171,7 +177,11 @@ def _conclude(path: Path, made: list[Path], state: str, out: Console) -> int:
         sheet, *others = made
         out.print(f"pictures {sheet.relative_to(path)}, and {len(others)} files beside it")
     if state == "interrupted":
-        raise ConvbenchError(
-            f"interrupted; what was measured is kept, see it with: convbench report {path.name}"
-        )
+        raise _interrupted(path)
     return 1 if (frame["status"] == "failed").any() else 0
+
+
+def _interrupted(path: Path) -> ConvbenchError:
+    usual = path.parent.resolve() == results.runs_folder()
+    again = shlex.join(["convbench", "report", path.name if usual else str(path)])
+    return ConvbenchError(f"interrupted; what was measured is kept, see it with: {again}")

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,15 @@ class WorkerDiedError(Exception):
 
 
 class Worker:
-    """A process that runs one algorithm; it answers one request at a time."""
+    """A process that runs one algorithm; it answers one request at a time.
 
-    def __init__(self, max_threads: int) -> None:
+    `files` are Python files whose algorithms it knows besides our own.
+    """
+
+    def __init__(self, max_threads: int, files: Sequence[str] = ()) -> None:
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "suites.worker"],
+            [sys.executable, "-m", "suites.worker", *files],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._complaints,
@@ -68,9 +72,16 @@ class Worker:
         return line
 
     def _epitaph(self) -> str:
-        code = self._process.wait()
+        try:
+            code = self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:  # it closed its end of the pipe, and lives on
+            self._process.kill()
+            self._process.wait()
+            return "its process stopped answering and was ended"
         self._complaints.seek(0)
         last = self._complaints.read().decode(errors="replace").strip().split("\n")[-1]
+        if code == -signal.SIGKILL:
+            return "its process was killed, as systems do when memory runs out"
         if code < 0:
             return f"its process was ended by {signal.Signals(-code).name}"
         return f"its process exited with code {code}" + (f": {last}" if last else "")

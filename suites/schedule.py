@@ -8,12 +8,13 @@ worth more than their times. A worker process holds each algorithm; one works at
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from algos.algorithm import get
+from algos.errors import ConvbenchError
 from algos.problem import Problem
 
 from . import clock, machine
@@ -43,6 +44,7 @@ class Settings:
     call_limit: float = 2.0
     timeout: float = 120.0
     seed: int = 0
+    files: tuple[str, ...] = ()  # of algorithms from outside
 
 
 @dataclass
@@ -56,6 +58,8 @@ class Cell:
     samples: list[float | None] = field(default_factory=list)
     loops: int = 1
     once: float = 0.0
+    work: float = 0.0
+    workspace_bytes: int | None = None
 
     @property
     def alive(self) -> bool:
@@ -69,14 +73,13 @@ class Cell:
 
     def record(self, suite: str) -> dict[str, Any]:
         """The line of the result file."""
-        problem = self.case.problem
         return {
             "record": "cell",
             "suite": suite,
             **describe(self.case),
             "algorithm": self.algorithm,
             "threads": self.threads,
-            "workspace_bytes": get(self.algorithm).workspace_bytes(problem, self.threads),
+            "workspace_bytes": self.workspace_bytes,
             "compile_s": None,
             "prepare_s": None,
             "first_call_s": None,
@@ -141,6 +144,29 @@ def memory_needed(problem: Problem, algorithm: str, threads: int) -> int:
     return int(1.5 * problem.compulsory_bytes) + workspace
 
 
+def obstacle(problem: Problem, algorithm: str, threads: int, memory: int) -> tuple[str, str] | None:
+    """What keeps a cell from being tried with `memory` bytes: its status and the sentence."""
+    able = get(algorithm)
+    try:
+        if reason := able.why_not(problem):
+            return "unsupported", reason
+        able.work(problem)
+        needed = memory_needed(problem, algorithm, threads)
+    except Exception as error:  # of an algorithm that is not ours: it costs its own rows alone
+        return "failed", f"asked about the problem, it raised {type(error).__name__}: {error}"
+    if needed > memory:
+        return (
+            "refused",
+            f"it needs about {needed / 2**30:.2f} GiB, {memory / 2**30:.2f} GiB may be used",
+        )
+    return None
+
+
+def memory_allowed() -> int:
+    """Bytes that the cells of a problem may take together, as things stand."""
+    return int(machine.available_memory() * MEMORY_SHARE)
+
+
 class Run:
     """Measures cases one after the other; iterate over it for records and progress."""
 
@@ -152,14 +178,22 @@ class Run:
         self._paces: dict[tuple[str, int], float] = {}
         self._random = random.Random(settings.seed)
         self._begun = clock.now()
+        self._open: list[Cell] = []
+        self.out_of_time = False
 
-    def __iter__(self) -> Iterator[Event]:
+    def __iter__(self) -> Generator[Event, None, None]:
         try:
             for index, (case, threads) in enumerate(self.groups):
                 yield from self._group(index, case, threads)
         finally:
             for worker in self._workers.values():
                 worker.close()
+
+    def unfinished(self) -> Iterator[dict[str, Any]]:
+        """Records of what an interruption left of the problem in hand: whatever is known."""
+        for cell in self._open:
+            if cell.samples or not cell.alive:
+                yield cell.record(self.settings.suite)
 
     def remaining(self) -> float:
         """Seconds of the budget that are left."""
@@ -173,38 +207,32 @@ class Run:
     def _group(self, index: int, case: Case, threads: int) -> Iterator[Event]:
         """One problem at one thread count: every algorithm, made ready and then timed."""
         cells = [Cell(case, name, threads) for name in self.settings.algorithms]
+        self._open = list(cells)
         total = len(self.groups)
         deadline = clock.now() + self._share(index)
         if self.remaining() <= 0:
+            self.out_of_time = True
             for cell in cells:
                 cell.end(
                     "skipped",
                     f"the time budget of {self.settings.budget:g} s was spent; raise --budget",
                 )
-        memory = int(machine.available_memory() * MEMORY_SHARE)
+        memory = memory_allowed()
         label = case.problem.name or describe(case)["problem"]
-        try:
-            for number, cell in enumerate(cells):
-                yield Progress(
-                    index + 0.5 * number / len(cells), total, f"{label} {cell.algorithm}"
-                )
-                memory -= self._ready(cell, memory)
-            alive = [cell for cell in cells if cell.alive]
-            for cell in alive:
-                self._calibrate(cell, (deadline - clock.now()) / (15 * len(alive)))
-            for block in range(MAX_BLOCKS):
-                if not self._another_block(alive, block, deadline):
-                    break
-                yield Progress(index + 0.5 + 0.5 * block / MAX_BLOCKS, total, label)
-                self._block(alive)
-            yield from self._picture(case, alive)
-        except KeyboardInterrupt:
-            for cell in cells:
-                if cell.samples:
-                    yield cell.record(self.settings.suite)
-            raise
-        for cell in cells:
-            yield cell.record(self.settings.suite)
+        for number, cell in enumerate(cells):
+            yield Progress(index + 0.5 * number / len(cells), total, f"{label} {cell.algorithm}")
+            memory -= self._ready(cell, memory)
+        alive = [cell for cell in cells if cell.alive]
+        for cell in alive:
+            self._calibrate(cell, (deadline - clock.now()) / (15 * len(alive)))
+        for block in range(MAX_BLOCKS):
+            if not self._another_block(alive, block, deadline):
+                break
+            yield Progress(index + 0.5 + 0.5 * block / MAX_BLOCKS, total, label)
+            self._block(alive)
+        while self._open:
+            yield self._open.pop(0).record(self.settings.suite)
+        yield from self._picture(case, alive)
         for cell in alive:
             if cell.alive:
                 self._ask(cell, "drop")
@@ -223,18 +251,14 @@ class Run:
         if not cell.alive:
             return 0
         problem, settings = cell.case.problem, self.settings
-        if reason := get(cell.algorithm).why_not(problem):
-            cell.end("unsupported", reason)
+        if found := obstacle(problem, cell.algorithm, cell.threads, memory):
+            cell.end(*found)
             return 0
-        needed = memory_needed(problem, cell.algorithm, cell.threads)
-        if needed > memory:
-            cell.end(
-                "refused",
-                f"it needs about {needed / 2**30:.2f} GiB, {memory / 2**30:.2f} GiB may be used",
-            )
-            return 0
+        algorithm = get(cell.algorithm)
+        cell.work = algorithm.work(problem)
+        cell.workspace_bytes = algorithm.workspace_bytes(problem, cell.threads)
         pace = self._paces.get((cell.algorithm, cell.threads), 0.0)
-        predicted = pace * get(cell.algorithm).work(problem)
+        predicted = pace * cell.work
         if predicted > settings.call_limit:
             cell.end(
                 "skipped",
@@ -249,7 +273,9 @@ class Run:
             },
             algorithm=cell.algorithm, threads_wanted=cell.threads, seed=settings.seed,
         )  # fmt: skip
-        return needed if cell.alive else 0
+        if not cell.alive:
+            return 0
+        return memory_needed(problem, cell.algorithm, cell.threads)
 
     def _calibrate(self, cell: Cell, seconds: float) -> None:
         """Choose the calls in a sample; a first call longer than a sample is known to be one."""
@@ -258,8 +284,9 @@ class Run:
         if cell.once < 4 * sample:
             self._ask(cell, "calibrate", seconds=sample)
         key = (cell.algorithm, cell.threads)
-        pace = cell.once / get(cell.algorithm).work(cell.case.problem)
-        self._paces[key] = min(pace, self._paces.get(key, pace))  # small problems mislead
+        if cell.work:  # a kernel that sees padding alone has nothing to do
+            pace = cell.once / cell.work
+            self._paces[key] = min(pace, self._paces.get(key, pace))  # small problems mislead
 
     def _block(self, cells: list[Cell]) -> None:
         """One sample of each, in random order."""
@@ -276,7 +303,9 @@ class Run:
         """Ask the cell's worker; whatever goes wrong ends the cell and nothing else."""
         worker = self._workers.get(cell.algorithm)
         if worker is None:
-            worker = self._workers[cell.algorithm] = Worker(max(self.settings.threads))
+            worker = self._workers[cell.algorithm] = Worker(
+                max(self.settings.threads), self.settings.files
+            )
         try:
             answer = worker.ask(self.settings.timeout, do=do, **request)
         except WorkerDiedError as death:
@@ -299,6 +328,10 @@ class Run:
             return
         best = min(done, key=lambda cell: min(s for s in cell.samples if s is not None))
         path = self._scratch / f"{len(list(self._scratch.iterdir()))}.npy"
-        self._ask(best, "save", path=str(path))
+        answer = self._ask(best, "save", path=str(path))
+        if "disk" in answer:
+            raise ConvbenchError(
+                f"{path} cannot be written: {answer['disk']}; set TMPDIR elsewhere"
+            )
         if best.alive:
             yield Picture(case, path)

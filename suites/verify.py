@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from algos.algorithm import get
-
 from . import clock
 from .process import Worker, WorkerDiedError
 from .suite import Case
@@ -38,6 +36,7 @@ def verify(
     threads: int,
     seed: int = 0,
     timeout: float = 120.0,
+    files: Sequence[str] = (),
     report: Callable[[], None] = lambda: None,
 ) -> Score:
     """Hold `algorithm` to the oracle on `cases`, in a process of its own.
@@ -50,7 +49,7 @@ def verify(
     begun = clock.now()
     try:
         for case in cases:
-            worker = worker or Worker(threads)
+            worker = worker or Worker(threads, files)
             try:
                 answer = _judge(worker, algorithm, case, threads, seed, timeout)
             except WorkerDiedError as death:
@@ -69,8 +68,6 @@ def verify(
 def _judge(
     worker: Worker, algorithm: str, case: Case, threads: int, seed: int, timeout: float
 ) -> dict[str, Any]:
-    if reason := get(algorithm).why_not(case.problem):
-        return {"status": "unsupported", "reason": reason}
     described = {"problem": str(case.problem), "weights": case.weights, "pixels": case.pixels}
     return worker.ask(
         timeout, do="load", case=described, algorithm=algorithm, threads_wanted=threads,
@@ -88,9 +85,14 @@ def _enter(score: Score, case: Case, answer: dict[str, Any]) -> None:
         score.failures.append((case, answer["reason"]))
 
 
-def repro_line(algorithm: str, case: Case, threads: int, seed: int) -> str:
+def repro_line(
+    algorithm: str, case: Case, threads: int, seed: int, files: Sequence[str] = ()
+) -> str:
     """The command that judges this one case alone."""
-    words = ["convbench", "verify", "--algorithms", algorithm, "--problem", str(case.problem)]
+    words = ["convbench", "verify"]
+    for path in files:
+        words += ["--algorithm-file", path]
+    words += ["--algorithms", algorithm, "--problem", str(case.problem)]
     if case.weights != "random":
         words += ["--weights", case.weights]
     words += ["--threads", str(threads), "--seed", str(seed)]

@@ -1,4 +1,6 @@
-"""One algorithm in a process of its own: ``python -m suites.worker``, driven over pipes.
+"""One algorithm in a process of its own: ``python -m suites.worker [FILE …]``, driven by pipes.
+
+The files are algorithms from outside, as `algos.plugins.load_file` takes them.
 
 A request is a line of JSON on standard input, ``{"do": NAME, …}``; the answer is a line on
 standard output. Between requests the process sleeps in a read, so whoever is being measured
@@ -7,10 +9,14 @@ has the machine to itself, and thread pools of different algorithms never meet.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import os
+import signal
 import sys
+import zlib
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -19,6 +25,7 @@ from algos import Plan, threads
 from algos.algorithm import get
 from algos.descriptor import parse_descriptor
 from algos.errors import ConvbenchError
+from algos.plugins import load_file
 
 from . import clock, oracle
 from .check import check
@@ -60,8 +67,11 @@ class Session:
         with clock.stopwatch() as preparing:
             plan = Plan(problem, w, bias, algorithm=chosen, threads=threads_wanted)
         out = np.full(problem.output_shape, np.nan, problem.dtype)
+        given = zlib.crc32(x.data)
         with clock.stopwatch() as calling:
             plan(x, out)
+        if zlib.crc32(x.data) != given:
+            return {"status": "failed", "reason": "it changed its input, which is not its own"}
         checked = x
         if not np.isfinite(x).all():  # timed as it is, but judged on numbers that can be judged
             checked = np.nan_to_num(x, nan=0.0, posinf=0.0, neginf=0.0)
@@ -95,9 +105,12 @@ class Session:
         return {"seconds": clock.per_call(self._call, loops)}
 
     def save(self, path: str) -> dict[str, Any]:
-        """Write the output to `path` as a .npy file."""
+        """Write the output to `path` as a .npy file; what the disk says against it, if so."""
         self._call()
-        np.save(path, self.out)
+        try:
+            np.save(path, self.out)
+        except OSError as error:
+            return {"disk": error.strerror or str(error)}
         return {}
 
     def drop(self) -> dict[str, Any]:
@@ -126,15 +139,26 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
         except MemoryError:
             answer = {"status": "failed", "reason": "it ran out of memory"}
         except Exception as error:
-            answer = {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
+            text = " ".join(str(error).split())[:300]
+            kind = type(error).__name__
+            answer = {"status": "failed", "reason": f"it raised {kind}{text and ': '}{text}"}
         answers.write(json.dumps(answer).encode() + b"\n")
         answers.flush()
 
 
+def _end_with_parent() -> None:
+    """Where Linux offers it, die with the parent even in the middle of an endless loop."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, int(signal.SIGKILL))  # 1 is PR_SET_PDEATHSIG
+
+
 def main() -> None:
     """Serve on the standard streams; whatever else prints goes to standard error."""
+    _end_with_parent()
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    for path in sys.argv[1:]:
+        load_file(path)
     serve(sys.stdin.buffer, answers)
 
 

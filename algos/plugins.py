@@ -1,0 +1,83 @@
+"""Algorithms from files outside this package, added to the registry like our own."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import zlib
+from pathlib import Path
+from types import ModuleType
+
+from .algorithm import algorithms_in, registry
+from .errors import ConvbenchError
+
+
+def load_file(path: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Register the algorithms that a Python file defines; returns their names.
+
+    A file that is loaded already is not run again.
+
+    Raises
+    ------
+    ConvbenchError
+        If the file cannot be read or run, defines no algorithm, or calls one by a name that
+        is taken. Nothing is registered then.
+    """
+    file = Path(path).expanduser().resolve()
+    if file not in _loaded:
+        _loaded[file] = _load(file, os.fspath(path))
+    return _loaded[file]
+
+
+_loaded: dict[Path, tuple[str, ...]] = {}
+
+
+def _load(file: Path, shown: str) -> tuple[str, ...]:
+    module = _run(file, shown)
+    try:
+        found = algorithms_in(module)
+    except Exception as error:
+        raise ConvbenchError(
+            f"algorithm file {shown!r}: making an instance raised {_said(error)}; "
+            f"a class of algorithms is made without arguments"
+        ) from None
+    if not found:
+        raise ConvbenchError(
+            f"algorithm file {shown!r} defines no algorithm; it needs a subclass of "
+            f"algos.Algorithm with a name, see CONTRIBUTING.md"
+        )
+    known = registry()
+    names = [algorithm.name for algorithm in found]
+    for name in names:
+        if name in known or names.count(name) > 1:
+            raise ConvbenchError(
+                f"algorithm file {shown!r} calls an algorithm {name!r}, a name that is taken; "
+                f"choose another"
+            )
+    known.update(zip(names, found, strict=True))
+    return tuple(names)
+
+
+def _run(file: Path, shown: str) -> ModuleType:
+    """The module in `file`, under a name of its own so that it shadows no other."""
+    if not file.is_file():
+        raise ConvbenchError(f"algorithm file {shown!r} does not exist")
+    name = f"convbench_file_{file.stem}_{zlib.crc32(str(file).encode()):08x}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ConvbenchError(f"algorithm file {shown!r} is no Python file; its name ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # where dataclasses and pickles look for it
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
+        raise ConvbenchError(f"algorithm file {shown!r} cannot be run: {_said(error)}") from None
+    return module
+
+
+def _said(error: BaseException) -> str:
+    """An exception as a phrase, on one line."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
