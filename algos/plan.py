@@ -48,10 +48,9 @@ class Plan:
                 f"the problem says bias={problem.bias}, but "
                 f"{'no bias was given' if bias is None else 'a bias was given'}"
             )
-        if bias is None:
-            self._bias = np.zeros(problem.out_channels, self._dtype)
-        else:
-            self._bias = self._take("bias", bias, (problem.out_channels,))
+        self._bias = np.zeros(problem.out_channels, self._dtype)
+        if bias is not None:
+            self._bias[:] = self._take("bias", bias, (problem.out_channels,))
         if reason := chosen.why_not(problem, w):
             raise ConvbenchError(f"{chosen.name} cannot do this: {reason}")
         with pools.numba_threads(self.threads):
@@ -86,6 +85,9 @@ class Plan:
         flags = array.flags
         if not (flags.c_contiguous and flags.aligned):
             array = np.require(array, requirements=("C", "A"))
+        if array.flags.writeable:  # one type for all inputs, so Numba compiles a kernel once
+            array = array.view()
+            array.flags.writeable = False
         return array
 
     def _check_out(self, out: np.ndarray, x: np.ndarray) -> None:

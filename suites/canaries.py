@@ -6,6 +6,7 @@ a phase, a group, a buffer. `convbench verify` must fail every one of them, ever
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import replace
 from typing import Any
 
@@ -196,8 +197,9 @@ class ChangesInput(_Canary):
     name = "canary-changes-input"
 
     def spoil(self, problem, x, out) -> None:
-        if x.flags.writeable:
-            x += 1
+        ctypes.memset(x.ctypes.data, 0, x.itemsize)  # compiled code heeds no flags
+        if not x.reshape(-1)[0]:
+            ctypes.memset(x.ctypes.data, 1, x.itemsize)
 
 
 class BlockBoundary(_Canary):
