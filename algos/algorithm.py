@@ -24,7 +24,7 @@ class Algorithm:
 
     Every array an algorithm is handed is C-contiguous, aligned, in native byte order and of
     the problem's dtype and shape; `bias` is zeros where the problem has none. Inputs are
-    read-only by agreement, `out` holds garbage and every element of it must be written.
+    read-only views, `out` holds garbage and every element of it must be written.
     Instances hold no state: one serves any number of problems and threads at once.
     """
 
@@ -124,16 +124,19 @@ def subnormal_error(problem: Problem) -> float:
 def as_correlation(problem: Problem, w: np.ndarray) -> np.ndarray:
     """`w` as a contiguous volume kernel for cross-correlation: flipped if the problem flips."""
     w = w.reshape(problem.volume.kernel_shape)
-    return np.ascontiguousarray(w[:, :, ::-1, ::-1, ::-1]) if problem.flip else w
+    if problem.flip:
+        w = np.ascontiguousarray(w[:, :, ::-1, ::-1, ::-1])
+        w.flags.writeable = False  # as the caller's are, so that kernels meet one type
+    return w
 
 
 @cache
 def registry() -> dict[str, Algorithm]:
-    """Every algorithm by name, in alphabetical order; discovered once."""
+    """Every algorithm by name, in alphabetical order; discovered once, subpackages included."""
     package = importlib.import_module(__package__)
     found: dict[str, Algorithm] = {}
-    for info in pkgutil.iter_modules(package.__path__):
-        for algorithm in algorithms_in(importlib.import_module(f"{__package__}.{info.name}")):
+    for info in pkgutil.walk_packages(package.__path__, f"{__package__}."):
+        for algorithm in algorithms_in(importlib.import_module(info.name)):
             if algorithm.name in found:
                 raise ConvbenchError(f"two algorithms are called {algorithm.name!r}; rename one")
             found[algorithm.name] = algorithm

@@ -205,38 +205,68 @@ class FFT(Algorithm):
         return scipy.fft.irfftn(spectra, s=lengths, axes=axes, workers=threads, overwrite_x=True)
 
     def error_bound(self, problem, x, w, magnitude):
-        """Normwise: the same bound for every element of the output.
-
-        One transform of T samples errs by ε = log2(T)·η in the 2-norm, η = u + γ_4·√2 with
-        twiddle factors accurate to u (Higham, *Accuracy and Stability*, 2nd ed., Theorem
-        24.2, stated for radix 2; radices 3, 5 are charged log2 of theirs). Write x, w for a
-        tile and kernel of one channel and sum over the channels:
-
-        - rounding in both forward transforms and in the products reaches an output element,
-          by Cauchy-Schwarz and Parseval, as at most (2ε + √2·γ_{C+3})·‖x‖₂·‖w‖₂;
-        - the inverse transform adds ε times the norm of its whole result, at most
-          ‖x‖₂·max|ŵ|.
-
-        ``ε²`` terms are covered by evaluating with 1 + 3ε. The tile of largest norm counts.
-        """
+        """Normwise, see `spectral_error`: the same bound for every element of the output."""
         v, cut = problem.volume, tiling(problem)
-        length = math.prod(cut.tile[a] for a in cut.axes)
-        epsilon = math.log2(max(length, 2)) * (
-            unit_roundoff(problem.dtype) + math.sqrt(2) * gamma(4, problem.dtype)
-        )
-        products = math.sqrt(2) * gamma(problem.in_channels // problem.groups + 3, problem.dtype)
-        norms = _tile_norms(v, cut, x.reshape(v.input_shape))
-        kernels = as_correlation(problem, w).astype(np.float64)
-        flat = np.linalg.norm(kernels.reshape(*kernels.shape[:2], -1), axis=2)
-        peaks = np.abs(scipy.fft.rfftn(kernels, s=cut.tile, axes=(2, 3, 4))).max(axis=(2, 3, 4))
-        if set(v.dilation) != {1}:  # a zero-stuffed kernel's spectrum is the kernel's, repeated
-            peaks = np.abs(kernels).sum(axis=(2, 3, 4))
-        weight = (2 * epsilon + products) * flat + epsilon * peaks
-        per_group = norms.reshape(len(norms), v.groups, -1)
-        weight = weight.reshape(v.groups, v.out_channels // v.groups, -1)
-        worst = float(np.einsum("mgc,goc->mgo", per_group, weight).max())
-        adding = 2 * gamma(2, problem.dtype) * magnitude
-        return (1 + 3 * epsilon) * worst + adding + length * subnormal_error(problem)
+        norms = tile_norms(v, cut, x.reshape(v.input_shape))
+        return spectral_error(problem, cut.tile, norms, w, magnitude)
+
+
+def spectral_error(
+    problem: Problem,
+    tile: tuple[int, int, int],
+    norms: np.ndarray,
+    w: np.ndarray,
+    magnitude: np.ndarray,
+    *,
+    arithmetic: str | None = None,
+    additions: int = 1,
+) -> np.ndarray:
+    """Bound on |computed − exact| of a convolution through transforms of the size of `tile`.
+
+    One transform of T samples errs by ε = log2(T)·η in the 2-norm, η = u + γ_4·√2 with
+    twiddle factors accurate to u (Higham, *Accuracy and Stability*, 2nd ed., Theorem
+    24.2, stated for radix 2; radices 3, 5 are charged log2 of theirs). Write x, w for a
+    tile and kernel of one channel and sum over the channels:
+
+    - rounding in both forward transforms and in the products reaches an output element,
+      by Cauchy-Schwarz and Parseval, as at most (2ε + √2·γ_{C+3})·‖x‖₂·‖w‖₂;
+    - the inverse transform adds ε times the norm of its whole result, at most
+      ‖x‖₂·max|ŵ|.
+
+    ``ε²`` terms are covered by evaluating with 1 + 3ε. The tile of largest norm counts.
+
+    Parameters
+    ----------
+    norms : (tiles, C)
+        2-norm of the samples of every tile.
+    w : (O, C/groups, *kernel)
+    magnitude : |x| ⋆ |w| + |bias| at some positions of the output
+    arithmetic : dtype name, optional
+        What the transforms compute in, where that is not the problem's dtype.
+    additions : int
+        Roundings in the problem's dtype after the transform back: the bias, and for some
+        the sum over channels or tiles.
+    """
+    v = problem.volume
+    arithmetic = arithmetic or problem.dtype
+    length = math.prod(tile)
+    epsilon = math.log2(max(length, 2)) * (
+        unit_roundoff(arithmetic) + math.sqrt(2) * gamma(4, arithmetic)
+    )
+    products = math.sqrt(2) * gamma(problem.in_channels // problem.groups + 3, arithmetic)
+    kernels = as_correlation(problem, w).astype(np.float64)
+    flat = np.linalg.norm(kernels.reshape(*kernels.shape[:2], -1), axis=2)
+    if set(v.dilation) == {1} and all(k <= t for k, t in zip(v.kernel, tile, strict=True)):
+        spectra = scipy.fft.rfftn(kernels, s=tile, axes=(2, 3, 4))
+        peaks = np.abs(spectra).max(axis=(2, 3, 4))
+    else:  # a zero-stuffed kernel's spectrum is the kernel's, repeated; a cut one's is unknown
+        peaks = np.abs(kernels).sum(axis=(2, 3, 4))
+    weight = (2 * epsilon + products) * flat + epsilon * peaks
+    per_group = norms.reshape(len(norms), v.groups, -1)
+    weight = weight.reshape(v.groups, v.out_channels // v.groups, -1)
+    worst = float(np.einsum("mgc,goc->mgo", per_group, weight).max())
+    adding = 2 * gamma(additions + 1, problem.dtype) * magnitude
+    return (1 + 3 * epsilon) * worst + adding + length * subnormal_error(problem)
 
 
 def _tiles_together(problem: Problem, cut: Tiling) -> int:
@@ -288,7 +318,7 @@ def _scatter(v: Problem, cut: Tiling, results: np.ndarray, places: list, y: np.n
             y[place_in_y] = result[kept]
 
 
-def _tile_norms(v: Problem, cut: Tiling, x: np.ndarray) -> np.ndarray:
+def tile_norms(v: Problem, cut: Tiling, x: np.ndarray) -> np.ndarray:
     """2-norm of every tile, ``(tiles · N, C)``."""
     norms = []
     for place in itertools.product(*(range(n) for n in cut.counts)):

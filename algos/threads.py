@@ -7,7 +7,9 @@ well under a microsecond.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import importlib
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -71,12 +73,64 @@ def blas_threads(threads: int) -> Iterator[None]:
             pool.set_num_threads(before)
 
 
+#: Libraries with a pool of their own, counted for the whole process: how to read and set it.
+_LIBRARIES = {
+    "torch": ("get_num_threads", "set_num_threads"),
+    "cv2": ("getNumThreads", "setNumThreads"),
+}
+
+#: What `use` set last; a library that is loaded later starts with it.
+_in_use: int | None = None
+
+
+def load(library: str) -> Any:
+    """The module `library`, imported on the first call, its pool set as `use` said."""
+    if library in sys.modules:
+        return sys.modules[library]
+    module = importlib.import_module(library)
+    if _in_use is not None and library in _LIBRARIES:
+        _reader_and_setter(library)[1](_in_use)
+    return module
+
+
+def _reader_and_setter(library: str) -> tuple[Callable[[], int], Callable[[int], None]]:
+    read, put = _LIBRARIES[library]
+    return getattr(sys.modules[library], read), getattr(sys.modules[library], put)
+
+
+class library_threads:  # noqa: N801 - used as a context manager, like a function
+    """Within ``with library_threads("torch", n):`` a loaded library uses `n` threads."""
+
+    __slots__ = ("before", "put", "threads")
+
+    def __init__(self, library: str, threads: int) -> None:
+        read, self.put = _reader_and_setter(library)
+        self.before, self.threads = read(), threads
+
+    def __enter__(self) -> None:
+        if self.before != self.threads:
+            self.put(self.threads)
+
+    def __exit__(self, *_: object) -> None:
+        if self.before != self.threads:
+            self.put(self.before)
+
+
 def read_back() -> dict[str, int]:
-    """The thread counts in force now, by pool: ``{"numba": 2, "openblas": 2}``."""
+    """The thread counts in force now, by pool: ``{"numba": 2, "openblas": 2}``.
+
+    A library that has not been loaded has no pool and no entry.
+    """
     counts = {"numba": numba.get_num_threads()}
     for pool in _blas_pools():
         counts[pool.internal_api] = pool.get_num_threads()
+    for library in _loaded():
+        counts[library] = _reader_and_setter(library)[0]()
     return counts
+
+
+def _loaded() -> list[str]:
+    return [library for library in _LIBRARIES if library in sys.modules]
 
 
 @cache
@@ -88,9 +142,13 @@ def _blas_pools() -> list[Any]:
 
 def use(threads: int) -> dict[str, int]:
     """Set every pool of this process to `threads` for good; returns what is read back."""
-    numba.set_num_threads(check(threads))
+    global _in_use
+    _in_use = check(threads)
+    numba.set_num_threads(_in_use)
     for pool in _blas_pools():
         pool.set_num_threads(threads)
+    for library in _loaded():
+        _reader_and_setter(library)[1](threads)
     return read_back()
 
 
