@@ -18,9 +18,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numba
+import numba.np.unsafe.ndarray
 import numpy as np
 
 from . import simd
@@ -34,6 +35,7 @@ from .simd import (
     lanes,
     load,
     load_square,
+    pointer,
     prefetch,
     repeat,
     store,
@@ -56,6 +58,25 @@ class Shape(NamedTuple):
     """The numbers that the compiled kernel works from; the fields are `Blocking`'s."""
 
     groups: int
+    inputs: int
+    outputs: int
+    depth: int
+    height: int
+    width: int
+    out_depth: int
+    out_height: int
+    out_width: int
+    depth_stride: int
+    row_stride: int
+    column_stride: int
+    depth_dilation: int
+    depth_before: int
+    rows_before: int
+    columns_before: int
+    depth_taps: int
+    row_phases: int
+    column_phases: int
+    taps: int
     block_channels: int
     rows: int
     columns: int
@@ -69,6 +90,10 @@ class Shape(NamedTuple):
     blocks: int
     blocks_per_item: int
     sums: int
+
+
+_NUMBERS = len(Shape._fields)
+to_fixed_tuple: Any = numba.np.unsafe.ndarray.to_fixed_tuple
 
 
 def _make_tile(pixels, vectors):
@@ -90,7 +115,7 @@ def _make_tile(pixels, vectors):
         for t in range(taps):
             prefetch(weights, ahead + t * lane)
             total = add_outer(
-                total, source, pixel + offsets[t], 1, weights, block + t * vectors * lane,
+                total, source, pixel + offsets[t], weights, block + t * vectors * lane,
                 pixels, vectors,
             )  # fmt: skip
         store(sums, at, total)
@@ -134,31 +159,28 @@ def _pack_row(x, start, first, stride, width, target, at, count):
 
 
 @kernel
-def _pack(x, plane, channels, size, s, h, j, k, rows, stride, dilation, before, phases, target):
+def _pack(x, plane, channels, s, h, j, k, rows, target):
     """Copy what output rows j … j + rows − 1 of plane h need from `channels` channels.
 
     The buffer is [channel][depth tap][row phase][column phase][row][column].
     """
-    depth, height, width = size
-    depth_taps, row_phases, column_phases = phases
-    phase_size = s.phase_rows * s.pitch
     for c in range(channels):
         at = c * s.channel_size
-        for p in range(depth_taps):
-            d = h * stride[0] + p * dilation[0] - before[0]
-            for a in range(row_phases):
-                for b in range(column_phases):
+        for p in range(s.depth_taps):
+            d = h * s.depth_stride + p * s.depth_dilation - s.depth_before
+            for a in range(s.row_phases):
+                for b in range(s.column_phases):
                     for i in range(s.phase_rows - s.rows + rows):
-                        r = (j + i) * stride[1] + a - before[1]
-                        first = k * stride[2] + b - before[2]
-                        inside = 0 <= d < depth and 0 <= r < height
-                        start = ((plane + c) * depth + d) * height * width + r * width
+                        r = (j + i) * s.row_stride + a - s.rows_before
+                        first = k * s.column_stride + b - s.columns_before
+                        inside = 0 <= d < s.depth and 0 <= r < s.height
+                        start = (((plane + c) * s.depth + d) * s.height + r) * s.width
                         # A row outside the input is one of width 0: nothing but zeros.
                         _pack_row(
-                            x, start, first, stride[2], width if inside else 0,
+                            x, start, first, s.column_stride, s.width if inside else 0,
                             target, at + i * s.pitch, s.pitch,
                         )  # fmt: skip
-                    at += phase_size
+                    at += s.phase_rows * s.pitch
 
 
 @kernel
@@ -189,76 +211,67 @@ def _finish(sums, at, pixels, vectors, out, plane, plane_size, outputs, start, w
 
 
 @kernel
-def _item(x, packed, bias, offsets, out, size, stride, dilation, before, phases, s, item, pixels,
-          sums, start):  # fmt: skip
+def _item(x, weights, bias, offsets, out, s, item, pixels, sums, start):
     """One strip of one output plane, for some blocks of output channels of one group."""
-    inputs, outputs = x.shape[1] // s.groups, out.shape[1] // s.groups
-    out_depth, out_height, out_width = out.shape[2], out.shape[3], out.shape[4]
-    lane = lanes(packed)
+    lane = lanes(weights)
     stretch = s.vectors * lane
-    tile_sums = s.pixels * stretch
     chunks = -(-s.blocks // s.blocks_per_item)
-    bands, strips = -(-out_width // s.columns), -(-out_height // s.rows)
+    bands, strips = -(-s.out_width // s.columns), -(-s.out_height // s.rows)
     item, chunk = item // chunks, item % chunks
     item, band = item // bands, item % bands
     item, strip = item // strips, item % strips
-    item, h = item // out_depth, item % out_depth
-    b, g = item // s.groups, item % s.groups
+    image, h = item // s.out_depth, item % s.out_depth
+    g = image % s.groups
     j, k = strip * s.rows, band * s.columns
-    rows, columns = min(s.rows, out_height - j), min(s.columns, out_width - k)
+    rows, columns = min(s.rows, s.out_height - j), min(s.columns, s.out_width - k)
     first_block = chunk * s.blocks_per_item
     last_block = min(first_block + s.blocks_per_item, s.blocks)
     runs, run = (1, (rows - 1) * s.pitch + columns) if s.flat else (rows, columns)
     tiles = -(-run // s.pixels)
-    taps = offsets.size // s.block_channels
-    plane_size = out_depth * out_height * out_width
-    flat_x, flat_out = x.reshape(x.size), out.reshape(out.size)
-    for c in range(0, inputs, s.block_channels):
-        channels = min(s.block_channels, inputs - c)
-        is_last = c + channels == inputs
-        _pack(
-            flat_x, b * x.shape[1] + g * inputs + c, channels, size, s, h, j, k, rows, stride,
-            dilation, before, phases, pixels,
-        )  # fmt: skip
+    plane_size = s.out_depth * s.out_height * s.out_width
+    for c in range(0, s.inputs, s.block_channels):
+        channels = min(s.block_channels, s.inputs - c)
+        is_last = c + channels == s.inputs
+        _pack(x, image * s.inputs + c, channels, s, h, j, k, rows, pixels)
         for block in range(first_block, last_block):
             o = block * stretch
-            weights = ((g * s.blocks + block) * inputs + c) * taps * stretch
-            plane = (b * out.shape[1] + g * outputs + o) * plane_size
-            plane += (h * out_height + j) * out_width + k
             for v in range(stretch):
-                start[v] = bias[g * outputs + o + v] if o + v < outputs else 0
-            ahead = weights + inputs * taps * stretch
+                start[v] = bias[g * s.outputs + o + v] if o + v < s.outputs else 0
+            near = ((g * s.blocks + block) * s.inputs + c) * s.taps * stretch
+            ahead = near + s.inputs * s.taps * stretch
+            plane = (image * s.outputs + o) * plane_size
+            plane += (h * s.out_height + j) * s.out_width + k
             for r in range(runs):
                 for t in range(tiles):
                     at = 0
                     if s.sums > 1:
                         at = ((block - first_block) * runs + r) * tiles + t
-                    at *= tile_sums
+                    at *= s.pixels * stretch
                     position = r * s.pitch + t * s.pixels
                     _run_tile(
-                        s.tile, pixels, position, offsets, channels * taps, packed, weights,
+                        s.tile, pixels, position, offsets, channels * s.taps, weights, near,
                         ahead, sums, at, start, c == 0,
                     )  # fmt: skip
-                    ahead += channels * taps * lane
+                    ahead += channels * s.taps * lane
                     if is_last:
                         _finish(
-                            sums, at, s.pixels, s.vectors, flat_out, plane, plane_size,
-                            outputs - o, position, columns,
-                            rows if s.flat else r + 1, s.pitch, out_width,
+                            sums, at, s.pixels, s.vectors, out, plane, plane_size,
+                            s.outputs - o, position, columns,
+                            rows if s.flat else r + 1, s.pitch, s.out_width,
                         )  # fmt: skip
 
 
 @kernel(parallel=True)
-def _forward(x, packed, bias, offsets, out, size, stride, dilation, before, phases, s, items,
-             pixels, sums, starts):  # fmt: skip
+def _forward(x, weights, bias, offsets, out, numbers, items, pixels, sums, starts):
     """Every item, split evenly among as many threads as there are buffers."""
     workers = pixels.shape[0]
     for worker in numba.prange(workers):
         t = np.int64(worker)
+        s = Shape(*to_fixed_tuple(numbers, _NUMBERS))
         for item in range(t * items // workers, (t + 1) * items // workers):
             _item(
-                x, packed, bias, offsets, out, size, stride, dilation, before, phases, s, item,
-                pixels[t], sums[t], starts[t],
+                pointer(x), pointer(weights), pointer(bias), pointer(offsets), pointer(out), s,
+                item, pointer(pixels[t]), pointer(sums[t]), pointer(starts[t]),
             )  # fmt: skip
 
 
@@ -293,11 +306,12 @@ class Blocking:
     """How one problem is cut up: what the compiled kernel needs to know, and its buffers."""
 
     shape: Shape
-    phases: tuple[int, int, int]
+    numbers: np.ndarray
     offsets: np.ndarray
     items: int
     buffer: int
     sums: int
+    stretch: int
 
 
 @lru_cache(maxsize=256)
@@ -327,6 +341,17 @@ def waste(problem: Problem, tile: int, flat: bool) -> float:
         run = (min(rows, 8) - 1) * pitch + columns
         return lanes_waste * -(-run // pixels) * pixels / (min(rows, 8) * columns)
     return lanes_waste * -(-columns // pixels) * pixels / columns
+
+
+def cost(problem: Problem) -> float:
+    """Estimated register operations per vector of products, 1 at best.
+
+    Beside what is thrown away: starting and writing out a tile, copying the input.
+    """
+    best = min(waste(problem, tile, flat) for tile in range(len(TILES)) for flat in (False, True))
+    outputs = problem.out_channels // problem.groups
+    taps = math.prod(problem.kernel)
+    return best * (1 + 8 / problem.taps) + 4 / (outputs * taps)
 
 
 @lru_cache(maxsize=256)
@@ -377,16 +402,18 @@ def blocking(problem: Problem, threads: int) -> Blocking:
     offsets = (np.arange(block_channels)[:, None] * channel_size + tap.reshape(-1)).reshape(-1)
     tiles = -(-((rows - 1) * pitch + columns) // pixels) if flat else rows * -(-columns // pixels)
     kept = tiles * blocks_per_item if is_split else 1
-    shape = Shape(
-        v.groups, block_channels, rows, columns, pitch, phase_rows, channel_size, int(flat), tile,
-        pixels, vectors, blocks, blocks_per_item, kept,
-    )  # fmt: skip
+    shape = Shape._make((
+        v.groups, inputs, outputs, *v.size, *v.output_size, *v.stride, v.dilation[0],
+        *(before for before, _ in v.padding), *phases, taps, block_channels, rows, columns, pitch,
+        phase_rows, channel_size, int(flat), tile, pixels, vectors, blocks, blocks_per_item, kept,
+    ))  # fmt: skip
     items = v.batch * v.groups * out_depth * -(-out_rows // rows) * -(-out_columns // columns)
     items *= -(-blocks // blocks_per_item)
     # A tile may read past the strip, and `_finish` past the last tile of sums, by this much.
     return Blocking(
-        shape, phases, offsets.astype(np.int64), items, block_channels * channel_size + pixels,
-        kept * pixels * stretch + lane * stretch,
+        shape, np.array(shape), offsets.astype(np.int64), items,
+        block_channels * channel_size + pixels,
+        kept * pixels * stretch + lane * stretch, stretch,
     )  # fmt: skip
 
 
@@ -423,25 +450,23 @@ def _packed_size(problem: Problem, cut: Blocking) -> int:
     return s.groups * s.blocks * stretch * problem.taps
 
 
-def prepare(problem: Problem, w: np.ndarray, threads: int) -> np.ndarray:
-    """The correlation kernel `w` in the order in which the register tiles read it."""
+def prepare(problem: Problem, w: np.ndarray, threads: int) -> tuple[Blocking, np.ndarray]:
+    """The blocking, and the correlation kernel `w` in the order in which tiles read it."""
     cut = blocking(problem, threads)
     packed = simd.aligned(_packed_size(problem, cut), w.dtype)
     stretch = cut.shape.vectors * simd.lanes_of(problem.itemsize)
     _pack_weights(w.reshape(w.shape[0], -1), cut.shape.groups, stretch, packed)
-    return packed
+    return cut, packed
 
 
 def forward(
-    problem: Problem, x: np.ndarray, packed: np.ndarray, bias: np.ndarray, out: np.ndarray,
+    x: np.ndarray, prepared: tuple[Blocking, np.ndarray], bias: np.ndarray, out: np.ndarray,
     threads: int,
 ) -> None:  # fmt: skip
     """Write the output for `x`."""
-    v = _merged(problem)
-    cut = blocking(problem, threads)
+    cut, packed = prepared
     _forward(
-        x.reshape(v.input_shape), packed, bias, cut.offsets, out.reshape(v.output_shape),
-        v.size, v.stride, v.dilation, tuple(p for p, _ in v.padding), cut.phases, cut.shape,
-        cut.items, np.empty((threads, cut.buffer), x.dtype), np.empty((threads, cut.sums), x.dtype),
-        np.empty((threads, cut.shape.vectors*simd.REGISTER_BYTES//x.itemsize), x.dtype),
+        x.reshape(-1), packed, bias, cut.offsets, out.reshape(-1), cut.numbers, cut.items,
+        np.empty((threads, cut.buffer), x.dtype), np.empty((threads, cut.sums), x.dtype),
+        np.empty((threads, cut.stretch), x.dtype),
     )  # fmt: skip

@@ -1,40 +1,85 @@
-"""Direct convolution at the speed of the machine: Numba, threads and vector registers."""
+"""Direct convolution at the speed of the machine: vector registers, cache blocks, threads.
+
+Every product of the definition is computed, none twice over, so the operation count is
+that of `naive`; what differs is how many happen at once. Three kernels share the work, each
+compiled once for all sizes:
+
+- `direct_channels`: output channels in the lanes of vector registers. For network layers.
+- `direct_rows`: neighbouring pixels in the lanes. For images, depthwise and small groups.
+- `direct_generic`: plain loops. For kernels that hold inf or NaN, which the other two would
+  multiply by the zeros of the padding.
+
+Which one runs is decided by the problem alone, by an estimate of the register operations
+each would need; so is the order of summation, and the number of threads changes no bit of
+the result.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
-from . import direct_channels, direct_generic
+from . import direct_channels, direct_generic, direct_rows
 from .algorithm import Algorithm, as_correlation
 from .problem import Problem
+
+PATHS: dict[str, Any] = {"channels": direct_channels, "rows": direct_rows}
 
 
 @dataclass(frozen=True)
 class Prepared:
+    """A kernel made ready: the path it takes, and what that path's `prepare` returned."""
+
     path: str
-    weights: np.ndarray
-
-
-def choose(problem):
-    return "channels" if problem.out_channels // problem.groups >= 8 else "generic"
+    detail: Any
 
 
 class Parallel(Algorithm):
-    """Direct convolution, blocked, vectorised and on all threads."""
+    """Direct convolution in vector registers, cache blocks and threads."""
 
     name = "parallel"
 
+    def workspace_bytes(self, problem: Problem, threads: int) -> int:
+        """The packed kernel, and per thread the part of the input at work."""
+        return PATHS[choose_path(problem)].workspace_bytes(problem, threads)
+
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Prepared:
-        w = as_correlation(problem, w)
-        path = choose(problem)
-        if path == "channels":
-            return Prepared(path, direct_channels.prepare(problem, w, threads))
-        return Prepared(path, w)
+        """Choose a path and put the kernel into the order in which it is read."""
+        w = _writable(as_correlation(problem, w))
+        if not _is_finite(w):
+            return Prepared("generic", w)
+        path = choose_path(problem)
+        return Prepared(path, PATHS[path].prepare(problem, w, threads))
 
     def forward(self, problem, x, prepared, bias, out, threads) -> None:
-        if prepared.path == "channels":
-            direct_channels.forward(problem, x, prepared.weights, bias, out, threads)
+        x, bias = _writable(x), _writable(bias)
+        if prepared.path == "generic":
+            direct_generic.forward(problem, x, prepared.detail, bias, out)
         else:
-            direct_generic.forward(problem, x, prepared.weights, bias, out)
+            PATHS[prepared.path].forward(x, prepared.detail, bias, out, threads)
+
+
+def choose_path(problem: Problem) -> str:
+    """ "channels" or "rows": where `problem` needs fewer register operations per product."""
+    return min(PATHS, key=lambda path: PATHS[path].cost(problem))
+
+
+def _is_finite(w: np.ndarray) -> bool:
+    with np.errstate(all="ignore"):
+        return math.isfinite(w.sum()) or bool(np.isfinite(w).all())
+
+
+def _writable(array: np.ndarray) -> np.ndarray:
+    """The same memory as an array that claims to be writeable, for the kernels' sake.
+
+    Numba would compile every kernel a second time for read-only arrays. None writes to it.
+    """
+    if array.flags.writeable:
+        return array
+    interface = array.__array_interface__
+    interface["data"] = (interface["data"][0], False)
+    return np.asarray(SimpleNamespace(__array_interface__=interface, keep=array))

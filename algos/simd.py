@@ -1,3 +1,4 @@
+# ruff: noqa: N803 - capitals mark what must be a constant
 """Vector registers in Numba: load, store, broadcast, fused multiply-add, transpose.
 
 Numba has no vector type of its own, and its automatic vectorisation does not hold a block of
@@ -6,156 +7,32 @@ one register; a tuple of them is a register tile that stays in registers as long
 only passed through these functions.
 
 Arrays are addressed by flat element index, whatever their shape, without bounds checks and
-without any alignment: they must be C-contiguous. A width is never spelled out: an array of
-float32 is read 16, 8 or 4 elements at a time, as the processor that Numba compiles for has
-it (`NUMBA_CPU_NAME` included), and one source serves float32 and float64. Arguments in
-capitals must be compile-time constants.
+without any alignment: they must be C-contiguous. A `pointer` may stand for an array. A width
+is never spelled out: an array of float32 is read 16, 8 or 4 elements at a time, as the
+processor that Numba compiles for has it (`NUMBA_CPU_NAME` included), and one source serves
+float32 and float64. Arguments in capitals must be compile-time constants.
 """
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-import llvmlite.binding as llvm
 import numba
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.core.datamodel import models
-from numba.extending import register_model
 
 from .jit import kernel
+from .simd_emitter import REGISTER_BYTES, REGISTERS, Emitter, Vector, element, lanes_of
+
+__all__ = [
+    "REGISTERS", "REGISTER_BYTES", "Vector", "add_outer", "add_window", "aligned", "clear", "copy",
+    "copy_every", "distance", "lanes", "lanes_of", "load", "load_alternate", "load_square",
+    "pointer", "prefetch", "repeat", "splat", "store", "store_block", "store_lanes", "store_rows",
+    "transpose",
+]  # fmt: skip
 
 intrinsic: Any = numba.extending.intrinsic
-
-
-def _probe() -> tuple[int, int]:
-    """(bytes per register, number of registers) of the processor Numba compiles for.
-
-    What LLVM makes of a sum of two long vectors shows the widest register it would use.
-    """
-    config: Any = numba.config
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    target = llvm.Target.from_default_triple()
-    name = config.CPU_NAME or llvm.get_host_cpu_name()
-    features = config.CPU_FEATURES
-    if features is None:
-        features = "" if config.CPU_NAME else llvm.get_host_cpu_features().flatten()
-    machine = target.create_target_machine(cpu=name, features=features, opt=2)
-    code = """define void @f(ptr %p) {
-        %a = load <16 x float>, ptr %p, align 4
-        %b = fadd <16 x float> %a, %a
-        store <16 x float> %b, ptr %p, align 4
-        ret void }"""
-    assembly = machine.emit_assembly(llvm.parse_assembly(code))
-    if re.search(r"\bzmm\d", assembly):
-        return 64, 32
-    if re.search(r"\bymm\d", assembly):
-        return 32, 16
-    return 16, 16 if re.search(r"\bxmm\d", assembly) else 32
-
-
-#: Bytes that one vector register holds, and how many registers there are.
-REGISTER_BYTES, REGISTERS = _probe()
-
-
-class Vector(types.Type):
-    """Numba's name for one register full of `dtype`."""
-
-    def __init__(self, dtype: types.Float) -> None:
-        self.dtype = dtype
-        self.lanes = lanes_of(dtype.bitwidth // 8)
-        super().__init__(name=f"Vector({dtype}, {self.lanes})")
-
-
-def lanes_of(itemsize: int) -> int:
-    """How many elements of `itemsize` bytes one register holds."""
-    return REGISTER_BYTES // itemsize
-
-
-@register_model(Vector)
-class _VectorModel(models.PrimitiveModel):
-    def __init__(self, manager: Any, kind: Vector) -> None:
-        super().__init__(manager, kind, ir.VectorType(_element(kind), kind.lanes))
-
-
-def _element(kind: Vector) -> ir.Type:
-    return ir.FloatType() if kind.dtype.bitwidth == 32 else ir.DoubleType()
-
-
-class _Emitter:
-    """Writes vector instructions for one call of an intrinsic."""
-
-    def __init__(self, context: Any, builder: ir.IRBuilder, kind: Vector) -> None:
-        self.context, self.builder, self.kind = context, builder, kind
-        self.type = ir.VectorType(_element(kind), kind.lanes)
-        self.mangled = f"v{kind.lanes}f{kind.dtype.bitwidth}"
-        self.align = kind.dtype.bitwidth // 8
-
-    def pointer(self, kind: types.Array, array: ir.Value, index: ir.Value, plus: int = 0) -> Any:
-        """Address of element `index + plus` of an array."""
-        data = self.context.make_array(kind)(self.context, self.builder, value=array).data
-        at = self.builder.gep(data, [index])
-        return self.builder.gep(at, [ir.Constant(ir.IntType(64), plus)]) if plus else at
-
-    def load(self, pointer: ir.Value) -> ir.Value:
-        pointer = self.builder.bitcast(pointer, self.type.as_pointer())
-        value = self.builder.load(pointer, typ=self.type)
-        value.align = self.align
-        return value
-
-    def store(self, value: ir.Value, pointer: ir.Value) -> None:
-        pointer = self.builder.bitcast(pointer, self.type.as_pointer())
-        self.builder.store(value, pointer, align=self.align)
-
-    def splat(self, scalar: ir.Value) -> ir.Value:
-        """A vector with `scalar` in every lane."""
-        lane = ir.Constant(ir.IntType(32), 0)
-        one = self.builder.insert_element(ir.Constant(self.type, ir.Undefined), scalar, lane)
-        return self.shuffle(one, one, [0] * self.kind.lanes)
-
-    def shuffle(self, a: ir.Value, b: ir.Value, lanes: list[int]) -> ir.Value:
-        mask = ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes)
-        return self.builder.shuffle_vector(a, b, mask)
-
-    def fma(self, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
-        """a·b + c: fused where the processor can, a product and a sum where it cannot."""
-        kind = ir.FunctionType(self.type, [self.type] * 3)
-        name = f"llvm.fmuladd.{self.mangled}"
-        function = cgutils.get_or_insert_function(self.builder.module, kind, name)
-        return self.builder.call(function, [a, b, c])
-
-    def store_lanes(self, value: ir.Value, pointer: Any, first: ir.Value, last: ir.Value) -> None:
-        """Store lanes first <= lane < last alone; memory under the others is not touched."""
-        lanes, i32 = self.kind.lanes, ir.IntType(32)
-        numbers = ir.Constant(ir.VectorType(i32, lanes), list(range(lanes)))
-
-        def spread(scalar: ir.Value) -> ir.Value:
-            small = self.builder.trunc(scalar, i32)
-            zero = ir.Constant(i32, 0)
-            undefined = ir.Constant(numbers.type, ir.Undefined)
-            one = self.builder.insert_element(undefined, small, zero)
-            return self.shuffle(one, one, [0] * lanes)
-
-        mask = self.builder.and_(
-            self.builder.icmp_signed(">=", numbers, spread(first)),
-            self.builder.icmp_signed("<", numbers, spread(last)),
-        )
-        pointer = self.builder.bitcast(pointer, self.type.as_pointer())
-        kind = ir.FunctionType(ir.VoidType(), [self.type, pointer.type, i32, mask.type])
-        function = cgutils.get_or_insert_function(
-            self.builder.module, kind, f"llvm.masked.store.{self.mangled}.p0"
-        )
-        align = ir.Constant(i32, self.align)
-        self.builder.call(function, [value, pointer, align, mask])
-
-    def tuple_of(self, values: list[ir.Value]) -> ir.Value:
-        return cgutils.pack_array(self.builder, values, self.type)
-
-    def items(self, values: ir.Value) -> list[ir.Value]:
-        return cgutils.unpack_tuple(self.builder, values)
 
 
 def _tile(kind: Vector, count: int) -> types.UniTuple:
@@ -164,6 +41,37 @@ def _tile(kind: Vector, count: int) -> types.UniTuple:
 
 def _literal(*values: Any) -> list[int]:
     return [value.literal_value for value in values]
+
+
+@intrinsic
+def pointer(typing, array):
+    """The address of an array's first element: ``p[i]`` reads and writes like a flat array.
+
+    Everything here takes a pointer for an array. Kernels hand pointers around because Numba
+    counts references to arrays: atomically, at every call, emptying the vector registers.
+    The array must outlive the pointer.
+    """
+
+    def emit(context, builder, signature, arguments):
+        return context.make_array(signature.args[0])(context, builder, value=arguments[0]).data
+
+    return types.CPointer(array.dtype)(array), emit
+
+
+@intrinsic
+def distance(typing, start, end):
+    """Elements from one pointer to another: ``start[distance(start, end)]`` is ``end[0]``.
+
+    The two may point into different arrays; these lie whole elements apart.
+    """
+
+    def emit(context, builder, signature, arguments):
+        i64 = ir.IntType(64)
+        first, last = (builder.ptrtoint(argument, i64) for argument in arguments)
+        size = ir.Constant(i64, start.dtype.bitwidth // 8)
+        return builder.sdiv(builder.sub(last, first), size)
+
+    return types.intp(start, end), emit
 
 
 @intrinsic
@@ -178,17 +86,13 @@ def lanes(typing, array):
 
 
 @intrinsic(prefer_literal=True)
-def load(typing, array, index, COUNT):  # noqa: N803
+def load(typing, array, index, COUNT):
     """A tuple of COUNT vectors: consecutive elements of `array` from `index` on."""
     kind, (count,) = Vector(array.dtype), _literal(COUNT)
 
     def emit(context, builder, signature, arguments):
-        simd = _Emitter(context, builder, kind)
-        at = [
-            simd.pointer(signature.args[0], arguments[0], arguments[1], i * kind.lanes)
-            for i in range(count)
-        ]
-        return simd.tuple_of([simd.load(pointer) for pointer in at])
+        simd = Emitter(context, builder, kind)
+        return simd.tuple_of(simd.load_row(signature.args[0], arguments[0], arguments[1], count))
 
     return _tile(kind, count)(array, types.intp, COUNT), emit
 
@@ -199,7 +103,7 @@ def store(typing, array, index, tile):
     kind = tile.dtype
 
     def emit(context, builder, signature, arguments):
-        simd = _Emitter(context, builder, kind)
+        simd = Emitter(context, builder, kind)
         for i, value in enumerate(simd.items(arguments[2])):
             at = simd.pointer(signature.args[0], arguments[0], arguments[1], i * kind.lanes)
             simd.store(value, at)
@@ -213,7 +117,7 @@ def store_lanes(typing, array, index, vector, first, last):
     kind = vector
 
     def emit(context, builder, signature, arguments):
-        simd = _Emitter(context, builder, kind)
+        simd = Emitter(context, builder, kind)
         at = simd.pointer(signature.args[0], arguments[0], arguments[1])
         simd.store_lanes(arguments[2], at, arguments[3], arguments[4])
 
@@ -221,12 +125,12 @@ def store_lanes(typing, array, index, vector, first, last):
 
 
 @intrinsic(prefer_literal=True)
-def load_alternate(typing, array, index, FIRST):  # noqa: N803
+def load_alternate(typing, array, index, FIRST):
     """One vector of every second element of the two vectors at `index`, from FIRST (0 or 1) on."""
     kind, (odd,) = Vector(array.dtype), _literal(FIRST)
 
     def emit(context, builder, signature, arguments):
-        simd = _Emitter(context, builder, kind)
+        simd = Emitter(context, builder, kind)
         array_, index_, _ = arguments
         low = simd.load(simd.pointer(signature.args[0], array_, index_))
         high = simd.load(simd.pointer(signature.args[0], array_, index_, kind.lanes))
@@ -242,7 +146,7 @@ def load_square(typing, array, index, step):
     kind = Vector(array.dtype)
 
     def emit(context, builder, signature, arguments):
-        simd = _Emitter(context, builder, kind)
+        simd = Emitter(context, builder, kind)
         values = []
         for i in range(kind.lanes):
             shift = builder.mul(arguments[2], ir.Constant(ir.IntType(64), i))
@@ -262,7 +166,7 @@ def store_rows(typing, tile, array, index, step, rows, first, last):
     kind = tile.dtype
 
     def emit(context, builder, signature, arguments):
-        simd = _Emitter(context, builder, kind)
+        simd = Emitter(context, builder, kind)
         values, array_, index_, step_, rows_, first_, last_ = arguments
         for i, value in enumerate(simd.items(values)):
             number = ir.Constant(ir.IntType(64), i)
@@ -279,7 +183,7 @@ def prefetch(typing, array, index):
     """Ask for the cache line of ``array[index]`` to be brought into L2; any index is harmless."""
 
     def emit(context, builder, signature, arguments):
-        simd = _Emitter(context, builder, Vector(array.dtype))
+        simd = Emitter(context, builder, Vector(array.dtype))
         at = builder.bitcast(
             simd.pointer(signature.args[0], *arguments), ir.IntType(8).as_pointer()
         )
@@ -294,58 +198,147 @@ def prefetch(typing, array, index):
 
 
 @intrinsic(prefer_literal=True)
-def splat(typing, array, index, COUNT):  # noqa: N803
+def splat(typing, array, index, COUNT):
     """A tuple of COUNT vectors, each holding ``array[index]`` in every lane."""
     kind, (count,) = Vector(array.dtype), _literal(COUNT)
 
     def emit(context, builder, signature, arguments):
-        simd = _Emitter(context, builder, kind)
+        simd = Emitter(context, builder, kind)
         at = simd.pointer(signature.args[0], arguments[0], arguments[1])
-        return simd.tuple_of([simd.splat(builder.load(at, typ=_element(kind)))] * count)
+        return simd.tuple_of([simd.splat(builder.load(at, typ=element(kind)))] * count)
 
     return _tile(kind, count)(array, types.intp, COUNT), emit
 
 
 @intrinsic(prefer_literal=True)
-def repeat(typing, tile, TIMES):  # noqa: N803
+def repeat(typing, tile, TIMES):
     """The vectors of `tile`, TIMES times over."""
     (times,) = _literal(TIMES)
 
     def emit(context, builder, signature, arguments):
-        simd = _Emitter(context, builder, tile.dtype)
+        simd = Emitter(context, builder, tile.dtype)
         return simd.tuple_of(simd.items(arguments[0]) * times)
 
     return _tile(tile.dtype, tile.count * times)(tile, TIMES), emit
 
 
 @intrinsic(prefer_literal=True)
-def add_outer(typing, tile, scalars, i, step, vectors, j, ROWS, COLUMNS):  # noqa: N803
-    """tile[r, c] += scalars[i + r·step] · (vector c of `vectors` from j on), a rank-one update.
+def add_outer(typing, tile, scalars, i, vectors, j, ROWS, COLUMNS):
+    """tile[r, c] += scalars[i + r] · (vector c of `vectors` from j on), a rank-one update.
 
     `tile` holds ROWS × COLUMNS vectors, row by row. The workhorse: ROWS·COLUMNS fused
-    multiply-adds for COLUMNS loads and ROWS broadcasts. A constant `step` costs nothing.
+    multiply-adds for COLUMNS loads and ROWS broadcasts.
     """
     kind = tile.dtype
     rows, columns = _literal(ROWS, COLUMNS)
 
     def emit(context, builder, signature, arguments):
-        simd = _Emitter(context, builder, kind)
-        sums = simd.items(arguments[0])
-        loaded = [
-            simd.load(simd.pointer(signature.args[4], arguments[4], arguments[5], c * kind.lanes))
-            for c in range(columns)
-        ]
+        simd = Emitter(context, builder, kind)
+        tile_, scalars_, i_, vectors_, j_, _, _ = arguments
+        sums = simd.items(tile_)
+        loaded = simd.load_row(signature.args[3], vectors_, j_, columns)
         for r in range(rows):
-            shift = builder.mul(arguments[3], ir.Constant(ir.IntType(64), r))
-            at = simd.pointer(signature.args[1], arguments[1], builder.add(arguments[2], shift))
-            scalar = simd.splat(builder.load(at, typ=_element(kind)))
-            for c in range(columns):
-                k = r * columns + c
-                sums[k] = simd.fma(scalar, loaded[c], sums[k])
+            at = simd.pointer(signature.args[1], scalars_, i_, r)
+            scalar = simd.splat(builder.load(at, typ=element(kind)))
+            for k in range(r * columns, (r + 1) * columns):
+                sums[k] = simd.fma(scalar, loaded[k % columns], sums[k])
         return simd.tuple_of(sums)
 
-    arguments = (tile, scalars, types.intp, types.intp, vectors, types.intp, ROWS, COLUMNS)
-    return tile(*arguments), emit
+    return tile(tile, scalars, types.intp, vectors, types.intp, ROWS, COLUMNS), emit
+
+
+@intrinsic(prefer_literal=True)
+def add_window(
+    typing,
+    tile,
+    scalars,
+    i,
+    vectors,
+    starts,
+    shift,
+    low,
+    high,
+    TAPS,
+    ROWS,
+    COLUMNS,
+):
+    """tile[r, c] += Σ_m scalars[i + m] · (vector c of `vectors` from starts[r + m] + shift on).
+
+    A column of TAPS weights slides down ROWS + TAPS − 1 rows of an image that begin at
+    `starts`. Each vector is loaded once and serves every row of the tile that it reaches.
+    Columns are counted from the starts; those not in low <= column < high are zero and are
+    not touched in memory.
+    """
+    kind = tile.dtype
+    taps, rows, columns = _literal(TAPS, ROWS, COLUMNS)
+
+    def emit(context, builder, signature, arguments):
+        simd = Emitter(context, builder, kind)
+        tile_, scalars_, i_, vectors_, starts_, shift_, low_, high_ = arguments[:8]
+        sums = simd.items(tile_)
+        weights = []
+        for m in range(taps):
+            at = simd.pointer(signature.args[1], scalars_, i_, m)
+            weights.append(simd.splat(builder.load(at, typ=element(kind))))
+        first = builder.sub(shift_, low_)
+        count = builder.sub(high_, low_)
+        masks = [simd.lanes_below(first, c * kind.lanes, count) for c in range(columns)]
+        for q in range(taps + rows - 1):
+            start = builder.load(builder.gep(starts_, [ir.Constant(ir.IntType(64), q)]))
+            row = builder.add(start, shift_)
+            for c in range(columns):
+                at = simd.pointer(signature.args[3], vectors_, row, c * kind.lanes)
+                pixels = simd.load_lanes(at, masks[c])
+                for r in range(max(0, q - taps + 1), min(rows, q + 1)):
+                    k = r * columns + c
+                    sums[k] = simd.fma(weights[q - r], pixels, sums[k])
+        return simd.tuple_of(sums)
+
+    numbers = [types.intp] * 3
+    return tile(
+        tile,
+        scalars,
+        types.intp,
+        vectors,
+        types.CPointer(types.int64),
+        *numbers,
+        TAPS,
+        ROWS,
+        COLUMNS,
+    ), emit
+
+
+@intrinsic(prefer_literal=True)
+def store_block(typing, tile, array, index, step, rows, count, ROWS, COLUMNS):
+    """Write the first `count` elements of each of the first `rows` rows of a tile.
+
+    Row r, of COLUMNS vectors, goes to ``array[index + r·step :]``.
+    """
+    kind = tile.dtype
+    most, columns = _literal(ROWS, COLUMNS)
+
+    def emit(context, builder, signature, arguments):
+        simd = Emitter(context, builder, kind)
+        tile_, array_, index_, step_, rows_, count_, _, _ = arguments
+        values = simd.items(tile_)
+        number = lambda value: ir.Constant(ir.IntType(64), value)  # noqa: E731
+        for r in range(most):
+            with builder.if_then(builder.icmp_signed("<", number(r), rows_), likely=True):
+                at = builder.add(index_, builder.mul(step_, number(r)))
+                for c in range(columns):
+                    pointer = simd.pointer(signature.args[1], array_, at, c * kind.lanes)
+                    value = values[r * columns + c]
+                    whole = builder.icmp_signed("<=", number((c + 1) * kind.lanes), count_)
+                    with builder.if_else(whole, likely=True) as (then, otherwise):
+                        with then:
+                            simd.store(value, pointer)
+                        with otherwise:
+                            left = builder.sub(count_, number(c * kind.lanes))
+                            simd.store_lanes(value, pointer, number(0), left)
+        return context.get_dummy_value()
+
+    numbers = [types.intp] * 4
+    return types.void(tile, array, *numbers, ROWS, COLUMNS), emit
 
 
 @intrinsic
@@ -358,7 +351,7 @@ def transpose(typing, tile):
     kind = tile.dtype
 
     def emit(context, builder, signature, arguments):
-        simd = _Emitter(context, builder, kind)
+        simd = Emitter(context, builder, kind)
         rows = simd.items(arguments[0])
         undefined = ir.Constant(simd.type, ir.Undefined)
         rows += [undefined] * (kind.lanes - len(rows))

@@ -1,0 +1,166 @@
+"""The LLVM side of `simd`: what a vector register is, and the instructions on it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import llvmlite.binding as llvm
+import numba
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.core.datamodel import models
+from numba.extending import register_model
+
+
+def _probe() -> tuple[int, int]:
+    """(bytes per register, number of registers) of the processor Numba compiles for.
+
+    What LLVM makes of a sum of two long vectors shows the widest register it would use.
+    """
+    config: Any = numba.config
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    target = llvm.Target.from_default_triple()
+    name = config.CPU_NAME or llvm.get_host_cpu_name()
+    features = config.CPU_FEATURES
+    if features is None:
+        features = "" if config.CPU_NAME else llvm.get_host_cpu_features().flatten()
+    machine = target.create_target_machine(cpu=name, features=features, opt=2)
+    code = """define void @f(ptr %p) {
+        %a = load <16 x float>, ptr %p, align 4
+        %b = fadd <16 x float> %a, %a
+        store <16 x float> %b, ptr %p, align 4
+        ret void }"""
+    assembly = machine.emit_assembly(llvm.parse_assembly(code))
+    if re.search(r"\bzmm\d", assembly):
+        return 64, 32
+    if re.search(r"\bymm\d", assembly):
+        return 32, 16
+    return 16, 16 if re.search(r"\bxmm\d", assembly) else 32
+
+
+#: Bytes that one vector register holds, and how many registers there are.
+REGISTER_BYTES, REGISTERS = _probe()
+
+
+class Vector(types.Type):
+    """Numba's name for one register full of `dtype`."""
+
+    def __init__(self, dtype: types.Float) -> None:
+        self.dtype = dtype
+        self.lanes = lanes_of(dtype.bitwidth // 8)
+        super().__init__(name=f"Vector({dtype}, {self.lanes})")
+
+
+def lanes_of(itemsize: int) -> int:
+    """How many elements of `itemsize` bytes one register holds."""
+    return REGISTER_BYTES // itemsize
+
+
+@register_model(Vector)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, kind: Vector) -> None:
+        super().__init__(manager, kind, ir.VectorType(element(kind), kind.lanes))
+
+
+def element(kind: Vector) -> ir.Type:
+    return ir.FloatType() if kind.dtype.bitwidth == 32 else ir.DoubleType()
+
+
+class Emitter:
+    """Writes vector instructions for one call of an intrinsic."""
+
+    def __init__(self, context: Any, builder: ir.IRBuilder, kind: Vector) -> None:
+        self.context, self.builder, self.kind = context, builder, kind
+        self.type = ir.VectorType(element(kind), kind.lanes)
+        self.mangled = f"v{kind.lanes}f{kind.dtype.bitwidth}"
+        self.align = kind.dtype.bitwidth // 8
+
+    def pointer(self, kind: types.Type, array: ir.Value, index: ir.Value, plus: int = 0) -> Any:
+        """Address of element `index + plus` of an array."""
+        data = array
+        if isinstance(kind, types.Array):
+            data = self.context.make_array(kind)(self.context, self.builder, value=array).data
+        at = self.builder.gep(data, [index])
+        return self.builder.gep(at, [ir.Constant(ir.IntType(64), plus)]) if plus else at
+
+    def load(self, pointer: ir.Value) -> ir.Value:
+        pointer = self.builder.bitcast(pointer, self.type.as_pointer())
+        value = self.builder.load(pointer, typ=self.type)
+        value.align = self.align
+        return value
+
+    def load_row(self, kind: types.Type, array: Any, index: Any, count: int) -> list[ir.Value]:
+        """`count` vectors, one after the other, from element `index` on."""
+        lanes = self.kind.lanes
+        return [self.load(self.pointer(kind, array, index, c * lanes)) for c in range(count)]
+
+    def store(self, value: ir.Value, pointer: ir.Value) -> None:
+        pointer = self.builder.bitcast(pointer, self.type.as_pointer())
+        self.builder.store(value, pointer, align=self.align)
+
+    def splat(self, scalar: ir.Value) -> ir.Value:
+        """A vector with `scalar` in every lane."""
+        lane = ir.Constant(ir.IntType(32), 0)
+        one = self.builder.insert_element(ir.Constant(self.type, ir.Undefined), scalar, lane)
+        return self.shuffle(one, one, [0] * self.kind.lanes)
+
+    def shuffle(self, a: ir.Value, b: ir.Value, lanes: list[int]) -> ir.Value:
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes)
+        return self.builder.shuffle_vector(a, b, mask)
+
+    def fma(self, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
+        """a·b + c: fused where the processor can, a product and a sum where it cannot."""
+        kind = ir.FunctionType(self.type, [self.type] * 3)
+        name = f"llvm.fmuladd.{self.mangled}"
+        function = cgutils.get_or_insert_function(self.builder.module, kind, name)
+        return self.builder.call(function, [a, b, c])
+
+    def lanes_below(self, first: ir.Value, plus: int, count: ir.Value) -> ir.Value:
+        """Which lanes have 0 <= first + plus + lane < count: a vector of truth values."""
+        lanes, i32 = self.kind.lanes, ir.IntType(32)
+        numbers = ir.Constant(ir.VectorType(i32, lanes), list(range(plus, plus + lanes)))
+
+        def spread(scalar: ir.Value) -> ir.Value:
+            undefined = ir.Constant(numbers.type, ir.Undefined)
+            small = self.builder.trunc(scalar, i32)
+            one = self.builder.insert_element(undefined, small, ir.Constant(i32, 0))
+            return self.shuffle(one, one, [0] * lanes)
+
+        # Unsigned, so that what lies below zero counts as far above.
+        return self.builder.icmp_unsigned(
+            "<", self.builder.add(numbers, spread(first)), spread(count)
+        )
+
+    def load_lanes(self, pointer: ir.Value, mask: ir.Value) -> ir.Value:
+        """The lanes of `mask`, zero in the others, whose memory is not touched."""
+        pointer = self.builder.bitcast(pointer, self.type.as_pointer())
+        i32 = ir.IntType(32)
+        kind = ir.FunctionType(self.type, [pointer.type, i32, mask.type, self.type])
+        function = cgutils.get_or_insert_function(
+            self.builder.module, kind, f"llvm.masked.load.{self.mangled}.p0"
+        )
+        zero = ir.Constant(self.type, None)
+        return self.builder.call(function, [pointer, ir.Constant(i32, self.align), mask, zero])
+
+    def store_lanes(self, value: ir.Value, pointer: Any, first: ir.Value, last: ir.Value) -> None:
+        """Store lanes first <= lane < last alone; memory under the others is not touched."""
+        i32 = ir.IntType(32)
+        count = self.builder.sub(last, first)
+        zero = ir.Constant(count.type, 0)
+        count = self.builder.select(self.builder.icmp_signed(">", count, zero), count, zero)
+        mask = self.lanes_below(self.builder.neg(first), 0, count)
+        pointer = self.builder.bitcast(pointer, self.type.as_pointer())
+        kind = ir.FunctionType(ir.VoidType(), [self.type, pointer.type, i32, mask.type])
+        function = cgutils.get_or_insert_function(
+            self.builder.module, kind, f"llvm.masked.store.{self.mangled}.p0"
+        )
+        align = ir.Constant(i32, self.align)
+        self.builder.call(function, [value, pointer, align, mask])
+
+    def tuple_of(self, values: list[ir.Value]) -> ir.Value:
+        return cgutils.pack_array(self.builder, values, self.type)
+
+    def items(self, values: ir.Value) -> list[ir.Value]:
+        return cgutils.unpack_tuple(self.builder, values)
