@@ -1,0 +1,87 @@
+"""The clock: compilation is told apart from work. No test here asserts a speed."""
+
+import time
+
+import numba
+import pytest
+from numba.core import event
+
+from suites import clock
+
+
+def fresh():
+    """A function that nobody has compiled yet, with enough in it to take a while."""
+
+    @numba.njit
+    def function(n):
+        total = 0.0
+        for i in range(n):
+            total += (i * 0.5) ** 2 + (i % 7) * (total > 3)
+        return total
+
+    return function
+
+
+@pytest.fixture
+def function():
+    return fresh()
+
+
+def test_compilation_is_told_apart(function):
+    with clock.stopwatch() as first:
+        function(10)
+    assert 0 < first.compiling <= first.seconds
+    assert first.working < 0.2 * first.seconds
+    with clock.stopwatch() as second:
+        function(10)
+    assert second.compiling == 0
+    assert second.working == second.seconds > 0
+
+
+def test_compilation_within_compilation_counts_once():
+    inner = fresh()
+
+    @numba.njit
+    def outer(n):
+        return inner(n) + inner(n + 1)
+
+    with clock.stopwatch() as elapsed:
+        outer(10)
+    assert 0 < elapsed.compiling <= elapsed.seconds
+
+
+class SlowCompiler(event.Listener):
+    """Makes every compilation a quarter of a second longer."""
+
+    def on_start(self, event):
+        time.sleep(0.25)
+
+    def on_end(self, event):
+        pass
+
+
+def test_a_slower_compiler_is_not_slower_work(function):
+    with event.install_listener("numba:compile", SlowCompiler()), clock.stopwatch() as elapsed:
+        function(10)
+    assert elapsed.seconds > 0.25
+    # Numba tells its listeners in no promised order: the delay falls inside the event or before.
+    assert elapsed.working < elapsed.seconds - 0.2 or elapsed.compiling > 0
+
+
+def test_a_stopwatch_stops_when_the_block_raises():
+    with pytest.raises(KeyError), clock.stopwatch() as elapsed:
+        raise KeyError
+    assert elapsed.seconds > 0
+
+
+def test_per_call_calls_as_often_as_it_says():
+    calls = []
+    assert clock.per_call(lambda: calls.append(1), 7) > 0
+    assert len(calls) == 7
+
+
+def test_moments():
+    before = clock.now()
+    clock.settle(0.001)
+    assert clock.now() > before
+    assert clock.utc().utcoffset().total_seconds() == 0

@@ -1,0 +1,111 @@
+"""A worker process answers, or its end is told in plain words."""
+
+from pathlib import Path
+
+import pytest
+
+from suites.process import Worker, WorkerDiedError
+
+BROKEN = str(Path(__file__).with_name("broken.py"))
+CASE = {"problem": "mb1_ic2ih9_oc3_kh3_bias", "weights": "random", "pixels": "random"}
+
+
+@pytest.fixture(scope="module")
+def living():
+    """One worker for every test that leaves it alive."""
+    worker = Worker(2, [BROKEN])
+    yield worker
+    worker.close()
+
+
+def load(worker, algorithm, timeout=60.0, **more):
+    return worker.ask(
+        timeout, do="load", case=CASE, algorithm=algorithm, threads_wanted=1, seed=0, **more
+    )
+
+
+def test_a_cell_is_loaded_calibrated_and_sampled(living):
+    answer = load(living, "naive")
+    assert answer["status"] == "ok"
+    assert answer["reason"] == ""
+    assert 0 <= answer["error_over_bound"] <= 1
+    assert answer["threads_seen"]["numba"] == 1
+    assert min(answer["compile_s"], answer["prepare_s"], answer["first_call_s"]) >= 0
+    calibrated = living.ask(60, do="calibrate", seconds=0.001)
+    assert calibrated["loops"] >= 1
+    assert calibrated["once_s"] > 0
+    assert living.ask(60, do="sample", loops=calibrated["loops"])["seconds"] > 0
+    assert living.ask(60, do="drop") == {}
+
+
+def test_what_is_not_supported_says_why(living):
+    answer = load(living, "separable")
+    assert answer["status"] == "unsupported"
+    assert "rank" in answer["reason"]
+
+
+def test_what_an_algorithm_prints_is_no_answer(living):
+    assert load(living, "prints")["status"] == "ok"
+    assert living.ask(60, do="sample", loops=2)["seconds"] > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("raises", "it raised RuntimeError: first line second line"),
+        ("confused", "it raised KeyError: 'size'"),
+        ("meddles", "it changed its input"),
+        ("off-by-one", "times the error bound"),
+        ("unfinished", "nan"),
+        ("nosuch", "there is no algorithm 'nosuch'"),
+    ],
+)
+def test_a_failure_that_leaves_the_worker_alive(living, name, reason):
+    answer = load(living, name)
+    assert answer["status"] == "failed"
+    assert reason in answer["reason"]
+    assert load(living, "naive")["status"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("segfault", "its process was ended by SIGSEGV"),
+        ("exits", "its process exited with code 3"),
+        ("sysexit", "its process exited with code 1: enough"),
+    ],
+)
+def test_the_end_of_a_worker_is_told(name, reason):
+    worker = Worker(1, [BROKEN])
+    with pytest.raises(WorkerDiedError) as death:
+        load(worker, name)
+    assert str(death.value) == reason
+    with pytest.raises(WorkerDiedError):  # and again, whoever asks
+        load(worker, "naive")
+    worker.close()
+    worker.close()
+
+
+def test_one_that_hangs_is_ended():
+    worker = Worker(1, [BROKEN])
+    load(worker, "naive")
+    with pytest.raises(WorkerDiedError, match="no answer within 1 s"):
+        load(worker, "hangs", timeout=1.0)
+    assert worker._process.poll() is not None
+
+
+def test_one_that_cannot_start_says_why(tmp_path):
+    file = tmp_path / "bad.py"
+    file.write_text("import nosuchmodule\n")
+    worker = Worker(1, [str(file)])
+    with pytest.raises(WorkerDiedError, match="No module named 'nosuchmodule'"):
+        load(worker, "naive")
+    worker.close()
+
+
+def test_threads_are_set_and_read_back(living):
+    answer = living.ask(
+        60, do="load", case=CASE, algorithm="im2col", threads_wanted=2, seed=0, thorough=True
+    )
+    assert answer["status"] == "ok"
+    assert set(answer["threads_seen"].values()) == {2}
