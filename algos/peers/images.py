@@ -1,0 +1,186 @@
+"""What operators on one image need to compute a layer: loops, and the output size asked for.
+
+SciPy, NumPy and OpenCV filter one image with one kernel. A batch, or a depthwise layer, is one
+call per image and channel; where outputs sum over channels, the results of their calls are
+summed, which is how their users do it, as long as it is a few calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+
+from ..algorithm import as_correlation
+from ..problem import Problem
+
+#: Calls per image up to which channels are summed from single results. A layer of more
+#: channels is not what these operators are for, and nobody computes one with them.
+MOST_SUMS = 64
+
+Index = tuple[Any, ...]
+
+#: ``run(image, kernel, offset, into)`` writes image ⋆ kernel + offset into ``into``.
+Run = Callable[[np.ndarray, np.ndarray, float, np.ndarray], None]
+
+
+def not_offered(operator: str, problem: Problem) -> str | None:
+    """Why `operator`, which filters one image densely, is not for `problem`."""
+    if set(problem.stride) != {1}:
+        return f"{operator} has no stride"
+    if set(problem.dilation) != {1}:
+        return f"{operator} has no dilation"
+    channels = problem.in_channels // problem.groups
+    calls = channels * problem.out_channels
+    if channels > 1 and calls > MOST_SUMS:
+        return (
+            f"{operator} filters single images; {problem.out_channels} outputs of {channels} "
+            f"input channels are {calls} calls to sum, {MOST_SUMS} are the most done"
+        )
+    return None
+
+
+@lru_cache(maxsize=256)
+def as_image(problem: Problem) -> Problem:
+    """A 1-D problem as one of images of a single row; others as they are."""
+    if problem.axes > 1:
+        return problem
+    fields = ("size", "kernel", "stride", "dilation")
+    row: dict[str, Any] = {name: (1, *getattr(problem, name)) for name in fields}
+    return replace(problem, padding=((0, 0), *problem.padding), **row)
+
+
+def for_convolution(problem: Problem, w: np.ndarray) -> np.ndarray:
+    """`w`, contiguous, as an operator that flips its kernel wants it; ``w.shape`` stays."""
+    if problem.flip:
+        return w
+    axes = tuple(range(2, w.ndim))
+    return np.ascontiguousarray(np.flip(w, axes))
+
+
+def for_correlation(problem: Problem, w: np.ndarray) -> np.ndarray:
+    """`w`, contiguous, as an operator that does not flip wants it; ``w.shape`` stays."""
+    return as_correlation(problem, w).reshape(w.shape)
+
+
+def each_image(
+    problem: Problem, x: np.ndarray, kernels: Any, bias: np.ndarray, out: np.ndarray, run: Run
+) -> None:
+    """Compute a layer by single images: ``kernels[o][c]`` is whatever `run` takes for one.
+
+    x : (N, C, *size); bias : (O,); out : (N, O, *output_size). An output's first channel is
+    written with the bias for offset, further ones are added to it.
+    """
+    outputs = problem.out_channels // problem.groups
+    channels = problem.in_channels // problem.groups
+    scratch = np.empty(out.shape[2:], out.dtype) if channels > 1 else out
+    for image, result in zip(x, out, strict=True):
+        for o, into in enumerate(result):
+            first = o // outputs * channels
+            run(image[first], kernels[o][0], float(bias[o]), into)
+            for c in range(1, channels):
+                run(image[first + c], kernels[o][c], 0.0, scratch)
+                into += scratch
+
+
+@dataclass(frozen=True)
+class SameSize:
+    """How an operator whose output is as large as its input gives the output asked for.
+
+    `anchor` is the tap that lies on the position computed. The image is first laid into
+    `size` zeros at `place` where it has to grow (padding beyond "same"), and of the result
+    the leading `kept` are the output. All of them None or the image's own where not needed.
+    """
+
+    anchor: tuple[int, ...]
+    size: tuple[int, ...]
+    place: tuple[slice, ...] | None
+    kept: tuple[slice, ...] | None
+
+    def filter(
+        self,
+        image: np.ndarray,
+        into: np.ndarray,
+        operator: Callable[[np.ndarray, np.ndarray], Any],
+    ) -> None:
+        """Write ``operator(image, result)`` into `into`, grown before and cut after."""
+        if self.place is not None:
+            grown = np.zeros(self.size, image.dtype)
+            grown[self.place] = image
+            image = grown
+        if self.kept is None:
+            operator(image, into)
+            return
+        result = np.empty(self.size, into.dtype)
+        operator(image, result)
+        into[...] = result[self.kept]
+
+
+@lru_cache(maxsize=256)
+def same_size(problem: Problem) -> SameSize:
+    """The `SameSize` of a problem with stride 1."""
+    anchor, size, place = [], [], []
+    for w, e, o, (before, _) in zip(
+        problem.size, problem.extent, problem.output_size, problem.padding, strict=True
+    ):
+        anchor.append(min(before, e - 1))
+        ahead = before - anchor[-1]
+        size.append(max(o, ahead + w))
+        place.append(slice(ahead, ahead + w))
+    return SameSize(
+        tuple(anchor),
+        tuple(size),
+        None if tuple(size) == problem.size else tuple(place),
+        None if tuple(size) == problem.output_size else tuple(map(slice, problem.output_size)),
+    )
+
+
+@lru_cache(maxsize=256)
+def in_full(problem: Problem) -> tuple[Index, Index]:
+    """Where in the "full" result (of W + F − 1 samples) the output lies, and where it goes.
+
+    Outputs that the second leaves out see nothing but padding: they are the bias alone.
+    """
+    sources, targets = [], []
+    for w, e, o, (before, _) in zip(
+        problem.size, problem.extent, problem.output_size, problem.padding, strict=True
+    ):
+        start = e - 1 - before
+        first, last = max(0, -start), min(o, w + e - 1 - start)
+        last = max(first, last)
+        sources.append(slice(first + start, last + start))
+        targets.append(slice(first, last))
+    return tuple(sources), tuple(targets)
+
+
+def mode_of(problem: Problem) -> Literal["valid", "same", "full"]:
+    """SciPy's and NumPy's name for the padding; "full" where it has none of its own."""
+    if not any(map(any, problem.padding)):
+        return "valid"
+    if all(
+        p == (k // 2, (k - 1) // 2) and w >= k
+        for p, k, w in zip(problem.padding, problem.kernel, problem.size, strict=True)
+    ):
+        return "same"
+    return "full"
+
+
+def take(problem: Problem, result: np.ndarray, mode: str, out: np.ndarray) -> None:
+    """Copy what was computed in `mode` of `mode_of` into `out`; leading axes are kept."""
+    if mode != "full":
+        out[...] = result
+        return
+    sources, _ = in_full(problem)
+    covered(problem, out)[...] = result[(..., *sources)]
+
+
+def covered(problem: Problem, out: np.ndarray) -> np.ndarray:
+    """The part of `out` that the kernel reaches; the rest, padding alone, is set to zero."""
+    _, targets = in_full(problem)
+    part = out[(..., *targets)]
+    if part.shape != out.shape:
+        out[...] = 0
+    return part

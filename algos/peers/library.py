@@ -1,0 +1,14 @@
+"""Is somebody else's library there, and the sentence for where it is not."""
+
+from __future__ import annotations
+
+import importlib.util
+from functools import cache
+
+
+@cache
+def missing(module: str, title: str) -> str | None:
+    """None where `module` can be imported, else what to install; imports nothing."""
+    if importlib.util.find_spec(module) is None:
+        return f"{title} is not installed; pip install 'convbench[peers]'"
+    return None

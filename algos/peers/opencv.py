@@ -1,0 +1,142 @@
+"""OpenCV's linear filters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..algorithm import Algorithm, as_correlation
+from ..fft import Tiling, spectral_error, tile_norms
+from ..problem import Problem
+from ..separable import Separable, cross_factors
+from ..threads import library_threads, load
+from .images import SameSize, as_image, each_image, for_correlation, not_offered, same_size
+from .library import missing
+
+#: OpenCV's number for the instruction set, which its Python module gives no name.
+CPU_SSE3 = 3
+
+
+class OpenCVFilter2D(Algorithm):
+    """cv2.filter2D, border constant, written straight into the output; 1-D as one row.
+
+    It correlates, and its anchor places even kernels. Output sizes other than the image's are
+    had by growing the image or cutting the result. The bias is its `delta`. From 130 taps on
+    (50 in float64, or without SSE3) it multiplies spectra in double precision, see
+    `error_bound`; below, sums run in the data's precision.
+    """
+
+    name = "opencv-filter2d"
+    opt_in = True
+    confines_nonfinite = False  # where it multiplies spectra
+    exact_on_integers = False  # there as well
+    operator = "cv2.filter2D"
+
+    def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
+        if problem.axes == 3:
+            return f"{self.operator} filters images of 2 axes, the problem has 3"
+        return missing("cv2", "OpenCV") or not_offered(self.operator, problem)
+
+    def workspace_bytes(self, problem: Problem, threads: int) -> int:
+        placed = same_size(as_image(problem))
+        images = 1 + sum(part is not None for part in (placed.place, placed.kept))
+        return images * int(np.prod(placed.size)) * problem.itemsize
+
+    def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Any:
+        """The kernels for correlation, ``(O, C/groups, F_h, F_w)``."""
+        load("cv2")
+        return for_correlation(problem, w).reshape(as_image(problem).kernel_shape)
+
+    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+        cv2 = load("cv2")
+        problem = as_image(problem)
+        placed = same_size(problem)
+        x, out = x.reshape(problem.input_shape), out.reshape(problem.output_shape)
+
+        def run(image, kernel, offset, into):
+            placed.filter(image, into, lambda a, b: self._filter(cv2, a, kernel, placed, offset, b))
+
+        with library_threads("cv2", threads):
+            each_image(problem, x, prepared, bias, out, run)
+
+    def _filter(
+        self, cv2: Any, image: np.ndarray, kernel: Any, placed: SameSize, offset: float, into: Any
+    ) -> None:
+        cv2.filter2D(
+            image, -1, kernel, dst=into, anchor=placed.anchor[::-1], delta=offset,
+            borderType=cv2.BORDER_CONSTANT,
+        )  # fmt: skip
+
+    def error_bound(self, problem, x, w, magnitude):
+        """Of a direct method; of transforms in float64 where OpenCV chooses them.
+
+        Its choice and block sizes are read from its source (`dftFilter2D` in
+        filter.dispatch.cpp and `crossCorr` in templmatch.cpp): blocks of at least 256 − F + 1
+        and 4.5·F outputs in transforms of the next length that its DFT likes. Whatever the
+        data, they are float64; a result in float32 is rounded once.
+        """
+        cv2 = load("cv2")
+        problem = as_image(problem)
+        sse3 = cv2.checkHardwareSupport(CPU_SSE3)
+        fewest = 130 if sse3 and problem.dtype == "float32" else 50
+        if np.prod(problem.kernel) < fewest:
+            return super().error_bound(problem, x, w, magnitude)
+        v, corrected = problem.volume, same_size(problem).size
+        tile, step = [1], [1]
+        for taps, size in zip(problem.kernel, corrected, strict=True):
+            block = min(max(round(4.5 * taps), 256 - taps + 1), size)
+            tile.append(cv2.getOptimalDFTSize(block + taps - 1))
+            step.append(min(tile[-1] - taps + 1, size))
+        counts = [1, *(-(-size // s) for size, s in zip(corrected, step[1:], strict=True))]
+        cut = Tiling(tuple(tile), tuple(step), tuple(counts), (1, 2))  # type: ignore[arg-type]
+        norms = tile_norms(v, cut, x.reshape(v.input_shape))
+        additions = problem.in_channels // problem.groups
+        return spectral_error(
+            problem, cut.tile, norms, w, magnitude, arithmetic="float64", additions=additions
+        )
+
+
+class OpenCVSepFilter2D(OpenCVFilter2D):
+    """cv2.sepFilter2D for kernels that are outer products, in the data's precision.
+
+    The factors are found and rounded once, in `prepare`, as `separable` does; kernels that
+    have none are refused alike.
+    """
+
+    name = "opencv-sepfilter2d"
+    confines_nonfinite = True
+    operator = "cv2.sepFilter2D"
+
+    def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
+        return super().why_not(problem, w) or Separable().why_not(problem, w)
+
+    def work(self, problem: Problem) -> float:
+        """Multiply-adds of the two passes, borders included."""
+        return Separable().work(problem)
+
+    def workspace_bytes(self, problem: Problem, threads: int) -> int:
+        """Beside whole images, a ring of filtered rows as high as the kernel."""
+        image = as_image(problem)
+        ring = threads * image.kernel[0] * same_size(image).size[1] * problem.itemsize
+        return super().workspace_bytes(problem, threads) + ring
+
+    def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Any:
+        """Taps along h and w of every kernel, as pairs."""
+        load("cv2")
+        _, along_h, along_w = cross_factors(as_correlation(problem, w))
+        return [
+            [(h.astype(w.dtype), k.astype(w.dtype)) for h, k in zip(*channels, strict=True)]
+            for channels in zip(along_h, along_w, strict=True)
+        ]
+
+    def _filter(self, cv2, image, kernel, placed, offset, into) -> None:
+        along_h, along_w = kernel
+        cv2.sepFilter2D(
+            image, -1, along_w, along_h, dst=into, anchor=placed.anchor[::-1], delta=offset,
+            borderType=cv2.BORDER_CONSTANT,
+        )  # fmt: skip
+
+    def error_bound(self, problem, x, w, magnitude):
+        """As `Separable.error_bound`: it makes the same two passes with the same factors."""
+        return Separable().error_bound(problem, x, w, magnitude)

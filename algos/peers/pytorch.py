@@ -1,0 +1,233 @@
+"""PyTorch's convolutions on the CPU, that is oneDNN's for float32."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ..algorithm import Algorithm, as_correlation
+from ..problem import Problem
+from ..threads import library_threads, load
+from .images import as_image
+from .library import missing
+
+#: Channels from which a change of layout is quicker as one matrix transposition per image:
+#: 0.44 against 0.69 ms for 64 channels of 112², but 0.27 against 0.08 ms for 3 of 224².
+TRANSPOSED_CHANNELS = 16
+
+
+class Torch(Algorithm):
+    """torch.conv1d, conv2d, conv3d on contiguous tensors; oneDNN for float32.
+
+    Input, kernel and bias are shared with NumPy, not copied. PyTorch has no way to convolve
+    into memory of the caller's (`aten::convolution.out` copies as well), so the result is
+    copied to the output once: 2 to 25 % of the time of a layer, most where there is least to
+    compute. Zeros are added by `constant_pad_nd` where they differ on the two sides, which is
+    what PyTorch itself does for ``padding="same"``. Everything runs in inference mode. Products
+    are summed in the data's precision, directly or as a matrix product; oneDNN no longer has
+    Winograd's algorithm on x86, so the bound is the one of any direct method.
+    """
+
+    name = "torch"
+    opt_in = True
+
+    def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
+        return missing("torch", "PyTorch")
+
+    def workspace_bytes(self, problem: Problem, threads: int) -> int:
+        """The result before it is copied; a padded or reordered input, kernel and result.
+
+        float64 is not oneDNN's: PyTorch unrolls the columns of the whole batch (im2col).
+        """
+        counts = math.prod(problem.input_shape) + math.prod(problem.kernel_shape)
+        counts += 2 * math.prod(problem.output_shape)
+        if problem.dtype == "float64":
+            counts += problem.batch * math.prod(problem.output_size) * problem.taps
+        return counts * problem.itemsize
+
+    def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Any:
+        """The kernels for cross-correlation as a tensor."""
+        load("torch")
+        return _tensor(as_correlation(problem, w).reshape(w.shape))
+
+    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+        torch = load("torch")
+        with torch.inference_mode(), library_threads("torch", threads):
+            offset = _tensor(bias) if problem.bias else None
+            y = self.convolve(problem, _tensor(x), prepared, offset)
+            _copy(y, _tensor(out).view(y.shape))
+
+    def convolve(self, problem: Problem, x: Any, prepared: Any, bias: Any) -> Any:
+        """The result in PyTorch's own memory and layout, of tensors; what its users wait for."""
+        torch = load("torch")
+        p = _padding(problem)
+        function = (torch.conv1d, torch.conv2d, torch.conv3d)[problem.axes - 1]
+        return function(
+            p.extend(x), prepared, bias, problem.stride, p.both, problem.dilation, problem.groups
+        )
+
+
+class TorchChannelsLast(Torch):
+    """torch.conv2d, conv3d with channels last in memory, laid out so and back on each call.
+
+    Arrays here have their channels first, so the two changes of layout belong to a call, as
+    they would for anybody who holds such arrays; with a single channel there is nothing to
+    move. One spatial axis is an image of one row. PyTorch asks a tensor's strides for its
+    layout and takes one of a single channel for contiguous: the strides are therefore made,
+    not asked for, which is 8 times as fast on a large image of one channel.
+    """
+
+    name = "torch-channels-last"
+
+    def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
+        if reason := super().why_not(problem, w):
+            return reason
+        if problem.dtype != "float32":
+            return "channels last is a layout of oneDNN's, which has no float64"
+        return None
+
+    def workspace_bytes(self, problem: Problem, threads: int) -> int:
+        return super().workspace_bytes(problem, threads) + 2 * problem.itemsize * math.prod(
+            problem.input_shape
+        )
+
+    def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Any:
+        """The kernels for cross-correlation as a tensor with channels last."""
+        prepared = super().prepare(problem, w, threads)
+        return _channels_last(prepared.view(as_image(problem).kernel_shape))
+
+    def convolve(self, problem: Problem, x: Any, prepared: Any, bias: Any) -> Any:
+        image = as_image(problem)
+        x = _channels_last(_padding(image).extend(x.view(image.input_shape)))
+        return self._convolve(image, x, prepared, bias)
+
+    def _convolve(self, image: Problem, x: Any, prepared: Any, bias: Any) -> Any:
+        torch = load("torch")
+        function = torch.conv2d if image.axes == 2 else torch.conv3d
+        both = _padding(image).both
+        return function(x, prepared, bias, image.stride, both, image.dilation, image.groups)
+
+
+class TorchPrepacked(TorchChannelsLast):
+    """oneDNN through PyTorch with kernels packed once, channels last in between.
+
+    `torch.ops.mkldnn._convolution_pointwise` on weights of `_reorder_convolution_weight`: what
+    TorchInductor calls when it freezes a network. It works on channels last throughout.
+    """
+
+    name = "torch-prepacked"
+
+    def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
+        if reason := super().why_not(problem, w):
+            return reason
+        if problem.axes == 3:
+            return "torch.ops.mkldnn._reorder_convolution_weight has 2 axes, the problem has 3"
+        if w is not None:  # only then is it worth importing PyTorch
+            torch = load("torch")
+            if not torch.backends.mkldnn.is_available():
+                return "this PyTorch was built without oneDNN"
+            if not hasattr(torch.ops.mkldnn, "_convolution_pointwise"):
+                return "this PyTorch does not let Python reach oneDNN's packed weights"
+        return None
+
+    def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Any:
+        """The kernels in whatever blocked layout oneDNN wants for this problem."""
+        image = as_image(problem)
+        p = _padding(image)
+        size = [n + sum(extra) for n, extra in zip(image.size, p.extra, strict=True)]
+        weights = Torch.prepare(self, problem, w, threads).view(image.kernel_shape)
+        torch = load("torch")
+        with torch.inference_mode(), library_threads("torch", threads):
+            return torch.ops.mkldnn._reorder_convolution_weight(
+                weights, p.both, image.stride, image.dilation, image.groups,
+                [image.batch, image.in_channels, *size],
+            )  # fmt: skip
+
+    def _convolve(self, image: Problem, x: Any, prepared: Any, bias: Any) -> Any:
+        return load("torch").ops.mkldnn._convolution_pointwise(
+            x, prepared, bias, _padding(image).both, image.stride, image.dilation, image.groups,
+            "none", [], "",
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Padding:
+    """Zeros per axis: `both` on either side, by the convolution itself, then `extra` ones."""
+
+    both: tuple[int, ...]
+    extra: tuple[tuple[int, int], ...]
+
+    def extend(self, x: Any) -> Any:
+        """`x` with the extra zeros around it."""
+        if not any(map(any, self.extra)):
+            return x
+        last_axis_first = [n for pair in reversed(self.extra) for n in pair]
+        return load("torch").constant_pad_nd(x, last_axis_first)
+
+
+@lru_cache(maxsize=256)
+def _padding(problem: Problem) -> Padding:
+    """The padding of `problem` in PyTorch's terms: alike on both sides, rounded down.
+
+    Zeros behind count only as far as an output position reads them, so a ragged last position
+    gets them and an unused rest does not.
+    """
+    both, extra = [], []
+    for w, e, s, o, reach, (before, _) in zip(
+        problem.size, problem.extent, problem.stride, problem.output_size, problem.reach,
+        problem.padding, strict=True,
+    ):  # fmt: skip
+        after = max(reach - w - before, 0)
+        if (w + 2 * before - e) // s + 1 == o:
+            after = before
+        both.append(min(before, after))
+        extra.append((before - both[-1], after - both[-1]))
+    return Padding(tuple(both), tuple(extra))
+
+
+class _Writable:
+    """A read-only array's memory under a writable face: PyTorch warns of any other."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array
+        interface = array.__array_interface__
+        self.__array_interface__ = {**interface, "data": (interface["data"][0], False)}
+
+
+def _tensor(array: np.ndarray) -> Any:
+    """A tensor on the memory of `array`, which is not written unless it is the output."""
+    if not array.flags.writeable:
+        array = np.asarray(_Writable(array))
+    return load("torch").from_numpy(array)
+
+
+def _channels_last(x: Any) -> Any:
+    """`x` (N, C, *size) with the strides, and where there is more than one the copy, of NHWC."""
+    n, c = x.shape[:2]
+    size: Sequence[int] = x.shape[2:]
+    if c == 1:
+        return x.reshape(n, *size, 1).movedim(-1, 1)
+    last = x.new_empty((n, *size, c))
+    moved = last.movedim(-1, 1)
+    if c < TRANSPOSED_CHANNELS:
+        moved.copy_(x)
+        return moved
+    for image, into in zip(x.reshape(n, c, -1), last.view(n, -1, c), strict=True):
+        into.copy_(image.t())
+    return moved
+
+
+def _copy(y: Any, out: Any) -> None:
+    """Copy `y` of any layout into contiguous `out` of the same shape (N, O, *size)."""
+    n, o = y.shape[:2]
+    last = y.movedim(1, -1)
+    if o < TRANSPOSED_CHANNELS or y.is_contiguous() or not last.is_contiguous():
+        out.copy_(y)
+        return
+    for image, into in zip(last.reshape(n, -1, o), out.view(n, o, -1), strict=True):
+        into.copy_(image.t())

@@ -1,0 +1,179 @@
+"""SciPy's signal processing: direct sums, one large FFT, or overlap-add."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import scipy.fft
+
+from ..algorithm import Algorithm
+from ..fft import spectral_error
+from ..problem import Problem
+from ..threads import blas_threads, load
+from .images import covered, each_image, for_convolution, in_full, mode_of, not_offered, take
+
+
+class ScipyDirect(Algorithm):
+    """scipy.signal.convolve with method "direct"; in 2-D convolve2d, several times as fast.
+
+    `convolve` goes to `numpy.convolve` in 1-D and to plain loops over any number of axes in
+    3-D. In 2-D those loops took 4 to 8 times as long as `convolve2d`'s, so its users turn to
+    that. Every one sums products in the data's own precision: the bound is the one of any
+    direct method. SciPy allocates its result; it is copied once.
+    """
+
+    name = "scipy-direct"
+    opt_in = True
+
+    def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
+        return not_offered("scipy.signal.convolve", problem)
+
+    def workspace_bytes(self, problem: Problem, threads: int) -> int:
+        return (math.prod(_full(problem)) + math.prod(problem.output_size)) * problem.itemsize
+
+    def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> np.ndarray:
+        return for_convolution(problem, w)
+
+    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+        signal = load("scipy.signal")
+        mode = mode_of(problem)
+
+        def run(image, kernel, offset, into):
+            if image.ndim == 2:
+                result = signal.convolve2d(image, kernel, mode)
+            else:
+                result = signal.convolve(image, kernel, mode, "direct")
+            take(problem, result, mode, into)
+            if offset:
+                into += offset
+
+        with blas_threads(threads):
+            each_image(problem, x, prepared, bias, out, run)
+
+
+class ScipyFFT(Algorithm):
+    """scipy.signal.fftconvolve: one transform of the whole image; batches in one call.
+
+    Images and channels are axes that it carries along, so a layer is one call, with channels
+    summed afterwards. It takes the transform of the kernel anew on each call; there is nothing
+    to prepare but the flip. "full" is asked for and the output cut from it, which saves the
+    copy that its other modes make.
+    """
+
+    name = "scipy-fft"
+    opt_in = True
+    confines_nonfinite = False
+    exact_on_integers = False
+    function = "fftconvolve"
+
+    def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
+        return not_offered(f"scipy.signal.{self.function}", problem)
+
+    def workspace_bytes(self, problem: Problem, threads: int) -> int:
+        """Three real or half-complex arrays of each transform, and the sum over channels."""
+        pairs = problem.out_channels * (problem.in_channels // problem.groups)
+        transforms = problem.batch * (problem.in_channels + pairs) + pairs
+        return 3 * transforms * math.prod(self._tile(problem)) * problem.itemsize
+
+    def work(self, problem: Problem) -> float:
+        """Samples transformed times the logarithm of their number."""
+        pairs = problem.out_channels * (problem.in_channels // problem.groups)
+        transforms = problem.batch * (problem.in_channels + pairs) + pairs
+        samples = math.prod(_full(problem))
+        return transforms * samples * math.log2(math.prod(self._tile(problem)) + 1)
+
+    def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> np.ndarray:
+        """Kernels to be flipped, ``(1, groups, O/groups, C/groups, *kernel)``."""
+        g = problem.groups
+        return for_convolution(problem, w).reshape(1, g, problem.out_channels // g, *w.shape[1:])
+
+    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+        convolve = getattr(load("scipy.signal"), self.function)
+        n, g, spatial = problem.batch, problem.groups, tuple(range(-problem.axes, 0))
+        x = x.reshape(n, g, 1, -1, *problem.size)
+        y = out.reshape(n, g, -1, *problem.output_size)
+        with scipy.fft.set_workers(threads):
+            result = convolve(x, prepared, "full", axes=spatial)
+        sources, _ = in_full(problem)
+        if x.shape[3] > 1:
+            covered(problem, y)[...] = result[(..., *sources)].sum(axis=3)
+        else:
+            take(problem, result[:, :, :, 0], "full", y)
+        if problem.bias:
+            out += bias.reshape(-1, *[1] * problem.axes)
+
+    def error_bound(self, problem, x, w, magnitude):
+        """`spectral_error` of one tile that holds the whole image."""
+        part = x.reshape(problem.volume.input_shape).astype(np.float64)
+        norms = np.sqrt(np.einsum("ncdhw,ncdhw->nc", part, part))
+        additions = problem.in_channels // problem.groups
+        return spectral_error(
+            problem, self._tile(problem), norms, w, magnitude, additions=additions
+        )
+
+    def _tile(self, problem: Problem) -> tuple[int, int, int]:
+        full = [scipy.fft.next_fast_len(n, real=True) for n in _full(problem)]
+        d, h, w = [1] * (3 - problem.axes) + full
+        return d, h, w
+
+
+class ScipyOverlapAdd(ScipyFFT):
+    """scipy.signal.oaconvolve: blocks transformed one by one, their overlaps added."""
+
+    name = "scipy-oaconvolve"
+    function = "oaconvolve"
+
+    def error_bound(self, problem, x, w, magnitude):
+        """`spectral_error` of the blocks: up to 2^axes of them overlap in one output.
+
+        The sum of their bounds is at most 2^axes times that of the block of largest norm. Along
+        an axis that is not cut, where another one is, SciPy transforms exactly W + F − 1
+        samples. A length of large prime factors may then go through Bluestein's three
+        transforms of less than four times that length, which is what is charged.
+        """
+        v = problem.volume
+        axes = range(3 - problem.axes, 3)
+        blocks = {a: _block(v.size[a], v.kernel[a]) for a in axes}
+        tile = list(self._tile(problem))
+        squares = x.reshape(v.input_shape).astype(np.float64) ** 2
+        parts = 1
+        for a, block in blocks.items():
+            if block is None:
+                squares = squares.sum(axis=2 + a, keepdims=True)
+                continue
+            tile[a], step = block
+            parts *= 2
+            squares = np.add.reduceat(squares, np.arange(0, v.size[a], step), axis=2 + a)
+        whole = [n for n, b in zip(_full(problem), blocks.values(), strict=True) if b is None]
+        charge = float(parts)
+        if parts > 1 and any(scipy.fft.next_fast_len(n, real=True) != n for n in whole):
+            charge *= 3 * (1 + 2 * problem.axes / math.log2(math.prod(tile)))
+        norms = charge * np.sqrt(squares)
+        norms = np.moveaxis(norms, 1, -1).reshape(-1, problem.in_channels)
+        additions = problem.in_channels // problem.groups + parts - 1
+        d, h, k = tile
+        return spectral_error(problem, (d, h, k), norms, w, magnitude, additions=additions)
+
+
+def _full(problem: Problem) -> list[int]:
+    """Samples of the full result, per axis."""
+    return [w + k - 1 for w, k in zip(problem.size, problem.kernel, strict=True)]
+
+
+def _block(size: int, taps: int) -> tuple[int, int] | None:
+    """Transform length of `oaconvolve` along an axis and the image's step, or None: no blocks.
+
+    Its rule (SciPy 1.17): with overlap K = shorter − 1 the cost N·log2(2N)/(N − K) is least at
+    N = −K·W₋₁(−1/(2eK)), W₋₁ Lambert's function; blocks are for shorter arrays below half of
+    the longer one. The kernel is what is cut where it is the longer; the image is then whole.
+    """
+    longer, shorter = max(size, taps), min(size, taps)
+    if shorter == 1 or 2 * shorter >= longer:
+        return None
+    overlap = shorter - 1
+    best = -overlap * load("scipy.special").lambertw(-1 / (2 * math.e * overlap), k=-1).real
+    block = scipy.fft.next_fast_len(math.ceil(best))
+    if block >= longer:
+        return None
+    return block, block - shorter + 1 if size > taps else size
