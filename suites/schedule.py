@@ -278,11 +278,14 @@ class Run:
         return memory_needed(problem, cell.algorithm, cell.threads)
 
     def _calibrate(self, cell: Cell, seconds: float) -> None:
-        """Choose the calls in a sample; a first call longer than a sample is known to be one."""
-        sample = min(max(seconds, MIN_SAMPLE), MAX_SAMPLE)
-        cell.once = cell.result["first_call_s"]
-        if cell.once < 4 * sample:
-            self._ask(cell, "calibrate", seconds=sample)
+        """Choose the calls in a sample.
+
+        On warm code alone: a first call also reads compiled code from the disk, and taken for
+        the pace of a small problem it would have every larger one predicted too slow.
+        """
+        self._ask(cell, "calibrate", seconds=min(max(seconds, MIN_SAMPLE), MAX_SAMPLE))
+        if not cell.alive:
+            return
         key = (cell.algorithm, cell.threads)
         if cell.work:  # a kernel that sees padding alone has nothing to do
             pace = cell.once / cell.work

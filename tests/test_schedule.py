@@ -1,0 +1,206 @@
+"""The schedule: who is timed when, what a budget cuts, and what a failure costs."""
+
+from pathlib import Path
+
+import pytest
+
+from algos import Problem, plugins
+from algos.algorithm import registry
+from suites import machine, schedule
+from suites.schedule import Picture, Progress, Run, Settings
+from suites.suite import Case
+
+BROKEN = str(Path(__file__).with_name("broken.py"))
+SMALL = Case(Problem(size=(12, 12), kernel=3, in_channels=2, out_channels=2))
+RANK1 = Case(Problem(size=(40, 40), kernel=5), weights="rank1")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def broken_algorithms():
+    """Known to this process while these tests run."""
+    plugins._loaded.clear()
+    names = plugins.load_file(BROKEN)
+    yield
+    plugins._loaded.clear()
+    for name in names:
+        del registry()[name]
+
+
+@pytest.fixture(autouse=True)
+def few_short_samples(monkeypatch):
+    """What is tested here is who is timed when, not how long."""
+    monkeypatch.setattr(schedule, "MAX_BLOCKS", 6)
+    monkeypatch.setattr(schedule, "MAX_SAMPLE", 0.004)
+
+
+def settings(*algorithms, **more):
+    defaults = {"suite": "test", "budget": 60.0, "timeout": 30.0, "files": (BROKEN,)}
+    return Settings(algorithms=algorithms, **{**defaults, **more})
+
+
+def events_of(cases, chosen, tmp_path):
+    return list(Run(tuple(cases), chosen, tmp_path))
+
+
+def records_of(cases, chosen, tmp_path):
+    return [event for event in events_of(cases, chosen, tmp_path) if isinstance(event, dict)]
+
+
+def test_every_cell_becomes_a_record_in_order(tmp_path):
+    chosen = settings("naive", "separable", "fft", threads=(1, 2))
+    events = events_of([SMALL, RANK1], chosen, tmp_path)
+    records = [event for event in events if isinstance(event, dict)]
+    assert [(r["problem"], r["threads"], r["algorithm"]) for r in records] == [
+        (str(case.problem), threads, name)
+        for threads in (1, 2)
+        for case in (SMALL, RANK1)
+        for name in ("naive", "separable", "fft")
+    ]
+    told = {(r["problem"], r["algorithm"]): r["status"] for r in records}
+    assert told.pop((str(SMALL.problem), "separable")) == "unsupported"
+    assert set(told.values()) == {"ok"}
+    for record in records:
+        assert record["suite"] == "test"
+        assert bool(record["samples_s"]) == (record["status"] == "ok") == (not record["reason"])
+        assert all(sample > 0 for sample in record["samples_s"])
+    progress = [event for event in events if isinstance(event, Progress)]
+    done = [event.done for event in progress]
+    assert done == sorted(done)
+    assert all(0 <= event.done < event.total == 4 for event in progress)
+
+
+def orders(seed, names, tmp_path):
+    """The algorithms in the order they were sampled in, block by block."""
+    run = Run((SMALL,), settings(*names, seed=seed), tmp_path)
+    ask, asked = run._ask, []
+
+    def listen(cell, do, **request):
+        if do == "sample":
+            asked.append(cell.algorithm)
+        return ask(cell, do, **request)
+
+    run._ask = listen
+    list(run)
+    blocks = [tuple(asked[i : i + len(names)]) for i in range(0, len(asked), len(names))]
+    assert all(sorted(block) == sorted(names) for block in blocks)
+    return blocks
+
+
+def test_blocks_are_shuffled_by_the_seed(tmp_path):
+    names = ("naive", "prints")
+    first, again, other = (orders(seed, names, tmp_path) for seed in (3, 3, 4))
+    shared = min(len(first), len(again), len(other), schedule.MIN_BLOCKS)
+    assert shared == schedule.MIN_BLOCKS
+    assert first[:shared] == again[:shared]
+    assert first[:shared] != other[:shared]
+    assert len(set(first)) > 1
+
+
+def test_failures_cost_their_own_rows_alone(tmp_path):
+    reasons = {
+        "segfault": "SIGSEGV",
+        "exits": "exited with code 3",
+        "later": "exited with code 4",
+        "raises": "RuntimeError: first line",
+        "confused": "asked about the problem, it raised KeyError",
+        "off-by-one": "times the error bound",
+    }
+    records = records_of([SMALL], settings("naive", *reasons, "prints"), tmp_path)
+    first, *broken, last = records
+    for (name, reason), record in zip(reasons.items(), broken, strict=True):
+        assert (record["algorithm"], record["status"]) == (name, "failed")
+        assert reason in record["reason"]
+        assert "\n" not in record["reason"]
+        assert record["samples_s"] == []
+    # Every algorithm is sampled once a block, so entry i of each comes from block i.
+    assert first["status"] == last["status"] == "ok"
+    assert len(first["samples_s"]) == len(last["samples_s"]) >= schedule.MIN_BLOCKS
+
+
+def test_one_that_hangs_is_given_up(tmp_path):
+    chosen = settings("hangs", "naive", timeout=4.0)
+    hanging, naive = records_of([SMALL], chosen, tmp_path)
+    assert hanging["status"] == "failed"
+    assert hanging["reason"] == "it gave no answer within 4 s and was ended"
+    assert naive["status"] == "ok"
+
+
+def test_the_next_problem_gets_a_new_worker(tmp_path):
+    records = records_of([SMALL, RANK1], settings("exits", "naive"), tmp_path)
+    assert [r["status"] for r in records] == ["failed", "ok"] * 2
+
+
+def test_budget_spent_means_skipped(tmp_path):
+    run = Run((SMALL, RANK1), settings("naive", budget=1e-9), tmp_path)
+    records = [event for event in run if isinstance(event, dict)]
+    assert [r["status"] for r in records] == ["skipped"] * 2
+    assert "raise --budget" in records[0]["reason"]
+    assert run.out_of_time
+
+
+def test_what_fits_the_budget_is_not_called_out_of_it(tmp_path):
+    run = Run((SMALL,), settings("naive"), tmp_path)
+    list(run)
+    assert not run.out_of_time
+
+
+def test_too_long_a_call_is_predicted_and_skipped(tmp_path):
+    large = Case(Problem(size=(2000, 2000), kernel=61))
+    small, predicted = records_of([SMALL, large], settings("naive", call_limit=0.5), tmp_path)
+    assert small["status"] == "ok"
+    assert predicted["status"] == "skipped"
+    assert "--call-limit 0.5 s" in predicted["reason"]
+
+
+def test_too_much_memory_is_refused_with_the_figure(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "available_memory", lambda: 2**30)
+    large = Case(Problem(size=(20_000, 20_000), kernel=3))
+    (record,) = records_of([large], settings("naive"), tmp_path)
+    assert record["status"] == "refused"
+    assert record["reason"] == "it needs about 4.47 GiB, 0.80 GiB may be used"
+
+
+def test_cells_of_one_problem_share_the_memory(tmp_path, monkeypatch):
+    needed = schedule.memory_needed(SMALL.problem, "naive", 1)
+    monkeypatch.setattr(schedule, "memory_allowed", lambda: 2 * needed)
+    records = records_of([SMALL], settings("naive", "prints", "slow"), tmp_path)
+    assert [r["status"] for r in records] == ["ok", "ok", "refused"]
+
+
+def test_a_kernel_that_sees_padding_alone_is_timed(tmp_path):
+    empty = Case(Problem(size=(1,), kernel=1, padding=2, stride=3))
+    assert empty.problem.multiply_adds == 0
+    records = records_of([empty], settings("naive", "im2col"), tmp_path)
+    assert {r["status"] for r in records} == {"ok"}
+
+
+def test_an_interruption_leaves_what_is_known(tmp_path):
+    run = Run((SMALL,), settings("naive", "separable", "fft"), tmp_path)
+    events = iter(run)
+    for event in events:
+        if isinstance(event, Progress) and event.done > 0.6:
+            break
+    events.close()
+    left = list(run.unfinished())
+    assert [(r["algorithm"], r["status"]) for r in left] == [
+        ("naive", "ok"), ("separable", "unsupported"), ("fft", "ok"),
+    ]  # fmt: skip
+    assert len(left[0]["samples_s"]) == len(left[2]["samples_s"]) > 0
+    assert run._workers["naive"]._process.poll() is not None
+
+
+def test_pictures_come_back_filtered_by_the_fastest(tmp_path):
+    problem = Problem(size=(256, 256), kernel=3, padding="same", flip=True)
+    case = Case(problem, weights="gaussian", pixels="mri")
+    events = events_of([case], settings("naive", "parallel"), tmp_path)
+    (picture,) = [event for event in events if isinstance(event, Picture)]
+    assert picture.case is case
+    assert picture.path.is_file()
+
+
+def test_a_slow_first_call_misleads_nobody(tmp_path):
+    """A first call that reads from the disk says nothing about the pace of the next."""
+    records = records_of([SMALL, RANK1], settings("naive", "drowsy", call_limit=0.3), tmp_path)
+    assert [r["status"] for r in records] == ["ok"] * 4
+    assert records[1]["loops"] > 1
+    assert records[1]["first_call_s"] > 0.5
