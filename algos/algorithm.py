@@ -100,6 +100,11 @@ class Algorithm:
         return gamma(problem.taps + 1, problem.dtype) * magnitude + subnormal_error(problem)
 
     @property
+    def is_peer(self) -> bool:
+        """Whether somebody else's library does the work."""
+        return ".peers." in type(self).__module__
+
+    @property
     def summary(self) -> str:
         """First line of the docstring."""
         return (inspect.getdoc(type(self)) or "").split("\n")[0]

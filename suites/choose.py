@@ -9,11 +9,11 @@ from types import ModuleType
 
 from algos.algorithm import get, registry
 from algos.descriptor import parse_descriptor
-from algos.errors import ConvbenchError
+from algos.errors import ConvbenchError, closest
 from algos.plugins import load_file
 from algos.threads import available
 
-from . import batch, data, filters, generate, pictures, suite
+from . import batch, data, fills, filters, generate, pictures, suite
 from .suite import Case, Suite
 
 
@@ -53,11 +53,24 @@ def run_suite(arguments: argparse.Namespace) -> tuple[Suite, list[str]]:
 def verify_cases(arguments: argparse.Namespace) -> tuple[tuple[Case, ...], list[str]]:
     """The cases that ``convbench verify`` was given, or made by itself; and notes."""
     if not (arguments.problem or arguments.batch):
-        if arguments.weights:
-            raise ConvbenchError("--weights goes with --problem or --batch; cases have their own")
+        if arguments.weights or arguments.pixels:
+            raise ConvbenchError(
+                "--weights and --pixels go with --problem or --batch; generated cases have theirs"
+            )
         cases = tuple(generate.cases(arguments.cases, arguments.seed))
         return _with_dtype(cases, arguments.dtype), []
-    return _listed(arguments)
+    listed, notes = _listed(arguments)
+    pixels = arguments.pixels
+    if pixels and pixels not in ("random", *fills.PIXELS):
+        raise ConvbenchError(
+            f"--pixels {pixels!r} is not known; {closest(pixels, ['random', *fills.PIXELS])}"
+        )
+    if pixels:
+        return tuple(replace(case, pixels=pixels) for case in listed), notes
+    if arguments.weights:
+        return listed, notes
+    both = (replace(case, weights=w, pixels=x) for case in listed for w, x in generate.LISTED_FILLS)
+    return tuple(both), notes
 
 
 def _absolute(source: str, kind: ModuleType) -> str:

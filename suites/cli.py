@@ -143,6 +143,8 @@ def _add_verify(verify: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     verify.add_argument("--batch", metavar="FILE", help="the problems of a benchdnn file instead")
     verify.add_argument("--weights", metavar="SPEC", help="kernel values of --problem and --batch")
+    verify.add_argument("--pixels", metavar="SPEC", help="input values of --problem and --batch")
+    verify.add_argument("--peers", action="store_true", help="judge other libraries too")
     verify.add_argument("--dtype", metavar="D", help="float32 or float64 for every problem")
     verify.add_argument("--threads", metavar="N", help="threads (default: all)")
     verify.add_argument(

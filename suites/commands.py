@@ -10,7 +10,6 @@ from importlib.metadata import version
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 import results
@@ -25,7 +24,8 @@ from .pictures import is_path
 from .pictures import read as read_picture
 from .schedule import Settings, describe, memory_allowed, memory_needed, obstacle
 from .suite import Suite
-from .verify import Score, repro_line, verify
+from .tally import verify_and_show
+from .verify import Verifier
 
 
 class _Console(Console):
@@ -123,53 +123,17 @@ def _dry_run(chosen: Suite, settings: Settings) -> int:
     return 0
 
 
-def verify_all(arguments: argparse.Namespace) -> int:
-    """Hold algorithms to the oracle; exit code 1 when one fails."""
+def verify(arguments: argparse.Namespace) -> int:
+    """Judge algorithms, and the judge by canaries; exit code 1 when one fails."""
     files, found = choose.algorithm_files(arguments)
-    names = choose.algorithms(arguments.algorithms, found or tuple(registry()))
+    ours = tuple(n for n, a in registry().items() if arguments.peers or not a.is_peer)
+    names = choose.algorithms(arguments.algorithms, found or ours)
     threads = max(choose.thread_counts(arguments.threads or str(available())))
     cases, remarks = choose.verify_cases(arguments)
     _remark(remarks)
-    scores = []
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=notes, transient=True) as progress:
-        task = progress.add_task("verify", total=len(cases) * len(names))
-        for name in names:
-            progress.update(task, description=f"verify {name}")
-            scores.append(
-                verify(
-                    name, cases, threads=threads, seed=arguments.seed, timeout=arguments.timeout,
-                    files=files, report=lambda: progress.advance(task),
-                )
-            )  # fmt: skip
-    _show_scores(scores, threads, arguments.seed, files)
-    return 0 if all(not score.failures for score in scores) else 1
-
-
-def _show_scores(scores: list[Score], threads: int, seed: int, files: tuple[str, ...]) -> None:
-    table = Table(title="Against the oracle, every output of every case")
-    for heading in ("algorithm", "cases", "unsupported", "worst error/bound", "wrong", "time"):
-        table.add_column(heading, justify="left" if heading == "algorithm" else "right")
-    for s in scores:
-        style = "red" if s.failures else "green" if s.cases else "dim"
-        table.add_row(
-            f"[{style}]{s.algorithm}[/]", str(s.cases), str(s.unsupported),
-            f"{s.worst:.3g}" if s.cases else "–", str(len(s.failures)), f"{s.seconds:.1f} s",
-        )  # fmt: skip
-    out.print(table)
-    for s in scores:
-        for case, reason in s.failures[:3]:
-            out.print(f"[red]{s.algorithm}[/] {escape(reason)}", soft_wrap=True)
-            again = repro_line(s.algorithm, case, threads, seed, files)
-            out.print(f"  {escape(again)}", soft_wrap=True)
-        if len(s.failures) > 3:
-            out.print(f"  … and {len(s.failures) - 3} more of {s.algorithm}")
-    if not any(s.cases for s in scores):
-        raise ConvbenchError("nothing was judged: none of the cases is supported")
-    if not any(s.failures for s in scores):
-        out.print("Every algorithm is within its error bound on everything it supports.")
+    verifier = Verifier(threads, arguments.seed, arguments.timeout, files)
+    everything = not (arguments.problem or arguments.batch or arguments.algorithms or found)
+    return verify_and_show(verifier, names, cases, everything, out, notes)
 
 
 def report(arguments: argparse.Namespace) -> int:
@@ -233,7 +197,7 @@ def show_version() -> int:
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": run,
-    "verify": verify_all,
+    "verify": verify,
     "report": report,
     "list": show_list,
     "env": show_environment,

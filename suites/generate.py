@@ -55,6 +55,9 @@ FILLS = (
     ("rank1", "spike"),
 )
 
+#: What a problem that a user names is judged on.
+LISTED_FILLS = FILLS[:4]
+
 
 def cases(count: int, seed: int = 0) -> list[Case]:
     """`count` cases, the same for the same `seed`.

@@ -17,6 +17,7 @@ import signal
 import sys
 import zlib
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -30,6 +31,7 @@ from algos.plugins import load_file
 from . import clock, oracle
 from .check import check
 from .data import arrays
+from .judge import judge
 from .suite import Case
 
 #: Products that verifying one cell may cost the oracle.
@@ -50,15 +52,11 @@ class Session:
         algorithm: str,
         threads_wanted: int,
         seed: int,
-        thorough: bool = False,
     ) -> dict[str, Any]:
-        """Prepare, call once, verify. Answers the cell's status and everything but samples.
-
-        Verification looks at a sample of the output; `thorough`, at all of it.
-        """
+        """Prepare, call once, verify. Answers the cell's status and everything but samples."""
         self.drop()
         seen = threads.use(threads_wanted)
-        loaded = Case(parse_descriptor(case["problem"]), case["weights"], case["pixels"])
+        loaded = _case(case)
         problem = loaded.problem
         x, w, bias = arrays(loaded, seed)
         chosen = get(algorithm)
@@ -76,7 +74,7 @@ class Session:
         if not np.isfinite(x).all():  # timed as it is, but judged on numbers that can be judged
             checked = np.nan_to_num(x, nan=0.0, posinf=0.0, neginf=0.0)
             plan(checked, out)
-        count = out.size if thorough else min(2048, max(64, _ORACLE_PRODUCTS // problem.taps))
+        count = min(2048, max(64, _ORACLE_PRODUCTS // problem.taps))
         positions = oracle.some_positions(problem.output_shape, count, seed)
         verdict = check(chosen, problem, checked, w, bias, out, positions)
         answer = {
@@ -93,6 +91,12 @@ class Session:
             answer["prepare_s"] = preparing.working
             self.plan, self.x, self.out = plan, x, out
         return answer
+
+    def judge(
+        self, case: dict[str, str], algorithm: str, threads_wanted: int, seed: int
+    ) -> dict[str, Any]:
+        """Ask everything of an algorithm; answers a `Judgement`."""
+        return asdict(judge(get(algorithm), _case(case), threads=threads_wanted, seed=seed))
 
     def calibrate(self, seconds: float) -> dict[str, Any]:
         """How many calls fill a sample of `seconds`, judged on warm code."""
@@ -125,6 +129,11 @@ class Session:
     def _call(self) -> None:
         assert self.plan is not None
         self.plan(self.x, self.out)
+
+
+def _case(described: dict[str, str]) -> Case:
+    problem = parse_descriptor(described["problem"])
+    return Case(problem, described["weights"], described["pixels"])
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
