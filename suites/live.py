@@ -38,7 +38,7 @@ def run_and_show(
     out.print(
         f"[bold]{escape(suite.title)}[/]: {len(suite.cases)} {problems}, "
         f"{len(settings.algorithms)} algorithms, threads {', '.join(map(str, settings.threads))}, "
-        f"at most {settings.budget:g} s of timing\n"
+        f"within about {settings.budget:g} s\n"
         f"{escape(environment['cpu'])}, {environment['usable_cores']} cores, "
         f"numba {environment['numba']}, {environment['blas']}. "
         f"The first call of an algorithm compiles it; that is not timed as work."
@@ -175,7 +175,8 @@ def _conclude(path: Path, made: list[Path], state: str, out: Console) -> int:
     out.print(f"figures  {', '.join(str(f.relative_to(path)) for f in figures)}", soft_wrap=True)
     if made:
         sheet, *others = made
-        out.print(f"pictures {sheet.relative_to(path)}, and {len(others)} files beside it")
+        count = f"{len(others)} file{'s' if len(others) > 1 else ''}"
+        out.print(f"pictures {sheet.relative_to(path)}, and {count} beside it")
     if state == "interrupted":
         raise _interrupted(path)
     return 1 if (frame["status"] == "failed").any() else 0

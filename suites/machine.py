@@ -89,7 +89,9 @@ def _caches() -> dict[str, int]:
 
 
 def _blas() -> str:
+    """The BLAS that NumPy multiplies with; SciPy may have loaded another beside it."""
     infos = [info for info in threadpool_info() if info["user_api"] == "blas"]
+    infos = [info for info in infos if "numpy" in info["filepath"]] or infos
     return ", ".join(sorted({f"{i['internal_api']} {i.get('version')}" for i in infos}))
 
 
