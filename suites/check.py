@@ -50,7 +50,7 @@ def check(
     magnitude = oracle.correlate_at(positions, abs(x), abs(w), abs(offset), **settings)
     computed = y[tuple(positions.T)]
     bound = np.asarray(algorithm.error_bound(problem, x, w, magnitude.astype(np.float64)))
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(all="ignore"):
         error = np.abs(computed.astype(exact.dtype) - exact).astype(np.float64)
         ratio = np.where(error == 0, 0.0, error / bound)
     if np.isnan(ratio).any():
