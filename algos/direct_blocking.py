@@ -1,0 +1,211 @@
+"""How `direct_channels` cuts a problem up: register tile, strips, channel blocks, threads.
+
+Nothing here is compiled. The choice of tile and of channel blocks depends on the problem
+alone, so that the order of summation does; only the split into items looks at the threads.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from . import simd
+from .problem import Problem
+
+#: Register tiles (M pixels, V vectors of channels). Of those, sums and operands included,
+#: that fit the register file, a problem takes the one that wastes least on its sizes.
+TILES = ((28, 1), (14, 2), (7, 2), (16, 1)) if simd.REGISTERS == 32 else (
+    (6, 2), (12, 1), (7, 1), (4, 2))  # fmt: skip
+#: Bytes of L2 that a strip of input, and the sums kept between channel blocks, may each fill.
+STRIP_BYTES = 192 * 1024
+SUMS_BYTES = 320 * 1024
+#: Products summed before the next block of channels is copied in.
+BLOCK_TAPS = 576 if simd.REGISTERS == 32 else 288
+
+
+class Shape(NamedTuple):
+    """The numbers that the compiled kernel works from, spatial ones as depth, row, column."""
+
+    groups: int
+    #: Channels of one group.
+    inputs: int
+    outputs: int
+    depth: int
+    height: int
+    width: int
+    out_depth: int
+    out_height: int
+    out_width: int
+    depth_stride: int
+    row_stride: int
+    column_stride: int
+    depth_dilation: int
+    depth_before: int
+    rows_before: int
+    columns_before: int
+    #: Depth taps, and phases of the stride that kernel rows and columns fall in.
+    depth_taps: int
+    row_phases: int
+    column_phases: int
+    #: Taps of one input channel, and input channels copied at a time.
+    taps: int
+    block_channels: int
+    #: Output rows and columns of a strip; elements from row to row of its copy, rows of one
+    #: phase, elements of one channel.
+    rows: int
+    columns: int
+    pitch: int
+    phase_rows: int
+    channel_size: int
+    #: Whether tiles run on from row to row; which of TILES, its pixels and vectors.
+    flat: int
+    tile: int
+    pixels: int
+    vectors: int
+    #: Blocks of output channels in a group, and in one item of work; tiles of sums kept.
+    blocks: int
+    blocks_per_item: int
+    sums: int
+
+
+@dataclass(frozen=True)
+class Blocking:
+    """How one problem is cut up: what the compiled kernel needs to know, and its buffers."""
+
+    shape: Shape
+    numbers: np.ndarray
+    offsets: np.ndarray
+    items: int
+    buffer: int
+    sums: int
+    stretch: int
+
+
+@lru_cache(maxsize=256)
+def _merged(problem: Problem) -> Problem:
+    """The problem as a volume; one row where each output depends on a single pixel."""
+    v = problem.volume
+    pointwise = {*v.kernel, *v.stride} == {1} and not any(map(sum, v.padding))
+    return replace(v, size=(1, 1, math.prod(v.size))) if pointwise else v
+
+
+def _phases(kernel_size: int, dilation: int, stride: int) -> tuple[int, int]:
+    """(phases of a strided axis that taps fall in, largest shift within a phase)."""
+    positions = [m * dilation for m in range(kernel_size)]
+    return max(p % stride for p in positions) + 1, max(p // stride for p in positions)
+
+
+def waste(problem: Problem, tile: int, flat: bool) -> float:
+    """Sums computed per sum needed, with this register tile; the rest is thrown away."""
+    v = _merged(problem)
+    pixels, vectors = TILES[tile]
+    stretch = vectors * simd.lanes_of(problem.itemsize)
+    outputs = v.out_channels // v.groups
+    lanes_waste = -(-outputs // stretch) * stretch / outputs
+    if simd.REGISTERS == 16:
+        # Without AVX-512 each broadcast is a load of its own, and loads may be the limit.
+        lanes_waste *= max(1, (pixels + vectors) / (pixels * vectors))
+    rows, columns = v.output_size[1:]
+    if flat:
+        pitch = columns + _phases(v.kernel[2], v.dilation[2], v.stride[2])[1]
+        run = (min(rows, 8) - 1) * pitch + columns
+        return lanes_waste * -(-run // pixels) * pixels / (min(rows, 8) * columns)
+    return lanes_waste * -(-columns // pixels) * pixels / columns
+
+
+def cost(problem: Problem) -> float:
+    """Estimated register operations per vector of products, 1 at best.
+
+    Beside what is thrown away: starting and writing out a tile, copying the input.
+    """
+    best = min(waste(problem, tile, flat) for tile in range(len(TILES)) for flat in (False, True))
+    outputs = problem.out_channels // problem.groups
+    taps = math.prod(problem.kernel)
+    return best * (1 + 6 / problem.taps) + 4 / (outputs * taps)
+
+
+@lru_cache(maxsize=256)
+def blocking(problem: Problem, threads: int) -> Blocking:
+    """The blocking for `problem`; the order of summation does not depend on `threads`."""
+    v = _merged(problem)
+    itemsize = problem.itemsize
+    lane = simd.lanes_of(itemsize)
+    choices = [(tile, flat) for flat in (False, True) for tile in range(len(TILES))]
+    tile, flat = min(choices, key=lambda choice: waste(problem, *choice))
+    pixels, vectors = TILES[tile]
+    inputs, outputs = v.in_channels // v.groups, v.out_channels // v.groups
+    taps = math.prod(v.kernel)
+    blocks_of_channels = max(1, round(inputs * taps / BLOCK_TAPS))
+    block_channels = -(-inputs // min(inputs, blocks_of_channels))
+    is_split = block_channels < inputs
+    stretch = vectors * lane
+    blocks = -(-outputs // stretch)
+
+    out_depth, out_rows, out_columns = v.output_size
+    (row_phases, row_shift), (column_phases, column_shift) = (
+        _phases(v.kernel[i], v.dilation[i], v.stride[i]) for i in (1, 2)
+    )
+    phases = (v.kernel[0], row_phases, column_phases)
+    planes = block_channels * math.prod(phases)
+    per_element = planes * itemsize
+    widest = STRIP_BYTES // (per_element * (row_shift + 1)) - column_shift
+    columns = out_columns if flat else min(out_columns, max(pixels, widest // pixels * pixels))
+    pitch = columns + column_shift
+    if not flat:
+        pitch = -(-columns // pixels) * pixels + column_shift
+    room = STRIP_BYTES // (per_element * pitch) - row_shift
+    if is_split:
+        room = min(room, SUMS_BYTES // (itemsize * blocks * stretch * pitch))
+    rows, blocks_per_item = _split(
+        v.batch * v.groups * out_depth * -(-out_columns // columns), out_rows,
+        max(1, min(room, out_rows)), row_shift, blocks, threads,
+    )  # fmt: skip
+
+    phase_rows = rows + row_shift
+    channel_size = math.prod(phases) * phase_rows * pitch
+    line = 64 // itemsize
+    channel_size = (-(-channel_size // line) | 1) * line
+    p, m, n = np.ogrid[: v.kernel[0], : v.kernel[1], : v.kernel[2]]
+    row, column = m * v.dilation[1], n * v.dilation[2]
+    phase = (p * row_phases + row % v.stride[1]) * column_phases + column % v.stride[2]
+    tap = (phase * phase_rows + row // v.stride[1]) * pitch + column // v.stride[2]
+    offsets = (np.arange(block_channels)[:, None] * channel_size + tap.reshape(-1)).reshape(-1)
+    tiles = -(-((rows - 1) * pitch + columns) // pixels) if flat else rows * -(-columns // pixels)
+    kept = tiles * blocks_per_item if is_split else 1
+    shape = Shape._make((
+        v.groups, inputs, outputs, *v.size, *v.output_size, *v.stride, v.dilation[0],
+        *(before for before, _ in v.padding), *phases, taps, block_channels, rows, columns, pitch,
+        phase_rows, channel_size, int(flat), tile, pixels, vectors, blocks, blocks_per_item, kept,
+    ))  # fmt: skip
+    items = v.batch * v.groups * out_depth * -(-out_rows // rows) * -(-out_columns // columns)
+    items *= -(-blocks // blocks_per_item)
+    # A tile may read past the strip, and `_finish` past the last tile of sums, by this much.
+    return Blocking(
+        shape, np.array(shape), offsets.astype(np.int64), items,
+        block_channels * channel_size + pixels,
+        kept * pixels * stretch + lane * stretch, stretch,
+    )  # fmt: skip
+
+
+def _split(
+    planes: int, height: int, most: int, shift: int, blocks: int, threads: int
+) -> tuple[int, int]:
+    """(rows per strip, channel blocks per item) that keep `threads` threads equally busy.
+
+    The cost of an item is its rows times its blocks, plus the rows it copies.
+    """
+    best, least = (most, blocks), math.inf
+    for chunks in range(1, min(blocks, 2 * threads) + 1):
+        per_item = -(-blocks // chunks)
+        fewest = -(-height // most)
+        for strips in range(fewest, min(height, fewest + 2 * threads) + 1):
+            rows = -(-height // strips)
+            items = planes * -(-height // rows) * -(-blocks // per_item)
+            cost = -(-items // threads) * (rows * per_item + 0.1 * (rows + shift))
+            if cost < least * 0.999:
+                best, least = (rows, per_item), cost
+    return best
