@@ -15,124 +15,119 @@ import numba
 import numpy as np
 
 from .jit import kernel
-from .simd import add_outer, lanes, load, splat, store, store_lanes
+from .simd import add_outer, clear, copy, lanes, load, pointer, splat, store, store_lanes
 
 #: Output samples of a tile along d, h and w.
 TILE = (4, 64, 512)
 
 
 @kernel
-def _pass(source, at, pitch, taps, start, first, is_row, target, to, width):
-    """target[to + k] = start + Σ_m taps[m] · source[at + m·pitch + k], for k < width.
+def _pass(source, at, pitch, taps, count, start, first, is_row, target, to, width):
+    """target[to + k] = start + Σ_m taps[m] · source[at + m·pitch + k], k < width, m < count.
 
-    The sum starts from ``start[first + k]`` where `is_row`, else from ``start[first]``. Reads
-    up to one vector past the stretches; writes exactly `width` elements.
+    All arrays are pointers. The sum starts from ``start[first + k]`` where `is_row`, else from
+    ``start[first]``. Reads up to one vector past the stretches; writes exactly `width` elements.
     """
     lane = lanes(source)
     k = 0
     while k < width:
         if width - k >= 8 * lane:
             sums = load(start, first + k, 8) if is_row else splat(start, first, 8)
-            for m in range(taps.size):
-                sums = add_outer(sums, taps, m, 0, source, at + k + m * pitch, 1, 8)
+            for m in range(count):
+                sums = add_outer(sums, taps, m, source, at + k + m * pitch, 1, 8)
             store(target, to + k, sums)
             k += 8 * lane
         elif width - k >= 3 * lane:
             few = load(start, first + k, 3) if is_row else splat(start, first, 3)
-            for m in range(taps.size):
-                few = add_outer(few, taps, m, 0, source, at + k + m * pitch, 1, 3)
+            for m in range(count):
+                few = add_outer(few, taps, m, source, at + k + m * pitch, 1, 3)
             store(target, to + k, few)
             k += 3 * lane
         else:
             one = load(start, first + k, 1) if is_row else splat(start, first, 1)
-            for m in range(taps.size):
-                one = add_outer(one, taps, m, 0, source, at + k + m * pitch, 1, 1)
+            for m in range(count):
+                one = add_outer(one, taps, m, source, at + k + m * pitch, 1, 1)
             store_lanes(target, to + k, one[0], 0, width - k)
             k += lane
 
 
 @kernel
-def _pass_along_w(
-    x, row, size, start, taps, stride, dilation, zero, line, whole, target, to, width
-):
-    """One row through the first pass; x flat, `row` where the row of `size` samples begins.
+def _pass_along_w(x, row, size, start, taps, count, stride, dilation, zero, line, whole,
+                  target, to, width):  # fmt: skip
+    """One row through the first pass; ``x[row]`` is where the row of `size` samples begins.
 
     `start` is the first sample under the kernel, negative in the padding. Where the stretch
     is not wholly inside the row, or the stride is not 1, it is copied to `line` first; with a
     stride every position is computed, in `whole`, and those it keeps are picked.
     """
     stretch = (width - 1) * stride + 1
-    samples = stretch + (taps.size - 1) * dilation
+    samples = stretch + (count - 1) * dilation
     source, at = x, row + start
     if stride != 1 or start < 0 or start + samples + lanes(x) > size:
         source, at = line, 0
         lo = min(max(-start, 0), samples)
         hi = max(min(size - start, samples), lo)
-        for k in range(lo):
-            line[k] = 0
-        for k in range(lo, hi):
-            line[k] = x[row + start + k]
-        for k in range(hi, samples):
-            line[k] = 0
+        clear(line, 0, lo)
+        copy(x, row + start + lo, line, lo, hi - lo)
+        clear(line, hi, samples - hi)
     into, put = (target, to) if stride == 1 else (whole, 0)
-    _pass(source, at, dilation, taps, zero, 0, False, into, put, stretch)
+    _pass(source, at, dilation, taps, count, zero, 0, False, into, put, stretch)
     if stride != 1:
         for k in range(width):
             target[to + k] = whole[k * stride]
 
 
 @kernel
-def _filter_tile(
-    x, image, size, first, shape, along_d, along_h, along_w, stride, dilation, before,
-    start, is_sum, total, target, base, plane_pitch, row_pitch, after_w, after_h, line, whole,
-):  # fmt: skip
+def _filter_tile(x, size, first, shape, taps, counts, stride, dilation, before, start, is_sum,
+                 total, total_pitch, target, target_pitch, scratch, pitch):  # fmt: skip
     """One separable kernel's response on the tile of `shape` that begins at output `first`.
 
-    x : flat input, the image (D, H, W) of `size` beginning at `image`. The sum starts from the
-    tile `total` where `is_sum`, else from ``start[0]``, and goes to ``target[base + …]``, which
-    may be the output or `total` itself. after_w holds rows, after_h planes of rows, line and
-    whole a row each; rows of all of them and of `total` are `pitch` apart.
+    `x` points to the image (D, H, W) of `size`; `taps` to the kernel's taps along d, h, w, of
+    which there are `counts`. The sum starts from the tile `total` where `is_sum`, else from
+    ``start[0]``, and goes to `target`, which may be the output or `total` itself; both have a
+    (plane, row) pitch. `scratch` points to zero, a line, a whole line, the rows after the pass
+    along w and the planes after the one along h, rows being `pitch` apart.
     """
     depth, height, width = shape
-    pitch = total.shape[2]
-    flat_total, zero = total.reshape(total.size), np.zeros(1, x.dtype)
-    rows = (height - 1) * stride[1] + (along_h.size - 1) * dilation[1] + 1
-    planes = (depth - 1) * stride[0] + (along_d.size - 1) * dilation[0] + 1
+    zero, line, whole, after_w, after_h = scratch
+    along_d, along_h, along_w = taps
+    rows = (height - 1) * stride[1] + (counts[1] - 1) * dilation[1] + 1
+    planes = (depth - 1) * stride[0] + (counts[0] - 1) * dilation[0] + 1
     d0 = first[0] * stride[0] - before[0]
     r0 = first[1] * stride[1] - before[1]
     c0 = first[2] * stride[2] - before[2]
-    single = along_d.size == 1
+    single = counts[0] == 1
     for p in range(0, planes, stride[0] if single else 1):
         inside = 0 <= d0 + p < size[0]
         for r in range(rows):
             if inside and 0 <= r0 + r < size[1]:
-                row = image + ((d0 + p) * size[1] + r0 + r) * size[2]
+                row = ((d0 + p) * size[1] + r0 + r) * size[2]
                 _pass_along_w(
-                    x, row, size[2], c0, along_w, stride[2], dilation[2], zero, line, whole,
-                    after_w, r * pitch, width,
+                    x, row, size[2], c0, along_w, counts[2], stride[2], dilation[2], zero, line,
+                    whole, after_w, r * pitch, width,
                 )  # fmt: skip
             else:
-                after_w[r * pitch : r * pitch + width] = 0
+                clear(after_w, r * pitch, width)
         for j in range(height):
             h = p // stride[0]
-            old = (h * total.shape[1] + j) * pitch if is_sum else 0
-            origin = flat_total if is_sum else start
-            into, to = target, base + h * plane_pitch + j * row_pitch
+            origin, old = start, 0
+            into, to = target, h * target_pitch[0] + j * target_pitch[1]
             if not single:
-                origin, old = zero, 0
-                into, to = after_h, (p * height + j) * pitch
+                origin, into, to = zero, after_h, (p * height + j) * pitch
+            elif is_sum:
+                origin, old = total, h * total_pitch[0] + j * total_pitch[1]
             _pass(
-                after_w, j * stride[1] * pitch, dilation[1] * pitch, along_h, origin, old,
-                is_sum and single, into, to, width,
+                after_w, j * stride[1] * pitch, dilation[1] * pitch, along_h, counts[1], origin,
+                old, is_sum and single, into, to, width,
             )  # fmt: skip
     if not single:
         for h in range(depth):
             for j in range(height):
-                old = (h * total.shape[1] + j) * pitch if is_sum else 0
                 _pass(
                     after_h, (h * stride[0] * height + j) * pitch, dilation[0] * height * pitch,
-                    along_d, flat_total if is_sum else start, old, is_sum,
-                    target, base + h * plane_pitch + j * row_pitch, width,
+                    along_d, counts[0], total if is_sum else start,
+                    h * total_pitch[0] + j * total_pitch[1] if is_sum else 0, is_sum,
+                    target, h * target_pitch[0] + j * target_pitch[1], width,
                 )  # fmt: skip
 
 
@@ -157,35 +152,46 @@ def _filter_item(
         min(tile[2], y.shape[4] - first[2]),
     )
     inputs, terms = along_w.shape[1], along_w.shape[2]
-    lane = lanes(x)
+    lane = lanes(pointer(x))
     # An odd number of vectors, so that rows one below the other fall in different cache sets.
     pitch = ((shape[2] + lane - 1) // lane + 1 | 1) * lane
     planes = (shape[0] - 1) * stride[0] + (along_d.shape[3] - 1) * dilation[0] + 1
     rows = (shape[1] - 1) * stride[1] + (along_h.shape[3] - 1) * dilation[1] + 1
     samples = (shape[2] - 1) * stride[2] + (along_w.shape[3] - 1) * dilation[2] + 1 + lane
-    total = np.empty((shape[0] if inputs * terms > 1 else 0, shape[1], pitch), y.dtype)
-    after_w = np.empty(rows * pitch + lane, y.dtype)
-    after_h = np.empty((planes * shape[1] * pitch if along_d.shape[3] > 1 else 0) + lane, y.dtype)
-    line = np.empty(samples, y.dtype)
-    whole = np.empty(samples if stride[2] > 1 else 0, y.dtype)
+    room = (
+        1,
+        samples,
+        samples if stride[2] > 1 else 0,
+        rows * pitch + lane,
+        (planes * shape[1] * pitch if along_d.shape[3] > 1 else 0) + lane,
+        shape[0] * shape[1] * pitch if inputs * terms > 1 else 0,
+    )
+    buffer = np.empty(room[0] + room[1] + room[2] + room[3] + room[4] + room[5], y.dtype)
+    buffer[0] = 0
+    scratch = (
+        pointer(buffer),
+        pointer(buffer[room[0] :]),
+        pointer(buffer[room[0] + room[1] :]),
+        pointer(buffer[room[0] + room[1] + room[2] :]),
+        pointer(buffer[room[0] + room[1] + room[2] + room[3] :]),
+    )
+    total = pointer(buffer[room[0] + room[1] + room[2] + room[3] + room[4] :])
+    total_pitch = (shape[1] * pitch, pitch)
     size = (x.shape[2], x.shape[3], x.shape[4])
-    voxels = size[0] * size[1] * size[2]
-    row_pitch, plane_pitch = y.shape[4], y.shape[3] * y.shape[4]
-    base = ((b * y.shape[1] + o) * y.shape[2] + first[0]) * plane_pitch
-    base += first[1] * row_pitch + first[2]
-    channel = b * x.shape[1] + o // (along_w.shape[0] // groups) * inputs
-    flat_x, flat_y, flat_total = x.reshape(x.size), y.reshape(y.size), total.reshape(total.size)
+    counts = (along_d.shape[3], along_h.shape[3], along_w.shape[3])
+    channel = o // (along_w.shape[0] // groups) * inputs
     for i in range(inputs * terms):
         c, t = i // terms, i % terms
         is_last = i == inputs * terms - 1
+        target = pointer(y[b, o, first[0], first[1], first[2] :])
         _filter_tile(
-            flat_x, (channel + c) * voxels, size, first, shape,
-            along_d[o, c, t], along_h[o, c, t], along_w[o, c, t], stride, dilation, before,
-            bias[o : o + 1], i > 0, total,
-            flat_y if is_last else flat_total, base if is_last else 0,
-            plane_pitch if is_last else shape[1] * pitch, row_pitch if is_last else pitch,
-            after_w, after_h, line, whole,
+            pointer(x[b, channel + c]), size, first, shape,
+            (pointer(along_d[o, c, t]), pointer(along_h[o, c, t]), pointer(along_w[o, c, t])),
+            counts, stride, dilation, before, pointer(bias[o:]), i > 0, total, total_pitch,
+            target if is_last else total,
+            (y.shape[3] * y.shape[4], y.shape[4]) if is_last else total_pitch, scratch, pitch,
         )  # fmt: skip
+    buffer[0] = 0  # a use after the last pointer into it, so that Numba keeps it till here
 
 
 @kernel(parallel=True)
