@@ -7,19 +7,26 @@ computation. It holds no data. Its text form is in `algos.descriptor`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from .errors import ConvbenchError, closest
+from .sizes import (
+    AXES,
+    FITS,
+    Padding,
+    check_fit,
+    extent,
+    output_positions,
+    per_axis,
+    resolve_padding,
+    whole_numbers,
+)
 
-AXES = {1: "w", 2: "hw", 3: "dhw"}
+__all__ = ["AXES", "DTYPES", "Padding", "Problem"]
+
 DTYPES = ("float32", "float64")
-FITS = ("floor", "ceil", "exact")
-PADDINGS = ("valid", "same", "full")
-
-Padding = int | str | Sequence[int] | Sequence[Sequence[int]]
 
 
 @dataclass(frozen=True)
@@ -90,18 +97,18 @@ class Problem:
     operation = "forward"
 
     def __post_init__(self) -> None:
-        size = _whole_numbers("size", self.size)
+        size = whole_numbers("size", self.size)
         if not 1 <= len(size) <= 3:
             raise ConvbenchError(f"size {size} has {len(size)} axes; 1, 2 or 3 are supported")
         put = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731
         put("size", size)
         for name in ("kernel", "stride", "dilation"):
-            put(name, _per_axis(name, getattr(self, name), len(size)))
+            put(name, per_axis(name, getattr(self, name), len(size)))
         for name in ("batch", "in_channels", "out_channels", "groups"):
-            put(name, _whole_numbers(name, getattr(self, name))[0])
+            put(name, whole_numbers(name, getattr(self, name))[0])
         self._check_choices()
-        put("padding", self._resolve_padding(self.padding))
-        self._check_fit()
+        put("padding", resolve_padding(self.padding, self.size, self.extent, self.stride))
+        check_fit(self.axis_names, self.size, self.extent, self.stride, self.padding, self.fit)
 
     def _check_choices(self) -> None:
         for name, known in (("dtype", DTYPES), ("fit", FITS)):
@@ -118,57 +125,6 @@ class Problem:
                     f"choose a number of groups that divides it"
                 )
 
-    def _resolve_padding(self, padding: Padding) -> tuple[tuple[int, int], ...]:
-        if isinstance(padding, str):
-            if padding == "valid":
-                return ((0, 0),) * self.axes
-            if padding == "full":
-                return tuple((e - 1, e - 1) for e in self.extent)
-            if padding == "same":
-                return tuple(
-                    _same(w, e, s)
-                    for w, e, s in zip(self.size, self.extent, self.stride, strict=True)
-                )
-            raise ConvbenchError(
-                f"padding {padding!r} is not known; {closest(padding, list(PADDINGS))}"
-            )
-        if isinstance(padding, Iterable):
-            entries = list(padding)
-            if len(entries) != self.axes:
-                raise ConvbenchError(
-                    f"padding {padding!r} has {len(entries)} entries for {self.axes} spatial axes; "
-                    f"give one number, one per axis, or one (before, after) pair per axis"
-                )
-        else:
-            entries = [padding] * self.axes
-        pairs = []
-        for entry in entries:
-            pair = _whole_numbers("padding", entry, least=0)
-            if len(pair) > 2:
-                raise ConvbenchError(f"padding {entry!r} of one axis must be (before, after)")
-            pairs.append((pair[0], pair[-1]))
-        return tuple(pairs)
-
-    def _check_fit(self) -> None:
-        for axis, w, e, s, (before, after) in zip(
-            self.axis_names, self.size, self.extent, self.stride, self.padding, strict=True
-        ):
-            room = w + before + after
-            if e > room:
-                raise ConvbenchError(
-                    f"the kernel spans {e} samples along {axis}, the padded input only {room} "
-                    f"({before} + {w} + {after}); use a smaller kernel or dilation, "
-                    f"or padding of at least {math.ceil((e - w) / 2)}"
-                )
-            rest = (room - e) % s
-            if rest and self.fit == "exact":
-                raise ConvbenchError(
-                    f"stride {s} does not fit along {axis}: (W − extent + P)/S = "
-                    f"({w} − {e} + {before + after})/{s} = {(room - e) / s:g} is not whole, "
-                    f"{rest} of {room} samples would be left over; pad by {s - rest} more, "
-                    f'crop by {rest}, or say fit="floor" or fit="ceil"'
-                )
-
     @property
     def axes(self) -> int:
         """Number of spatial axes."""
@@ -182,15 +138,16 @@ class Problem:
     @cached_property
     def extent(self) -> tuple[int, ...]:
         """Samples that the dilated kernel spans, (F − 1)·D + 1, per axis."""
-        return tuple((f - 1) * d + 1 for f, d in zip(self.kernel, self.dilation, strict=True))
+        return tuple(map(extent, self.kernel, self.dilation))
 
     @cached_property
     def output_size(self) -> tuple[int, ...]:
         """(W − (F−1)·D − 1 + P)/S + 1 per axis, rounded as `fit` says."""
-        up = self.fit == "ceil"
         return tuple(
-            (w + sum(p) - e + (s - 1 if up else 0)) // s + 1
-            for w, e, s, p in zip(self.size, self.extent, self.stride, self.padding, strict=True)
+            output_positions(w, e, s, sides, self.fit)
+            for w, e, s, sides in zip(
+                self.size, self.extent, self.stride, self.padding, strict=True
+            )
         )
 
     @cached_property
@@ -287,35 +244,3 @@ def _inside(positions: int, stride: int, offset: int, size: int) -> int:
     first = max(0, -(offset // stride))
     last = min(positions - 1, (size - 1 - offset) // stride)
     return max(0, last - first + 1)
-
-
-def _same(size: int, extent: int, stride: int) -> tuple[int, int]:
-    positions = -(-size // stride)
-    total = max((positions - 1) * stride + extent - size, 0)
-    return total // 2, total - total // 2
-
-
-def _whole_numbers(name: str, value: Any, least: int = 1) -> tuple[int, ...]:
-    """`value` as a tuple of ints, each at least `least`."""
-    values = (
-        tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else (value,)
-    )
-    try:
-        numbers = tuple(v.__index__() for v in values)
-    except AttributeError:
-        raise ConvbenchError(f"{name} {value!r} must be whole numbers") from None
-    if not numbers or min(numbers) < least:
-        raise ConvbenchError(f"{name} {value!r} must be at least {least} along every axis")
-    return numbers
-
-
-def _per_axis(name: str, value: Any, axes: int) -> tuple[int, ...]:
-    numbers = _whole_numbers(name, value)
-    if isinstance(value, Iterable):
-        if len(numbers) != axes:
-            raise ConvbenchError(
-                f"{name} {value!r} has {len(numbers)} entries for {axes} spatial axes; "
-                f"give one number, or one per axis"
-            )
-        return numbers
-    return numbers * axes

@@ -1,0 +1,129 @@
+"""How many positions fit: padding, extent and output size, in one place for every operation.
+
+    output = (W − (F − 1)·D − 1 + P)/S + 1
+
+with input size W, window or kernel size F, dilation D, padding P (both sides) and stride S.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from .errors import ConvbenchError, closest
+
+AXES = {1: "w", 2: "hw", 3: "dhw"}
+FITS = ("floor", "ceil", "exact")
+PADDINGS = ("valid", "same", "full")
+
+Padding = int | str | Sequence[int] | Sequence[Sequence[int]]
+Sides = tuple[tuple[int, int], ...]
+
+
+def extent(taps: int, dilation: int) -> int:
+    """Samples that dilated taps span, (F − 1)·D + 1."""
+    return (taps - 1) * dilation + 1
+
+
+def output_positions(size: int, extent: int, stride: int, sides: tuple[int, int], fit: str) -> int:
+    """(W − extent + P)/S + 1, rounded as `fit` says."""
+    up = stride - 1 if fit == "ceil" else 0
+    return (size + sum(sides) - extent + up) // stride + 1
+
+
+def check_fit(
+    axis_names: str,
+    size: Sequence[int],
+    extent: Sequence[int],
+    stride: Sequence[int],
+    padding: Sides,
+    fit: str,
+    what: str = "kernel",
+) -> None:
+    """Raise where what is slid (`what`) exceeds the padded input or, under "exact", misfits."""
+    for axis, w, e, s, (before, after) in zip(
+        axis_names, size, extent, stride, padding, strict=True
+    ):
+        room = w + before + after
+        if e > room:
+            raise ConvbenchError(
+                f"the {what} spans {e} samples along {axis}, the padded input only {room} "
+                f"({before} + {w} + {after}); use a smaller {what} or dilation, "
+                f"or padding of at least {math.ceil((e - w) / 2)}"
+            )
+        rest = (room - e) % s
+        if rest and fit == "exact":
+            raise ConvbenchError(
+                f"stride {s} does not fit along {axis}: (W − extent + P)/S = "
+                f"({w} − {e} + {before + after})/{s} = {(room - e) / s:g} is not whole, "
+                f"{rest} of {room} samples would be left over; pad by {s - rest} more, "
+                f'crop by {rest}, or say fit="floor" or fit="ceil"'
+            )
+
+
+def resolve_padding(
+    padding: Padding, size: Sequence[int], extent: Sequence[int], stride: Sequence[int]
+) -> Sides:
+    """`padding` as one (before, after) pair per axis."""
+    axes = len(size)
+    if isinstance(padding, str):
+        if padding == "valid":
+            return ((0, 0),) * axes
+        if padding == "full":
+            return tuple((e - 1, e - 1) for e in extent)
+        if padding == "same":
+            return tuple(same_padding(*axis) for axis in zip(size, extent, stride, strict=True))
+        raise ConvbenchError(
+            f"padding {padding!r} is not known; {closest(padding, list(PADDINGS))}"
+        )
+    if isinstance(padding, Iterable):
+        entries = list(padding)
+        if len(entries) != axes:
+            raise ConvbenchError(
+                f"padding {padding!r} has {len(entries)} entries for {axes} spatial axes; "
+                f"give one number, one per axis, or one (before, after) pair per axis"
+            )
+    else:
+        entries = [padding] * axes
+    pairs = []
+    for entry in entries:
+        pair = whole_numbers("padding", entry, least=0)
+        if len(pair) > 2:
+            raise ConvbenchError(f"padding {entry!r} of one axis must be (before, after)")
+        pairs.append((pair[0], pair[-1]))
+    return tuple(pairs)
+
+
+def same_padding(size: int, extent: int, stride: int) -> tuple[int, int]:
+    """Padding that gives ceil(W/S) positions, the odd sample behind."""
+    positions = -(-size // stride)
+    total = max((positions - 1) * stride + extent - size, 0)
+    return total // 2, total - total // 2
+
+
+def whole_numbers(name: str, value: Any, least: int = 1) -> tuple[int, ...]:
+    """`value` as a tuple of ints, each at least `least`."""
+    values = (
+        tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else (value,)
+    )
+    try:
+        numbers = tuple(v.__index__() for v in values)
+    except AttributeError:
+        raise ConvbenchError(f"{name} {value!r} must be whole numbers") from None
+    if not numbers or min(numbers) < least:
+        raise ConvbenchError(f"{name} {value!r} must be at least {least} along every axis")
+    return numbers
+
+
+def per_axis(name: str, value: Any, axes: int) -> tuple[int, ...]:
+    """`value`, one number or one per axis, as one per axis."""
+    numbers = whole_numbers(name, value)
+    if isinstance(value, Iterable):
+        if len(numbers) != axes:
+            raise ConvbenchError(
+                f"{name} {value!r} has {len(numbers)} entries for {axes} spatial axes; "
+                f"give one number, or one per axis"
+            )
+        return numbers
+    return numbers * axes
