@@ -138,13 +138,16 @@ def as_correlation(problem: Problem, w: np.ndarray) -> np.ndarray:
 @cache
 def registry() -> dict[str, Algorithm]:
     """Every algorithm by name, in alphabetical order; discovered once, subpackages included."""
+    from .plugins import from_entry_points
+
     package = importlib.import_module(__package__)
+    modules = pkgutil.walk_packages(package.__path__, f"{__package__}.")
+    ours = [a for info in modules for a in algorithms_in(importlib.import_module(info.name))]
     found: dict[str, Algorithm] = {}
-    for info in pkgutil.walk_packages(package.__path__, f"{__package__}."):
-        for algorithm in algorithms_in(importlib.import_module(info.name)):
-            if algorithm.name in found:
-                raise ConvbenchError(f"two algorithms are called {algorithm.name!r}; rename one")
-            found[algorithm.name] = algorithm
+    for algorithm in [*ours, *from_entry_points()]:
+        if algorithm.name in found:
+            raise ConvbenchError(f"two algorithms are called {algorithm.name!r}; rename one")
+        found[algorithm.name] = algorithm
     return dict(sorted(found.items()))
 
 

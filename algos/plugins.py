@@ -1,7 +1,13 @@
-"""Algorithms from files outside this package, added to the registry like our own."""
+"""Algorithms from outside this package, in the registry like our own.
+
+A file is named by the user, and what is wrong with it is the user's to hear. An entry point of
+the group ``convbench.algorithms`` comes with an installed package: where it cannot be loaded, an
+algorithm of its name stands in and gives the reason, and everything else goes on.
+"""
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import os
 import sys
@@ -9,8 +15,13 @@ import zlib
 from pathlib import Path
 from types import ModuleType
 
-from .algorithm import algorithms_in, registry
+import numpy as np
+
+from .algorithm import Algorithm, algorithms_in, registry
 from .errors import ConvbenchError
+from .problem import Problem
+
+GROUP = "convbench.algorithms"
 
 
 def load_file(path: str | os.PathLike[str]) -> tuple[str, ...]:
@@ -75,6 +86,31 @@ def _run(file: Path, shown: str) -> ModuleType:
         del sys.modules[name]
         raise ConvbenchError(f"algorithm file {shown!r} cannot be run: {_said(error)}") from None
     return module
+
+
+class _Broken(Algorithm):
+    """Stands in for an entry point that could not be loaded."""
+
+    opt_in = True
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name, self._reason = name, reason
+
+    def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
+        return self._reason
+
+
+def from_entry_points() -> list[Algorithm]:
+    """What installed packages offer; an entry names a module of algorithms, or one class."""
+    found: list[Algorithm] = []
+    for entry in importlib.metadata.entry_points(group=GROUP):
+        try:
+            offered = entry.load()
+            made = algorithms_in(offered) if isinstance(offered, ModuleType) else [offered()]
+        except (Exception, SystemExit) as error:
+            made = [_Broken(entry.name, f"entry point {entry.value!r} failed: {_said(error)}")]
+        found += made or [_Broken(entry.name, f"{entry.value!r} defines no algorithm")]
+    return found
 
 
 def _said(error: BaseException) -> str:

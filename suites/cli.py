@@ -1,4 +1,4 @@
-"""The command line: ``convbench run | verify | report | list | env``."""
+"""The command line: what each command is called and how it is spelled."""
 
 from __future__ import annotations
 
@@ -55,6 +55,11 @@ _LIST_EPILOG = """examples:
   convbench list problems vgg16
 """
 
+_NEW_EPILOG = """example:
+  convbench new-algorithm my-algorithm
+  convbench verify --algorithm-file my_algorithm.py
+"""
+
 
 class _Parser(argparse.ArgumentParser):
     """An argument parser whose complaints are one sentence, with the nearest known word."""
@@ -82,6 +87,8 @@ def _parser() -> argparse.ArgumentParser:
     listing = _add(sub, "list", "show suites, algorithms or a suite's problems", _LIST_EPILOG)
     listing.add_argument("what", choices=("suites", "algorithms", "problems"))
     listing.add_argument("suite", nargs="?", metavar="SUITE", help="for problems: whose")
+    new = _add(sub, "new-algorithm", "write a file to start an algorithm from", _NEW_EPILOG)
+    new.add_argument("name", metavar="NAME", help="lower-case words, such as my-algorithm")
     env = _add(sub, "env", "show the machine and the versions that figures depend on", None)
     env.add_argument("--json", action="store_true", help="as JSON")
     return parser

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
@@ -169,6 +170,14 @@ def show_list(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def new_algorithm(arguments: argparse.Namespace) -> int:
+    """Write a starting file into the present folder."""
+    path = starter.write(arguments.name, Path.cwd())
+    out.print(f"Wrote {path.name}: a whole algorithm to change into yours. Does it verify?")
+    out.print(f"  convbench verify --algorithm-file {path.name}")
+    return 0
+
+
 def show_environment(arguments: argparse.Namespace) -> int:
     """Show what figures depend on."""
     environment = machine.environment()
@@ -200,5 +209,6 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "verify": verify,
     "report": report,
     "list": show_list,
+    "new-algorithm": new_algorithm,
     "env": show_environment,
 }

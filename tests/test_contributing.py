@@ -9,7 +9,7 @@ import pytest
 
 import algos
 from algos.algorithm import algorithms_in
-from suites import generate, oracle
+from suites import generate, oracle, starter
 from suites.check import check
 from suites.data import arrays
 
@@ -42,6 +42,25 @@ def test_it_passes_verification(example):
         assert verdict.passed, f"{case.problem}: {verdict.reason}"
         judged += 1
     assert judged > 40
+
+
+def test_the_page_shows_what_new_algorithm_writes():
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert code == starter.render("shift-and-add")
+
+
+@pytest.mark.parametrize("name", ["", "Upper", "two words", "naive", "trailing-", "../up"])
+def test_names_that_cannot_be(name):
+    with pytest.raises(algos.ConvbenchError):
+        starter.render(name)
+
+
+def test_nothing_is_overwritten(tmp_path):
+    path = starter.write("mine", tmp_path)
+    path.write_text("precious")
+    with pytest.raises(algos.ConvbenchError, match="exists already"):
+        starter.write("mine", tmp_path)
+    assert path.read_text() == "precious"
 
 
 def test_what_it_cannot_do_is_a_sentence(example):
