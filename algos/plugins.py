@@ -106,7 +106,9 @@ def from_entry_points() -> list[Algorithm]:
     for entry in importlib.metadata.entry_points(group=GROUP):
         try:
             offered = entry.load()
-            made = algorithms_in(offered) if isinstance(offered, ModuleType) else [offered()]
+            made: list[Algorithm] = (
+                algorithms_in(offered) if isinstance(offered, ModuleType) else [offered()]
+            )
         except (Exception, SystemExit) as error:
             made = [_Broken(entry.name, f"entry point {entry.value!r} failed: {_said(error)}")]
         found += made or [_Broken(entry.name, f"{entry.value!r} defines no algorithm")]

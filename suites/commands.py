@@ -18,7 +18,7 @@ from algos.algorithm import registry
 from algos.errors import ConvbenchError
 from algos.threads import available
 
-from . import choose, filters, machine, suite
+from . import choose, filters, machine, starter, suite
 from .data import has_nonfinite
 from .live import run_and_show
 from .pictures import is_path
