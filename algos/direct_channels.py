@@ -275,8 +275,8 @@ def prepare(problem: Problem, w: np.ndarray, threads: int) -> tuple[Blocking, np
 
 
 def forward(
-    x: np.ndarray, prepared: tuple[Blocking, np.ndarray], bias: np.ndarray, out: np.ndarray,
-    threads: int,
+    problem: Problem, x: np.ndarray, prepared: tuple[Blocking, np.ndarray], bias: np.ndarray,
+    out: np.ndarray, threads: int,
 ) -> None:  # fmt: skip
     """Write the output for `x`."""
     cut, packed = prepared

@@ -60,7 +60,7 @@ class Parallel(Algorithm):
         if prepared.path == "generic":
             direct_generic.forward(problem, x, prepared.detail, bias, out)
         else:
-            PATHS[prepared.path].forward(x, prepared.detail, bias, out, threads)
+            PATHS[prepared.path].forward(problem, x, prepared.detail, bias, out, threads)
 
 
 def choose_path(problem: Problem) -> str:

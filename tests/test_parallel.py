@@ -170,6 +170,23 @@ def test_one_and_three_axes(fields):
     check(Problem(**fields))
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"padding": 31},
+        {"padding": ((0, 40),), "dilation": 2, "bias": True, "flip": True},
+        {"kernel": 1, "in_channels": 3, "out_channels": 2},
+        {"batch": 2, "in_channels": 4, "out_channels": 4, "groups": 4, "padding": "full"},
+        {"size": (1, 1, 5000), "kernel": (1, 1, 8), "padding": ((0, 0), (0, 0), (9, 2))},
+    ],
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_long_rows_are_folded(fields, dtype):
+    problem = Problem(**{"size": 4999, "kernel": 63, "dtype": dtype, **fields})
+    assert direct_rows.folded(problem) is not problem
+    check(problem)
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_random_problems(seed):
     rng = np.random.default_rng(seed)
