@@ -82,6 +82,19 @@ def test_a_library_that_is_not_installed_is_a_sentence(name, monkeypatch):
         library.missing.cache_clear()
 
 
+def test_asking_why_not_with_a_kernel_imports_no_heavy_module():
+    code = (
+        "import sys, numpy, algos\n"
+        "problem = algos.Problem(size=(9, 9), kernel=3)\n"
+        "algos.why_not(problem, numpy.ones((1, 1, 3, 3), 'f4'))\n"
+        "print(*sys.modules)"
+    )
+    modules = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    ).stdout.split()
+    assert not {"torch", "cv2"} & set(modules)
+
+
 @pytest.mark.parametrize("name", ALWAYS_THERE)
 def test_scipy_and_numpy_pass_verification(name):
     failed, done = failures(name, 120)

@@ -7,6 +7,7 @@ summed, which is how their users do it, as long as it is a few calls.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -136,6 +137,14 @@ def same_size(problem: Problem) -> SameSize:
         None if tuple(size) == problem.size else tuple(place),
         None if tuple(size) == problem.output_size else tuple(map(slice, problem.output_size)),
     )
+
+
+def same_size_bytes(problem: Problem) -> int:
+    """What `SameSize.filter` and `each_image` hold beside input and output."""
+    placed = same_size(problem)
+    images = sum(part is not None for part in (placed.place, placed.kept))
+    scratch = math.prod(problem.output_size) * (problem.in_channels > problem.groups)
+    return (images * math.prod(placed.size) + scratch) * problem.itemsize
 
 
 @lru_cache(maxsize=256)

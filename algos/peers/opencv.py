@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,15 @@ from ..fft import Tiling, spectral_error, tile_norms
 from ..problem import Problem
 from ..separable import Separable, cross_factors
 from ..threads import library_threads, load
-from .images import SameSize, as_image, each_image, for_correlation, not_offered, same_size
+from .images import (
+    SameSize,
+    as_image,
+    each_image,
+    for_correlation,
+    not_offered,
+    same_size,
+    same_size_bytes,
+)
 from .library import missing
 
 #: OpenCV's number for the instruction set, which its Python module gives no name.
@@ -39,9 +48,11 @@ class OpenCVFilter2D(Algorithm):
         return missing("cv2", "OpenCV") or not_offered(self.operator, problem)
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
-        placed = same_size(as_image(problem))
-        images = 1 + sum(part is not None for part in (placed.place, placed.kept))
-        return images * int(np.prod(placed.size)) * problem.itemsize
+        """Images grown or cut; for many taps, the blocks it transforms, in float64."""
+        image = as_image(problem)
+        blocks = [max(256, round(5.5 * taps)) for taps in image.kernel]
+        transforms = 24 * math.prod(blocks) if math.prod(image.kernel) >= 50 else 0
+        return same_size_bytes(image) + transforms
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Any:
         """The kernels for correlation, ``(O, C/groups, F_h, F_w)``."""
@@ -80,7 +91,7 @@ class OpenCVFilter2D(Algorithm):
         problem = as_image(problem)
         sse3 = cv2.checkHardwareSupport(CPU_SSE3)
         fewest = 130 if sse3 and problem.dtype == "float32" else 50
-        if np.prod(problem.kernel) < fewest:
+        if math.prod(problem.kernel) < fewest:
             return super().error_bound(problem, x, w, magnitude)
         v, corrected = problem.volume, same_size(problem).size
         tile, step = [1], [1]
@@ -116,10 +127,10 @@ class OpenCVSepFilter2D(OpenCVFilter2D):
         return Separable().work(problem)
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
-        """Beside whole images, a ring of filtered rows as high as the kernel."""
+        """Images grown or cut, and a ring of filtered rows as high as the kernel."""
         image = as_image(problem)
         ring = threads * image.kernel[0] * same_size(image).size[1] * problem.itemsize
-        return super().workspace_bytes(problem, threads) + ring
+        return same_size_bytes(image) + ring
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Any:
         """Taps along h and w of every kernel, as pairs."""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..algorithm import Algorithm, as_correlation
+from ..errors import ConvbenchError
 from ..problem import Problem
 from ..threads import library_threads, load
 from .images import as_image
@@ -40,14 +41,18 @@ class Torch(Algorithm):
         return missing("torch", "PyTorch")
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
-        """The result before it is copied; a padded or reordered input, kernel and result.
+        """The result before it is copied; input, kernel and result in oneDNN's blocks of 16.
 
-        float64 is not oneDNN's: PyTorch unrolls the columns of the whole batch (im2col).
+        float64 is not oneDNN's: PyTorch unrolls the columns (im2col) of the whole batch, group
+        by group.
         """
-        counts = math.prod(problem.input_shape) + math.prod(problem.kernel_shape)
-        counts += 2 * math.prod(problem.output_shape)
+        positions = problem.batch * math.prod(problem.output_size)
+        counts = math.prod(problem.output_shape) + math.prod(problem.kernel_shape)
         if problem.dtype == "float64":
-            counts += problem.batch * math.prod(problem.output_size) * problem.taps
+            counts += positions * problem.taps
+        else:
+            counts += positions * -(-problem.out_channels // 16) * 16
+            counts += math.prod(problem.input_shape)
         return counts * problem.itemsize
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Any:
@@ -92,9 +97,10 @@ class TorchChannelsLast(Torch):
         return None
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
-        return super().workspace_bytes(problem, threads) + 2 * problem.itemsize * math.prod(
-            problem.input_shape
-        )
+        """Kernels, input and result with channels last, and what oneDNN makes of the first."""
+        counts = 2 * math.prod(problem.kernel_shape) + math.prod(problem.output_shape)
+        counts += math.prod(problem.input_shape)
+        return counts * problem.itemsize
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Any:
         """The kernels for cross-correlation as a tensor with channels last."""
@@ -122,26 +128,20 @@ class TorchPrepacked(TorchChannelsLast):
 
     name = "torch-prepacked"
 
-    def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
-        if reason := super().why_not(problem, w):
-            return reason
-        if problem.axes == 3:
-            return "torch.ops.mkldnn._reorder_convolution_weight has 2 axes, the problem has 3"
-        if w is not None:  # only then is it worth importing PyTorch
-            torch = load("torch")
-            if not torch.backends.mkldnn.is_available():
-                return "this PyTorch was built without oneDNN"
-            if not hasattr(torch.ops.mkldnn, "_convolution_pointwise"):
-                return "this PyTorch does not let Python reach oneDNN's packed weights"
-        return None
-
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Any:
         """The kernels in whatever blocked layout oneDNN wants for this problem."""
-        image = as_image(problem)
+        torch, image = load("torch"), as_image(problem)
+        if not (
+            torch.backends.mkldnn.is_available()
+            and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
+        ):  # known only once PyTorch is imported, which `why_not` must not do
+            raise ConvbenchError(
+                f"PyTorch {torch.__version__} does not let Python reach oneDNN's packed weights; "
+                f"use torch or torch-channels-last"
+            )
         p = _padding(image)
         size = [n + sum(extra) for n, extra in zip(image.size, p.extra, strict=True)]
         weights = Torch.prepare(self, problem, w, threads).view(image.kernel_shape)
-        torch = load("torch")
         with torch.inference_mode(), library_threads("torch", threads):
             return torch.ops.mkldnn._reorder_convolution_weight(
                 weights, p.both, image.stride, image.dilation, image.groups,

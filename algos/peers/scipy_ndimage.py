@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ..algorithm import Algorithm, gamma, subnormal_error
 from ..problem import Problem
 from ..threads import load
-from .images import each_image, for_correlation, not_offered, same_size
+from .images import each_image, for_correlation, not_offered, same_size, same_size_bytes
 
 #: 1-D kernels of at least this many taps are `correlate1d`'s: it was 1.9 times as fast at 63
 #: taps and 0.7 times at 3 (2-core Zen 4).
@@ -30,9 +32,7 @@ class ScipyNdimage(Algorithm):
         return not_offered("scipy.ndimage.correlate", problem)
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
-        placed = same_size(problem)
-        images = 1 + sum(part is not None for part in (placed.place, placed.kept))
-        return images * int(np.prod(placed.size)) * problem.itemsize
+        return same_size_bytes(problem) + 8 * math.prod(problem.kernel_shape)
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> np.ndarray:
         """The kernels for correlation, in the double precision that they are used in."""

@@ -25,6 +25,9 @@ class ScipyDirect(Algorithm):
 
     name = "scipy-direct"
     opt_in = True
+    #: In 3-D, SciPy swaps image and kernel where the kernel is the larger, and multiplies the
+    #: zeros it pads with by the image: 0·NaN is NaN.
+    confines_nonfinite = False
 
     def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
         return not_offered("scipy.signal.convolve", problem)
@@ -71,10 +74,10 @@ class ScipyFFT(Algorithm):
         return not_offered(f"scipy.signal.{self.function}", problem)
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
-        """Three real or half-complex arrays of each transform, and the sum over channels."""
+        """Spectra of input, kernel and product, the last transformed back in two steps."""
         pairs = problem.out_channels * (problem.in_channels // problem.groups)
-        transforms = problem.batch * (problem.in_channels + pairs) + pairs
-        return 3 * transforms * math.prod(self._tile(problem)) * problem.itemsize
+        images = problem.batch * (problem.in_channels + 3 * pairs) + pairs
+        return images * math.prod(self._tile(problem)) * problem.itemsize
 
     def work(self, problem: Problem) -> float:
         """Samples transformed times the logarithm of their number."""
@@ -123,6 +126,16 @@ class ScipyOverlapAdd(ScipyFFT):
 
     name = "scipy-oaconvolve"
     function = "oaconvolve"
+
+    def workspace_bytes(self, problem: Problem, threads: int) -> int:
+        """As much again for the overlaps as blocks are longer than their steps."""
+        longer = 1.0
+        for size, taps in zip(problem.size, problem.kernel, strict=True):
+            block = _block(size, taps)
+            if block is not None:
+                longer *= block[0] / (block[0] - min(size, taps) + 1)
+        padded = problem.batch * problem.in_channels * math.prod(_full(problem)) * problem.itemsize
+        return int(longer * super().workspace_bytes(problem, threads)) + padded
 
     def error_bound(self, problem, x, w, magnitude):
         """`spectral_error` of the blocks: up to 2^axes of them overlap in one output.
