@@ -75,7 +75,7 @@ class Im2col(Algorithm):
         v = problem.volume
         x = x.reshape(v.batch, v.groups, v.in_channels // v.groups, *v.size)
         y = out.reshape(v.batch, v.groups, v.out_channels // v.groups, -1)
-        with blas_threads(threads):
+        with blas_threads(threads), np.errstate(all="ignore"):  # NaN and infinity are data
             for image, result in zip(x, y, strict=True):
                 for matrix, channels, part in zip(prepared, image, result, strict=True):
                     self._multiply(problem, matrix, channels, part)

@@ -1,0 +1,65 @@
+"""Laws of convolution, on random problems, with no oracle in sight."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from problems import problems
+
+from algos import Plan
+from algos.algorithm import registry
+from suites.fills import largest_integer
+from suites.properties import PROPERTIES
+
+OURS = [name for name, algorithm in registry().items() if not algorithm.is_peer]
+
+
+def runner(algorithm):
+    """Convolves integers exactly, or answers None where rounding might not be undone."""
+
+    def run(problem, x, w):
+        if algorithm.why_not(problem, w):
+            return None
+        bias = np.zeros(problem.out_channels, problem.dtype) if problem.bias else None
+        y = Plan(problem, w, bias, algorithm=algorithm)(x)
+        if algorithm.exact_on_integers:
+            return y
+        most = np.array([float((problem.taps + 1) * largest_integer(problem) ** 2)])
+        bound = algorithm.error_bound(problem, x, w, most)
+        return np.rint(y) if np.max(bound) < 0.5 else None
+
+    return run
+
+
+@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("law", PROPERTIES, ids=lambda law: law.__name__)
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@given(problem=problems(largest=9), seed=st.integers(0, 2**32 - 1))
+def test_law_holds(law, name, problem, seed):
+    holds = law(problem, np.random.default_rng(seed), runner(registry()[name]))
+    assert holds is not False, (law.__doc__ or "").strip()
+
+
+@pytest.mark.parametrize("law", PROPERTIES, ids=lambda law: law.__name__)
+def test_law_applies_somewhere_and_can_be_broken(law):
+    from problems import problems as strategy
+
+    naive = runner(registry()["naive"])
+    applied, broken = [], []
+
+    @settings(max_examples=60, deadline=None, database=None, derandomize=True)
+    @given(problem=strategy(largest=9))
+    def look(problem):
+        applied.append(law(problem, np.random.default_rng(0), naive))
+        calls = iter(range(1000))
+
+        def wrong(p, x, w):
+            y = naive(p, x, w).copy()
+            y.reshape(-1)[-1] += next(calls)
+            return y
+
+        broken.append(law(problem, np.random.default_rng(0), wrong))
+
+    look()
+    assert True in applied
+    assert False in broken
