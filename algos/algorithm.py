@@ -25,6 +25,7 @@ class Algorithm:
     Every array an algorithm is handed is C-contiguous, aligned, in native byte order and of
     the problem's dtype and shape; `bias` is zeros where the problem has none. Inputs are
     read-only views, `out` holds garbage and every element of it must be written.
+    Where `operations` names a gradient, `problem.operation` tells the methods which is meant.
     Instances hold no state: one serves any number of problems and threads at once.
     """
 
@@ -38,8 +39,23 @@ class Algorithm:
     #: products. Else the result is exact once rounded, wherever `error_bound` is below ½.
     exact_on_integers: bool = True
 
+    #: Operations of a `Problem` that the class computes by a method of its own. The others are
+    #: made of forward convolutions, see `doing`, and its methods are never asked about them.
+    operations: tuple[str, ...] = ("forward",)
+
+    #: False where only kernels of some form will do, such as outer products.
+    any_kernel: bool = True
+
     #: True keeps an algorithm out of runs that do not ask for it by name.
     opt_in: bool = False
+
+    def doing(self, operation: str) -> Algorithm:
+        """Who computes `operation`: this algorithm, or its `forward` on derived problems."""
+        if operation in self.operations:
+            return self
+        from .gradients import Derived
+
+        return Derived(self)
 
     def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
         """A sentence saying why this algorithm cannot do `problem`, or None if it can.
@@ -86,18 +102,37 @@ class Algorithm:
         """
         raise NotImplementedError
 
+    def grad_input(
+        self, problem: Problem, g: np.ndarray, prepared: Any, out: np.ndarray, threads: int
+    ) -> None:
+        """Write the gradient of the input into `out`, (N, C, *size), for that of the output.
+
+        g : (N, O, *output_size); `prepared` is what `prepare` returned for this problem.
+        """
+        raise NotImplementedError
+
+    def grad_weight(
+        self, problem: Problem, x: np.ndarray, g: np.ndarray, out: np.ndarray, threads: int
+    ) -> None:
+        """Write the gradient of the kernel into `out`, (O, C/groups, *kernel).
+
+        x : (N, C, *size), the input; g : (N, O, *output_size), the gradient of the output.
+        """
+        raise NotImplementedError
+
     def error_bound(
         self, problem: Problem, x: np.ndarray, w: np.ndarray, magnitude: np.ndarray
     ) -> np.ndarray | float:
         """An upper bound on |computed − exact| for each element of `magnitude`.
 
-        `magnitude` is |x| ⋆ |w| + |bias|, exactly, at some positions of the output. The bound
+        `x` and `w` are the problem's operands, whatever the operation; `magnitude` is
+        |x| ⋆ |w| + |bias|, exactly, at some positions of the result. The bound
         here is that of any direct method: n products and a bias summed in any order, with or
         without FMA, err by at most γ·magnitude, γ = (n+1)u / (1 − (n+1)u) (Higham, *Accuracy
         and Stability of Numerical Algorithms*, 2nd ed., eq. 3.5), plus n + 1 roundings that
         may fall among the subnormals.
         """
-        return gamma(problem.taps + 1, problem.dtype) * magnitude + subnormal_error(problem)
+        return gamma(problem.terms + 1, problem.dtype) * magnitude + subnormal_error(problem)
 
     @property
     def is_peer(self) -> bool:
@@ -123,7 +158,7 @@ def gamma(n: int, dtype: str) -> float:
 
 def subnormal_error(problem: Problem) -> float:
     """What n + 1 products may lose to gradual underflow, each half the smallest subnormal."""
-    return (problem.taps + 1) * float(np.finfo(problem.dtype).smallest_subnormal)
+    return (problem.terms + 1) * float(np.finfo(problem.dtype).smallest_subnormal)
 
 
 def as_correlation(problem: Problem, w: np.ndarray) -> np.ndarray:

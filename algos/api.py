@@ -252,7 +252,7 @@ def names(problem: Problem | None = None) -> list[str]:
     return [
         name
         for name, algorithm in registry().items()
-        if problem is None or algorithm.why_not(problem) is None
+        if problem is None or algorithm.doing(problem.operation).why_not(problem) is None
     ]
 
 
@@ -262,5 +262,7 @@ def why_not(problem: Problem, w: np.ndarray | None = None) -> dict[str, str]:
     With the kernel `w` given, reasons that lie in its values are found too, such as a rank
     that rules out separable passes.
     """
-    reasons = {name: a.why_not(problem, w) for name, a in registry().items()}
+    reasons = {
+        name: a.doing(problem.operation).why_not(problem, w) for name, a in registry().items()
+    }
     return {name: reason for name, reason in reasons.items() if reason}

@@ -8,7 +8,9 @@ given, fixes the padding; ``dh`` counts the zeros between taps (dilation − 1);
 2 where it is not given or 0; the name comes last.
 
 What benchdnn cannot say follows as words of our own: ``rd rh rw`` padding behind where it
-differs from the padding before, and ``_f64``, ``_flip``, ``_bias``, ``_ceil``, ``_exact``.
+differs from the padding before, and ``_f64``, ``_flip``, ``_bias``, ``_ceil``, ``_exact``;
+``_bwdd`` and ``_bwdw`` (its ``--dir=BWD_D`` and ``BWD_W``) ask for the gradient of the input
+and of the kernel.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ from .problem import AXES, Problem
 
 DEFAULT_BATCH = 2
 _NUMBER = re.compile(r"(g|mb|ic|oc|[ioksprd][dhw])(\d+)")
-_WORD = re.compile(r"(f32|f64|flip|bias|ceil|exact)(?![a-z0-9])")
+_WORD = re.compile(r"(f32|f64|flip|bias|ceil|exact|bwdd|bwdw)(?![a-z0-9])")
+_OPERATIONS = {"bwdd": "grad_input", "bwdw": "grad_weight"}
 _NAME = re.compile(r'n(?:"([^"]*)"|(\S*))$')
 
 
@@ -77,6 +80,7 @@ def format_descriptor(problem: Problem) -> str:
     parts += [word for word in ("flip", "bias") if getattr(problem, word)]
     if problem.fit != "floor":
         parts.append(problem.fit)
+    parts += [word for word, operation in _OPERATIONS.items() if operation == problem.operation]
     if problem.name:
         parts.append('n"{}"'.format(problem.name.replace('"', "'")))
     return "_".join(parts)
@@ -163,6 +167,8 @@ def _scan(text: str) -> tuple[dict[str, int], dict[str, Any]]:
                 fields["dtype"] = "float" + word[1:]
             elif word in ("ceil", "exact"):
                 fields["fit"] = word
+            elif word in _OPERATIONS:
+                fields["operation"] = _OPERATIONS[word]
             else:
                 fields[word] = True
             at = match.end()
@@ -173,7 +179,7 @@ def _scan(text: str) -> tuple[dict[str, int], dict[str, Any]]:
             raise DescriptorError(
                 f"descriptor {text!r}, column {at + 1}: cannot read {text[at : at + 12]!r}; "
                 f"expected parts such as mb1, ic3, ih224, oc64, kh3, sh2, ph1, dh1, g8, "
-                f'_f64, _flip, _bias or n"name"',
+                f'_f64, _flip, _bias, _bwdd or n"name"',
                 at + 1,
             )
     return numbers, fields

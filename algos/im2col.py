@@ -5,16 +5,22 @@ the layer is then kernel matrix × column matrix, and BLAS does the work (Chella
 Simard, *High Performance Convolutional Neural Networks for Document Processing*, 2006; the
 "matrix multiplication" section of the CS231n notes). The price is memory: overlapping
 windows copy each sample up to ΠF times. Columns are therefore built and multiplied in slabs
-of bounded size. A 1×1 kernel with stride 1 and no padding needs no columns at all: the input
+of bounded size. The gradients are the same two matrices the other way round: of the kernel,
+output gradient × transposed columns; of the input, transposed kernel × output gradient, whose
+columns are then added back to where they were taken from (col2im). A 1×1 kernel with stride 1 and no padding needs no columns at all: the input
 is the column matrix already.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+
 import numba
 import numpy as np
 
 from .algorithm import Algorithm, as_correlation
+from .direct_generic import inside
 from .jit import kernel
 from .problem import Problem
 from .threads import blas_threads
@@ -56,15 +62,47 @@ def _unroll(x, kernel_size, stride, dilation, before, output_size, start, column
                 target[k] = source[c] if 0 <= c < source.size else 0
 
 
+@kernel(parallel=True)
+def _fold(columns, kernel_size, stride, dilation, before, output_size, start, x):
+    """Add what `_unroll` would put into `columns` back to `x`, one channel a task."""
+    taps = kernel_size[0] * kernel_size[1] * kernel_size[2]
+    count = columns.shape[1]
+    for index in numba.prange(x.shape[0]):
+        channel = np.int64(index)
+        for tap in range(taps):
+            plane, n = divmod(tap, kernel_size[2])
+            p, m = divmod(plane, kernel_size[1])
+            shift = n * dilation[2] - before[2]
+            done = 0
+            while done < count:
+                line, first = divmod(start + done, output_size[2])
+                h, j = divmod(line, output_size[1])
+                length = min(output_size[2] - first, count - done)
+                d = h * stride[0] + p * dilation[0] - before[0]
+                r = j * stride[1] + m * dilation[1] - before[1]
+                source = columns[channel * taps + tap, done : done + length]
+                done += length
+                if d < 0 or d >= x.shape[1] or r < 0 or r >= x.shape[2]:
+                    continue
+                target = x[channel, d, r]
+                low, high = inside(length, stride[2], first * stride[2] + shift, target.size)
+                for k in range(low, high):
+                    target[(first + k) * stride[2] + shift] += source[k]
+
+
 class Im2col(Algorithm):
     """Patches unrolled into columns, one matrix product (BLAS) per group, slab by slab."""
 
     name = "im2col"
+    operations = ("forward", "grad_input", "grad_weight")
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
         if _is_pointwise(problem):
             return 0
-        return problem.taps * _slab(problem) * problem.itemsize
+        columns = problem.taps * _slab(problem) * problem.itemsize
+        # A slab's share of the kernel's gradient stands beside the sum of all.
+        share = problem.taps * (problem.out_channels // problem.groups) * problem.itemsize
+        return columns + (share if problem.operation == "grad_weight" else 0)
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> np.ndarray:
         """The kernel matrices, ``(groups, O/groups, C/groups · ΠF)``."""
@@ -89,13 +127,66 @@ class Im2col(Algorithm):
             return
         v = problem.volume
         before = tuple(before for before, _ in v.padding)
-        positions, slab = part.shape[1], _slab(problem)
-        buffer = np.empty(matrix.shape[1] * min(slab, positions), part.dtype)
-        for start in range(0, positions, slab):
-            count = min(slab, positions - start)
-            columns = buffer[: matrix.shape[1] * count].reshape(-1, count)
+        for start, columns in _slabs(problem, part.dtype):
             _unroll(channels, v.kernel, v.stride, v.dilation, before, v.output_size, start, columns)
-            np.matmul(matrix, columns, out=part[:, start : start + count])
+            np.matmul(matrix, columns, out=part[:, start : start + columns.shape[1]])
+
+    def grad_input(self, problem, g, prepared, out, threads) -> None:
+        v = problem.volume
+        g = g.reshape(v.batch, v.groups, v.out_channels // v.groups, -1)
+        images = out.reshape(v.batch, v.groups, v.in_channels // v.groups, *v.size)
+        if not _is_pointwise(problem):
+            out[...] = 0
+        with blas_threads(threads), np.errstate(all="ignore"):
+            for image, result in zip(g, images, strict=True):
+                for matrix, outputs, part in zip(prepared, image, result, strict=True):
+                    self._spread(problem, matrix.T, outputs, part)
+
+    def _spread(self, problem: Problem, matrix, outputs, part) -> None:
+        """Add ``matrix @ outputs`` back to the samples it belongs to, for one image and group."""
+        if _is_pointwise(problem):
+            np.matmul(matrix, outputs, out=part.reshape(matrix.shape[0], -1))
+            return
+        v = problem.volume
+        before = tuple(before for before, _ in v.padding)
+        for start, columns in _slabs(problem, part.dtype):
+            stop = start + columns.shape[1]
+            np.matmul(matrix, outputs[:, start:stop], out=columns)
+            _fold(columns, v.kernel, v.stride, v.dilation, before, v.output_size, start, part)
+
+    def grad_weight(self, problem, x, g, out, threads) -> None:
+        v = problem.volume
+        x = x.reshape(v.batch, v.groups, v.in_channels // v.groups, *v.size)
+        g = g.reshape(v.batch, v.groups, v.out_channels // v.groups, -1)
+        out[...] = 0
+        matrices = out.reshape(v.groups, v.out_channels // v.groups, v.taps)
+        with blas_threads(threads), np.errstate(all="ignore"):
+            for image, outputs in zip(x, g, strict=True):
+                for channels, part, matrix in zip(image, outputs, matrices, strict=True):
+                    self._correlate(problem, channels, part, matrix)
+        if problem.flip:
+            out[...] = np.flip(out, range(2, out.ndim)).copy()
+
+    def _correlate(self, problem: Problem, channels, outputs, matrix) -> None:
+        """``matrix += outputs @ columns(channels)ᵀ`` for one image and group."""
+        if _is_pointwise(problem):
+            matrix += outputs @ channels.reshape(matrix.shape[1], -1).T
+            return
+        v = problem.volume
+        before = tuple(before for before, _ in v.padding)
+        for start, columns in _slabs(problem, matrix.dtype):
+            stop = start + columns.shape[1]
+            _unroll(channels, v.kernel, v.stride, v.dilation, before, v.output_size, start, columns)
+            matrix += outputs[:, start:stop] @ columns.T
+
+
+def _slabs(problem: Problem, dtype: np.dtype) -> Iterator[tuple[int, np.ndarray]]:
+    """The first output position of every slab, and its columns, in memory used anew each time."""
+    positions, slab = math.prod(problem.output_size), _slab(problem)
+    buffer = np.empty(problem.taps * slab, dtype)
+    for start in range(0, positions, slab):
+        count = min(slab, positions - start)
+        yield start, buffer[: problem.taps * count].reshape(-1, count)
 
 
 def _is_pointwise(problem: Problem) -> bool:
@@ -109,5 +200,5 @@ def _is_pointwise(problem: Problem) -> bool:
 
 def _slab(problem: Problem) -> int:
     """Output positions whose columns are held at a time."""
-    positions = int(np.prod(problem.output_size))
+    positions = math.prod(problem.output_size)
     return min(positions, max(64, SLAB_BYTES // (problem.taps * problem.itemsize)))

@@ -1,8 +1,10 @@
-"""The definition, as loops: for every output, the sum over channels and taps.
+"""The definitions, as loops: for every output, the sum over channels and taps.
 
 Goodfellow, Bengio & Courville, *Deep Learning* (2016), eq. 9.7 with the stride of eq. 9.8:
 
     Z[i, j, k] = Σ_{l,m,n} V[l, (j−1)·s + m, (k−1)·s + n] · K[i, l, m, n]
+
+and the two gradients that train it, eq. 9.11 for the kernel's and eq. 9.13 for the input's.
 
 Cost: every multiply-add of the definition, one after the other, on one thread. It is the
 algorithm to read first, and the baseline the others are compared with.
@@ -50,10 +52,88 @@ def _cross_correlate(V, K, bias, stride, dilation, before, groups, Z):  # noqa: 
                         Z[b, i, h, j, k] = total
 
 
+@kernel
+def _gradient_of_kernel(G, V, stride, dilation, before, groups, dK):  # noqa: N803
+    """Eq. 9.11: g(G, V, s)[i, j, k, l] = Σ_{m,n} G[i, m, n] · V[j, (m−1)·s + k, (n−1)·s + l].
+
+    Summed over the images b as well; (h, m, n) is the output position, (p, k, l) the tap.
+    """
+    outputs_per_group = dK.shape[0] // groups
+    for i in range(dK.shape[0]):
+        first = i // outputs_per_group * dK.shape[1]
+        for j in range(dK.shape[1]):
+            for p in range(dK.shape[2]):
+                for k in range(dK.shape[3]):
+                    for l in range(dK.shape[4]):  # noqa: E741
+                        total = dK.dtype.type(0)
+                        for b in range(V.shape[0]):
+                            for h in range(G.shape[2]):
+                                d = h * stride[0] + p * dilation[0] - before[0]
+                                if d < 0 or d >= V.shape[2]:
+                                    continue
+                                for m in range(G.shape[3]):
+                                    r = m * stride[1] + k * dilation[1] - before[1]
+                                    if r < 0 or r >= V.shape[3]:
+                                        continue
+                                    for n in range(G.shape[4]):
+                                        c = n * stride[2] + l * dilation[2] - before[2]
+                                        if c < 0 or c >= V.shape[4]:
+                                            continue
+                                        total += G[b, i, h, m, n] * V[b, first + j, d, r, c]
+                        dK[i, j, p, k, l] = total
+
+
+@kernel
+def _meeting(position, tap, stride, dilation, before, outputs):
+    """The output whose `tap` lies on `position` of the input along one axis, or −1."""
+    shifted = position + before - tap * dilation
+    if shifted < 0 or shifted % stride or shifted // stride >= outputs:
+        return -1
+    return shifted // stride
+
+
+@kernel
+def _gradient_of_input(K, G, stride, dilation, before, groups, dV):  # noqa: N803
+    """Eq. 9.13: h(K, G, s)[i, j, k] = Σ_{l,m: (l−1)s+m=j} Σ_{n,p: (n−1)s+p=k} Σ_q K[q,i,m,p] G[q,l,n].
+
+    i is the input channel, q the output channel, (e, j, k) the input position, (z, m, p) the
+    tap and (h, l, n) the output position that meets it.
+    """
+    outputs_per_group, inputs_per_group = K.shape[0] // groups, K.shape[1]
+    for b in range(dV.shape[0]):
+        for i in range(dV.shape[1]):
+            first = i // inputs_per_group * outputs_per_group
+            for e in range(dV.shape[2]):
+                for j in range(dV.shape[3]):
+                    for k in range(dV.shape[4]):
+                        total = dV.dtype.type(0)
+                        for z in range(K.shape[2]):
+                            h = _meeting(e, z, stride[0], dilation[0], before[0], G.shape[2])
+                            if h < 0:
+                                continue
+                            for m in range(K.shape[3]):
+                                l = _meeting(  # noqa: E741
+                                    j, m, stride[1], dilation[1], before[1], G.shape[3]
+                                )
+                                if l < 0:
+                                    continue
+                                for p in range(K.shape[4]):
+                                    n = _meeting(
+                                        k, p, stride[2], dilation[2], before[2], G.shape[4]
+                                    )
+                                    if n < 0:
+                                        continue
+                                    for q in range(first, first + outputs_per_group):
+                                        weight = K[q, i % inputs_per_group, z, m, p]
+                                        total += weight * G[b, q, h, l, n]
+                        dV[b, i, e, j, k] = total
+
+
 class Naive(Algorithm):
-    """The definition, as plain loops on one thread."""
+    """The definitions, as plain loops on one thread."""
 
     name = "naive"
+    operations = ("forward", "grad_input", "grad_weight")
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> np.ndarray:
         """The kernel as a volume, flipped where the problem asks for convolution."""
@@ -65,3 +145,20 @@ class Naive(Algorithm):
             x.reshape(v.input_shape), prepared, bias, v.stride, v.dilation,
             tuple(before for before, _ in v.padding), v.groups, out.reshape(v.output_shape),
         )  # fmt: skip
+
+    def grad_input(self, problem, g, prepared, out, threads) -> None:
+        v = problem.volume
+        _gradient_of_input(
+            prepared, g.reshape(v.output_shape), v.stride, v.dilation,
+            tuple(before for before, _ in v.padding), v.groups, out.reshape(v.input_shape),
+        )  # fmt: skip
+
+    def grad_weight(self, problem, x, g, out, threads) -> None:
+        v = problem.volume
+        gradient = out.reshape(v.kernel_shape)
+        _gradient_of_kernel(
+            g.reshape(v.output_shape), x.reshape(v.input_shape), v.stride, v.dilation,
+            tuple(before for before, _ in v.padding), v.groups, gradient,
+        )  # fmt: skip
+        if problem.flip:
+            gradient[...] = gradient[:, :, ::-1, ::-1, ::-1].copy()

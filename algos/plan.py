@@ -15,8 +15,19 @@ from .errors import ConvbenchError
 from .problem import Problem
 
 
+#: What a plan is called with, in words.
+_ROLES = {
+    "forward": ("input",),
+    "grad_input": ("output gradient",),
+    "grad_weight": ("input", "output gradient"),
+}
+
+
 class Plan:
-    """A callable ``plan(x, out=None) -> y`` for inputs of one shape.
+    """A callable for arrays of one shape: ``plan(x) -> y``, and alike for the gradients.
+
+    What it is called with are the problem's operands that are no kernel: the input x; for
+    "grad_input" the gradient g of the output; for "grad_weight" both, and no kernel is given.
 
     Attributes
     ----------
@@ -29,7 +40,7 @@ class Plan:
     def __init__(
         self,
         problem: Problem,
-        w: np.ndarray,
+        w: np.ndarray | None = None,
         bias: np.ndarray | None = None,
         *,
         algorithm: str | registry.Algorithm = "parallel",
@@ -40,8 +51,17 @@ class Plan:
         self.algorithm = chosen
         self.threads = pools.check(threads)
         self._dtype = np.dtype(problem.dtype)
-        self._input_shape = problem.input_shape
-        self._output_shape = problem.output_shape
+        self._performer = chosen.doing(problem.operation)
+        self._prepared: Any = None
+        if problem.operation == "grad_weight":
+            if w is not None or bias is not None:
+                raise ConvbenchError(
+                    "grad_weight computes a gradient from input and output gradient; "
+                    "give no kernel and no bias to the plan"
+                )
+            if reason := self._performer.why_not(problem):
+                raise ConvbenchError(f"{chosen.name} cannot do this: {reason}")
+            return
         w = self._take("kernel", w, problem.kernel_shape)
         if problem.bias != (bias is not None):
             raise ConvbenchError(
@@ -51,23 +71,49 @@ class Plan:
         self._bias = np.zeros(problem.out_channels, self._dtype)
         if bias is not None:
             self._bias[:] = self._take("bias", bias, (problem.out_channels,))
-        if reason := chosen.why_not(problem, w):
+        if reason := self._performer.why_not(problem, w):
             raise ConvbenchError(f"{chosen.name} cannot do this: {reason}")
         with pools.numba_threads(self.threads):
-            self._prepared: Any = chosen.prepare(problem, w, self.threads)
+            self._prepared = self._performer.prepare(problem, w, self.threads)
 
-    def __call__(self, x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-        """Convolve `x` of shape ``(N, C, *size)`` into `out` of shape ``(N, O, *output_size)``.
+    def __call__(self, *arrays: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """Compute the result, into `out` where it is given, by name or as the last array.
 
-        An `out` that is given must be C-contiguous and share no memory with `x`.
+        Parameters
+        ----------
+        *arrays : ndarray
+            forward: x ``(N, C, *size)``; grad_input: g ``(N, O, *output_size)``;
+            grad_weight: x and g.
+        out : ndarray, optional
+            C-contiguous, sharing no memory with the others: ``(N, O, *output_size)``,
+            ``(N, C, *size)`` or ``(O, C/groups, *kernel)``.
         """
-        x = self._take("input", x, self._input_shape)
+        problem = self.problem
+        roles = _ROLES[problem.operation]
+        if len(arrays) == len(roles) + 1 and out is None:
+            *arrays, out = arrays  # type: ignore[assignment]
+        if len(arrays) != len(roles):
+            raise ConvbenchError(
+                f"a plan for {problem.operation} is called with {' and '.join(roles)}, "
+                f"{len(arrays)} arrays were given"
+            )
+        first, *second = (
+            self._take(*given) for given in zip(roles, arrays, problem.operands, strict=False)
+        )
         if out is None:
-            out = np.empty(self._output_shape, self._dtype)
+            out = np.empty(problem.result_shape, self._dtype)
         else:
-            self._check_out(out, x)
+            for role, array in zip(roles, (first, *second), strict=True):
+                self._check_out(out, role, array)
         with pools.numba_threads(self.threads):
-            self.algorithm.forward(self.problem, x, self._prepared, self._bias, out, self.threads)
+            if problem.operation == "forward":
+                self._performer.forward(
+                    problem, first, self._prepared, self._bias, out, self.threads
+                )
+            elif problem.operation == "grad_input":
+                self._performer.grad_input(problem, first, self._prepared, out, self.threads)
+            else:
+                self._performer.grad_weight(problem, first, *second, out, self.threads)
         return out
 
     def _take(self, what: str, array: Any, shape: tuple[int, ...]) -> np.ndarray:
@@ -90,14 +136,16 @@ class Plan:
             array.flags.writeable = False
         return array
 
-    def _check_out(self, out: np.ndarray, x: np.ndarray) -> None:
-        if out.shape != self._output_shape or out.dtype != self._dtype:
+    def _check_out(self, out: np.ndarray, role: str, array: np.ndarray) -> None:
+        shape = self.problem.result_shape
+        if out.shape != shape or out.dtype != self._dtype:
             raise ConvbenchError(
-                f"out is {out.dtype}{out.shape}, the problem gives "
-                f"{self._dtype}{self._output_shape}"
+                f"out is {out.dtype}{out.shape}, the problem gives {self._dtype}{shape}"
             )
         flags = out.flags
         if not (flags.c_contiguous and flags.aligned and flags.writeable):
             raise ConvbenchError("out must be C-contiguous, aligned and writeable")
-        if np.may_share_memory(out, x):
-            raise ConvbenchError("out and the input share memory; give out an array of its own")
+        if np.may_share_memory(out, array):
+            raise ConvbenchError(
+                f"out and the {role} share memory; give out an array of its own"
+            )

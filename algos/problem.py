@@ -1,4 +1,4 @@
-"""Problem: one convolution asked for, with its output size and its cost.
+"""Problem: one convolution, or one of its gradients, with its output size and its cost.
 
 A problem is a value: frozen, hashable, and equal to any other that asks for the same
 computation. It holds no data. Its text form is in `algos.descriptor`.
@@ -24,9 +24,10 @@ from .sizes import (
     whole_numbers,
 )
 
-__all__ = ["AXES", "DTYPES", "Padding", "Problem"]
+__all__ = ["AXES", "DTYPES", "OPERATIONS", "Padding", "Problem"]
 
 DTYPES = ("float32", "float64")
+OPERATIONS = ("forward", "grad_input", "grad_weight")
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,11 @@ class Problem:
     fit : {"floor", "ceil", "exact"}
         Where the stride does not fit: leave the rest unused, add a ragged last
         position that reads zeros, or refuse.
+    operation : {"forward", "grad_input", "grad_weight"}
+        What is computed of this layer: its output y from input x and kernel w; the gradient
+        of the input from that of the output, g, and w (also known as transposed
+        convolution, Goodfellow eq. 9.13); or the gradient of w from x and g (eq. 9.11).
+        Sizes and shapes always speak of the layer.
     name : str
         A label; two problems that differ in name alone are equal.
 
@@ -92,9 +98,8 @@ class Problem:
     flip: bool = False
     bias: bool = False
     fit: str = "floor"
+    operation: str = "forward"
     name: str = field(default="", compare=False)
-
-    operation = "forward"
 
     def __post_init__(self) -> None:
         size = whole_numbers("size", self.size)
@@ -111,12 +116,19 @@ class Problem:
         check_fit(self.axis_names, self.size, self.extent, self.stride, self.padding, self.fit)
 
     def _check_choices(self) -> None:
-        for name, known in (("dtype", DTYPES), ("fit", FITS)):
+        for name, known in (
+            ("dtype", DTYPES), ("fit", FITS), ("operation", OPERATIONS),
+        ):  # fmt: skip
             value = getattr(self, name)
             if value not in known:
                 raise ConvbenchError(
                     f"{name} {value!r} is not supported; {closest(str(value), list(known))}"
                 )
+        if self.bias and self.operation != "forward":
+            raise ConvbenchError(
+                f"{self.operation} knows no bias: leave it out here, its own gradient is "
+                f"algos.grad_bias"
+            )
         for name in ("in_channels", "out_channels"):
             count = getattr(self, name)
             if count % self.groups:
@@ -178,6 +190,24 @@ class Problem:
         return (self.batch, self.out_channels, *self.output_size)
 
     @property
+    def operands(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Shapes of the two arrays that are multiplied, in the order they are handed over."""
+        return {
+            "forward": (self.input_shape, self.kernel_shape),
+            "grad_input": (self.output_shape, self.kernel_shape),
+            "grad_weight": (self.input_shape, self.output_shape),
+        }[self.operation]
+
+    @property
+    def result_shape(self) -> tuple[int, ...]:
+        """Shape of what is computed: of the output, the input or the kernel."""
+        return {
+            "forward": self.output_shape,
+            "grad_input": self.input_shape,
+            "grad_weight": self.kernel_shape,
+        }[self.operation]
+
+    @property
     def itemsize(self) -> int:
         """Bytes per element."""
         return 8 if self.dtype == "float64" else 4
@@ -188,8 +218,31 @@ class Problem:
         return math.prod(self.kernel_shape[1:])
 
     @cached_property
+    def terms(self) -> int:
+        """Most products summed into one element of the result: what rounding errors grow with.
+
+        An output sums over channels and taps; an input's gradient over output channels and
+        the taps that meet it, at most ⌈F·gcd(S, D)/S⌉ an axis; a kernel's over images and
+        output positions.
+        """
+        if self.operation == "forward":
+            return self.taps
+        if self.operation == "grad_input":
+            meeting = (
+                min(-(-f * math.gcd(s, d) // s), o)
+                for f, s, d, o in zip(
+                    self.kernel, self.stride, self.dilation, self.output_size, strict=True
+                )
+            )
+            return self.out_channels // self.groups * math.prod(meeting)
+        return self.batch * math.prod(self.output_size)
+
+    @cached_property
     def multiply_adds(self) -> int:
-        """Multiply-adds of the direct algorithm, exactly; products with padding do not count."""
+        """Multiply-adds of the direct algorithm, exactly; products with padding do not count.
+
+        The three operations multiply the same pairs and sum them up otherwise.
+        """
         pairs = math.prod(
             sum(_inside(o, s, k * d - before, w) for k in range(f))
             for o, s, d, f, w, (before, _) in zip(

@@ -44,6 +44,7 @@ class Separable(Algorithm):
 
     name = "separable"
     exact_on_integers = False  # unless the factors are integers too
+    any_kernel = False
 
     def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
         """With `w`: the rank of the first kernel that is not an outer product."""

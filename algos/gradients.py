@@ -1,0 +1,244 @@
+"""Gradients as forward convolutions of other problems: every algorithm has them by this.
+
+What trains a layer are two more convolutions (Goodfellow, Bengio & Courville, *Deep Learning*,
+2016, eq. 9.11 and 9.13; the arithmetic is drawn out in Dumoulin & Visin, *A guide to
+convolution arithmetic for deep learning*, 2016, arXiv:1603.07285):
+
+- The gradient of the kernel correlates the input with the gradient of the output: images are
+  summed over as input channels were, channels are kept apart as images were, and stride and
+  dilation change places.
+- The gradient of the input spreads the gradient of the output over the taps. Read from its own
+  side, each of its elements gathers those taps that meet a multiple of the stride, which are
+  the same for all positions of one phase of the stride. Every phase is a convolution with
+  stride 1 of its own, and no zero that a stride would leave between samples is ever stored.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from .algorithm import Algorithm
+from .problem import Problem
+
+Index = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Positions of an input's gradient, one stride apart, that the same taps contribute to.
+
+    `positions`, `taps` and `source` select from the spatial axes of the result, the kernel (as
+    it correlates) and the output's gradient; `problem` is what to compute from them.
+    """
+
+    positions: tuple[slice, ...]
+    taps: tuple[slice, ...]
+    source: tuple[slice, ...]
+    problem: Problem
+
+    def kernel(self, w: np.ndarray) -> np.ndarray:
+        """The kernel of `problem`, ``(C, O/groups, *taps)``, of `w` (O, C/groups, *kernel).
+
+        `w` correlates, so here its taps are flipped.
+        """
+        part = w[(..., *self.taps)]
+        groups, axes = self.problem.groups, part.shape[2:]
+        part = part.reshape(groups, -1, w.shape[1], *axes).swapaxes(1, 2)
+        part = part.reshape(self.problem.kernel_shape)
+        return np.ascontiguousarray(np.flip(part, range(2, part.ndim)))
+
+
+@lru_cache(maxsize=256)
+def phases(problem: Problem) -> tuple[Phase, ...]:
+    """The convolutions that make up the gradient of the input; positions in none are zero.
+
+    With c = gcd(S, D), tap k meets position y where y + P − k·D is a multiple of the stride S.
+    Taps that do lie S/c apart, and reach samples of the output's gradient D/c apart.
+    """
+    per_axis = [list(_axis_phases(problem, axis)) for axis in range(problem.axes)]
+    found = []
+    for chosen in itertools.product(*per_axis):
+        positions, taps, source, sizes, kernels, dilations, padding = zip(*chosen, strict=True)
+        derived = Problem(
+            size=sizes, kernel=kernels, dilation=dilations, padding=padding,
+            batch=problem.batch, in_channels=problem.out_channels,
+            out_channels=problem.in_channels, groups=problem.groups, dtype=problem.dtype,
+        )  # fmt: skip
+        found.append(Phase(positions, taps, source, derived))
+    return tuple(found)
+
+
+def _axis_phases(problem: Problem, axis: int) -> Any:
+    """Per phase of one axis: the fields of `Phase`, and of its problem, along that axis."""
+    size, taps = problem.size[axis], problem.kernel[axis]
+    stride, dilation = problem.stride[axis], problem.dilation[axis]
+    before, outputs = problem.padding[axis][0], problem.output_size[axis]
+    common = math.gcd(stride, dilation)
+    step, spread = stride // common, dilation // common
+    for y in range(min(stride, size)):
+        meeting = [k for k in range(min(step, taps)) if (y + before - k * dilation) % stride == 0]
+        if not meeting:
+            continue
+        first = meeting[0]
+        count = -(-(taps - first) // step)
+        positions = -(-(size - y) // stride)
+        # Position y + m·stride gathers from first output − i·spread + m by its i-th tap.
+        ahead = (count - 1) * spread - (y + before - first * dilation) // stride
+        behind = positions + (count - 1) * spread - outputs - ahead
+        low, high = max(0, -ahead), outputs - max(0, -behind)
+        if low >= high:
+            continue
+        yield (
+            slice(y, None, stride), slice(first, None, step), slice(low, high), high - low, count,
+            spread, (max(0, ahead), max(0, behind)),
+        )  # fmt: skip
+
+
+@lru_cache(maxsize=256)
+def exchanged(problem: Problem) -> Problem:
+    """The convolution that makes up the gradient of the kernel, as `exchange` hands it over.
+
+    An input channel of a group is an image, images are channels of the group, and the output's
+    gradient is the kernel. Its result is ``(C/groups, O, *kernel)``.
+    """
+    sizes, padding = zip(*map(_read, problem.size, problem.padding, problem.reach), strict=True)
+    return Problem(
+        size=[max(n, 1) for n in sizes], kernel=problem.output_size, stride=problem.dilation,
+        dilation=problem.stride, padding=padding, batch=problem.in_channels // problem.groups,
+        in_channels=problem.batch * problem.groups, out_channels=problem.out_channels,
+        groups=problem.groups, dtype=problem.dtype,
+    )  # fmt: skip
+
+
+def _read(size: int, sides: tuple[int, int], reach: int) -> tuple[int, tuple[int, int]]:
+    """How many leading samples of an axis outputs read, and the zeros around them.
+
+    Where they read padding alone, one sample of zero stands for the input.
+    """
+    samples = max(min(size, reach - sides[0]), 0)
+    before = sides[0] if samples else reach - 1
+    return samples, (before, reach - before - max(samples, 1))
+
+
+def exchange(problem: Problem, x: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Input and kernel of `exchanged`, from input `x` and output gradient `g`."""
+    derived = exchanged(problem)
+    read = [n for n, _ in map(_read, problem.size, problem.padding, problem.reach)]
+    if min(read):
+        part = x[(..., *map(slice, read))]
+        part = part.reshape(problem.batch, problem.groups, -1, *read).swapaxes(0, 2)
+        images = np.ascontiguousarray(part).reshape(derived.input_shape)
+    else:
+        images = np.zeros(derived.input_shape, x.dtype)
+    return images, np.ascontiguousarray(g.swapaxes(0, 1))
+
+
+class Derived(Algorithm):
+    """The gradients by an algorithm that knows only how to convolve."""
+
+    def __init__(self, forward: Algorithm) -> None:
+        self._forward = forward
+        self.name = forward.name
+        self.confines_nonfinite = forward.confines_nonfinite
+        self.exact_on_integers = forward.exact_on_integers
+        self.opt_in = forward.opt_in
+        self.any_kernel = forward.any_kernel
+
+    def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
+        """Why the algorithm cannot do a convolution that the gradient is made up of."""
+        if problem.operation == "grad_weight":
+            if not self.any_kernel:
+                return (
+                    "the gradient of the kernel convolves with the gradient of the output, and "
+                    f"{self.name} takes only kernels of a form which that has not"
+                )
+            return self._why_not(exchanged(problem), None)
+        w = None if w is None else _as_correlation(problem, w)
+        for phase in phases(problem):
+            reason = self._why_not(phase.problem, None if w is None else phase.kernel(w))
+            if reason:
+                return reason
+        return None
+
+    def _why_not(self, derived: Problem, w: np.ndarray | None) -> str | None:
+        reason = self._forward.why_not(derived, w)
+        return f"{reason} (asked of the convolution it is made up of, {derived})" if reason else None
+
+    def workspace_bytes(self, problem: Problem, threads: int) -> int:
+        """What the convolutions need, the arrays they are handed, and their results."""
+        if problem.operation == "grad_weight":
+            derived = exchanged(problem)
+            return self._forward.workspace_bytes(derived, threads) + derived.compulsory_bytes
+        parts = [phase.problem for phase in phases(problem)]
+        kernels = math.prod(problem.kernel_shape) * problem.itemsize
+        largest = max((p.compulsory_bytes for p in parts), default=0)
+        return kernels + largest + sum(self._forward.workspace_bytes(p, threads) for p in parts)
+
+    def work(self, problem: Problem) -> float:
+        """The work of the convolutions."""
+        if problem.operation == "grad_weight":
+            return self._forward.work(exchanged(problem))
+        return sum(self._forward.work(phase.problem) for phase in phases(problem))
+
+    def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> list[Any]:
+        """The kernel of every phase made ready."""
+        w = _as_correlation(problem, w)
+        return [
+            self._forward.prepare(phase.problem, _read_only(phase.kernel(w)), threads)
+            for phase in phases(problem)
+        ]
+
+    def grad_input(self, problem, g, prepared, out, threads) -> None:
+        bias = _read_only(np.zeros(problem.in_channels, g.dtype))
+        parts = phases(problem)
+        if not parts or set(problem.stride) != {1}:
+            out[...] = 0
+        for phase, ready in zip(parts, prepared, strict=True):
+            source = _read_only(np.ascontiguousarray(g[(..., *phase.source)]))
+            target = out[(..., *phase.positions)]
+            result = out if target.shape == out.shape else np.empty(target.shape, out.dtype)
+            self._forward.forward(phase.problem, source, ready, bias, result, threads)
+            if result is not out:
+                target[...] = result
+
+    def grad_weight(self, problem, x, g, out, threads) -> None:
+        derived = exchanged(problem)
+        images, kernel = map(_read_only, exchange(problem, x, g))
+        ready = self._forward.prepare(derived, kernel, threads)
+        result = np.empty(derived.output_shape, out.dtype)
+        bias = _read_only(np.zeros(derived.out_channels, out.dtype))
+        self._forward.forward(derived, images, ready, bias, result, threads)
+        result = result.swapaxes(0, 1)
+        out[...] = np.flip(result, range(2, result.ndim)) if problem.flip else result
+
+    def error_bound(self, problem, x, w, magnitude):
+        """The largest of the bounds that the convolutions have."""
+        if problem.operation == "grad_weight":
+            images, kernel = exchange(problem, x, w)
+            return self._forward.error_bound(exchanged(problem), images, kernel, magnitude)
+        correlating = _as_correlation(problem, w)
+        bound: np.ndarray = np.zeros_like(magnitude)
+        for phase in phases(problem):
+            source = np.ascontiguousarray(x[(..., *phase.source)])
+            kernel = phase.kernel(correlating)
+            part = self._forward.error_bound(phase.problem, source, kernel, magnitude)
+            bound = np.maximum(bound, part)
+        return bound
+
+
+def _as_correlation(problem: Problem, w: np.ndarray) -> np.ndarray:
+    """`w` in its own number of axes, flipped if the problem flips."""
+    return np.flip(w, range(2, w.ndim)) if problem.flip else w
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    """A view that cannot be written, as plans hand it to algorithms."""
+    array = array.view()
+    array.flags.writeable = False
+    return array
