@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .algorithm import Algorithm, registry
+from .algorithm import Algorithm, get, registry
 from .errors import ConvbenchError, closest
 from .plan import Plan
 from .problem import DTYPES, Padding, Problem
@@ -230,7 +230,7 @@ def _choose(problem: Problem, w: np.ndarray) -> str:
     """
     if problem.taps <= 121:
         return "parallel"
-    if why_not(problem, w).get("separable") is None:
+    if get("separable").why_not(problem, w) is None:
         return "separable"
     return "fft" if problem.taps > 400 else "parallel"
 

@@ -345,7 +345,7 @@ def workspace_bytes(problem: Problem, threads: int) -> int:
     """Packed kernel, per thread a zero row or the rows of a tile, and what folding copies."""
     fold = folded(problem)
     elements = threads * sliding(fold, threads).buffer + math.prod(problem.kernel_shape)
-    if fold is not problem:
+    if fold != problem:
         elements += 2 * math.prod(fold.input_shape) + math.prod(fold.output_shape)
     return elements * problem.itemsize
 
@@ -369,13 +369,13 @@ def forward(
     """Write the output for `x`."""
     fold, cut, weights = prepared
     y = out
-    if fold is not problem:
+    if fold != problem:
         x, y = _fold(problem, fold, x), np.empty(fold.output_shape, out.dtype)
     _forward(
         x.reshape(-1), weights, bias, cut.offsets, cut.parts, y.reshape(-1), cut.numbers,
         cut.items, np.empty((threads, cut.buffer), x.dtype),
         np.empty((threads, ROWS + MOST_TAPS), np.int64),
     )  # fmt: skip
-    if fold is not problem:
+    if fold != problem:
         width = out.shape[-1]
         out.reshape(*y.shape[:2], width)[...] = y.reshape(*y.shape[:2], -1)[:, :, :width]

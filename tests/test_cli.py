@@ -98,7 +98,7 @@ MISTAKES = {
     "run --timeout nan": "positive number of seconds",
     "run --seed -1": "whole number from 0 on",
     "run --seed 1.5": "whole number from 0 on",
-    "run --weights rank1": "--weights goes with --problem or --batch",
+    "run --weights rank1": "with --problem or --batch",
     "run quick --problem mb1_ic1ih5_oc1_kh3": "choose one",
     "run --problem hello": "column 1",
     "run --problem ''": "descriptor ''",
@@ -141,7 +141,7 @@ MISTAKES = {
     "verify --algorithms nope": "there is no algorithm 'nope'",
     "verify --threads 9999": "this machine offers",
     "verify --problem zzz": "column 1",
-    "verify --weights rank1": "--weights goes with --problem or --batch",
+    "verify --weights rank1": "with --problem or --batch",
     "list": "required",
     "list thing": "invalid choice: 'thing'",
     "list problems": "whose problems?",
@@ -194,7 +194,7 @@ def test_mistakes_in_a_process_of_their_own(line, tmp_path):
 
 def test_nothing_judged_is_no_success(tmp_path):
     done = convbench(
-        "verify", "--algorithms", "separable", "--problem", "mb1_ic1ih9_oc1_kh3", cwd=tmp_path
+        "verify", "--algorithms", "low-rank", "--problem", "mb1_ic1iw9_oc1_kw3", cwd=tmp_path
     )
     assert "nothing was judged" in complaint(done)
 

@@ -1,0 +1,11 @@
+"""Benchmarks are timed when they are asked for, and run once, untimed, when they are not."""
+
+import pytest
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    # --benchmark-disable in addopts would do this too, but refuses --benchmark-only beside it.
+    asked = ("benchmark_only", "benchmark_enable", "benchmark_autosave", "benchmark_compare")
+    if hasattr(config.option, "benchmark_disable"):
+        config.option.benchmark_disable |= not any(getattr(config.option, o) for o in asked)
