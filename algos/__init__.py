@@ -16,8 +16,10 @@ from .descriptor import parse_descriptor
 from .errors import ConvbenchError
 from .plan import Plan
 from .problem import Problem
+from .training import conv_transpose, grad_bias, grad_input, grad_weight
 
 __all__ = [
-    "Algorithm", "ConvbenchError", "Plan", "Problem", "conv", "convolve", "correlate", "names",
-    "parse_descriptor", "plan", "problem_of", "why_not",
+    "Algorithm", "ConvbenchError", "Plan", "Problem", "conv", "conv_transpose", "convolve",
+    "correlate", "grad_bias", "grad_input", "grad_weight", "names", "parse_descriptor", "plan",
+    "problem_of", "why_not",
 ]  # fmt: skip

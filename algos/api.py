@@ -71,12 +71,12 @@ def conv(
         x, w, bias is not None, stride=stride, padding=padding, dilation=dilation, groups=groups,
         flip=flip, fit=fit,
     )  # fmt: skip
-    return Plan(problem, w, bias, algorithm=algorithm, threads=threads)(x, out)
+    return Plan(problem, w, bias, algorithm=algorithm, threads=threads)(x, out=out)
 
 
 def plan(
     problem: Problem,
-    w: np.ndarray,
+    w: np.ndarray | None = None,
     bias: np.ndarray | None = None,
     *,
     algorithm: str | Algorithm = "parallel",
@@ -84,10 +84,12 @@ def plan(
 ) -> Plan:
     """Prepare `algorithm` for `problem` and kernel `w`; the result is called as ``y = f(x)``.
 
+    For the gradients it is ``f(g)`` and, with no kernel given here, ``f(x, g)``; see `Plan`.
+
     Parameters
     ----------
     problem : Problem
-    w : ndarray, shape (O, C/groups, *kernel)
+    w : ndarray, shape (O, C/groups, *kernel), unless ``problem.operation`` is "grad_weight"
     bias : ndarray, shape (O,), where ``problem.bias``
     algorithm, threads
         As in `conv`.

@@ -47,11 +47,12 @@ class Phase:
 
         `w` correlates, so here its taps are flipped.
         """
-        part = w[(..., *self.taps)]
+        index: Index = (..., *self.taps)
+        part = w[index]
         groups, axes = self.problem.groups, part.shape[2:]
         part = part.reshape(groups, -1, w.shape[1], *axes).swapaxes(1, 2)
         part = part.reshape(self.problem.kernel_shape)
-        return np.ascontiguousarray(np.flip(part, range(2, part.ndim)))
+        return np.ascontiguousarray(np.flip(part, tuple(range(2, part.ndim))))
 
 
 @lru_cache(maxsize=256)
@@ -131,7 +132,8 @@ def exchange(problem: Problem, x: np.ndarray, g: np.ndarray) -> tuple[np.ndarray
     derived = exchanged(problem)
     read = [n for n, _ in map(_read, problem.size, problem.padding, problem.reach)]
     if min(read):
-        part = x[(..., *map(slice, read))]
+        leading: Index = (..., *map(slice, read))
+        part = x[leading]
         part = part.reshape(problem.batch, problem.groups, -1, *read).swapaxes(0, 2)
         images = np.ascontiguousarray(part).reshape(derived.input_shape)
     else:
@@ -168,7 +170,9 @@ class Derived(Algorithm):
 
     def _why_not(self, derived: Problem, w: np.ndarray | None) -> str | None:
         reason = self._forward.why_not(derived, w)
-        return f"{reason} (asked of the convolution it is made up of, {derived})" if reason else None
+        return (
+            f"{reason} (asked of the convolution it is made up of, {derived})" if reason else None
+        )
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
         """What the convolutions need, the arrays they are handed, and their results."""
@@ -215,7 +219,7 @@ class Derived(Algorithm):
         bias = _read_only(np.zeros(derived.out_channels, out.dtype))
         self._forward.forward(derived, images, ready, bias, result, threads)
         result = result.swapaxes(0, 1)
-        out[...] = np.flip(result, range(2, result.ndim)) if problem.flip else result
+        out[...] = np.flip(result, tuple(range(2, result.ndim))) if problem.flip else result
 
     def error_bound(self, problem, x, w, magnitude):
         """The largest of the bounds that the convolutions have."""
@@ -234,7 +238,7 @@ class Derived(Algorithm):
 
 def _as_correlation(problem: Problem, w: np.ndarray) -> np.ndarray:
     """`w` in its own number of axes, flipped if the problem flips."""
-    return np.flip(w, range(2, w.ndim)) if problem.flip else w
+    return np.flip(w, tuple(range(2, w.ndim))) if problem.flip else w
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:

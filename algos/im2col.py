@@ -5,10 +5,12 @@ the layer is then kernel matrix × column matrix, and BLAS does the work (Chella
 Simard, *High Performance Convolutional Neural Networks for Document Processing*, 2006; the
 "matrix multiplication" section of the CS231n notes). The price is memory: overlapping
 windows copy each sample up to ΠF times. Columns are therefore built and multiplied in slabs
-of bounded size. The gradients are the same two matrices the other way round: of the kernel,
-output gradient × transposed columns; of the input, transposed kernel × output gradient, whose
-columns are then added back to where they were taken from (col2im). A 1×1 kernel with stride 1 and no padding needs no columns at all: the input
+of bounded size. A 1×1 kernel with stride 1 and no padding needs no columns at all: the input
 is the column matrix already.
+
+The gradients are products of the same matrices: of the kernel, output gradient × transposed
+columns; of the input, transposed kernel × output gradient, whose columns are then added back to
+where they would have been taken from (col2im).
 """
 
 from __future__ import annotations
@@ -165,7 +167,7 @@ class Im2col(Algorithm):
                 for channels, part, matrix in zip(image, outputs, matrices, strict=True):
                     self._correlate(problem, channels, part, matrix)
         if problem.flip:
-            out[...] = np.flip(out, range(2, out.ndim)).copy()
+            out[...] = np.flip(out, tuple(range(2, out.ndim))).copy()
 
     def _correlate(self, problem: Problem, channels, outputs, matrix) -> None:
         """``matrix += outputs @ columns(channels)ᵀ`` for one image and group."""

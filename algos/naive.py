@@ -94,10 +94,11 @@ def _meeting(position, tap, stride, dilation, before, outputs):
 
 @kernel
 def _gradient_of_input(K, G, stride, dilation, before, groups, dV):  # noqa: N803
-    """Eq. 9.13: h(K, G, s)[i, j, k] = Σ_{l,m: (l−1)s+m=j} Σ_{n,p: (n−1)s+p=k} Σ_q K[q,i,m,p] G[q,l,n].
+    """Eq. 9.13: h(K, G, s)[i, j, k] = Σ_{l,m} Σ_{n,p} Σ_q K[q, i, m, p] · G[q, l, n].
 
-    i is the input channel, q the output channel, (e, j, k) the input position, (z, m, p) the
-    tap and (h, l, n) the output position that meets it.
+    The sums run over (l−1)·s + m = j and (n−1)·s + p = k: i is the input channel, q the output
+    channel, (e, j, k) the input position, (z, m, p) the tap and (h, l, n) the output position
+    that meets it.
     """
     outputs_per_group, inputs_per_group = K.shape[0] // groups, K.shape[1]
     for b in range(dV.shape[0]):

@@ -14,7 +14,6 @@ from . import threads as pools
 from .errors import ConvbenchError
 from .problem import Problem
 
-
 #: What a plan is called with, in words.
 _ROLES = {
     "forward": ("input",),
@@ -97,23 +96,21 @@ class Plan:
                 f"a plan for {problem.operation} is called with {' and '.join(roles)}, "
                 f"{len(arrays)} arrays were given"
             )
-        first, *second = (
-            self._take(*given) for given in zip(roles, arrays, problem.operands, strict=False)
-        )
+        taken = [self._take(*given) for given in zip(roles, arrays, problem.operands, strict=False)]
         if out is None:
             out = np.empty(problem.result_shape, self._dtype)
         else:
-            for role, array in zip(roles, (first, *second), strict=True):
+            for role, array in zip(roles, taken, strict=True):
                 self._check_out(out, role, array)
         with pools.numba_threads(self.threads):
             if problem.operation == "forward":
                 self._performer.forward(
-                    problem, first, self._prepared, self._bias, out, self.threads
+                    problem, taken[0], self._prepared, self._bias, out, self.threads
                 )
             elif problem.operation == "grad_input":
-                self._performer.grad_input(problem, first, self._prepared, out, self.threads)
+                self._performer.grad_input(problem, taken[0], self._prepared, out, self.threads)
             else:
-                self._performer.grad_weight(problem, first, *second, out, self.threads)
+                self._performer.grad_weight(problem, taken[0], taken[1], out, self.threads)
         return out
 
     def _take(self, what: str, array: Any, shape: tuple[int, ...]) -> np.ndarray:
@@ -146,6 +143,4 @@ class Plan:
         if not (flags.c_contiguous and flags.aligned and flags.writeable):
             raise ConvbenchError("out must be C-contiguous, aligned and writeable")
         if np.may_share_memory(out, array):
-            raise ConvbenchError(
-                f"out and the {role} share memory; give out an array of its own"
-            )
+            raise ConvbenchError(f"out and the {role} share memory; give out an array of its own")

@@ -8,8 +8,8 @@ hold from where they stand until changed, through nested files too. Understood a
 problem is taken with each. What speaks of memory layouts, post-operations and choice of
 implementation does not change what a convolution is, and is passed over.
 
-One departure: without ``--dir`` benchdnn adds a bias (``FWD_B``), here a problem is what
-its line says.
+Two departures: ``BWD_WB`` is computed without its bias gradient; and without ``--dir`` benchdnn
+adds a bias (``FWD_B``), here a problem is what its line says.
 """
 
 from __future__ import annotations
@@ -39,7 +39,12 @@ _OTHER_DRIVERS = re.compile(
     r"reorder|concat|sum|shuffle|resampling|rnn|zeropad|graph|brgemm|sdpa|gated_mlp)"
 )
 _FORWARD = {"FWD_B": True, "FWD_D": False, "FWD_I": False}
-_BACKWARD = ("BWD_D", "BWD_W", "BWD_WB", "BWD_DW")
+_BACKWARD = {
+    "BWD_D": ("grad_input",),
+    "BWD_W": ("grad_weight",),
+    "BWD_WB": ("grad_weight",),
+    "BWD_DW": ("grad_input", "grad_weight"),
+}
 
 
 class Batch(NamedTuple):
@@ -156,9 +161,6 @@ class _Reader:
         for batch, dtype, direction in product(
             self.options.batches, self.options.dtypes, self.options.directions
         ):
-            if direction in _BACKWARD:
-                self.left_out[f"direction {direction} is not computed, only forward is"] += 1
-                continue
             if dtype not in ("", "float32", "float64"):
                 self.left_out[f"data type {dtype} is not computed, only f32 and f64 are"] += 1
                 continue
@@ -171,8 +173,16 @@ class _Reader:
             except ConvbenchError as error:
                 self.notes.append(f"{path}, line {line}: {error} (left out)")
                 return
-            bias = _FORWARD.get(direction, problem.bias)
-            yield Case(replace(problem, batch=batch or problem.batch, bias=bias))
+            bias = _FORWARD.get(direction, problem.bias) and direction not in _BACKWARD
+            if direction == "BWD_WB":
+                note = "direction BWD_WB is taken as BWD_W, without the bias"
+                self.notes += [note] if note not in self.notes else []
+            for operation in _BACKWARD.get(direction, (problem.operation,)):
+                yield Case(
+                    replace(
+                        problem, batch=batch or problem.batch, bias=bias, operation=operation
+                    )
+                )  # fmt: skip
 
 
 def _tokens(text: str) -> Iterator[tuple[str, int, int]]:

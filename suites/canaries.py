@@ -294,3 +294,131 @@ class NotRepeatable(_Canary):
         self._calls += 1
         if self._calls % 2:
             out.reshape(-1)[0] = np.nextafter(out.reshape(-1)[0], np.inf, dtype=out.dtype)
+
+
+class _GradientCanary(_Canary):
+    """Right going forward; subclasses break a gradient."""
+
+    operations = ("forward", "grad_input", "grad_weight")
+
+    def grad_input(self, problem, g, prepared, out, threads) -> None:
+        self._right.grad_input(problem, g, self._right.prepare(problem, prepared, 1), out, 1)
+
+    def grad_weight(self, problem, x, g, out, threads) -> None:
+        self._right.grad_weight(problem, x, g, out, 1)
+
+
+class PhasesSwapped(_GradientCanary):
+    """The gradient of a strided layer's input woven together in the wrong order."""
+
+    name = "canary-phases-swapped"
+
+    def grad_input(self, problem, g, prepared, out, threads) -> None:
+        super().grad_input(problem, g, prepared, out, threads)
+        stride = problem.stride[-1]
+        if stride > 1:
+            second = out[..., 1::stride]
+            first = out[..., ::stride][..., : second.shape[-1]]
+            first[...], second[...] = second.copy(), first.copy()
+
+
+class UnreachedLeft(_GradientCanary):
+    """Inputs that no output reads keep what the gradient's memory held before."""
+
+    name = "canary-unreached-left"
+
+    def grad_input(self, problem, g, prepared, out, threads) -> None:
+        before, read = out.copy(), np.empty_like(out)
+        super().grad_input(problem, np.ones_like(g), np.ones_like(prepared), read, threads)
+        super().grad_input(problem, g, prepared, out, threads)
+        np.copyto(out, before, where=read == 0)
+
+
+class Overwrites(_GradientCanary):
+    """Windows overlap: the last tap's share is put where it should be added."""
+
+    name = "canary-overwrites"
+
+    def grad_input(self, problem, g, prepared, out, threads) -> None:
+        last, reached = np.zeros_like(prepared), np.empty_like(out)
+        taps = (*[slice(None)] * 2, *[-1] * problem.axes)
+        last[taps] = 1
+        super().grad_input(problem, np.ones_like(g), last, reached, threads)
+        last[taps] = prepared[taps]
+        share = np.empty_like(out)
+        super().grad_input(problem, g, last, share, threads)
+        super().grad_input(problem, g, prepared, out, threads)
+        np.copyto(out, share, where=reached != 0)
+
+
+class GradientGroupCrossed(_GradientCanary):
+    """The kernel's gradient pairs a group's input with the next one's output."""
+
+    name = "canary-gradient-group-crossed"
+
+    def grad_weight(self, problem, x, g, out, threads) -> None:
+        outputs = problem.out_channels // problem.groups
+        turned = np.roll(g, outputs if problem.groups > 1 else 0, axis=1)
+        super().grad_weight(problem, x, turned, out, threads)
+
+
+class LastImageForgotten(_GradientCanary):
+    """The kernel's gradient summed over all images of a batch but the last."""
+
+    name = "canary-last-image-forgotten"
+
+    def grad_weight(self, problem, x, g, out, threads) -> None:
+        part = g.copy()
+        part[max(1, len(g) - 1) :] = 0
+        super().grad_weight(problem, x, part, out, threads)
+
+
+class GradientDense(_GradientCanary):
+    """Stride for dilation: the kernel's gradient takes its taps side by side."""
+
+    name = "canary-gradient-dense"
+
+    def grad_weight(self, problem, x, g, out, threads) -> None:
+        sides = tuple(
+            (before, max(0, reach - before - size))
+            for (before, _), reach, size in zip(
+                problem.padding, problem.reach, problem.size, strict=True
+            )
+        )
+        dense = replace(problem, dilation=1, padding=sides, fit="floor")
+        wider = np.zeros(dense.output_shape, g.dtype)
+        index: tuple[Any, ...] = (..., *(slice(n) for n in problem.output_size))
+        wider[index] = g
+        super().grad_weight(dense, x, wider, out, threads)
+
+
+class AddsToGarbage(_GradientCanary):
+    """Accumulates the kernel's gradient without clearing it first."""
+
+    name = "canary-adds-to-garbage"
+
+    def grad_weight(self, problem, x, g, out, threads) -> None:
+        held = out.copy()
+        super().grad_weight(problem, x, g, out, threads)
+        out += held
+
+
+class GradientNotFlipped(_GradientCanary):
+    """The kernel's gradient of a convolution left as that of a cross-correlation."""
+
+    name = "canary-gradient-not-flipped"
+
+    def grad_weight(self, problem, x, g, out, threads) -> None:
+        super().grad_weight(replace(problem, flip=False), x, g, out, threads)
+
+
+class GradientChannelsSwapped(_GradientCanary):
+    """The input's gradient by the kernel as it stands, channels not exchanged."""
+
+    name = "canary-gradient-channels-swapped"
+
+    def grad_input(self, problem, g, prepared, out, threads) -> None:
+        w = prepared
+        if problem.groups == 1 and w.shape[0] == w.shape[1]:
+            w = np.ascontiguousarray(w.swapaxes(0, 1))
+        super().grad_input(problem, g, w, out, threads)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from algos import Algorithm, Problem
+from algos import Algorithm, Plan, Problem
 
 from . import oracle
 
@@ -24,6 +25,41 @@ class Verdict:
         return not self.reason
 
 
+def truth(
+    problem: Problem,
+    positions: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    bias: np.ndarray | None,
+) -> np.ndarray:
+    """The oracle's result of `problem` at `positions`, from its two operands and bias."""
+    p = problem
+    settings: dict[str, Any] = {
+        "stride": p.stride, "dilation": p.dilation, "groups": p.groups, "flip": p.flip,
+        "before": [before for before, _ in p.padding],
+    }  # fmt: skip
+    if p.operation == "grad_input":
+        return oracle.grad_input_at(positions, first, second, **settings)
+    if p.operation == "grad_weight":
+        return oracle.grad_weight_at(positions, first, second, kernel=p.kernel, **settings)
+    offset = np.zeros(p.out_channels, first.dtype) if bias is None else bias
+    return oracle.correlate_at(positions, first, second, offset, **settings)
+
+
+def plan_for(
+    problem: Problem,
+    first: np.ndarray,
+    second: np.ndarray,
+    bias: np.ndarray | None,
+    algorithm: Algorithm,
+    threads: int,
+) -> tuple[Plan, tuple[np.ndarray, ...]]:
+    """A plan for `problem`, and the arrays to call it with."""
+    if problem.operation == "grad_weight":
+        return Plan(problem, algorithm=algorithm, threads=threads), (first, second)
+    return Plan(problem, second, bias, algorithm=algorithm, threads=threads), (first,)
+
+
 def check(
     algorithm: Algorithm,
     problem: Problem,
@@ -33,23 +69,17 @@ def check(
     y: np.ndarray,
     positions: np.ndarray,
 ) -> Verdict:
-    """Compare output `y` with the oracle at `positions` (P, 2 + axes), elementwise.
+    """Compare result `y` with the oracle at `positions` (P, 2 + axes), elementwise.
 
-    Passes where |y − exact| is within the algorithm's `error_bound` at each of them and no
-    element anywhere was left NaN or infinite.
+    `x` and `w` are the problem's two operands, whatever its operation. Passes where
+    |y − exact| is within the algorithm's `error_bound` at each of the positions and no element
+    anywhere was left NaN or infinite.
     """
-    offset = np.zeros(problem.out_channels, x.dtype) if bias is None else bias
-    settings = {
-        "stride": problem.stride,
-        "dilation": problem.dilation,
-        "before": [before for before, _ in problem.padding],
-        "groups": problem.groups,
-        "flip": problem.flip,
-    }
-    exact = oracle.correlate_at(positions, x, w, offset, **settings)
-    magnitude = oracle.correlate_at(positions, abs(x), abs(w), abs(offset), **settings)
+    judged = algorithm.doing(problem.operation)
+    exact = truth(problem, positions, x, w, bias)
+    magnitude = truth(problem, positions, abs(x), abs(w), None if bias is None else abs(bias))
     computed = y[tuple(positions.T)]
-    bound = np.asarray(algorithm.error_bound(problem, x, w, magnitude.astype(np.float64)))
+    bound = np.asarray(judged.error_bound(problem, x, w, magnitude.astype(np.float64)))
     with np.errstate(all="ignore"):
         error = np.abs(computed.astype(exact.dtype) - exact).astype(np.float64)
         ratio = np.where(error == 0, 0.0, error / bound)

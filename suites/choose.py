@@ -11,6 +11,7 @@ from algos.algorithm import get, registry
 from algos.descriptor import parse_descriptor
 from algos.errors import ConvbenchError, closest
 from algos.plugins import load_file
+from algos.problem import OPERATIONS
 from algos.threads import available
 
 from . import batch, data, fills, filters, generate, pictures, suite
@@ -57,9 +58,12 @@ def verify_cases(arguments: argparse.Namespace) -> tuple[tuple[Case, ...], list[
             raise ConvbenchError(
                 "--weights and --pixels go with --problem or --batch; generated cases have theirs"
             )
-        cases = tuple(generate.cases(arguments.cases, arguments.seed))
+        asked = arguments.operation
+        operations = generate.OPERATIONS if asked in (None, "all") else (asked,)
+        cases = tuple(generate.cases(arguments.cases, arguments.seed, operations))
         return _with_dtype(cases, arguments.dtype), []
     listed, notes = _listed(arguments)
+    listed = _with_operation(listed, arguments.operation)
     pixels = arguments.pixels
     if pixels and pixels not in ("random", *fills.PIXELS):
         raise ConvbenchError(
@@ -69,8 +73,31 @@ def verify_cases(arguments: argparse.Namespace) -> tuple[tuple[Case, ...], list[
         return tuple(replace(case, pixels=pixels) for case in listed), notes
     if arguments.weights:
         return listed, notes
-    both = (replace(case, weights=w, pixels=x) for case in listed for w, x in generate.LISTED_FILLS)
+    both = (
+        replace(case, weights=w, pixels=x)
+        for case in listed
+        for w, x in generate.fills_for(case.problem.operation)[: generate.LISTED_FILLS]
+    )
     return tuple(both), notes
+
+
+def _with_operation(cases: tuple[Case, ...], asked: str | None) -> tuple[Case, ...]:
+    """`cases` with the operation asked for, or with every one; as they are where none is."""
+    if asked is None:
+        return cases
+    operations = OPERATIONS if asked == "all" else (asked,)
+    changed = [
+        replace(
+            case,
+            problem=replace(
+                case.problem, operation=operation,
+                bias=case.problem.bias and operation == "forward",
+            ),
+        )
+        for case in cases
+        for operation in operations
+    ]  # fmt: skip
+    return tuple(dict.fromkeys(changed))
 
 
 def _absolute(source: str, kind: ModuleType) -> str:

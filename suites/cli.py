@@ -39,6 +39,7 @@ _RUN_EPILOG = """examples:
 _VERIFY_EPILOG = """examples:
   convbench verify
   convbench verify --algorithms fft,parallel --cases 2000 --seed 7
+  convbench verify --operation grad_weight
   convbench verify --algorithm-file mine.py
   convbench verify --problem "mb2_ic16ih9_oc8_kh3_ph1_bias" --weights rank1
 """
@@ -151,6 +152,10 @@ def _add_verify(verify: argparse.ArgumentParser) -> None:
     verify.add_argument("--batch", metavar="FILE", help="the problems of a benchdnn file instead")
     verify.add_argument("--weights", metavar="SPEC", help="kernel values of --problem and --batch")
     verify.add_argument("--pixels", metavar="SPEC", help="input values of --problem and --batch")
+    verify.add_argument(
+        "--operation", choices=("all", "forward", "grad_input", "grad_weight"),
+        help="what to judge (default: all of generated problems, and what listed ones say)",
+    )  # fmt: skip
     verify.add_argument("--peers", action="store_true", help="judge other libraries too")
     verify.add_argument("--dtype", metavar="D", help="float32 or float64 for every problem")
     verify.add_argument("--threads", metavar="N", help="threads (default: all)")

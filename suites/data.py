@@ -24,7 +24,7 @@ RANDOM_WEIGHTS = ("random", "rank1", *fills.WEIGHTS)
 
 
 def arrays(case: Case, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Input, kernels and bias of a case.
+    """The two operands of a case, and its bias.
 
     Parameters
     ----------
@@ -34,8 +34,10 @@ def arrays(case: Case, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
     Returns
     -------
-    x : ndarray, shape (N, C, *size)
-    w : ndarray, shape (O, C/groups, *kernel)
+    first : ndarray
+        Input (N, C, *size); for grad_input the output's gradient (N, O, *output_size).
+    second : ndarray
+        Kernels (O, C/groups, *kernel); for grad_weight the output's gradient.
     bias : ndarray, shape (O,), or None
         All of the problem's dtype, C-contiguous and writeable.
 
@@ -53,7 +55,7 @@ def arrays(case: Case, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarra
     """
     problem = case.problem
     x = _input(case, _generator(case, seed, "input"))
-    w = _kernels(case, _generator(case, seed, "kernel"))
+    w = _second(case, _generator(case, seed, "kernel"))
     bias = None
     if problem.bias:
         rng, shape = _generator(case, seed, "bias"), (problem.out_channels,)
@@ -130,9 +132,14 @@ def _normal(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> np.
 def _input(case: Case, rng: np.random.Generator) -> np.ndarray:
     problem = case.problem
     if case.pixels == "random":
-        return _normal(rng, problem.input_shape, problem.dtype)
+        return _normal(rng, problem.operands[0], problem.dtype)
     if case.pixels in fills.PIXELS:
         return fills.pixels(case.pixels, rng, problem)
+    if problem.operation == "grad_input":
+        raise ConvbenchError(
+            f"pixels {case.pixels!r} are an input, grad_input starts from the gradient of an "
+            f'output; use pixels "random"'
+        )
     planes = pictures.read(case.pixels)
     wanted = problem.batch * problem.in_channels
     if planes.shape != (wanted, *problem.size):
@@ -143,6 +150,22 @@ def _input(case: Case, rng: np.random.Generator) -> np.ndarray:
         )
     with np.errstate(over="ignore"):  # beyond float32 is an infinity, which has its own warning
         return planes.reshape(problem.input_shape).astype(problem.dtype)
+
+
+def _second(case: Case, rng: np.random.Generator) -> np.ndarray:
+    problem = case.problem
+    if problem.operation != "grad_weight":
+        return _kernels(case, rng)
+    if case.weights == "integers":
+        return fills.integers(rng, problem, problem.output_shape)
+    if case.weights != "random":
+        raise ConvbenchError(
+            f"weights {case.weights!r} are a kernel, grad_weight computes one from an input and "
+            f'the gradient of an output; use weights "random"'
+        )
+    g = _normal(rng, problem.output_shape, problem.dtype)
+    g *= 1 / math.sqrt(problem.terms)
+    return g
 
 
 def _kernels(case: Case, rng: np.random.Generator) -> np.ndarray:

@@ -23,7 +23,7 @@ def largest_integer(problem: Problem) -> int:
     at most 32 (the bound that oneDNN's benchdnn uses).
     """
     limit = 2 ** (24 if problem.dtype == "float32" else 53)
-    return max(1, min(32, math.isqrt(limit // (problem.taps + 1))))
+    return max(1, min(32, math.isqrt(limit // (problem.terms + 1))))
 
 
 def integers(rng: np.random.Generator, problem: Problem, shape: tuple[int, ...]) -> np.ndarray:
@@ -33,13 +33,13 @@ def integers(rng: np.random.Generator, problem: Problem, shape: tuple[int, ...])
 
 
 def pixels(kind: str, rng: np.random.Generator, problem: Problem) -> np.ndarray:
-    """Input of one of the `PIXELS` kinds, ``(N, C, *size)``.
+    """First operand of one of the `PIXELS` kinds: input, or for grad_input output gradient.
 
     spread : normal numbers scaled over six orders of magnitude.
     spike : normal numbers, one of them a million.
     offset : a thousand plus a little noise; cancels under a kernel whose sum is zero.
     """
-    shape = problem.input_shape
+    shape = problem.operands[0]
     if kind == "integers":
         return integers(rng, problem, shape)
     x = rng.standard_normal(shape)

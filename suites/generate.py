@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from algos.descriptor import parse_descriptor
@@ -55,19 +56,44 @@ FILLS = (
     ("rank1", "spike"),
 )
 
-#: What a problem that a user names is judged on.
-LISTED_FILLS = FILLS[:4]
+#: How many of its fills a problem that a user names is judged on.
+LISTED_FILLS = 4
+
+#: What a gradient of the kernel is computed from: input and output gradient.
+GRADIENT_FILLS = (
+    ("integers", "integers"),
+    ("random", "random"),
+    ("random", "spread"),
+    ("integers", "integers"),
+    ("random", "spike"),
+)
+
+#: Operations to judge, and of how many cases in a row each takes its share.
+OPERATIONS = ("forward", "grad_input", "forward", "grad_weight")
 
 
-def cases(count: int, seed: int = 0) -> list[Case]:
+def fills_for(operation: str) -> tuple[tuple[str, str], ...]:
+    """The fills that go with an operation."""
+    return GRADIENT_FILLS if operation == "grad_weight" else FILLS
+
+
+def cases(count: int, seed: int = 0, operations: Sequence[str] = OPERATIONS) -> list[Case]:
     """`count` cases, the same for the same `seed`.
 
+    Operations are drawn from `operations`, forward as often as both gradients together.
     The fixed problems come first, each in both data types; then random ones. The fills go
     round, half of them with outer products for kernels, so that separable algorithms have
     as much to do as the others.
     """
-    drawn = _problems(random.Random(seed))
-    return [Case(next(drawn), *FILLS[index % len(FILLS)]) for index in range(count)]
+    drawn, rng = _problems(random.Random(seed)), random.Random(seed)
+    found = []
+    for index in range(count):
+        problem, operation = next(drawn), rng.choice(operations)
+        fills = fills_for(operation)
+        if operation != "forward":
+            problem = replace(problem, operation=operation, bias=False)
+        found.append(Case(problem, *fills[index % len(fills)]))
+    return found
 
 
 def _problems(rng: random.Random) -> Iterator[Problem]:

@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from algos import Algorithm, Plan, Problem
+from algos import Algorithm, Problem
 from algos.errors import ConvbenchError
 
 from . import oracle
+from .check import plan_for, truth
 from .data import arrays
 from .fills import largest_integer
-from .properties import PROPERTIES
+from .properties import laws_of
 from .suite import Case
 
 #: Products that the oracle may sum for one case; beyond, it looks at a sample of the output.
@@ -50,7 +51,8 @@ class WrongError(Exception):
 def judge(algorithm: Algorithm, case: Case, *, threads: int, seed: int = 0) -> Judgement:
     """Ask everything of `algorithm` on `case`; never raises for what the algorithm does."""
     x, w, bias = arrays(case, seed)
-    if reason := algorithm.why_not(case.problem, w):
+    kernel = None if case.problem.operation == "grad_weight" else w
+    if reason := algorithm.doing(case.problem.operation).why_not(case.problem, kernel):
         return Judgement("unsupported", reason)
     rng = np.random.default_rng(seed)
     bench = _Bench(algorithm, case, x, w, bias, threads)
@@ -84,23 +86,24 @@ class _Bench:
     ) -> None:
         self.algorithm, self.case, self.threads = algorithm, case, threads
         self.problem = case.problem
+        self.performer = algorithm.doing(case.problem.operation)
         self.x, self.w, self.bias = x, w, bias
         self.integers = case.pixels == "integers" and case.weights.startswith("integer")
         self.factors_are_integers = case.weights == "integer-rank1"
         self.found = Judgement("ok")
-        count = max(100, ORACLE_PRODUCTS // case.problem.taps)
-        self.positions = oracle.some_positions(case.problem.output_shape, count)
+        count = max(100, ORACLE_PRODUCTS // case.problem.terms)
+        self.positions = oracle.some_positions(case.problem.result_shape, count)
         self.exact, self.bound = self._truth(x, w)
         self.y = np.empty(0)
 
     def _truth(self, x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The exact output, and the bound on each element's error, at the positions."""
+        """The exact result, and the bound on each element's error, at the positions."""
         p = self.problem
-        exact, magnitude = (_by_oracle(p, a, b, c, self.positions) for a, b, c in (
+        exact, magnitude = (truth(p, self.positions, a, b, c) for a, b, c in (
             (x, w, self.bias),
             (abs(x), abs(w), None if self.bias is None else abs(self.bias)),
         ))  # fmt: skip
-        bound = self.algorithm.error_bound(p, x, w, magnitude.astype(np.float64))
+        bound = self.performer.error_bound(p, x, w, magnitude.astype(np.float64))
         return exact, np.broadcast_to(np.asarray(bound, np.float64), exact.shape)
 
     def _run(self, x: np.ndarray, threads: int = 1) -> np.ndarray:
@@ -108,15 +111,15 @@ class _Bench:
         w, bias = self.w.copy(), None if self.bias is None else self.bias.copy()
         given = x.copy(order="K") if x.flags.writeable else x
         _litter(self.problem)
-        plan = Plan(self.problem, w, bias, algorithm=self.algorithm, threads=threads)
-        out = np.full(self.problem.output_shape, np.nan, self.problem.dtype)
-        plan(given, out)
+        plan, arrays = plan_for(self.problem, given, w, bias, self.algorithm, threads)
+        out = np.full(self.problem.result_shape, np.nan, self.problem.dtype)
+        plan(*arrays, out)
         if not (
             _same(w, self.w)
             and _same(given, x)
             and (bias is None or self.bias is None or _same(bias, self.bias))
         ):
-            raise WrongError("it changed its input, kernel or bias")
+            raise WrongError("it changed an array that it was given")
         return out
 
     def held_to_the_oracle(self) -> None:
@@ -183,9 +186,11 @@ class _Bench:
         lone = np.zeros_like(flat)
         rows = np.arange(len(flat))
         lone[rows, flat.argmax(axis=1)] = flat.max(axis=1)
-        lost = _by_oracle(
-            self.problem, abs(self.x), lone.reshape(self.w.shape), None, self.positions
-        )
+        lone = lone.reshape(self.w.shape)
+        if self.problem.operation == "grad_weight":  # of its many terms, those of one line
+            lone[:] = 0
+            lone[..., -1] = np.abs(self.w[..., -1])
+        lost = truth(self.problem, self.positions, abs(self.x), lone, None)
         if float(lost.max()) > 0 and not bool((lost > self.bound).any()):
             raise WrongError(
                 f"its error bound, {float(self.bound.max()):.3g}, would forgive the loss of a tap "
@@ -224,7 +229,7 @@ class _Bench:
         mark = np.zeros_like(x)
         mark[tuple(edge)] = 1
         covered, met = (
-            _by_oracle(self.problem, mark, taps.astype(x.dtype), None, self.positions) != 0
+            truth(self.problem, self.positions, mark, taps.astype(x.dtype), None) != 0
             for taps in (np.ones_like(self.w), self.w != 0)
         )
         if np.isfinite(y[met]).any():
@@ -236,39 +241,31 @@ class _Bench:
         """One property drawn from those that apply, on numbers of its own."""
 
         def run(problem: Problem, x: np.ndarray, w: np.ndarray) -> np.ndarray | None:
-            if self.algorithm.why_not(problem, w):
+            performer = self.algorithm.doing(problem.operation)
+            if performer.why_not(problem, None if problem.operation == "grad_weight" else w):
                 return None
             bias = np.zeros(problem.out_channels, problem.dtype) if problem.bias else None
-            y = Plan(problem, w, bias, algorithm=self.algorithm, threads=self.threads)(x)
-            if self.algorithm.exact_on_integers:
+            plan, arrays = plan_for(problem, x, w, bias, self.algorithm, self.threads)
+            y = plan(*arrays)
+            if performer.exact_on_integers:
                 return y
-            bound = self.algorithm.error_bound(problem, x, w, _most(problem))
+            bound = performer.error_bound(problem, x, w, _most(problem))
             return np.rint(y) if float(np.max(bound)) < 0.5 else None
 
-        for number in rng.permutation(len(PROPERTIES)):
-            holds = PROPERTIES[number](self.problem, rng, run)
+        laws = laws_of(self.problem.operation)
+        for number in rng.permutation(len(laws)):
+            holds = laws[number](self.problem, rng, run)
             if holds is False:
-                stated = (PROPERTIES[number].__doc__ or "").strip()
+                stated = (laws[number].__doc__ or "").strip()
                 raise WrongError(f"it breaks a law of convolution: {stated}")
             if holds:
                 self.found = replace(self.found, properties=1)
                 return
 
 
-def _by_oracle(
-    p: Problem, x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, positions: np.ndarray
-) -> np.ndarray:
-    """The oracle's output at `positions`."""
-    return oracle.correlate_at(
-        positions, x, w, np.zeros(p.out_channels, x.dtype) if bias is None else bias,
-        stride=p.stride, dilation=p.dilation, before=[before for before, _ in p.padding],
-        groups=p.groups, flip=p.flip,
-    )  # fmt: skip
-
-
 def _most(problem: Problem) -> np.ndarray:
     """What Σ|x||w| cannot exceed on integers."""
-    return np.array([float((problem.taps + 1) * largest_integer(problem) ** 2)])
+    return np.array([float((problem.terms + 1) * largest_integer(problem) ** 2)])
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:
@@ -278,7 +275,7 @@ def _same(a: np.ndarray, b: np.ndarray) -> bool:
 
 def _litter(problem: Problem) -> None:
     """Fill memory that the allocator will hand out again with NaN."""
-    sizes = (64, 1024, int(np.prod(problem.output_shape)), 4 * int(np.prod(problem.input_shape)))
+    sizes = (64, 1024, int(np.prod(problem.result_shape)), 4 * int(np.prod(problem.input_shape)))
     kept = [np.full(n, np.nan, problem.dtype) for n in sizes for _ in range(3)]
     del kept
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from algos.problem import Problem
 
-from .fills import integers, weights
+from .fills import integers, largest_integer, weights
 
 Run = Callable[[Problem, np.ndarray, np.ndarray], np.ndarray | None]
 Property = Callable[[Problem, np.random.Generator, Run], bool | None]
@@ -23,14 +23,14 @@ Property = Callable[[Problem, np.random.Generator, Run], bool | None]
 
 def linear_in_x(problem: Problem, rng: np.random.Generator, run: Run) -> bool | None:
     """conv(a + b) = conv(a) + conv(b)."""
-    w = _kernel(problem, rng)
-    a, b = _halved(_input(problem, rng)), _halved(_input(problem, rng))
+    w = _second(problem, rng)
+    a, b = _halved(_first(problem, rng)), _halved(_first(problem, rng))
     return _agree(run(problem, a + b, w), run(problem, a, w), run(problem, b, w))
 
 
 def linear_in_w(problem: Problem, rng: np.random.Generator, run: Run) -> bool | None:
     """conv(x, −2w) = −conv(x, w) − conv(x, w)."""
-    x, w = _input(problem, rng), _halved(_kernel(problem, rng))
+    x, w = _first(problem, rng), _halved(_second(problem, rng))
     once = run(problem, x, w)
     return None if once is None else _agree(run(problem, x, -2 * w), -once, -once)
 
@@ -176,6 +176,87 @@ PROPERTIES: tuple[Property, ...] = (
     passes_associate,
     paddings_nest,
 )
+
+
+def adjoint(problem: Problem, rng: np.random.Generator, run: Run) -> bool | None:
+    """⟨conv(x, w), g⟩ = ⟨x, grad_input(g, w)⟩ = ⟨w, grad_weight(x, g)⟩."""
+    forward, by_input, by_weight = (
+        replace(problem, operation=o, bias=False) for o in ("forward", "grad_input", "grad_weight")
+    )
+    least = min((forward, by_input, by_weight), key=largest_integer)
+    x, g = (integers(rng, least, shape) for shape in (problem.input_shape, problem.output_shape))
+    w = _kernel(least, rng)
+    y, backward, slope = run(forward, x, w), run(by_input, g, w), run(by_weight, x, g)
+    if problem.operation == "grad_input":
+        return _same_sum((y, g), (backward, x))
+    if problem.operation == "grad_weight":
+        return _same_sum((backward if y is None else y, x if y is None else g), (slope, w))
+    return _same_sum((y, g), (backward, x), (slope, w))
+
+
+def gradient_of_groups(problem: Problem, rng: np.random.Generator, run: Run) -> bool | None:
+    """The gradient of a group is that of a layer of its own."""
+    n = problem.groups
+    if n == 1:
+        return None
+    one = replace(
+        problem, groups=1, in_channels=problem.in_channels // n,
+        out_channels=problem.out_channels // n,
+    )  # fmt: skip
+    first, second = _first(problem, rng), _second(problem, rng)
+    by_weight = problem.operation == "grad_weight"
+    pairs = zip(np.split(first, n, axis=1), np.split(second, n, axis=int(by_weight)), strict=True)
+    parts = [run(one, np.ascontiguousarray(a), np.ascontiguousarray(b)) for a, b in pairs]
+    if any(part is None for part in parts):
+        return None
+    whole = np.concatenate([p for p in parts if p is not None], axis=0 if by_weight else 1)
+    return _agree(run(problem, first, second), whole)
+
+
+def gradient_of_images(problem: Problem, rng: np.random.Generator, run: Run) -> bool | None:
+    """Images are apart in the gradient of the input, and summed over in that of the kernel."""
+    n = problem.batch
+    if n == 1:
+        return None
+    one, first, second = replace(problem, batch=1), _first(problem, rng), _second(problem, rng)
+    if problem.operation == "grad_weight":
+        pairs = zip(np.split(first, n), np.split(second, n), strict=True)
+        return _agree(run(problem, first, second), *(run(one, a, b) for a, b in pairs))
+    parts = [run(one, a, second) for a in np.split(first, n)]
+    if any(part is None for part in parts):
+        return None
+    return _agree(run(problem, first, second), np.concatenate([p for p in parts if p is not None]))
+
+
+#: What holds of both gradients; `adjoint` first, for it ties all three operations together.
+GRADIENT_PROPERTIES: tuple[Property, ...] = (
+    adjoint,
+    linear_in_x,
+    linear_in_w,
+    gradient_of_groups,
+    gradient_of_images,
+)
+
+
+def laws_of(operation: str) -> tuple[Property, ...]:
+    """The properties that a problem of `operation` can be asked for."""
+    return PROPERTIES if operation == "forward" else GRADIENT_PROPERTIES
+
+
+def _first(problem: Problem, rng: np.random.Generator) -> np.ndarray:
+    return integers(rng, problem, problem.operands[0])
+
+
+def _second(problem: Problem, rng: np.random.Generator) -> np.ndarray:
+    if problem.operation == "grad_weight":
+        return integers(rng, problem, problem.output_shape)
+    return _kernel(problem, rng)
+
+
+def _same_sum(*pairs: tuple[np.ndarray | None, np.ndarray]) -> bool | None:
+    """Whether the inner products of all pairs are equal; None where too few could be had."""
+    sums = [int(np.sum(a.astype(np.int64) * b.astype(np.int64))) for a, b in pairs if a is not None]
+    return None if len(sums) < 2 else len(set(sums)) == 1
 
 
 def _input(problem: Problem, rng: np.random.Generator) -> np.ndarray:

@@ -140,13 +140,13 @@ def describe(case: Case) -> dict[str, Any]:
 
 def memory_needed(problem: Problem, algorithm: str, threads: int) -> int:
     """Bytes that a cell's process will hold at its largest: arrays, workspace, its check."""
-    workspace = get(algorithm).workspace_bytes(problem, threads)
+    workspace = get(algorithm).doing(problem.operation).workspace_bytes(problem, threads)
     return int(1.5 * problem.compulsory_bytes) + workspace
 
 
 def obstacle(problem: Problem, algorithm: str, threads: int, memory: int) -> tuple[str, str] | None:
     """What keeps a cell from being tried with `memory` bytes: its status and the sentence."""
-    able = get(algorithm)
+    able = get(algorithm).doing(problem.operation)
     try:
         if reason := able.why_not(problem):
             return "unsupported", reason
@@ -175,7 +175,7 @@ class Run:
         self.groups = [(case, n) for n in settings.threads for case in cases]
         self._scratch = scratch
         self._workers: dict[str, Worker] = {}
-        self._paces: dict[tuple[str, int], float] = {}
+        self._paces: dict[tuple[str, int, str], float] = {}
         self._random = random.Random(settings.seed)
         self._begun = clock.now()
         self._open: list[Cell] = []
@@ -254,10 +254,10 @@ class Run:
         if found := obstacle(problem, cell.algorithm, cell.threads, memory):
             cell.end(*found)
             return 0
-        algorithm = get(cell.algorithm)
+        algorithm = get(cell.algorithm).doing(problem.operation)
         cell.work = algorithm.work(problem)
         cell.workspace_bytes = algorithm.workspace_bytes(problem, cell.threads)
-        pace = self._paces.get((cell.algorithm, cell.threads), 0.0)
+        pace = self._paces.get((cell.algorithm, cell.threads, problem.operation), 0.0)
         predicted = pace * cell.work
         if predicted > settings.call_limit:
             cell.end(
@@ -286,7 +286,7 @@ class Run:
         self._ask(cell, "calibrate", seconds=min(max(seconds, MIN_SAMPLE), MAX_SAMPLE))
         if not cell.alive:
             return
-        key = (cell.algorithm, cell.threads)
+        key = (cell.algorithm, cell.threads, cell.case.problem.operation)
         if cell.work:  # a kernel that sees padding alone has nothing to do
             pace = cell.once / cell.work
             self._paces[key] = min(pace, self._paces.get(key, pace))  # small problems mislead

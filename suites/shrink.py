@@ -59,6 +59,7 @@ def _changes(p: Problem) -> Iterator[dict[str, Any]]:
     yield {"bias": False}
     yield {"flip": False}
     yield {"fit": "floor"}
+    yield {"operation": "forward"}
     yield {"dtype": "float32"}
     yield {"padding": 0}
     for name in ("stride", "dilation"):

@@ -204,7 +204,7 @@ _SWEEP_KEYS = {
     ),
     "channels": _WHOLE,
     "axes": _WHOLE,
-    **dict.fromkeys(("dtype", "fit", "weights", "pixels"), _TEXTS),
+    **dict.fromkeys(("dtype", "fit", "operation", "weights", "pixels"), _TEXTS),
     **dict.fromkeys(("flip", "bias"), _FLAG),
     "name": _TEXT,
     "problems": _LIST,
@@ -259,6 +259,11 @@ def _case(values: dict[str, Any], folder: Path) -> Case | None:
         problem = _problem(values, weights, pixels)
     if problem is None:
         return None
+    if weights != "random" and problem.operation == "grad_weight":
+        raise ConvbenchError(
+            f"weights = {weights!r} give a kernel, grad_weight computes one; "
+            f"keep them out of its sweep"
+        )
     if weights not in ("random", "rank1"):
         filters.make(weights, problem.kernel, problem.axes)
     if pixels != "random":

@@ -29,7 +29,7 @@ from algos.errors import ConvbenchError
 from algos.plugins import load_file
 
 from . import clock, oracle
-from .check import check
+from .check import check, plan_for
 from .data import arrays
 from .judge import judge
 from .suite import Case
@@ -43,7 +43,7 @@ class Session:
 
     def __init__(self) -> None:
         self.plan: Plan | None = None
-        self.x: np.ndarray = np.empty(0)
+        self.arrays: tuple[np.ndarray, ...] = ()
         self.out: np.ndarray = np.empty(0)
 
     def load(
@@ -60,22 +60,23 @@ class Session:
         problem = loaded.problem
         x, w, bias = arrays(loaded, seed)
         chosen = get(algorithm)
-        if reason := chosen.why_not(problem, w):
+        kernel = None if problem.operation == "grad_weight" else w
+        if reason := chosen.doing(problem.operation).why_not(problem, kernel):
             return {"status": "unsupported", "reason": reason}
         with clock.stopwatch() as preparing:
-            plan = Plan(problem, w, bias, algorithm=chosen, threads=threads_wanted)
-        out = np.full(problem.output_shape, np.nan, problem.dtype)
-        given = zlib.crc32(x.data)
+            plan, given = plan_for(problem, x, w, bias, chosen, threads_wanted)
+        out = np.full(problem.result_shape, np.nan, problem.dtype)
+        sums = [zlib.crc32(array.data) for array in given]
         with clock.stopwatch() as calling:
-            plan(x, out)
-        if zlib.crc32(x.data) != given:
+            plan(*given, out)
+        if sums != [zlib.crc32(array.data) for array in given]:
             return {"status": "failed", "reason": "it changed its input, which is not its own"}
         checked = x
         if not np.isfinite(x).all():  # timed as it is, but judged on numbers that can be judged
             checked = np.nan_to_num(x, nan=0.0, posinf=0.0, neginf=0.0)
-            plan(checked, out)
-        count = min(2048, max(64, _ORACLE_PRODUCTS // problem.taps))
-        positions = oracle.some_positions(problem.output_shape, count, seed)
+            plan(checked, *given[1:], out)
+        count = min(2048, max(64, _ORACLE_PRODUCTS // problem.terms))
+        positions = oracle.some_positions(problem.result_shape, count, seed)
         verdict = check(chosen, problem, checked, w, bias, out, positions)
         answer = {
             "status": "ok" if verdict.passed else "failed",
@@ -87,9 +88,9 @@ class Session:
         }
         if verdict.passed:
             with clock.stopwatch() as preparing:
-                plan = Plan(problem, w, bias, algorithm=chosen, threads=threads_wanted)
+                plan, given = plan_for(problem, x, w, bias, chosen, threads_wanted)
             answer["prepare_s"] = preparing.working
-            self.plan, self.x, self.out = plan, x, out
+            self.plan, self.arrays, self.out = plan, given, out
         return answer
 
     def judge(
@@ -122,13 +123,13 @@ class Session:
     def drop(self) -> dict[str, Any]:
         """Give back the memory of the present cell."""
         self.plan = None
-        self.x = self.out = np.empty(0)
+        self.arrays, self.out = (), np.empty(0)
         gc.collect()
         return {}
 
     def _call(self) -> None:
         assert self.plan is not None
-        self.plan(self.x, self.out)
+        self.plan(*self.arrays, self.out)
 
 
 def _case(described: dict[str, str]) -> Case:

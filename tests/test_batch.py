@@ -55,19 +55,27 @@ def test_types_and_directions_are_taken_where_we_have_them(tmp_path):
         {B} {A}
     """
     cases, notes = read(tmp_path, text)
-    seen = [(c.problem.in_channels, c.problem.dtype, c.problem.bias) for c in cases]
+    problems = [c.problem for c in cases]
+    seen = [(p.in_channels, p.dtype, p.bias, p.operation) for p in problems]
     assert seen == [
-        (3, "float32", False),
-        (3, "float64", False),
-        (2, "float32", True),
-        (2, "float32", False),
-        (3, "float32", True),
+        (3, "float32", False, "forward"),
+        (3, "float64", False, "forward"),
+        (2, "float32", True, "forward"),
+        (2, "float32", False, "forward"),
+        (2, "float32", False, "grad_weight"),
+        (3, "float32", True, "forward"),
+        (3, "float32", False, "grad_weight"),
     ]
     assert sorted(notes) == [
         "data type bf16 is not computed, only f32 and f64 are (1 left out)",
         "data type u8:s8:s32 is not computed, only f32 and f64 are (1 left out)",
-        "direction BWD_W is not computed, only forward is (2 left out)",
     ]
+
+
+def test_backward_directions_ask_for_gradients(tmp_path):
+    cases, notes = read(tmp_path, f"--dir=BWD_D,BWD_DW {A} --dir=BWD_WB {B}_bias")
+    assert [c.problem.operation for c in cases] == ["grad_input", "grad_weight", "grad_weight"]
+    assert notes == ["direction BWD_WB is taken as BWD_W, without the bias"]
 
 
 def test_without_a_direction_a_problem_is_what_its_line_says(tmp_path):
@@ -146,7 +154,6 @@ def test_what_is_no_problem_is_noted_with_its_line(tmp_path):
         (A + " --batch=missing", ("line 1, column 17", "'missing'")),
         ("", ("leaves no problem", "holds no descriptor")),
         ("# " + A, ("leaves no problem",)),
-        ("--dir=BWD_D " + A, ("leaves no problem", "BWD_D")),
     ],
 )
 def test_a_mistake_is_named_with_file_line_and_column(tmp_path, text, parts):

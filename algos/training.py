@@ -1,0 +1,329 @@
+"""The functions that train a layer: gradients of input, kernel and bias, and the transpose."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .algorithm import Algorithm
+from .errors import ConvbenchError, closest
+from .plan import Plan
+from .problem import DTYPES, Padding, Problem
+from .sizes import extent, per_axis, resolve_padding, whole_numbers
+
+BIASES = ("channel", "location", "tile")
+
+
+def grad_input(
+    g: np.ndarray,
+    w: np.ndarray,
+    *,
+    size: Any,
+    stride: Any = 1,
+    padding: Padding = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+    flip: bool = False,
+    fit: str = "floor",
+    algorithm: str | Algorithm = "parallel",
+    threads: int | None = None,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """The gradient of a loss with respect to a layer's input (Goodfellow eq. 9.13).
+
+    Parameters
+    ----------
+    g : ndarray, shape (N, O, *output_size)
+        Gradient of the loss with respect to the layer's output.
+    w : ndarray, shape (O, C/groups, *kernel)
+        The layer's kernels.
+    size : int or tuple of int
+        Spatial size of the input; several may give the same output size.
+    stride, padding, dilation, groups, flip, fit
+        Of the layer, as in `Problem`.
+    algorithm, threads
+        As in `conv`.
+    out : ndarray, shape (N, C, *size), optional
+
+    Returns
+    -------
+    ndarray, shape (N, C, *size)
+
+    Raises
+    ------
+    ConvbenchError
+        If a layer like this does not give an output of the size of `g`.
+
+    Examples
+    --------
+    >>> g, w = np.ones((1, 1, 3)), np.array([[[1.0, 2.0, 4.0]]])
+    >>> grad_input(g, w, size=5).ravel()
+    array([1., 3., 7., 6., 4.])
+    """
+    g, w = np.asarray(g), np.asarray(w)
+    _check_arrays("output gradient", g, "kernel", w)
+    size = per_axis("size", size, g.ndim - 2)
+    problem = Problem(
+        size=size, kernel=w.shape[2:], batch=g.shape[0], in_channels=w.shape[1] * groups,
+        out_channels=w.shape[0], stride=stride, padding=padding, dilation=dilation,
+        groups=groups, flip=flip, fit=fit, dtype=g.dtype.name, operation="grad_input",
+    )  # fmt: skip
+    _check_gradient(problem, g)
+    return Plan(problem, w, algorithm=algorithm, threads=threads)(g, out=out)
+
+
+def grad_weight(
+    x: np.ndarray,
+    g: np.ndarray,
+    *,
+    kernel: Any,
+    stride: Any = 1,
+    padding: Padding = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+    flip: bool = False,
+    fit: str = "floor",
+    algorithm: str | Algorithm = "parallel",
+    threads: int | None = None,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """The gradient of a loss with respect to a layer's kernels (Goodfellow eq. 9.11).
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, C, *size)
+        The layer's input.
+    g : ndarray, shape (N, O, *output_size)
+        Gradient of the loss with respect to the layer's output.
+    kernel : int or tuple of int
+        Spatial size of the kernels; several may give the same output size.
+    stride, padding, dilation, groups, flip, fit
+        Of the layer, as in `Problem`.
+    algorithm, threads
+        As in `conv`.
+    out : ndarray, shape (O, C/groups, *kernel), optional
+
+    Returns
+    -------
+    ndarray, shape (O, C/groups, *kernel), summed over the images
+
+    Raises
+    ------
+    ConvbenchError
+        If a layer like this does not give an output of the size of `g`.
+
+    Examples
+    --------
+    >>> x, g = np.arange(5.0).reshape(1, 1, 5), np.array([[[1.0, 0.0, 2.0]]])
+    >>> grad_weight(x, g, kernel=3).ravel()
+    array([ 4.,  7., 10.])
+    """
+    x, g = np.asarray(x), np.asarray(g)
+    _check_arrays("input", x, "output gradient", g)
+    problem = Problem(
+        size=x.shape[2:], kernel=per_axis("kernel", kernel, x.ndim - 2), batch=x.shape[0],
+        in_channels=x.shape[1], out_channels=g.shape[1], stride=stride, padding=padding,
+        dilation=dilation, groups=groups, flip=flip, fit=fit, dtype=x.dtype.name,
+        operation="grad_weight",
+    )  # fmt: skip
+    _check_gradient(problem, g)
+    return Plan(problem, algorithm=algorithm, threads=threads)(x, g, out=out)
+
+
+def conv_transpose(
+    g: np.ndarray,
+    w: np.ndarray,
+    bias: np.ndarray | None = None,
+    *,
+    stride: Any = 1,
+    padding: Padding = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+    flip: bool = False,
+    output_size: Any = None,
+    output_padding: Any = 0,
+    algorithm: str | Algorithm = "parallel",
+    threads: int | None = None,
+) -> np.ndarray:
+    """Transposed convolution: from the output of a layer back to the size of its input.
+
+    The same as `grad_input`, in the terms of PyTorch's `conv_transpose2d` and as a layer of
+    its own, with a bias. Where the layer's stride leaves samples over, several sizes belong to
+    one `g`: the smallest is taken, `output_padding` samples more, or the `output_size` given
+    (Goodfellow 9.5: the size must be told, it does not follow).
+
+    Parameters
+    ----------
+    g : ndarray, shape (N, C_in, *size)
+    w : ndarray, shape (C_in, C_out/groups, *kernel)
+    bias : ndarray, shape (C_out,), optional
+    stride, padding, dilation, groups, flip
+        Of the convolution that this is the transpose of; `padding` crops here.
+    output_size : int or tuple of int, optional
+        Spatial size of the result.
+    output_padding : int or tuple of int
+        Samples added behind the smallest size; less than the stride.
+    algorithm, threads
+        As in `conv`.
+
+    Returns
+    -------
+    ndarray, shape (N, C_out, *output_size)
+
+    Raises
+    ------
+    ConvbenchError
+        If no convolution of these settings leads from `output_size` to the size of `g`.
+
+    Examples
+    --------
+    >>> g, w = np.ones((1, 1, 2)), np.array([[[1.0, 2.0, 4.0]]])
+    >>> conv_transpose(g, w, stride=2).ravel()
+    array([1., 2., 5., 2., 4.])
+    >>> conv_transpose(g, w, stride=2, output_size=6).ravel()
+    array([1., 2., 5., 2., 4., 0.])
+    """
+    g, w = np.asarray(g), np.asarray(w)
+    _check_arrays("input", g, "kernel", w)
+    axes = g.ndim - 2
+    stride, dilation = per_axis("stride", stride, axes), per_axis("dilation", dilation, axes)
+    if output_size is None:
+        output_size = _transposed_size(g, w, stride, padding, dilation, output_padding)
+    elif output_padding != 0:
+        raise ConvbenchError("output_size and output_padding say the same thing; give one of them")
+    result = grad_input(
+        g, w, size=output_size, stride=stride, padding=padding, dilation=dilation, groups=groups,
+        flip=flip, algorithm=algorithm, threads=threads,
+    )  # fmt: skip
+    if bias is not None:
+        bias = np.asarray(bias)
+        if bias.shape != result.shape[1:2] or bias.dtype != result.dtype:
+            raise ConvbenchError(
+                f"bias is {bias.dtype}{bias.shape}, expected {result.dtype}{result.shape[1:2]}"
+            )
+        result += bias.reshape(-1, *[1] * axes)
+    return result
+
+
+def grad_bias(g: np.ndarray, kind: str = "channel", *, tile: Any = None) -> np.ndarray:
+    """The gradient of a loss with respect to a layer's biases (Goodfellow 9.5, last paragraph).
+
+    Sums run in float64 and are rounded once.
+
+    Parameters
+    ----------
+    g : ndarray, shape (N, O, *output_size)
+        Gradient of the loss with respect to the layer's output.
+    kind : {"channel", "location", "tile"}
+        What shares a bias: a whole output channel; nothing, every location has its own; or
+        the locations that a period of `tile` makes alike.
+    tile : int or tuple of int
+        With "tile": the period t per axis.
+
+    Returns
+    -------
+    ndarray, shape (O,), (O, *output_size) or (O, *tile)
+
+    Examples
+    --------
+    >>> g = np.arange(6.0).reshape(1, 1, 6)
+    >>> grad_bias(g), grad_bias(g, "tile", tile=2)
+    (array([15.]), array([[6., 9.]]))
+    """
+    g = np.asarray(g)
+    if not 3 <= g.ndim <= 5 or g.dtype.name not in DTYPES:
+        raise ConvbenchError(
+            f"output gradient is {g.dtype}{g.shape}; expected (N, O, *output_size) of float32 "
+            f"or float64 with 1, 2 or 3 spatial axes"
+        )
+    if kind not in BIASES:
+        raise ConvbenchError(f"kind {kind!r} is not known; {closest(str(kind), list(BIASES))}")
+    if (tile is None) == (kind == "tile"):
+        raise ConvbenchError('tile goes with kind="tile", and with that alone')
+    axes = tuple(range(2, g.ndim))
+    if kind == "channel":
+        return g.sum(axis=(0, *axes), dtype=np.float64).astype(g.dtype)
+    by_location = g.sum(axis=0, dtype=np.float64)
+    if kind == "location":
+        return by_location.astype(g.dtype)
+    for axis, period in enumerate(per_axis("tile", tile, len(axes)), 1):
+        size = by_location.shape[axis]
+        phases = [
+            np.take(by_location, range(start, size, period), axis).sum(axis)
+            for start in range(period)
+        ]
+        by_location = np.stack(phases, axis)
+    return by_location.astype(g.dtype)
+
+
+def _check_arrays(one: str, a: np.ndarray, other: str, b: np.ndarray) -> None:
+    if a.ndim != b.ndim or not 3 <= a.ndim <= 5 or 0 in a.shape or 0 in b.shape:
+        raise ConvbenchError(
+            f"{one} has shape {a.shape} and {other} {b.shape}; both need the same 1, 2 or 3 "
+            f"spatial axes, and no axis may be empty"
+        )
+    if a.dtype.name not in DTYPES or a.dtype.name != b.dtype.name:
+        raise ConvbenchError(
+            f"{one} is {a.dtype} and {other} {b.dtype}; expected both float32 or both float64, "
+            f"convert with .astype()"
+        )
+
+
+def _check_gradient(problem: Problem, g: np.ndarray) -> None:
+    """Raise where `g` is not shaped like the output of the layer."""
+    if g.shape == problem.output_shape:
+        return
+    if g.shape[2:] == problem.output_size or problem.operation == "grad_weight":
+        raise ConvbenchError(
+            f"{problem.operation}: the gradient has shape {g.shape}, the layer's output "
+            f"{problem.output_shape}"
+        )
+    possible = [
+        _sizes(problem, axis, outputs) for axis, outputs in enumerate(g.shape[2:])
+    ]  # fmt: skip
+    raise ConvbenchError(
+        f"no layer like this leads from size {problem.size} to {g.shape[2:]}, it gives "
+        f"{problem.output_size}; the sizes that do are {' × '.join(possible)}"
+    )
+
+
+def _sizes(problem: Problem, axis: int, outputs: int) -> str:
+    """The input sizes of one axis that give `outputs` positions, as text."""
+    least = (outputs - 1) * problem.stride[axis] + problem.extent[axis]
+    least -= sum(problem.padding[axis])
+    most = least + problem.stride[axis] - 1 if problem.fit == "floor" else least
+    if problem.fit == "ceil":
+        least -= problem.stride[axis] - 1
+    least = max(least, 1)
+    return f"{least}" if least == most else f"{least} … {most}"
+
+
+def _transposed_size(
+    g: np.ndarray, w: np.ndarray, stride: tuple[int, ...], padding: Padding,
+    dilation: tuple[int, ...], output_padding: Any,
+) -> tuple[int, ...]:  # fmt: skip
+    """(W − 1)·S − P + extent + output_padding per axis, as in PyTorch."""
+    if padding == "same":
+        raise ConvbenchError(
+            'padding "same" depends on the size of the result; give output_size, or numbers'
+        )
+    extents = tuple(map(extent, w.shape[2:], dilation))
+    sides = resolve_padding(padding, g.shape[2:], extents, stride)
+    more = whole_numbers("output_padding", output_padding, least=0)
+    more = more * len(stride) if len(more) == 1 else more
+    if len(more) != len(stride) or any(m >= s for m, s in zip(more, stride, strict=True)):
+        raise ConvbenchError(
+            f"output_padding {output_padding!r} must be one number, or one per axis, less than "
+            f"the stride {stride}: a layer's output is as large from there on"
+        )
+    size = tuple(
+        (n - 1) * s + e - sum(p) + m
+        for n, s, e, p, m in zip(g.shape[2:], stride, extents, sides, more, strict=True)
+    )
+    if min(size) < 1:
+        raise ConvbenchError(
+            f"the transposed convolution of {g.shape[2:]} samples would have size {size}; "
+            f"use less padding or a larger kernel"
+        )
+    return size
