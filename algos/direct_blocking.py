@@ -86,7 +86,7 @@ class Blocking:
 
 
 @lru_cache(maxsize=256)
-def _merged(problem: Problem) -> Problem:
+def merged(problem: Problem) -> Problem:
     """The problem as a volume; one row where each output depends on a single pixel."""
     v = problem.volume
     pointwise = {*v.kernel, *v.stride} == {1} and not any(map(sum, v.padding))
@@ -101,7 +101,7 @@ def _phases(kernel_size: int, dilation: int, stride: int) -> tuple[int, int]:
 
 def waste(problem: Problem, tile: int, flat: bool) -> float:
     """Sums computed per sum needed, with this register tile; the rest is thrown away."""
-    v = _merged(problem)
+    v = merged(problem)
     pixels, vectors = TILES[tile]
     stretch = vectors * simd.lanes_of(problem.itemsize)
     outputs = v.out_channels // v.groups
@@ -131,7 +131,7 @@ def cost(problem: Problem) -> float:
 @lru_cache(maxsize=256)
 def blocking(problem: Problem, threads: int) -> Blocking:
     """The blocking for `problem`; the order of summation does not depend on `threads`."""
-    v = _merged(problem)
+    v = merged(problem)
     itemsize = problem.itemsize
     lane = simd.lanes_of(itemsize)
     choices = [(tile, flat) for flat in (False, True) for tile in range(len(TILES))]

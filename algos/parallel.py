@@ -9,6 +9,10 @@ compiled once for all sizes:
 - `direct_generic`: plain loops. For kernels that hold inf or NaN, which the other two would
   multiply by the zeros of the padding.
 
+The gradient of the input is made of convolutions like these. That of the kernel sums over
+positions, for which `direct_weights` has a kernel with output channels in the lanes; where these
+are few, it too is made of a convolution.
+
 Which one runs is decided by the problem alone, by an estimate of the register operations
 each would need; so is the order of summation, and the number of threads changes no bit of
 the result.
@@ -23,8 +27,9 @@ from typing import Any
 
 import numpy as np
 
-from . import direct_channels, direct_generic, direct_rows
+from . import direct_channels, direct_generic, direct_rows, direct_weights
 from .algorithm import Algorithm, as_correlation
+from .gradients import Derived, exchanged
 from .problem import Problem
 
 PATHS: dict[str, Any] = {"channels": direct_channels, "rows": direct_rows}
@@ -42,9 +47,14 @@ class Parallel(Algorithm):
     """Direct convolution in vector registers, cache blocks and threads."""
 
     name = "parallel"
+    operations = ("forward", "grad_weight")
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
         """The packed kernel, and per thread the part of the input at work."""
+        if problem.operation == "grad_weight":
+            if choose_weights_path(problem) == "weights":
+                return direct_weights.workspace_bytes(problem, threads)
+            return Derived(self).workspace_bytes(problem, threads)
         return PATHS[choose_path(problem)].workspace_bytes(problem, threads)
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Prepared:
@@ -61,6 +71,23 @@ class Parallel(Algorithm):
             direct_generic.forward(problem, x, prepared.detail, bias, out)
         else:
             PATHS[prepared.path].forward(problem, x, prepared.detail, bias, out, threads)
+
+    def grad_weight(self, problem, x, g, out, threads) -> None:
+        # Where g is not finite, the zeros of the padding must not be multiplied by it.
+        if choose_weights_path(problem) == "exchanged" or not _is_finite(g):
+            Derived(self).grad_weight(problem, x, g, out, threads)
+            return
+        target = np.empty_like(out) if problem.flip else out
+        direct_weights.grad_weight(problem, _writable(x), _writable(g), target, threads)
+        if problem.flip:
+            out[...] = np.flip(target, tuple(range(2, out.ndim)))
+
+
+def choose_weights_path(problem: Problem) -> str:
+    """ "weights", or "exchanged" where the derived convolution needs fewer operations."""
+    derived = exchanged(problem)
+    by_convolution = PATHS[choose_path(derived)].cost(derived)
+    return "weights" if direct_weights.cost(problem) < by_convolution else "exchanged"
 
 
 def choose_path(problem: Problem) -> str:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from problems import problems
 
 import algos
-from algos import ConvbenchError, Plan, Problem, parse_descriptor
+from algos import ConvbenchError, Plan, Problem, parallel, parse_descriptor
 from algos.algorithm import registry
 from algos.gradients import exchanged, phases
 from suites.check import plan_for, truth
@@ -51,6 +51,31 @@ def test_gradients_equal_the_oracle_on_integers(name, problem, seed):
             got = np.rint(got)
         at = every_position(p.result_shape)
         assert (got.reshape(-1) == truth(p, at, first, second, None)).all(), str(p)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mb2_ic40ih20iw17_oc35_kh3kw3_ph1pw1",
+        "mb1_ic64ih30_oc48_kh1",
+        "mb2_ic3ih40_oc33_kh7_sh2ph3_flip",
+        "mb1_ic17ih23iw21_oc40_kh3kw5_sh2sw1_ph1pw2_dh1dw2_f64",
+        "g2mb2_ic70id5_oc64_kd3_pd1_f64",
+        "mb1_ic1iw3000_oc32_kw9",
+        "mb1_ic8ih9_oc16_kh3_sh4_ceil",
+    ],
+)
+def test_the_kernel_s_gradient_in_vector_registers(text, monkeypatch):
+    """Blocks that do not divide, stretches that end early, several images, any threads."""
+    problem = parse_descriptor(text, operation="grad_weight")
+    monkeypatch.setattr(parallel, "choose_weights_path", lambda problem: "weights")
+    x, g = (integers(shape, problem.dtype) for shape in problem.operands)
+    expected = Plan(problem, algorithm="naive")(x, g)
+    for threads in (1, 2):
+        assert (Plan(problem, threads=threads)(x, g) == expected).all()
+    g[-1, -1] = np.nan
+    confined = Plan(problem)(x, g)
+    assert np.array_equal(confined, Plan(problem, algorithm="naive")(x, g), equal_nan=True)
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))

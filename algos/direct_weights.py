@@ -1,0 +1,344 @@
+"""The kernel's gradient with output channels in the lanes of vector registers.
+
+An element of it is a sum over all images and output positions, so here positions are what the
+innermost loop runs along: a register tile of M scalars of input × V vectors of output gradient
+takes one rank-one update for each. Input and output gradient are first laid out position by
+position, channels of a block side by side, the input within its padding. A tap is then an
+offset again, whatever stride and dilation are; and as taps along the last axis lie one position
+apart, the M scalars run on from one tap's channels to the next's and few are wasted.
+
+The loops around it are those of a matrix product with long inner dimension: a stretch of
+positions of one block of each, which fits the first-level cache, serves all taps.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numba
+import numba.np.unsafe.ndarray
+import numpy as np
+
+from . import simd
+from .direct_blocking import TILES, merged
+from .jit import kernel
+from .problem import Problem
+from .simd import add_outer, clear, lanes, load, load_square, pointer, store, store_rows, transpose
+
+#: Input channels of a block at most: where few taps use a stretch again, more channels must.
+BLOCK_CHANNELS, BLOCK_CHANNELS_FEW_TAPS, FEW_TAPS = 16, 64, 4
+#: Bytes of output gradient in a stretch of positions.
+STRETCH_BYTES = 16 * 1024
+
+to_fixed_tuple: Any = numba.np.unsafe.ndarray.to_fixed_tuple
+
+
+class Shape(NamedTuple):
+    """The numbers that the compiled kernel works from, spatial ones as depth, row, column."""
+
+    images: int
+    groups: int
+    inputs: int
+    outputs: int
+    kernel_planes: int
+    kernel_rows: int
+    kernel_columns: int
+    out_depth: int
+    out_height: int
+    out_width: int
+    #: Elements of laid-out input from one output position to the next along each axis.
+    depth_step: int
+    row_step: int
+    column_step: int
+    #: Elements of laid-out input in an image of a block.
+    image_size: int
+    #: Channels of a block, blocks of input and output channels in a group.
+    block_channels: int
+    input_blocks: int
+    output_blocks: int
+    #: Output rows and columns of a stretch.
+    rows: int
+    columns: int
+    #: Register tiles of a pair of blocks; which of TILES, its scalars and vectors.
+    tiles: int
+    tile: int
+    scalars: int
+    vectors: int
+
+
+_NUMBERS = len(Shape._fields)
+
+
+@dataclass(frozen=True)
+class Blocking:
+    """How one problem is cut up.
+
+    `offsets` says for each register tile where, from an output position on, its scalars begin;
+    `places` which kernel plane, row, and element of (column, channel) that is.
+    """
+
+    shape: Shape
+    numbers: np.ndarray
+    offsets: np.ndarray
+    places: np.ndarray
+    reach: tuple[int, int, int]
+    before: tuple[int, int, int]
+    waste: float
+
+
+def _make_tile(scalars, vectors):
+    """The innermost kernel, for a register tile of `scalars` × `vectors`."""
+    registers = scalars * vectors
+
+    @kernel
+    def tile(x, at, row_step, step, g, block, out_width, rows, columns, sums, where):
+        """sums[where:] += Σ over positions of x[at + …:] ⊗ g[block + …:], a stretch of them."""
+        lane = lanes(g)
+        total = load(sums, where, registers)
+        for r in range(rows):
+            source = at + r * row_step
+            vector = block + r * out_width * vectors * lane
+            for _ in range(columns):
+                total = add_outer(total, x, source, g, vector, scalars, vectors)
+                source += step
+                vector += vectors * lane
+        store(sums, where, total)
+
+    return tile
+
+
+_tile0, _tile1, _tile2, _tile3 = (_make_tile(m, v) for m, v in TILES)
+
+
+@kernel
+def _item(x, g, offsets, places, s, item, sums, out):
+    """The gradient of one block of output channels by one block of input channels."""
+    lane = lanes(g)
+    width = s.vectors * lane
+    pair, o = item // s.output_blocks, item % s.output_blocks
+    group, c = pair // s.input_blocks, pair % s.input_blocks
+    size = s.scalars * width
+    clear(sums, 0, s.tiles * size)
+    plane = s.out_height * s.out_width
+    for image in range(s.images):
+        input_block = ((image * s.groups + group) * s.input_blocks + c) * s.image_size
+        output_block = (image * s.groups + group) * s.output_blocks + o
+        output_block *= s.out_depth * plane * width
+        for h in range(s.out_depth):
+            for j in range(0, s.out_height, s.rows):
+                rows = min(s.rows, s.out_height - j)
+                for k in range(0, s.out_width, s.columns):
+                    columns = min(s.columns, s.out_width - k)
+                    at = input_block + h * s.depth_step + j * s.row_step + k * s.column_step
+                    block = output_block + (h * plane + j * s.out_width + k) * width
+                    for t in range(s.tiles):
+                        start = at + offsets[t]
+                        if s.tile == 0:
+                            _tile0(x, start, s.row_step, s.column_step, g, block, s.out_width,
+                                   rows, columns, sums, t * size)  # fmt: skip
+                        elif s.tile == 1:
+                            _tile1(x, start, s.row_step, s.column_step, g, block, s.out_width,
+                                   rows, columns, sums, t * size)  # fmt: skip
+                        elif s.tile == 2:
+                            _tile2(x, start, s.row_step, s.column_step, g, block, s.out_width,
+                                   rows, columns, sums, t * size)  # fmt: skip
+                        else:
+                            _tile3(x, start, s.row_step, s.column_step, g, block, s.out_width,
+                                   rows, columns, sums, t * size)  # fmt: skip
+    _write(sums, places, s, group, c, o, width, out)
+
+
+@kernel
+def _write(sums, places, s, group, c, o, width, out):
+    """Put the sums of all tiles of a pair of blocks to their places in the gradient."""
+    taps = s.kernel_planes * s.kernel_rows * s.kernel_columns
+    first_input = c * s.block_channels
+    for v in range(min(width, s.outputs - o * width)):
+        target = ((group * s.outputs + o * width + v) * s.inputs + first_input) * taps
+        for t in range(s.tiles):
+            row, first, last = places[3 * t], places[3 * t + 1], places[3 * t + 2]
+            source = t * s.scalars * width + v
+            n, channel = first // s.block_channels, first % s.block_channels
+            for _ in range(first, last):
+                if first_input + channel < s.inputs:
+                    out[target + channel * taps + row * s.kernel_columns + n] = sums[source]
+                source += width
+                channel += 1
+                if channel == s.block_channels:
+                    channel, n = 0, n + 1
+
+
+@kernel(parallel=True)
+def _correlate(x, g, offsets, places, numbers, items, sums, out):
+    """Every pair of blocks, split evenly among as many threads as there are buffers."""
+    workers = sums.shape[0]
+    for worker in numba.prange(workers):
+        t = np.int64(worker)
+        s = Shape(*to_fixed_tuple(numbers, _NUMBERS))
+        for item in range(t * items // workers, (t + 1) * items // workers):
+            _item(
+                pointer(x), pointer(g), pointer(offsets), pointer(places), s, item,
+                pointer(sums[t]), pointer(out),
+            )  # fmt: skip
+
+
+@kernel
+def _lay_row(x, source, plane, channels, width, before, count, pitch, target, at):
+    """One row of a block: target[at + k·pitch + c] = channel c's sample k − before, or zero."""
+    lane = lanes(target)
+    first, last = min(before, count), min(before + width, count)
+    last = max(first, last)
+    clear(target, at, first * pitch)
+    clear(target, at + last * pitch, (count - last) * pitch)
+    done = 0
+    while done + lane <= channels:
+        k = first
+        while k + lane <= last:
+            turned = transpose(load_square(x, source + done * plane + k - before, plane))
+            store_rows(turned, target, at + k * pitch + done, pitch, lane, 0, lane)
+            k += lane
+        while k < last:
+            for c in range(done, done + lane):
+                target[at + k * pitch + c] = x[source + c * plane + k - before]
+            k += 1
+        done += lane
+    for c in range(done, pitch):
+        for k in range(first, last):
+            inside = c < channels
+            target[at + k * pitch + c] = x[source + c * plane + k - before] if inside else 0
+
+
+@kernel(parallel=True)
+def _lay_out(x, groups, block, blocks, before, reach, target):
+    """`x` (N, C, D, H, W) as [image][group][block of channels][position][channel].
+
+    Positions are those of the padded volume of `reach`, its first sample `before` outside.
+    """
+    images, depth, height, width = x.shape[0], x.shape[2], x.shape[3], x.shape[4]
+    per_group = x.shape[1] // groups
+    rows = images * groups * blocks * reach[0] * reach[1]
+    for item in numba.prange(rows):
+        number = np.int64(item)
+        rest, j = number // reach[1], number % reach[1]
+        rest, h = rest // reach[0], rest % reach[0]
+        rest, b = rest // blocks, rest % blocks
+        r, d = j - before[1], h - before[0]
+        at = number * reach[2] * block
+        if 0 <= r < height and 0 <= d < depth:
+            channel = rest * per_group + b * block
+            source = ((channel * depth + d) * height + r) * width
+            _lay_row(
+                pointer(x), source, depth * height * width, min(block, per_group - b * block),
+                width, before[2], reach[2], block, pointer(target), at,
+            )  # fmt: skip
+        else:
+            clear(pointer(target), at, reach[2] * block)
+
+
+def _runs(v: Problem, block: int) -> list[tuple[int, int]]:
+    """(first column tap, taps) of runs of scalars without a gap, in a block of channels."""
+    if v.dilation[2] == 1:
+        return [(0, v.kernel[2])]
+    return [(n, 1) for n in range(v.kernel[2])]
+
+
+@lru_cache(maxsize=256)
+def blocking(problem: Problem) -> Blocking:
+    """The blocking with the register tile that wastes least."""
+    v = merged(problem)
+    lane = simd.lanes_of(problem.itemsize)
+    inputs, outputs = v.in_channels // v.groups, v.out_channels // v.groups
+    most = BLOCK_CHANNELS if math.prod(v.kernel) >= FEW_TAPS else BLOCK_CHANNELS_FEW_TAPS
+    input_blocks = -(-inputs // most)
+    block = -(-inputs // input_blocks)
+    runs = _runs(v, block)
+
+    def waste(tile: int) -> float:
+        scalars, vectors = TILES[tile]
+        lanes_used = outputs / (-(-outputs // (vectors * lane)) * vectors * lane)
+        covered = sum(-(-taps * block // scalars) * scalars for _, taps in runs)
+        loads = (scalars + vectors) / (scalars * vectors)
+        return covered * input_blocks / (v.kernel[2] * inputs) / lanes_used * max(0.9, loads)
+
+    tile = min(range(len(TILES)), key=waste)
+    scalars, vectors = TILES[tile]
+    steps = (v.reach[1] * v.reach[2] * block, v.reach[2] * block, block)
+    offsets, places = [], []
+    for p in range(v.kernel[0]):
+        for m in range(v.kernel[1]):
+            base = p * v.dilation[0] * steps[0] + m * v.dilation[1] * steps[1]
+            for n, taps in runs:
+                for first in range(0, taps * block, scalars):
+                    offsets.append(base + n * v.dilation[2] * block + first)
+                    begin = n * block + first
+                    end = n * block + min(first + scalars, taps * block)
+                    places.append((p * v.kernel[1] + m, begin, end))
+    positions = max(1, STRETCH_BYTES // (vectors * lane * problem.itemsize))
+    columns = min(v.output_size[2], positions)
+    shape = Shape._make((
+        v.batch, v.groups, inputs, outputs, *v.kernel, *v.output_size,
+        *(step * s for step, s in zip(steps, v.stride, strict=True)), math.prod(v.reach) * block,
+        block, input_blocks, -(-outputs // (vectors * lane)), max(1, positions // columns),
+        columns, len(offsets), tile, scalars, vectors,
+    ))  # fmt: skip
+    reach_depth, reach_rows, reach_columns = v.reach
+    before_depth, before_rows, before_columns = (sides[0] for sides in v.padding)
+    return Blocking(
+        shape, np.array(shape), np.array(offsets, np.int64),
+        np.array(places, np.int64).reshape(-1), (reach_depth, reach_rows, reach_columns),
+        (before_depth, before_rows, before_columns), waste(tile),
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=256)
+def cost(problem: Problem) -> float:
+    """Estimated register operations per vector of products, 1 at best; packing included."""
+    s = blocking(problem).shape
+    lane = simd.lanes_of(problem.itemsize)
+    taps = math.prod(problem.kernel)
+    packing = 4 / (s.outputs * taps) + 4 / (s.inputs * taps)
+    return blocking(problem).waste + lane * packing / 4
+
+
+def _elements(cut: Blocking, problem: Problem) -> tuple[int, int, int]:
+    """Sizes of the laid-out input and output gradient, and of one thread's sums."""
+    s = cut.shape
+    width = s.vectors * simd.lanes_of(problem.itemsize)
+    x = s.images * s.groups * s.input_blocks * s.image_size + s.scalars
+    positions = s.out_depth * s.out_height * s.out_width
+    g = s.images * s.groups * s.output_blocks * positions * width
+    return x, g, s.tiles * s.scalars * width
+
+
+def workspace_bytes(problem: Problem, threads: int) -> int:
+    """Input and output gradient laid out anew, and per thread the sums of a pair of blocks."""
+    x, g, sums = _elements(blocking(problem), problem)
+    return (x + g + threads * sums) * problem.itemsize
+
+
+def grad_weight(
+    problem: Problem, x: np.ndarray, g: np.ndarray, out: np.ndarray, threads: int
+) -> None:
+    """Write the gradient of the correlation kernel; `g` holds finite numbers alone."""
+    cut, v = blocking(problem), merged(problem)
+    s = cut.shape
+    sizes = _elements(cut, problem)
+    laid_x, laid_g = (simd.aligned(n, x.dtype) for n in sizes[:2])
+    width = s.vectors * simd.lanes_of(problem.itemsize)
+    laid_x[-s.scalars :] = 0
+    _lay_out(
+        x.reshape(v.input_shape), v.groups, s.block_channels, s.input_blocks, cut.before,
+        cut.reach, laid_x,
+    )  # fmt: skip
+    _lay_out(
+        g.reshape(v.output_shape), v.groups, width, s.output_blocks, (0, 0, 0), v.output_size,
+        laid_g,
+    )  # fmt: skip
+    items = s.groups * s.input_blocks * s.output_blocks
+    _correlate(
+        laid_x, laid_g, cut.offsets, cut.places, cut.numbers, items,
+        np.empty((threads, sizes[2]), x.dtype), out.reshape(-1),
+    )  # fmt: skip
