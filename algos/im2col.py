@@ -5,26 +5,37 @@ the layer is then kernel matrix × column matrix, and BLAS does the work (Chella
 Simard, *High Performance Convolutional Neural Networks for Document Processing*, 2006; the
 "matrix multiplication" section of the CS231n notes). The price is memory: overlapping
 windows copy each sample up to ΠF times. Columns are therefore built and multiplied in slabs
-of bounded size. A 1×1 kernel with stride 1 and no padding needs no columns at all: the input
-is the column matrix already.
+of bounded size, each slab on one thread, columns and product alike: two pools of threads that
+took turns would wait for each other's spinning to end. A 1×1 kernel with stride 1 and no
+padding needs no columns at all: the input is the column matrix already, and BLAS spreads the
+one product over the threads.
 """
 
 from __future__ import annotations
 
-import numba
+import itertools
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
 import numpy as np
 
 from .algorithm import Algorithm, as_correlation
 from .jit import kernel
 from .problem import Problem
-from .threads import blas_threads
+from .threads import available, blas_threads
 
-#: Bytes of columns held at a time. Past a few MiB the product no longer runs faster, and the
-#: columns no longer fit the cache between being written and being read.
-SLAB_BYTES = 4 << 20
+#: Bytes of columns that a thread holds at a time: few enough to be still in the cache when the
+#: product reads them, enough for the product to run at full speed.
+SLAB_BYTES = 2 << 20
+#: Slabs that an image is cut into where each is worth a thread's while, so that a few threads
+#: have work, and the same bits come out however many they are.
+SLABS = 4
+LEAST_BYTES = 1 << 17
 
 
-@kernel(parallel=True)
+@kernel
 def _unroll(x, kernel_size, stride, dilation, before, output_size, start, columns):
     """Columns of the output positions from `start` on, for one image and one group.
 
@@ -32,8 +43,7 @@ def _unroll(x, kernel_size, stride, dilation, before, output_size, start, column
     """
     taps = kernel_size[0] * kernel_size[1] * kernel_size[2]
     count = columns.shape[1]
-    for index in numba.prange(columns.shape[0]):
-        row = np.int64(index)  # prange counts unsigned, which mixed with signed turns to float
+    for row in range(columns.shape[0]):
         channel, tap = divmod(row, taps)
         plane, n = divmod(tap, kernel_size[2])
         p, m = divmod(plane, kernel_size[1])
@@ -64,7 +74,7 @@ class Im2col(Algorithm):
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
         if _is_pointwise(problem):
             return 0
-        return problem.taps * _slab(problem) * problem.itemsize
+        return threads * problem.taps * _slab(problem) * problem.itemsize
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> np.ndarray:
         """The kernel matrices, ``(groups, O/groups, C/groups · ΠF)``."""
@@ -75,27 +85,49 @@ class Im2col(Algorithm):
         v = problem.volume
         x = x.reshape(v.batch, v.groups, v.in_channels // v.groups, *v.size)
         y = out.reshape(v.batch, v.groups, v.out_channels // v.groups, -1)
-        with blas_threads(threads), np.errstate(all="ignore"):  # NaN and infinity are data
-            for image, result in zip(x, y, strict=True):
-                for matrix, channels, part in zip(prepared, image, result, strict=True):
-                    self._multiply(problem, matrix, channels, part)
+        slab = y.shape[3] if _is_pointwise(problem) else _slab(problem)
+        places = itertools.product(range(v.batch), range(v.groups), range(0, y.shape[3], slab))
+        tasks = [
+            (prepared[g], x[n, g], start, y[n, g, :, start : start + slab])
+            for n, g, start in places
+        ]
+        if _is_pointwise(problem):
+            with blas_threads(threads), np.errstate(all="ignore"):
+                for matrix, channels, _, part in tasks:
+                    np.matmul(matrix, channels.reshape(matrix.shape[1], -1), out=part)
+        else:
+            alone = len(tasks) < threads
+            with blas_threads(threads if alone else 1):
+                _share(lambda some: _multiply(v, some), tasks, 1 if alone else threads)
         if problem.bias:
             y += bias.reshape(v.groups, -1, 1)
 
-    def _multiply(self, problem: Problem, matrix, channels, part) -> None:
-        """``part = matrix @ columns(channels)`` for one image and group."""
-        if _is_pointwise(problem):
-            np.matmul(matrix, channels.reshape(matrix.shape[1], -1), out=part)
-            return
-        v = problem.volume
-        before = tuple(before for before, _ in v.padding)
-        positions, slab = part.shape[1], _slab(problem)
-        buffer = np.empty(matrix.shape[1] * min(slab, positions), part.dtype)
-        for start in range(0, positions, slab):
-            count = min(slab, positions - start)
-            columns = buffer[: matrix.shape[1] * count].reshape(-1, count)
+
+def _multiply(v: Problem, tasks: list[tuple]) -> None:
+    """``part = matrix @ columns`` for each (matrix, channels, start, part), one after another."""
+    before = tuple(before for before, _ in v.padding)
+    buffer = np.empty(v.taps * _slab(v), v.dtype)
+    with np.errstate(all="ignore"):  # NaN and infinity are data here
+        for matrix, channels, start, part in tasks:
+            count = part.shape[1]
+            columns = buffer[: v.taps * count].reshape(-1, count)
             _unroll(channels, v.kernel, v.stride, v.dilation, before, v.output_size, start, columns)
-            np.matmul(matrix, columns, out=part[:, start : start + count])
+            np.matmul(matrix, columns, out=part)
+
+
+def _share(work: Callable[[list], None], tasks: list, threads: int) -> None:
+    """Do `work` on all `tasks`, every `threads`-th on each of so many threads."""
+    threads = min(threads, len(tasks))
+    others = [_pool().submit(work, tasks[t::threads]) for t in range(1, threads)]
+    work(tasks[::threads])
+    for other in others:
+        other.result()
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    """Threads that sleep between calls, unlike those of OpenMP and BLAS, which spin."""
+    return ThreadPoolExecutor(available())
 
 
 def _is_pointwise(problem: Problem) -> bool:
@@ -109,5 +141,7 @@ def _is_pointwise(problem: Problem) -> bool:
 
 def _slab(problem: Problem) -> int:
     """Output positions whose columns are held at a time."""
-    positions = int(np.prod(problem.output_size))
-    return min(positions, max(64, SLAB_BYTES // (problem.taps * problem.itemsize)))
+    positions = math.prod(problem.output_size)
+    row = problem.taps * problem.itemsize
+    fair = max(64, -(-positions // SLABS), LEAST_BYTES // row)
+    return min(positions, fair, max(64, SLAB_BYTES // row))
