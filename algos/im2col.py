@@ -5,8 +5,10 @@ the layer is then kernel matrix × column matrix, and BLAS does the work (Chella
 Simard, *High Performance Convolutional Neural Networks for Document Processing*, 2006; the
 "matrix multiplication" section of the CS231n notes). The price is memory: overlapping
 windows copy each sample up to ΠF times. Columns are therefore built and multiplied in slabs
-of bounded size. A 1×1 kernel with stride 1 and no padding needs no columns at all: the input
-is the column matrix already.
+of bounded size, each slab on one thread, columns and product alike: two pools of threads that
+took turns would wait for each other's spinning to end. A 1×1 kernel with stride 1 and no
+padding needs no columns at all: the input is the column matrix already, and BLAS spreads the
+one product over the threads.
 
 The gradients are products of the same matrices: of the kernel, output gradient × transposed
 columns; of the input, transposed kernel × output gradient, whose columns are then added back to
@@ -15,24 +17,30 @@ where they would have been taken from (col2im).
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
-import numba
 import numpy as np
 
 from .algorithm import Algorithm, as_correlation
 from .direct_generic import inside
 from .jit import kernel
 from .problem import Problem
-from .threads import blas_threads
+from .threads import available, blas_threads
 
-#: Bytes of columns held at a time. Past a few MiB the product no longer runs faster, and the
-#: columns no longer fit the cache between being written and being read.
-SLAB_BYTES = 4 << 20
+#: Bytes of columns that a thread holds at a time: few enough to be still in the cache when the
+#: product reads them, enough for the product to run at full speed.
+SLAB_BYTES = 2 << 20
+#: Slabs that an image is cut into where each is worth a thread's while, so that a few threads
+#: have work, and the same bits come out however many they are.
+SLABS = 4
+LEAST_BYTES = 1 << 17
 
 
-@kernel(parallel=True)
+@kernel
 def _unroll(x, kernel_size, stride, dilation, before, output_size, start, columns):
     """Columns of the output positions from `start` on, for one image and one group.
 
@@ -40,8 +48,7 @@ def _unroll(x, kernel_size, stride, dilation, before, output_size, start, column
     """
     taps = kernel_size[0] * kernel_size[1] * kernel_size[2]
     count = columns.shape[1]
-    for index in numba.prange(columns.shape[0]):
-        row = np.int64(index)  # prange counts unsigned, which mixed with signed turns to float
+    for row in range(columns.shape[0]):
         channel, tap = divmod(row, taps)
         plane, n = divmod(tap, kernel_size[2])
         p, m = divmod(plane, kernel_size[1])
@@ -64,32 +71,44 @@ def _unroll(x, kernel_size, stride, dilation, before, output_size, start, column
                 target[k] = source[c] if 0 <= c < source.size else 0
 
 
-@kernel(parallel=True)
+@kernel
 def _fold(columns, kernel_size, stride, dilation, before, output_size, start, x):
-    """Add what `_unroll` would put into `columns` back to `x`, one channel a task."""
+    """Add what `_unroll` would put into `columns` back to where it came from in `x`."""
     taps = kernel_size[0] * kernel_size[1] * kernel_size[2]
     count = columns.shape[1]
-    for index in numba.prange(x.shape[0]):
-        channel = np.int64(index)
-        for tap in range(taps):
-            plane, n = divmod(tap, kernel_size[2])
-            p, m = divmod(plane, kernel_size[1])
-            shift = n * dilation[2] - before[2]
-            done = 0
-            while done < count:
-                line, first = divmod(start + done, output_size[2])
-                h, j = divmod(line, output_size[1])
-                length = min(output_size[2] - first, count - done)
-                d = h * stride[0] + p * dilation[0] - before[0]
-                r = j * stride[1] + m * dilation[1] - before[1]
-                source = columns[channel * taps + tap, done : done + length]
-                done += length
-                if d < 0 or d >= x.shape[1] or r < 0 or r >= x.shape[2]:
-                    continue
-                target = x[channel, d, r]
-                low, high = inside(length, stride[2], first * stride[2] + shift, target.size)
-                for k in range(low, high):
-                    target[(first + k) * stride[2] + shift] += source[k]
+    for row in range(columns.shape[0]):
+        channel, tap = divmod(row, taps)
+        plane, n = divmod(tap, kernel_size[2])
+        p, m = divmod(plane, kernel_size[1])
+        shift = n * dilation[2] - before[2]
+        done = 0
+        while done < count:
+            line, first = divmod(start + done, output_size[2])
+            h, j = divmod(line, output_size[1])
+            length = min(output_size[2] - first, count - done)
+            d = h * stride[0] + p * dilation[0] - before[0]
+            r = j * stride[1] + m * dilation[1] - before[1]
+            source = columns[row, done : done + length]
+            done += length
+            if d < 0 or d >= x.shape[1] or r < 0 or r >= x.shape[2]:
+                continue
+            origin = first * stride[2] + shift
+            low, high = inside(length, stride[2], origin, x.shape[3])
+            if low < high:
+                add_strided(
+                    x[channel, d, r, origin + low * stride[2] :], source[low:high], stride[2]
+                )
+
+
+@kernel
+def add_strided(target, source, stride):
+    """target[k·stride] += source[k]; `stride` 1 apart, so that it vectorises."""
+    if stride == 1:
+        for k in range(source.size):
+            target[k] += source[k]
+    else:
+        for k in range(source.size):
+            target[k * stride] += source[k]
 
 
 class Im2col(Algorithm):
@@ -101,10 +120,11 @@ class Im2col(Algorithm):
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
         if _is_pointwise(problem):
             return 0
-        columns = problem.taps * _slab(problem) * problem.itemsize
+        columns = problem.taps * _slab(problem)
         # A slab's share of the kernel's gradient stands beside the sum of all.
-        share = problem.taps * (problem.out_channels // problem.groups) * problem.itemsize
-        return columns + (share if problem.operation == "grad_weight" else 0)
+        share = problem.taps * (problem.out_channels // problem.groups)
+        share = share if problem.operation == "grad_weight" else 0
+        return threads * (columns + share) * problem.itemsize
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> np.ndarray:
         """The kernel matrices, ``(groups, O/groups, C/groups · ΠF)``."""
@@ -115,80 +135,119 @@ class Im2col(Algorithm):
         v = problem.volume
         x = x.reshape(v.batch, v.groups, v.in_channels // v.groups, *v.size)
         y = out.reshape(v.batch, v.groups, v.out_channels // v.groups, -1)
-        with blas_threads(threads), np.errstate(all="ignore"):  # NaN and infinity are data
-            for image, result in zip(x, y, strict=True):
-                for matrix, channels, part in zip(prepared, image, result, strict=True):
-                    self._multiply(problem, matrix, channels, part)
+        slab = y.shape[3] if _is_pointwise(problem) else _slab(problem)
+        places = itertools.product(range(v.batch), range(v.groups), range(0, y.shape[3], slab))
+        tasks = [
+            (prepared[g], x[n, g], start, y[n, g, :, start : start + slab])
+            for n, g, start in places
+        ]
+        if _is_pointwise(problem):
+            with blas_threads(threads), np.errstate(all="ignore"):
+                for matrix, channels, _, part in tasks:
+                    np.matmul(matrix, channels.reshape(matrix.shape[1], -1), out=part)
+        else:
+            _divide(lambda some: _multiply(v, some), tasks, threads)
         if problem.bias:
             y += bias.reshape(v.groups, -1, 1)
-
-    def _multiply(self, problem: Problem, matrix, channels, part) -> None:
-        """``part = matrix @ columns(channels)`` for one image and group."""
-        if _is_pointwise(problem):
-            np.matmul(matrix, channels.reshape(matrix.shape[1], -1), out=part)
-            return
-        v = problem.volume
-        before = tuple(before for before, _ in v.padding)
-        for start, columns in _slabs(problem, part.dtype):
-            _unroll(channels, v.kernel, v.stride, v.dilation, before, v.output_size, start, columns)
-            np.matmul(matrix, columns, out=part[:, start : start + columns.shape[1]])
 
     def grad_input(self, problem, g, prepared, out, threads) -> None:
         v = problem.volume
         g = g.reshape(v.batch, v.groups, v.out_channels // v.groups, -1)
         images = out.reshape(v.batch, v.groups, v.in_channels // v.groups, *v.size)
-        if not _is_pointwise(problem):
-            out[...] = 0
-        with blas_threads(threads), np.errstate(all="ignore"):
-            for image, result in zip(g, images, strict=True):
-                for matrix, outputs, part in zip(prepared, image, result, strict=True):
-                    self._spread(problem, matrix.T, outputs, part)
-
-    def _spread(self, problem: Problem, matrix, outputs, part) -> None:
-        """Add ``matrix @ outputs`` back to the samples it belongs to, for one image and group."""
-        if _is_pointwise(problem):
-            np.matmul(matrix, outputs, out=part.reshape(matrix.shape[0], -1))
-            return
-        v = problem.volume
-        before = tuple(before for before, _ in v.padding)
-        for start, columns in _slabs(problem, part.dtype):
-            stop = start + columns.shape[1]
-            np.matmul(matrix, outputs[:, start:stop], out=columns)
-            _fold(columns, v.kernel, v.stride, v.dilation, before, v.output_size, start, part)
+        tasks = [
+            (prepared[group].T, g[n, group], images[n, group])
+            for n, group in itertools.product(range(v.batch), range(v.groups))
+        ]
+        _divide(lambda some: _spread(problem, some), tasks, threads)
 
     def grad_weight(self, problem, x, g, out, threads) -> None:
         v = problem.volume
         x = x.reshape(v.batch, v.groups, v.in_channels // v.groups, *v.size)
         g = g.reshape(v.batch, v.groups, v.out_channels // v.groups, -1)
-        out[...] = 0
         matrices = out.reshape(v.groups, v.out_channels // v.groups, v.taps)
-        with blas_threads(threads), np.errstate(all="ignore"):
-            for image, outputs in zip(x, g, strict=True):
-                for channels, part, matrix in zip(image, outputs, matrices, strict=True):
-                    self._correlate(problem, channels, part, matrix)
+        tasks = [(x[:, group], g[:, group], matrices[group]) for group in range(v.groups)]
+        _divide(lambda some: _correlate(problem, some), tasks, threads)
         if problem.flip:
             out[...] = np.flip(out, tuple(range(2, out.ndim))).copy()
 
-    def _correlate(self, problem: Problem, channels, outputs, matrix) -> None:
-        """``matrix += outputs @ columns(channels)ᵀ`` for one image and group."""
-        if _is_pointwise(problem):
-            matrix += outputs @ channels.reshape(matrix.shape[1], -1).T
-            return
-        v = problem.volume
-        before = tuple(before for before, _ in v.padding)
-        for start, columns in _slabs(problem, matrix.dtype):
-            stop = start + columns.shape[1]
+
+def _multiply(v: Problem, tasks: list[tuple]) -> None:
+    """``part = matrix @ columns`` for each (matrix, channels, start, part), one after another."""
+    before = tuple(before for before, _ in v.padding)
+    buffer = np.empty(v.taps * _slab(v), v.dtype)
+    with np.errstate(all="ignore"):  # NaN and infinity are data here
+        for matrix, channels, start, part in tasks:
+            count = part.shape[1]
+            columns = buffer[: v.taps * count].reshape(-1, count)
             _unroll(channels, v.kernel, v.stride, v.dilation, before, v.output_size, start, columns)
-            matrix += outputs[:, start:stop] @ columns.T
+            np.matmul(matrix, columns, out=part)
 
 
-def _slabs(problem: Problem, dtype: np.dtype) -> Iterator[tuple[int, np.ndarray]]:
+def _spread(problem: Problem, tasks: list[tuple]) -> None:
+    """``columns(image) = matrix @ outputs``, overlaps added, for each (matrix, outputs, image)."""
+    v = problem.volume
+    before = tuple(before for before, _ in v.padding)
+    with np.errstate(all="ignore"):
+        for matrix, outputs, image in tasks:
+            if _is_pointwise(problem):
+                np.matmul(matrix, outputs, out=image.reshape(matrix.shape[0], -1))
+                continue
+            image[...] = 0
+            for start, columns in _slabs(problem):
+                stop = start + columns.shape[1]
+                np.matmul(matrix, outputs[:, start:stop], out=columns)
+                _fold(columns, v.kernel, v.stride, v.dilation, before, v.output_size, start, image)
+
+
+def _correlate(problem: Problem, tasks: list[tuple]) -> None:
+    """``matrix = Σ outputs @ columns(channels)ᵀ`` over the images of each task."""
+    v = problem.volume
+    before = tuple(before for before, _ in v.padding)
+    with np.errstate(all="ignore"):
+        for images, gradients, matrix in tasks:
+            matrix[...] = 0
+            for channels, outputs in zip(images, gradients, strict=True):
+                if _is_pointwise(problem):
+                    matrix += outputs @ channels.reshape(matrix.shape[1], -1).T
+                    continue
+                for start, columns in _slabs(problem):
+                    part = outputs[:, start : start + columns.shape[1]]
+                    _unroll(
+                        channels, v.kernel, v.stride, v.dilation, before, v.output_size, start,
+                        columns,
+                    )  # fmt: skip
+                    matrix += part @ columns.T
+
+
+def _slabs(problem: Problem) -> Iterator[tuple[int, np.ndarray]]:
     """The first output position of every slab, and its columns, in memory used anew each time."""
     positions, slab = math.prod(problem.output_size), _slab(problem)
-    buffer = np.empty(problem.taps * slab, dtype)
+    buffer = np.empty(problem.taps * slab, problem.dtype)
     for start in range(0, positions, slab):
         count = min(slab, positions - start)
         yield start, buffer[: problem.taps * count].reshape(-1, count)
+
+
+def _divide(work: Callable[[list], None], tasks: list, threads: int) -> None:
+    """Share out `tasks` where every thread gets one; else leave the threads to BLAS."""
+    alone = len(tasks) < threads
+    with blas_threads(threads if alone else 1):
+        _share(work, tasks, 1 if alone else threads)
+
+
+def _share(work: Callable[[list], None], tasks: list, threads: int) -> None:
+    """Do `work` on all `tasks`, every `threads`-th on each of so many threads."""
+    threads = min(threads, len(tasks))
+    others = [_pool().submit(work, tasks[t::threads]) for t in range(1, threads)]
+    work(tasks[::threads])
+    for other in others:
+        other.result()
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    """Threads that sleep between calls, unlike those of OpenMP and BLAS, which spin."""
+    return ThreadPoolExecutor(available())
 
 
 def _is_pointwise(problem: Problem) -> bool:
@@ -203,4 +262,6 @@ def _is_pointwise(problem: Problem) -> bool:
 def _slab(problem: Problem) -> int:
     """Output positions whose columns are held at a time."""
     positions = math.prod(problem.output_size)
-    return min(positions, max(64, SLAB_BYTES // (problem.taps * problem.itemsize)))
+    row = problem.taps * problem.itemsize
+    fair = max(64, -(-positions // SLABS), LEAST_BYTES // row)
+    return min(positions, fair, max(64, SLAB_BYTES // row))

@@ -36,9 +36,7 @@ def verify_and_show(
             progress.update(task, description=f"verify {name}")
             score = verifier.score(name, cases, lambda: progress.advance(task))
             scores.append(score)
-            if (
-                len(names) > 1 and not notes.is_terminal
-            ):  # where no bar moves, a line shows that it goes on
+            if len(names) > 1 and not notes.is_terminal:  # no bar moves: show that it goes on
                 notes.print(f"{name}: {score.cases} cases, {len(score.failures)} wrong")
         progress.update(task, description="canaries")
         verifier.files = (*verifier.files, CANARIES) if canaries else verifier.files
