@@ -15,9 +15,11 @@ from .api import conv, convolve, correlate, names, plan, problem_of, why_not
 from .descriptor import parse_descriptor
 from .errors import ConvbenchError
 from .plan import Plan
+from .pooling import PoolProblem, pool, pool_grad, unpool
 from .problem import Problem
 
 __all__ = [
-    "Algorithm", "ConvbenchError", "Plan", "Problem", "conv", "convolve", "correlate", "names",
-    "parse_descriptor", "plan", "problem_of", "why_not",
+    "Algorithm", "ConvbenchError", "Plan", "PoolProblem", "Problem", "conv", "convolve",
+    "correlate", "names", "parse_descriptor", "plan", "pool", "pool_grad", "problem_of", "unpool",
+    "why_not",
 ]  # fmt: skip
