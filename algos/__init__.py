@@ -15,11 +15,12 @@ from .api import conv, convolve, correlate, names, plan, problem_of, why_not
 from .descriptor import parse_descriptor
 from .errors import ConvbenchError
 from .plan import Plan
+from .pooling import PoolProblem, pool, pool_grad, unpool
 from .problem import Problem
 from .training import conv_transpose, grad_bias, grad_input, grad_weight
 
 __all__ = [
-    "Algorithm", "ConvbenchError", "Plan", "Problem", "conv", "conv_transpose", "convolve",
-    "correlate", "grad_bias", "grad_input", "grad_weight", "names", "parse_descriptor", "plan",
-    "problem_of", "why_not",
+    "Algorithm", "ConvbenchError", "Plan", "PoolProblem", "Problem", "conv", "conv_transpose",
+    "convolve", "correlate", "grad_bias", "grad_input", "grad_weight", "names",
+    "parse_descriptor", "plan", "pool", "pool_grad", "problem_of", "unpool", "why_not",
 ]  # fmt: skip

@@ -56,6 +56,11 @@ _LIST_EPILOG = """examples:
   convbench list problems vgg16
 """
 
+_SHAPE_EPILOG = """examples:
+  convbench shape "mb1_ic3ih227_oc96_kh11_sh4"
+  convbench shape "mb1_ic64ih56_oc128_kh3_sh2ph1_bwdd"
+"""
+
 _NEW_EPILOG = """example:
   convbench new-algorithm my-algorithm
   convbench verify --algorithm-file my_algorithm.py
@@ -88,6 +93,8 @@ def _parser() -> argparse.ArgumentParser:
     listing = _add(sub, "list", "show suites, algorithms or a suite's problems", _LIST_EPILOG)
     listing.add_argument("what", choices=("suites", "algorithms", "problems"))
     listing.add_argument("suite", nargs="?", metavar="SUITE", help="for problems: whose")
+    shape = _add(sub, "shape", "the sizes of a problem, the formula filled in", _SHAPE_EPILOG)
+    shape.add_argument("descriptor", metavar="DESCRIPTOR", help="in benchdnn's notation")
     new = _add(sub, "new-algorithm", "write a file to start an algorithm from", _NEW_EPILOG)
     new.add_argument("name", metavar="NAME", help="lower-case words, such as my-algorithm")
     env = _add(sub, "env", "show the machine and the versions that figures depend on", None)

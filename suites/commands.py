@@ -15,10 +15,11 @@ from rich.table import Table
 
 import results
 from algos.algorithm import registry
+from algos.descriptor import parse_descriptor
 from algos.errors import ConvbenchError
 from algos.threads import available
 
-from . import choose, filters, machine, starter, suite
+from . import choose, filters, machine, shape, starter, suite
 from .data import has_nonfinite
 from .live import run_and_show
 from .pictures import is_path
@@ -170,6 +171,13 @@ def show_list(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def show_shape(arguments: argparse.Namespace) -> int:
+    """Show the sizes of a problem and how they come about."""
+    for line in shape.explain(parse_descriptor(arguments.descriptor)):
+        out.print(escape(line), soft_wrap=True)
+    return 0
+
+
 def new_algorithm(arguments: argparse.Namespace) -> int:
     """Write a starting file into the present folder."""
     path = starter.write(arguments.name, Path.cwd())
@@ -209,6 +217,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "verify": verify,
     "report": report,
     "list": show_list,
+    "shape": show_shape,
     "new-algorithm": new_algorithm,
     "env": show_environment,
 }

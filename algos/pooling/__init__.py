@@ -1,0 +1,19 @@
+"""Pooling: windows of feature maps reduced to one number each, forward and backward.
+
+>>> import numpy as np, algos
+>>> x = np.arange(16.0).reshape(1, 1, 4, 4)
+>>> algos.pool(x, "max", size=2)[0, 0]
+array([[ 5.,  7.],
+       [13., 15.]])
+"""
+
+from .algorithm import PoolAlgorithm
+from .api import names, pool, pool_grad, pool_problem_of, unpool, why_not
+from .descriptor import parse_pool_descriptor
+from .plan import PoolPlan
+from .problem import PoolProblem
+
+__all__ = [
+    "PoolAlgorithm", "PoolPlan", "PoolProblem", "names", "parse_pool_descriptor", "pool",
+    "pool_grad", "pool_problem_of", "unpool", "why_not",
+]  # fmt: skip

@@ -1,0 +1,184 @@
+"""PoolAlgorithm: the contract that every way of pooling keeps, and the registry of them.
+
+As in `algos.algorithm`, a new algorithm is one file in this package that defines one subclass.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import math
+import pkgutil
+from functools import cache
+
+import numpy as np
+
+from ..algorithm import gamma, unit_roundoff
+from ..errors import ConvbenchError, closest
+from .geometry import largest_exponent
+from .problem import PoolProblem
+
+
+class PoolAlgorithm:
+    """One way to compute a `PoolProblem` of a single grid of windows (one of its `parts`).
+
+    Every array an algorithm is handed is C-contiguous, aligned, in native byte order and of
+    the problem's dtype and shape. Inputs are read-only views; every element of `out` must be
+    written. `gate` is ``(C, *window)`` in float64 for gated pooling, else empty. Instances
+    hold no state.
+    """
+
+    #: What users type. Lower case; unique.
+    name: str = ""
+
+    #: Whether `forward` can say where each maximum or sample lies.
+    gives_switches: bool = False
+
+    #: False where a NaN or infinity reaches outputs whose window does not cover it.
+    confines_nonfinite: bool = True
+
+    def why_not(self, problem: PoolProblem) -> str | None:
+        """A sentence saying why this algorithm cannot do `problem`, or None if it can."""
+        return None
+
+    def workspace_bytes(self, problem: PoolProblem, threads: int) -> int:
+        """Bytes needed beyond input and output."""
+        return 0
+
+    def work(self, problem: PoolProblem) -> float:
+        """How much there is to do, in any unit that time is proportional to."""
+        return problem.multiply_adds
+
+    def forward(
+        self,
+        problem: PoolProblem,
+        x: np.ndarray,
+        gate: np.ndarray,
+        out: np.ndarray,
+        switches: np.ndarray | None,
+        threads: int,
+    ) -> None:
+        """Write the output for `x` (N, C, *size) into `out` (N, C, *output_size).
+
+        `switches`, where asked for, is int64 of the output's shape and takes the flat index
+        of each chosen sample among the samples of its plane, -1 where none was.
+        """
+        raise NotImplementedError
+
+    def grad_input(
+        self,
+        problem: PoolProblem,
+        grad_out: np.ndarray,
+        x: np.ndarray,
+        gate: np.ndarray,
+        out: np.ndarray,
+        threads: int,
+    ) -> None:
+        """Write into `out` (N, C, *size) the gradient ⟨grad_out, pool(x)⟩ has at `x`."""
+        raise NotImplementedError
+
+    def arithmetic(self, problem: PoolProblem) -> tuple[str, float]:
+        """The dtype sums are formed in, and the longest chain of roundings in it.
+
+        The default is that of window-by-window loops in float64: `window_roundings`.
+        """
+        return "float64", window_roundings(problem)
+
+    def error_bound(
+        self, problem: PoolProblem, x: np.ndarray, magnitude: np.ndarray
+    ) -> np.ndarray | float:
+        """An upper bound on |computed − exact| for each element of `magnitude`.
+
+        `magnitude` is what the roundings act upon: Σ w·|x| for weighted averages, the norm
+        itself for Lp, and so on (`suites.pool_oracle` says for each kind); for a gradient, the
+        same sum over the windows that cover a sample. The bound is γ_m·magnitude for m
+        roundings in a chain (Higham, *Accuracy and Stability of Numerical Algorithms*,
+        2nd ed., lemma 3.1), one more of the output's own dtype where that is narrower, and
+        what may fall among the subnormals. A maximum is a copy: its bound is 0.
+        """
+        backward = problem.operation == "grad_input"
+        if problem.kind in ("max", "maxout") or (
+            problem.kind == "stochastic" and problem.mode == "train"
+        ):
+            windows = overlap(problem) - 1 if backward else 0
+            return gamma(windows, problem.dtype) * magnitude if windows else 0.0
+        dtype, roundings = self.arithmetic(problem)
+        relative = _gamma(roundings, dtype)
+        if backward:
+            relative += _gamma(overlap(problem) + 2, problem.dtype)
+        elif dtype != problem.dtype:
+            relative += 1.0001 * unit_roundoff(problem.dtype)
+        subnormals = (problem.taps + 4) * float(np.finfo(problem.dtype).smallest_subnormal)
+        return relative * magnitude + subnormals * (overlap(problem) if backward else 1)
+
+    @property
+    def summary(self) -> str:
+        """First line of the docstring."""
+        return (inspect.getdoc(type(self)) or "").split("\n")[0]
+
+
+def _gamma(roundings: float, dtype: str) -> float:
+    return gamma(math.ceil(roundings), dtype)
+
+
+def window_roundings(problem: PoolProblem) -> float:
+    """Roundings a term passes when each window is computed for itself, by kind.
+
+    average : n terms and a division.
+    lp : with m = max|x|, y = m·(Σ(|x|/m)^p)^(1/p). A quotient's rounding enters its power p
+        times, the power itself errs by 2u, and the sum of n terms by γ_n; the root divides
+        their total by p, and adds the rounding of 1/p times the logarithm of a sum <= n. A
+        gradient is a power p − 1 of a quotient of such.
+    gaussian : a weight's exponent q errs by 3u·q, hence the weight by as much, per axis.
+    stochastic : two sums, a quotient, and the squares.
+    mixed, gated : the average, the gate's sum of n products, and the blend.
+    """
+    n = problem.taps
+    if problem.kind in ("l2", "lp"):
+        p = problem.exponent
+        norm = (n + p + 4 + math.log(n)) / p + 4
+        return norm if problem.operation == "forward" else abs(p - 1) * (norm + 2) + 6
+    if problem.kind == "gaussian":
+        return n + 18 + 9 * largest_exponent(problem)
+    if problem.kind == "stochastic":
+        return 2 * n + 10
+    return n + {"average": 2, "mixed": 6, "gated": 16}[problem.kind]
+
+
+def overlap(problem: PoolProblem) -> int:
+    """The most windows that cover one sample."""
+    most = 1
+    for line in problem.lines:
+        covered = np.zeros(line.size, np.int64)
+        for tap in range(int(line.taps.max())):
+            inside = line.taps > tap
+            np.add.at(covered, line.begin[inside] + tap * line.dilation, 1)
+        most *= int(covered.max())
+    return most
+
+
+@cache
+def registry() -> dict[str, PoolAlgorithm]:
+    """Every pooling algorithm by name, in alphabetical order; discovered once."""
+    package = importlib.import_module(__package__)
+    found: dict[str, PoolAlgorithm] = {}
+    for info in pkgutil.iter_modules(package.__path__, f"{__package__}."):
+        module = importlib.import_module(info.name)
+        for _, member in inspect.getmembers(module, inspect.isclass):
+            if issubclass(member, PoolAlgorithm) and member.name and (
+                member.__module__ == module.__name__
+            ):  # fmt: skip
+                if member.name in found:
+                    raise ConvbenchError(f"two algorithms are called {member.name!r}; rename one")
+                found[member.name] = member()
+    return dict(sorted(found.items()))
+
+
+def get(name: str) -> PoolAlgorithm:
+    """The algorithm called `name`, or a `ConvbenchError` with the nearest known name."""
+    known = registry()
+    if name not in known:
+        raise ConvbenchError(
+            f"there is no pooling algorithm {name!r}; {closest(name, list(known))}"
+        )
+    return known[name]

@@ -1,0 +1,300 @@
+"""The functions users call: `pool`, `pool_grad`, `unpool`, `names`, `why_not`."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..errors import ConvbenchError
+from ..jit import kernel
+from ..sizes import extent, output_positions, per_axis, resolve_padding
+from .algorithm import PoolAlgorithm, registry
+from .plan import PoolPlan
+from .problem import DTYPES, PoolProblem
+
+
+def pool(
+    x: np.ndarray,
+    kind: str = "max",
+    *,
+    size: Any = None,
+    stride: Any = None,
+    padding: Any = None,
+    dilation: Any = None,
+    fit: str | None = None,
+    output_size: Any = None,
+    levels: Any = None,
+    ratio: Any = None,
+    sequence: str | None = None,
+    overlapping: bool | None = None,
+    count_include_pad: bool | None = None,
+    p: float | None = None,
+    sigma: Any = None,
+    mix: float | None = None,
+    gate: np.ndarray | None = None,
+    mode: str | None = None,
+    seed: int | None = None,
+    algorithm: str | PoolAlgorithm = "parallel",
+    threads: int | None = None,
+    return_switches: bool = False,
+    out: np.ndarray | None = None,
+) -> Any:
+    """Pool a batch of feature maps: reduce each window of each channel to one number.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, C, *size)
+        Input, float32 or float64, 1 to 3 spatial axes.
+    kind : str
+        "max", "average", "l2", "lp", "gaussian", "stochastic", "mixed", "gated" or "maxout".
+    size, stride, padding, dilation, fit
+        Regular windows: `size` is the window, or ``"global"``; a stride not given is the
+        size. For "maxout", `size` is the number of channels that compete.
+    output_size
+        Adaptive windows: an output of this size.
+    levels
+        Spatial pyramid: the output sizes of adaptive grids, one after the other.
+    ratio, sequence, overlapping, seed
+        Fractional windows, the same for every channel; another `seed`, other windows.
+    count_include_pad, p, sigma, mix, mode, seed
+        What a kind needs to know; see `PoolProblem` for meaning and defaults.
+    gate : ndarray, shape (*window) or (C, *window)
+        Weights of the gate, for "gated".
+    algorithm : str
+        One of `algos.pooling.names()`.
+    threads : int, optional
+        How many threads may run; by default all that Numba may use.
+    return_switches : bool
+        Also return where each maximum or sample lies, for `unpool`.
+    out : ndarray, optional
+        Where to write; C-contiguous, not together with `return_switches`.
+
+    Returns
+    -------
+    ndarray, shape (N, C, *output_size)
+        For "maxout" (N, C/size, *size of x); for a pyramid (N, C, number of bins).
+    switches : int64 ndarray of the same shape, if asked for
+        Flat index among the samples of the channel; for "maxout" the number of a channel.
+
+    Raises
+    ------
+    ConvbenchError
+        If the options do not fit the input or each other, or the algorithm cannot do it.
+
+    Notes
+    -----
+    Maxima propagate NaN. Windows, `fit` and `count_include_pad` follow PyTorch, except that
+    norms are of |x|, and that a ragged window's norm is of the samples it has, unscaled.
+
+    Examples
+    --------
+    >>> x = np.array([[[3.0, 1, 4, 1, 5]]])
+    >>> pool(x, "max", size=2)
+    array([[[3., 4.]]])
+    >>> pool(x, "max", size=2, fit="ceil", return_switches=True)
+    (array([[[3., 4., 5.]]]), array([[[0, 2, 4]]]))
+    >>> pool(x, "average", output_size=1)
+    array([[[2.8]]])
+    >>> pool(x, "l2", size=5).round(3)
+    array([[[7.211]]])
+    """
+    x = np.asarray(x)
+    problem = pool_problem_of(
+        x, kind, size=size, stride=stride, padding=padding, dilation=dilation, fit=fit,
+        output_size=output_size, levels=levels, ratio=ratio, sequence=sequence,
+        overlapping=overlapping, count_include_pad=count_include_pad, p=p, sigma=sigma, mix=mix,
+        mode=mode, seed=seed,
+    )  # fmt: skip
+    plan = PoolPlan(problem, gate, algorithm=algorithm, threads=threads)
+    if not return_switches:
+        return plan(x, out)
+    if out is not None:
+        raise ConvbenchError("out and return_switches do not go together; leave one of them out")
+    return plan.with_switches(x)
+
+
+def pool_grad(
+    grad_out: np.ndarray,
+    x: np.ndarray,
+    kind: str = "max",
+    *,
+    gate: np.ndarray | None = None,
+    algorithm: str | PoolAlgorithm = "parallel",
+    threads: int | None = None,
+    out: np.ndarray | None = None,
+    **options: Any,
+) -> np.ndarray:
+    """The gradient of ``pool(x, kind, **options)`` at x, given that at its output.
+
+    Of equal maxima the first in row-major order receives the gradient. Stochastic pooling
+    in training gives it to the sample that `pool` chose with the same seed.
+
+    Parameters
+    ----------
+    grad_out : ndarray, shape of the output of `pool`
+    x : ndarray, shape (N, C, *size)
+    **options
+        As they were given to `pool`.
+
+    Returns
+    -------
+    ndarray, shape (N, C, *size)
+
+    Examples
+    --------
+    >>> x = np.array([[[3.0, 1, 4, 4]]])
+    >>> pool_grad(np.array([[[10.0, 20.0]]]), x, "max", size=2)
+    array([[[10.,  0., 20.,  0.]]])
+    >>> pool_grad(np.array([[[10.0, 20.0]]]), x, "average", size=2)
+    array([[[ 5.,  5., 10., 10.]]])
+    """
+    x = np.asarray(x)
+    problem = pool_problem_of(x, kind, operation="grad_input", **options)
+    plan = PoolPlan(problem, gate, algorithm=algorithm, threads=threads)
+    return plan.grad_input(grad_out, x, out)
+
+
+def pool_problem_of(x: np.ndarray, kind: str = "max", **options: Any) -> PoolProblem:
+    """The problem that ``pool(x, kind, **options)`` poses."""
+    if not 3 <= x.ndim <= 5 or 0 in x.shape:
+        raise ConvbenchError(
+            f"input has shape {x.shape}; expected (N, C, *size) with 1, 2 or 3 spatial axes, "
+            f"none of them empty"
+        )
+    if x.dtype.name not in DTYPES:
+        raise ConvbenchError(
+            f"input is {x.dtype}; expected float32 or float64, convert with .astype()"
+        )
+    options["pieces" if kind == "maxout" else "window"] = options.pop("size", None)
+    options["output"] = options.pop("output_size", None)
+    return PoolProblem(
+        size=x.shape[2:], kind=kind, batch=x.shape[0], channels=x.shape[1], dtype=x.dtype.name,
+        **options,
+    )  # fmt: skip
+
+
+def unpool(
+    y: np.ndarray,
+    switches: np.ndarray,
+    *,
+    size: Any = None,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    output_size: Any = None,
+) -> np.ndarray:
+    """Put each maximum back where it came from; zeros elsewhere.
+
+    Zeiler & Fergus, *Visualizing and Understanding Convolutional Networks* (2014). Where
+    several outputs share a sample, as overlapping windows do, the last one is kept.
+
+    Parameters
+    ----------
+    y : ndarray, shape (N, C, *pooled)
+    switches : int ndarray of the same shape
+        As `pool` returned them; -1 places nothing.
+    size, stride, padding, dilation
+        Of the windows that were pooled, to work out or to check the size to return to.
+    output_size : int or per axis, optional
+        Spatial size to return to: several inputs pool to one size where the stride does not
+        fit. By default the smallest, (O − 1)·S + extent − P.
+
+    Returns
+    -------
+    ndarray, shape (N, C, *output_size)
+
+    Raises
+    ------
+    ConvbenchError
+        If pooling `output_size` by those windows does not give the size of `y`, or a switch
+        lies outside it.
+
+    Examples
+    --------
+    >>> y, switches = pool(np.array([[[3.0, 1, 4, 1, 5]]]), "max", size=2, return_switches=True)
+    >>> unpool(y, switches, size=2, output_size=5)
+    array([[[3., 0., 4., 0., 0.]]])
+    """
+    y, switches = np.asarray(y), np.asarray(switches)
+    if not 3 <= y.ndim <= 5 or y.dtype.name not in DTYPES:
+        raise ConvbenchError(
+            f"values are {y.dtype}{y.shape}; expected float32 or float64, (N, C, *size) with "
+            f"1, 2 or 3 spatial axes"
+        )
+    if switches.shape != y.shape or switches.dtype.kind not in "iu":
+        raise ConvbenchError(
+            f"switches are {switches.dtype}{switches.shape}; expected whole numbers of the "
+            f"values' shape {y.shape}"
+        )
+    target = _unpooled_size(y.shape[2:], size, stride, padding, dilation, output_size)
+    samples = math.prod(target)
+    if switches.size and not (int(switches.min()) >= -1 and int(switches.max()) < samples):
+        worst = max(int(switches.max()), -int(switches.min()))
+        raise ConvbenchError(
+            f"a switch of {worst} lies outside the {samples} samples of {target}; give the "
+            f"output_size that was pooled"
+        )
+    result = np.zeros((*y.shape[:2], *target), y.dtype)
+    _place(
+        np.ascontiguousarray(y).reshape(y.shape[0] * y.shape[1], -1),
+        np.ascontiguousarray(switches, np.int64).reshape(y.shape[0] * y.shape[1], -1),
+        result.reshape(y.shape[0] * y.shape[1], -1),
+    )
+    return result
+
+
+def _unpooled_size(
+    pooled: tuple[int, ...], size: Any, stride: Any, padding: Any, dilation: Any, output_size: Any
+) -> tuple[int, ...]:
+    """The size to return to, checked against the windows where they are given."""
+    axes = len(pooled)
+    if size is None:
+        if output_size is None:
+            raise ConvbenchError("unpool needs size, the window that was pooled, or output_size")
+        return per_axis("output_size", output_size, axes)
+    window = per_axis("size", size, axes)
+    step = window if stride is None else per_axis("stride", stride, axes)
+    spans = tuple(map(extent, window, per_axis("dilation", dilation, axes)))
+    # The padding of "same" depends on the size; here it has to be told in numbers.
+    if isinstance(padding, str) and padding == "same":
+        raise ConvbenchError('padding "same" depends on the size asked for; give it in numbers')
+    sides = resolve_padding(padding, spans, spans, step)
+    least = tuple(
+        (o - 1) * s + e - sum(p) for o, s, e, p in zip(pooled, step, spans, sides, strict=True)
+    )
+    wanted = least if output_size is None else per_axis("output_size", output_size, axes)
+    for o, w, e, s, p, smallest in zip(pooled, wanted, spans, step, sides, least, strict=True):
+        down, up = (output_positions(w, e, s, p, fit) for fit in ("floor", "ceil"))
+        if w < 1 or o not in (down, up):
+            raise ConvbenchError(
+                f"no pooling maps size {w} to {o} with window {e}, stride {s} and padding {p}: "
+                f"it gives {down}; {o} comes from {max(1, smallest - s + 1)} to {smallest + s - 1}"
+            )
+    return wanted
+
+
+@kernel
+def _place(values, switches, into):
+    """into[b, switches[b, i]] = values[b, i], in order."""
+    for b in range(values.shape[0]):
+        for i in range(values.shape[1]):
+            if switches[b, i] >= 0:
+                into[b, switches[b, i]] = values[b, i]
+
+
+def names(problem: PoolProblem | None = None) -> list[str]:
+    """Names of all pooling algorithms, or of those that can do `problem`."""
+    reasons = {} if problem is None else why_not(problem)
+    return [name for name in registry() if name not in reasons]
+
+
+def why_not(problem: PoolProblem) -> dict[str, str]:
+    """Why some algorithms cannot do `problem`: a sentence by name; the able ones are absent."""
+    reasons: dict[str, str] = {}
+    for name, algorithm in registry().items():
+        for part in problem.parts:
+            if reason := algorithm.why_not(part):
+                reasons[name] = reason
+    return reasons

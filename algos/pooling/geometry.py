@@ -1,0 +1,114 @@
+"""A pooling problem as kernels take it: tuples of arrays and numbers, worked out once."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from .problem import PoolProblem
+from .windows import Line
+
+MAX, AVERAGE, NORM, GAUSSIAN, SAMPLE, EXPECTATION, MIXED, GATED = range(8)
+
+_CODES = {
+    "max": MAX, "maxout": MAX, "average": AVERAGE, "l2": NORM, "lp": NORM, "gaussian": GAUSSIAN,
+    "mixed": MIXED, "gated": GATED,
+}  # fmt: skip
+
+
+class Windows(NamedTuple):
+    """Each member is a tuple over d, h, w; see `windows.Line`.
+
+    `counts` is what an average divides by, as float64; `weights` are ``(positions, taps)``,
+    one weight for each tap inside the input, and empty but for "gaussian".
+    """
+
+    begin: tuple[np.ndarray, ...]
+    taps: tuple[np.ndarray, ...]
+    skip: tuple[np.ndarray, ...]
+    counts: tuple[np.ndarray, ...]
+    weights: tuple[np.ndarray, ...]
+    dilation: tuple[int, ...]
+
+
+class Rule(NamedTuple):
+    """What a window is reduced to."""
+
+    code: int
+    p: float
+    mix: float
+    seed: np.uint64
+    channels: int
+
+
+@lru_cache(maxsize=128)
+def windows_of(problem: PoolProblem) -> Windows:
+    """The windows of `problem`, which has a single grid of them."""
+    lines = problem.lines
+    included = problem.count_include_pad is not False
+    if problem.kind == "gaussian":
+        axes = (*[None] * (3 - problem.axes), *(problem.sigma or [None] * problem.axes))
+        weights = tuple(
+            gaussian_weights(line, sigma, included) for line, sigma in zip(lines, axes, strict=True)
+        )
+    else:
+        weights = (np.zeros((0, 0)),) * 3
+    return Windows(
+        tuple(line.begin for line in lines),
+        tuple(line.taps for line in lines),
+        tuple(line.skip for line in lines),
+        tuple((line.counted if included else line.taps).astype(np.float64) for line in lines),
+        weights,
+        tuple(line.dilation for line in lines),
+    )
+
+
+@lru_cache(maxsize=128)
+def rule_of(problem: PoolProblem) -> Rule:
+    """The rule of `problem`."""
+    if problem.kind == "stochastic":
+        code = SAMPLE if problem.mode == "train" else EXPECTATION
+    else:
+        code = _CODES[problem.kind]
+    seed = np.uint64((problem.seed or 0) % (1 << 64))
+    return Rule(code, problem.exponent, float(problem.mix or 0), seed, problem.channels)
+
+
+def _exponents(line: Line, sigma: float | None) -> np.ndarray:
+    """(t − c)²·D²/(2σ²) of every tap t of every window, c its middle, ``(positions, taps)``."""
+    taps = np.arange(line.window)
+    span = (line.full - 1) * line.dilation + 1
+    widths = np.full(line.positions, sigma) if sigma else span / 4
+    offset = (taps - (line.full[:, None] - 1) / 2) * line.dilation
+    return offset**2 / (2 * widths[:, None] ** 2)
+
+
+def gaussian_weights(line: Line, sigma: float | None, included: bool) -> np.ndarray:
+    """Weight of each tap inside the input, ``(positions, taps)``, zeros behind the last.
+
+    They sum to one over the taps counted: all on the input and its padding, or, unless
+    `included`, on the input alone.
+    """
+    exponent = _exponents(line, sigma)
+    taps = np.arange(line.window)
+    inside = (taps >= line.skip[:, None]) & (taps < (line.skip + line.taps)[:, None])
+    counted = taps < line.counted[:, None] if included else inside
+    exponent = np.where(counted, exponent, np.inf)
+    with np.errstate(invalid="ignore", divide="ignore", under="ignore"):
+        weights = np.exp(exponent.min(axis=1, keepdims=True) - exponent)
+        weights /= weights.sum(axis=1, keepdims=True)
+    shifted = np.take_along_axis(
+        weights, np.minimum(taps + line.skip[:, None], line.window - 1), axis=1
+    )
+    return np.where(taps < line.taps[:, None], shifted, 0.0)
+
+
+def largest_exponent(problem: PoolProblem) -> float:
+    """The largest exponent whose weight is not zero: 745, or what the windows reach."""
+    sigma = problem.sigma or (None,) * problem.axes
+    lines = problem.lines[-problem.axes :]
+    return max(
+        min(745.0, float(_exponents(line, s).max())) for line, s in zip(lines, sigma, strict=True)
+    )

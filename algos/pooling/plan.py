@@ -1,0 +1,189 @@
+"""PoolPlan: an algorithm made ready for one pooling problem, to be called many times."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .. import threads as pools
+from ..errors import ConvbenchError
+from . import algorithm as registry
+from .problem import PoolProblem
+
+_NO_GATE = np.zeros((1, 1, 1, 1))
+
+
+class PoolPlan:
+    """Pools inputs of one shape: ``plan(x)`` or, backward, ``plan.grad_input(grad_out, x)``.
+
+    Parameters
+    ----------
+    problem : PoolProblem
+    gate : (*window) or (C, *window), for kind "gated"
+        Weights ω of the gate 1/(1 + exp(−Σ ω·x)), one set for all channels or for each.
+    algorithm, threads
+        As in `pool`.
+    """
+
+    def __init__(
+        self,
+        problem: PoolProblem,
+        gate: np.ndarray | None = None,
+        *,
+        algorithm: str | registry.PoolAlgorithm = "parallel",
+        threads: int | None = None,
+    ) -> None:
+        chosen = registry.get(algorithm) if isinstance(algorithm, str) else algorithm
+        self.problem = problem
+        self.algorithm = chosen
+        self.threads = pools.check(threads)
+        self._gate = _resolve_gate(problem, gate)
+        self._dtype = np.dtype(problem.dtype)
+        for part in problem.parts:
+            if reason := chosen.why_not(part):
+                raise ConvbenchError(f"{chosen.name} cannot do this: {reason}")
+
+    def __call__(self, x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """Pool `x` (N, C, *size) into `out` (N, C, *output_size), C-contiguous if given."""
+        return self._forward(x, out, None)
+
+    def with_switches(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Pool `x`; also the int64 flat index, within its plane, of each sample chosen.
+
+        For "maxout" it is the number of the channel chosen; where stochastic pooling met no
+        positive sample it is -1.
+        """
+        kind = self.problem.kind
+        if kind not in ("max", "maxout", "stochastic") or self.problem.mode == "test":
+            raise ConvbenchError(
+                f"{kind} pooling chooses no sample, so it has no switches; "
+                f'kinds "max", "maxout" and "stochastic" with mode="train" do'
+            )
+        if not self.algorithm.gives_switches:
+            able = [name for name, a in registry.registry().items() if a.gives_switches]
+            raise ConvbenchError(
+                f"{self.algorithm.name} finds values, not where they lie; for switches use "
+                f"{' or '.join(able)}"
+            )
+        switches = np.empty(self.problem.output_shape, np.int64)
+        return self._forward(x, None, switches), switches
+
+    def _forward(
+        self, x: np.ndarray, out: np.ndarray | None, switches: np.ndarray | None
+    ) -> np.ndarray:
+        problem = self.problem
+        x = self._take("input", x, problem.input_shape)
+        if out is None:
+            out = np.empty(problem.output_shape, self._dtype)
+        else:
+            self._check_out(out, problem.output_shape, x)
+        run, gate, threads = self.algorithm.forward, self._gate, self.threads
+        with pools.numba_threads(threads):
+            if len(problem.parts) == 1:
+                run(problem.parts[0], x, gate, out, switches, threads)
+            else:
+                start = 0
+                for part in problem.parts:
+                    bins = slice(start, start + math.prod(part.output_size))
+                    start = bins.stop
+                    piece = np.empty(part.output_shape, self._dtype)
+                    where = None if switches is None else np.empty(part.output_shape, np.int64)
+                    run(part, x, gate, piece, where, threads)
+                    out[..., bins] = piece.reshape(*piece.shape[:2], -1)
+                    if switches is not None and where is not None:
+                        switches[..., bins] = where.reshape(*where.shape[:2], -1)
+        if switches is not None and problem.kind == "maxout":
+            first = np.arange(problem.output_shape[1]) * problem.pieces
+            switches //= math.prod(problem.size)
+            switches += first.reshape(1, -1, *[1] * problem.axes)
+        return out
+
+    def grad_input(
+        self, grad_out: np.ndarray, x: np.ndarray | None = None, out: np.ndarray | None = None
+    ) -> np.ndarray:
+        """The gradient at the input, ``(N, C, *size)``, of ⟨grad_out, pool(x)⟩.
+
+        Parameters
+        ----------
+        grad_out : (N, C, *output_size)
+        x : (N, C, *size)
+            What was pooled; may be left out for the linear kinds, "average" and "gaussian".
+        out : (N, C, *size), optional
+        """
+        problem = self.problem
+        grad_out = self._take("output gradient", grad_out, problem.output_shape)
+        if x is not None:
+            x = self._take("input", x, problem.input_shape)
+        elif problem.kind in ("average", "gaussian"):
+            x = self._take("input", np.zeros(problem.input_shape, self._dtype), problem.input_shape)
+        else:
+            raise ConvbenchError(
+                f"the gradient of {problem.kind} pooling depends on what was pooled; give x too"
+            )
+        if out is None:
+            out = np.empty(problem.input_shape, self._dtype)
+        else:
+            self._check_out(out, problem.input_shape, grad_out, x)
+        run, gate, threads = self.algorithm.grad_input, self._gate, self.threads
+        with pools.numba_threads(threads):
+            if len(problem.parts) == 1:
+                run(problem.parts[0], grad_out, x, gate, out, threads)
+                return out
+            out[...] = 0
+            piece, start = np.empty_like(out), 0
+            for part in problem.parts:
+                bins = slice(start, start + math.prod(part.output_size))
+                start = bins.stop
+                grad = np.ascontiguousarray(grad_out[..., bins]).reshape(part.output_shape)
+                run(part, _read_only(grad), x, gate, piece, threads)
+                out += piece
+        return out
+
+    def _take(self, what: str, array: Any, shape: tuple[int, ...]) -> np.ndarray:
+        array = np.asarray(array)
+        if array.shape != shape:
+            raise ConvbenchError(f"{what} has shape {array.shape}, the problem asks for {shape}")
+        if array.dtype.newbyteorder("=") != self._dtype:
+            raise ConvbenchError(
+                f"{what} is {array.dtype}, the problem is {self._dtype}; "
+                f"convert one of them with .astype()"
+            )
+        array = array.astype(self._dtype, copy=False)
+        return _read_only(np.require(array, requirements=("C", "A")))
+
+    def _check_out(self, out: np.ndarray, shape: tuple[int, ...], *inputs: np.ndarray) -> None:
+        if out.shape != shape or out.dtype != self._dtype:
+            raise ConvbenchError(
+                f"out is {out.dtype}{out.shape}, the problem gives {self._dtype}{shape}"
+            )
+        flags = out.flags
+        if not (flags.c_contiguous and flags.aligned and flags.writeable):
+            raise ConvbenchError("out must be C-contiguous, aligned and writeable")
+        if any(np.may_share_memory(out, array) for array in inputs):
+            raise ConvbenchError("out and an input share memory; give out an array of its own")
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    """A view of one type for all inputs, so that Numba compiles a kernel once."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _resolve_gate(problem: PoolProblem, gate: np.ndarray | None) -> np.ndarray:
+    """The gate as float64 volumes, ``(1 or C, d, h, w)``."""
+    if problem.kind != "gated":
+        if gate is not None:
+            raise ConvbenchError(f"{problem.kind} pooling has no gate; leave it out")
+        return _read_only(_NO_GATE)
+    expected = f"{problem.window} or {(problem.channels, *problem.window)}"
+    if gate is None:
+        raise ConvbenchError(f"gated pooling needs gate, its weights, of shape {expected}")
+    weights = np.array(gate, np.float64)
+    if weights.shape not in (problem.window, (problem.channels, *problem.window)):
+        raise ConvbenchError(f"gate has shape {weights.shape}; expected {expected}")
+    lead = (1,) * (3 - problem.axes)
+    count = 1 if weights.ndim == problem.axes else problem.channels
+    return _read_only(weights.reshape(count, *lead, *problem.window))

@@ -1,0 +1,297 @@
+"""What one window is reduced to, and how a gradient spreads over it: plain loops.
+
+A window is read into a buffer of float64, row-major, those of its taps that lie inside the
+input; what follows is one-dimensional, and compiled once for every dtype. Sums are formed in
+float64; norms and expectations after division by the largest sample, so that none over- or
+underflows. The first maximum in row-major order counts, and the first NaN before it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..jit import kernel
+from .geometry import AVERAGE, EXPECTATION, GATED, GAUSSIAN, MAX, MIXED, NORM, SAMPLE
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+
+
+@kernel
+def _mix(z):
+    z = (z ^ (z >> np.uint64(30))) * _FIRST
+    z = (z ^ (z >> np.uint64(27))) * _SECOND
+    return z ^ (z >> np.uint64(31))
+
+
+@kernel
+def uniform(seed, index):
+    """A number in [0, 1) that belongs to `index`, whoever asks for it and when.
+
+    SplitMix64 (Steele, Lea & Flood, OOPSLA 2014, doi:10.1145/2660193.2660195) as a hash.
+    """
+    z = _mix(_mix(seed) + (np.uint64(index) + np.uint64(1)) * _GOLDEN)
+    return np.float64(z >> np.uint64(11)) * 2.0**-53
+
+
+@kernel
+def read(v, windows, d, h, w, buffer):
+    """The samples of the window at output (d, h, w) of volume `v`, into `buffer`; how many."""
+    n = 0
+    for i in range(windows.taps[0][d]):
+        for j in range(windows.taps[1][h]):
+            line = v[
+                windows.begin[0][d] + i * windows.dilation[0],
+                windows.begin[1][h] + j * windows.dilation[1],
+            ]
+            for k in range(windows.taps[2][w]):
+                buffer[n] = line[windows.begin[2][w] + k * windows.dilation[2]]
+                n += 1
+    return n
+
+
+@kernel
+def read_weights(gate, windows, code, d, h, w, weights):
+    """The weight that a gate or a Gaussian gives to each of these samples."""
+    n = 0
+    for i in range(windows.taps[0][d]):
+        for j in range(windows.taps[1][h]):
+            for k in range(windows.taps[2][w]):
+                if code == GAUSSIAN:
+                    outer = windows.weights[0][d, i] * windows.weights[1][h, j]
+                    weights[n] = outer * windows.weights[2][w, k]
+                else:
+                    weights[n] = gate[
+                        windows.skip[0][d] + i, windows.skip[1][h] + j, windows.skip[2][w] + k
+                    ]
+                n += 1
+
+
+@kernel
+def place_of(windows, height, width, d, h, w, n):
+    """Flat index, in a volume of rows of `width`, of the n-th sample of a window."""
+    line, k = divmod(n, windows.taps[2][w])
+    i, j = divmod(line, windows.taps[1][h])
+    plane = windows.begin[0][d] + i * windows.dilation[0]
+    row = windows.begin[1][h] + j * windows.dilation[1]
+    return (plane * height + row) * width + windows.begin[2][w] + k * windows.dilation[2]
+
+
+@kernel
+def count_of(windows, d, h, w):
+    """What the average of a window divides by."""
+    return windows.counts[0][d] * windows.counts[1][h] * windows.counts[2][w]
+
+
+@kernel
+def largest(buffer, n):
+    """Index of the first maximum, or of the first NaN."""
+    place = 0
+    for i in range(1, n):
+        if buffer[i] > buffer[place] or (
+            buffer[i] != buffer[i] and buffer[place] == buffer[place]
+        ):  # fmt: skip
+            place = i
+    return place
+
+
+@kernel
+def power(base, p):
+    """base^p for base >= 0."""
+    if p == 2.0:
+        return base * base
+    return base if p == 1.0 else base**p
+
+
+@kernel
+def norm(buffer, n, p):
+    """(Σ|x|^p)^(1/p)."""
+    most = 0.0
+    for i in range(n):
+        if abs(buffer[i]) > most or buffer[i] != buffer[i]:
+            most = abs(buffer[i])
+    if most == 0.0 or not math.isfinite(most):
+        return most
+    total = 0.0
+    for i in range(n):
+        total += power(abs(buffer[i]) / most, p)
+    return most * (math.sqrt(total) if p == 2.0 else power(total, 1.0 / p))
+
+
+@kernel
+def rectified(buffer, n):
+    """(largest positive sample m, Σ of positive ones over m, Σ of their squares over m²).
+
+    NaN in all where a sample is; zeros where none is positive.
+    """
+    most = 0.0
+    for i in range(n):
+        if buffer[i] > most or buffer[i] != buffer[i]:
+            most = buffer[i]
+    if not most > 0.0:
+        return most, most, most
+    first, second = 0.0, 0.0
+    for i in range(n):
+        share = max(buffer[i], 0.0) / most
+        first += share
+        second += share * share
+    return most, first, second
+
+
+@kernel
+def sample(buffer, n, u):
+    """Index of a positive sample, chosen with a probability proportional to it.
+
+    The first at which the running sum passes the share u of the whole; -1 where none is
+    positive, and the first NaN if there is one.
+    """
+    most, whole, _ = rectified(buffer, n)
+    place, total = -1, 0.0
+    for i in range(n):
+        if buffer[i] != buffer[i]:
+            return i
+        if buffer[i] > 0.0:
+            total += buffer[i] / most
+            place = i
+            if total > u * whole and most == most:
+                return i
+    return place
+
+
+@kernel
+def opening(buffer, weights, n):
+    """(1/(1 + exp(−Σ gate·x)), one minus that): how far a gate is open, how far closed."""
+    total = 0.0
+    for i in range(n):
+        total += weights[i] * buffer[i]
+    return 1.0 / (1.0 + math.exp(-total)), 1.0 / (1.0 + math.exp(total))
+
+
+@kernel
+def reduce(buffer, weights, n, count, rule, u):
+    """(value, index of the sample chosen or -1) of the n samples in `buffer`."""
+    code = rule.code
+    if code == NORM:
+        return norm(buffer, n, rule.p), -1
+    if code == SAMPLE:
+        place = sample(buffer, n, u)
+        return (buffer[place] if place >= 0 else 0.0), place
+    if code == EXPECTATION:
+        most, first, second = rectified(buffer, n)
+        return (most * (second / first) if most > 0.0 else most), -1
+    total = 0.0
+    for i in range(n):
+        total += (weights[i] if code == GAUSSIAN else 1.0) * buffer[i]
+    if code == GAUSSIAN:
+        return total, -1
+    mean = total / count
+    if code == AVERAGE:
+        return mean, -1
+    place = largest(buffer, n)
+    if code == MAX:
+        return buffer[place], place
+    share, rest = rule.mix, 1.0 - rule.mix
+    if code == GATED:
+        share, rest = opening(buffer, weights, n)
+    return share * buffer[place] + rest * mean, place
+
+
+@kernel
+def slopes(buffer, weights, n, count, rule, u):
+    """Replace each of the n samples in `buffer` by the derivative of the window's value."""
+    code = rule.code
+    place, share, slope = -1, 1.0, 0.0
+    if code == NORM:
+        size = norm(buffer, n, rule.p)
+        for i in range(n):
+            if size != 0.0 and buffer[i] != 0.0:
+                steep = power(abs(buffer[i]) / size, rule.p - 1.0)
+                buffer[i] = math.copysign(steep, buffer[i])
+        return
+    if code == EXPECTATION:
+        most, first, second = rectified(buffer, n)
+        for i in range(n):
+            inside = not buffer[i] <= 0.0
+            steep = 2.0 * (buffer[i] / most) - second / first if inside else 0.0
+            buffer[i] = steep / first if inside else 0.0
+        return
+    if code == GAUSSIAN:
+        for i in range(n):  # a slice would take Numba seconds to compile
+            buffer[i] = weights[i]
+        return
+    if code == SAMPLE:
+        place = sample(buffer, n, u)
+    elif code != AVERAGE:
+        place = largest(buffer, n)
+    if code in (MIXED, AVERAGE):
+        share = rule.mix if code == MIXED else 0.0
+        slope = (1.0 - share) / count
+    if code != GATED:
+        for i in range(n):
+            buffer[i] = slope
+    else:
+        share, rest = opening(buffer, weights, n)
+        total = 0.0
+        for i in range(n):
+            total += buffer[i]
+        lever = share * rest * (buffer[place] - total / count)
+        for i in range(n):
+            buffer[i] = rest / count + lever * weights[i]
+    if place >= 0:
+        buffer[place] += share
+
+
+@kernel
+def pool_row(x, gate, windows, rule, b, d, h, y, switches, buffer, weights):
+    """One row of outputs, y[b, d, h], each window read and reduced."""
+    code = rule.code
+    wants_weights = code in (GAUSSIAN, GATED)
+    row = (b * y.shape[1] + d) * y.shape[2] + h
+    for w in range(y.shape[3]):
+        n = read(x[b], windows, d, h, w, buffer)
+        if wants_weights:
+            read_weights(gate[b % rule.channels % len(gate)], windows, code, d, h, w, weights)
+        u = uniform(rule.seed, row * y.shape[3] + w) if code == SAMPLE else 0.0
+        value, place = reduce(buffer, weights, n, count_of(windows, d, h, w), rule, u)
+        y[b, d, h, w] = value
+        if switches.size:
+            if place >= 0:
+                place = place_of(windows, x.shape[2], x.shape[3], d, h, w, place)
+            switches[b, d, h, w] = place
+
+
+@kernel
+def spread_plane(grad, x, gate, windows, rule, b, into, buffer, weights):
+    """Add to into[b] what the gradient of each output of grad[b] gives to its window."""
+    code = rule.code
+    wants_weights = code in (GAUSSIAN, GATED)
+    index = b * grad.shape[1] * grad.shape[2] * grad.shape[3]
+    for d in range(grad.shape[1]):
+        for h in range(grad.shape[2]):
+            for w in range(grad.shape[3]):
+                n = read(x[b], windows, d, h, w, buffer)
+                if wants_weights:
+                    which = b % rule.channels % len(gate)
+                    read_weights(gate[which], windows, code, d, h, w, weights)
+                u = uniform(rule.seed, index) if code == SAMPLE else 0.0
+                slopes(buffer, weights, n, count_of(windows, d, h, w), rule, u)
+                add_slopes(grad[b, d, h, w], windows, d, h, w, buffer, into[b])
+                index += 1
+
+
+@kernel
+def add_slopes(g, windows, d, h, w, buffer, into):
+    """Add g times the slopes in `buffer` to the samples of the window at (d, h, w)."""
+    n = 0
+    for i in range(windows.taps[0][d]):
+        for j in range(windows.taps[1][h]):
+            line = into[
+                windows.begin[0][d] + i * windows.dilation[0],
+                windows.begin[1][h] + j * windows.dilation[1],
+            ]
+            for k in range(windows.taps[2][w]):
+                if buffer[n] != 0.0:  # an infinite gradient stays where it belongs
+                    line[windows.begin[2][w] + k * windows.dilation[2]] += g * buffer[n]
+                n += 1

@@ -1,0 +1,131 @@
+"""Maxima at three comparisons a sample and axis, however large the window.
+
+M. van Herk, "A fast algorithm for local minimum and maximum filters on rectangular and
+octagonal kernels", Pattern Recognition Letters 13 (1992), doi:10.1016/0167-8655(92)90069-C;
+J. Gil & M. Werman, "Computing 2-D min, median, and max filters", IEEE PAMI 15 (1993),
+doi:10.1109/34.211471. A line is cut into blocks as long as the window. Within each, the running
+maximum is formed once from the left and once from the right; a window reaches over the end of
+one block into the next, and its maximum is the larger of the one's right part and the other's
+left part. A rectangular window is one pass per axis. A dilated window is the same on every
+D-th sample; a stride picks from all positions, so it saves nothing but the last comparison.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from ..jit import kernel
+from .algorithm import PoolAlgorithm
+from .lines import BUNDLE, along_axis, bundle_of, bundles, gather, scatter
+
+
+@kernel
+def _raise(target, source, bundle):
+    """target = max(target, source) for one sample of every line of a bundle; NaN stays."""
+    for l in range(bundle):  # noqa: E741
+        a, b = target[l], source[l]
+        target[l] = b if b > a or b != b else a
+
+
+@kernel
+def _maxima(line, right, window, dilation, stride, positions, bundle):
+    """line[j] = max over t of line[j·stride + t·dilation]; the first axis runs along the line.
+
+    `right` has the shape of `line`: running maxima from the right, while those from the left
+    replace `line` itself.
+    """
+    n = len(line)
+    for i in range(n - 1, -1, -1):
+        for l in range(bundle):  # noqa: E741
+            right[i, l] = line[i, l]
+        if i // dilation % window < window - 1 and i + dilation < n:
+            _raise(right[i], right[i + dilation], bundle)
+    for i in range(dilation, n):
+        if i // dilation % window > 0:
+            _raise(line[i], line[i - dilation], bundle)
+    # Position j reads left maxima at and behind j·stride: nothing it overwrites is read again.
+    span = (window - 1) * dilation
+    for j in range(positions):
+        i = j * stride
+        for l in range(bundle):  # noqa: E741
+            a, b = right[i, l], line[i + span, l]
+            right[j, l] = b if b > a or b != b else a
+
+
+@kernel(parallel=True)
+def _pass(x, outer, n, inner, window, dilation, stride, before, positions, y):
+    """One axis: x (outer, n, inner) to y (outer, positions, inner), both flat."""
+    reach = (positions - 1) * stride + (window - 1) * dilation + 1
+    kept = min(n, reach - before)
+    for item in numba.prange(bundles(outer, inner)):
+        line = np.full((reach, BUNDLE), -np.inf, x.dtype)
+        right = np.empty((reach, BUNDLE), x.dtype)
+        start, along, between, lines = bundle_of(np.int64(item), outer, n, inner)
+        gather(x, start, along, between, lines, kept, line, before)
+        _maxima(line, right, window, dilation, stride, positions, BUNDLE)
+        start, along, between, lines = bundle_of(np.int64(item), outer, positions, inner)
+        scatter(right, y, start, along, between, lines, positions)
+
+
+class VanHerk(PoolAlgorithm):
+    """Running maxima from both sides of blocks: three comparisons a sample, any window."""
+
+    name = "van_herk"
+
+    def why_not(self, problem) -> str | None:
+        if problem.kind not in ("max", "maxout"):
+            return f"it is for maxima; {problem.kind} pooling is no running maximum"
+        if problem.operation == "grad_input":
+            return "it finds maxima but not where they lie, which their gradient needs"
+        if problem.layout not in ("regular", "channels"):
+            return f"its blocks are as long as the window, and {problem.layout} windows differ"
+        return None
+
+    def workspace_bytes(self, problem, threads) -> int:
+        """The result of each pass but the last, and two bundles of lines per thread."""
+        shapes = _shapes(problem)
+        between = sum(int(np.prod(shape)) for shape in shapes[1:-1])
+        reach = max(line.reach for line in problem.lines)
+        return (between + threads * 2 * BUNDLE * reach) * problem.itemsize
+
+    def work(self, problem) -> float:
+        """Three comparisons for each sample of each pass."""
+        return 3.0 * sum(int(np.prod(shape)) for shape in _shapes(problem)[:-1])
+
+    def forward(self, problem, x, gate, out, switches, threads) -> None:
+        shapes, lines = _shapes(problem), problem.lines
+        axes = _axes(problem)
+        if not axes:
+            out.reshape(-1)[:] = x.reshape(-1)
+        source = x
+        for number, axis in enumerate(axes):
+            last = number == len(axes) - 1
+            target = out if last else np.empty(shapes[number + 1], x.dtype)
+            line = lines[axis]
+            _pass(
+                source.reshape(-1), *along_axis(shapes[number], axis + 1), line.window,
+                line.dilation, line.stride, line.before, line.positions, target.reshape(-1),
+            )  # fmt: skip
+            source = _read_only(target)
+
+
+def _axes(problem) -> list[int]:
+    """Axes that need a pass: rows first, whose bundles have to be turned while they are long."""
+    return [axis for axis in (2, 1, 0) if not problem.lines[axis].is_trivial]
+
+
+def _shapes(problem) -> list[tuple[int, ...]]:
+    """The array before the first pass and after each."""
+    shapes = [problem.planes]
+    for axis in _axes(problem):
+        shape = list(shapes[-1])
+        shape[axis + 1] = problem.lines[axis].positions
+        shapes.append(tuple(shape))
+    return shapes
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    view = array.view()
+    view.flags.writeable = False
+    return view

@@ -1,0 +1,328 @@
+"""The slow truth for pooling: each window by its definition, in wider arithmetic.
+
+Imports nothing from `algos`, so that no mistake can be shared: where the windows lie is worked
+out here again, position by position, from the fields of the problem.
+
+Every function that reduces a window returns a triple (value, magnitude, place): the exact
+value; what a relative rounding error acts upon, so that |error| <= γ·magnitude; and the flat
+index in the volume of the sample chosen, or -1.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+_MASK = (1 << 64) - 1
+
+
+def wide(dtype: Any) -> Any:
+    """The arithmetic that judges `dtype`."""
+    return np.float64 if np.dtype(dtype) == np.float32 else np.longdouble
+
+
+@dataclass(frozen=True)
+class Window:
+    """One window along one axis: where its taps lie, inside the input or out of it."""
+
+    at: tuple[int, ...]
+    size: int
+    counted: int
+
+    @property
+    def inside(self) -> list[int]:
+        """Numbers of the taps that lie on the input."""
+        return [t for t, place in enumerate(self.at) if 0 <= place < self.size]
+
+
+def windows_along(problem: Any, axis: int) -> list[Window]:
+    """The windows of `problem` along one axis, by the words of its documentation."""
+    size = problem.size[axis]
+    if problem.output is not None:
+        count = problem.output[axis]
+        return [
+            _run(size, math.floor(i * size / count), math.ceil((i + 1) * size / count))
+            for i in range(count)
+        ]
+    if problem.ratio is not None:
+        borders = _fractional_borders(problem, axis)
+        return [
+            _run(size, a, b + bool(problem.overlapping)) for a, b in itertools.pairwise(borders)
+        ]
+    window, stride, dilation = (
+        getattr(problem, name)[axis] for name in ("window", "stride", "dilation")
+    )
+    before, after = problem.padding[axis]
+    span = (window - 1) * dilation + 1
+    found: list[Window] = []
+    start = -before
+    while start + span <= size + after or (
+        problem.fit == "ceil" and _left_over(found, size + after) and start < size
+    ):
+        at = tuple(start + t * dilation for t in range(window))
+        found.append(Window(at, size, sum(place < size + after for place in at)))
+        start += stride
+    return found
+
+
+def _run(size: int, start: int, end: int) -> Window:
+    return Window(tuple(range(start, end)), size, end - start)
+
+
+def _left_over(found: list[Window], end: int) -> bool:
+    """Whether samples remain behind the last window."""
+    return bool(found) and found[-1].at[-1] + 1 < end
+
+
+def _fractional_borders(problem: Any, axis: int) -> list[int]:
+    """Graham's sequences, drawn again; they must step by ones and twos from end to end."""
+    size = problem.size[axis]
+    span = size - 1 if problem.overlapping else size
+    count = max(math.floor(size / problem.ratio[axis]), math.ceil(span / 2))
+    rng = np.random.default_rng([problem.seed, axis])
+    if problem.sequence == "random":
+        steps = rng.permutation([2] * (span - count) + [1] * (2 * count - span))
+        return [0, *np.cumsum(steps).tolist()]
+    u = int(rng.integers(1, 1 << 32))
+    ceilings = [-((-span * (i * (1 << 32) + u)) // (count * (1 << 32))) for i in range(count + 1)]
+    return [c - ceilings[0] for c in ceilings]
+
+
+def uniform(seed: int, index: int) -> float:
+    """SplitMix64's number for `index`, in [0, 1)."""
+
+    def mix(z: int) -> int:
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 & _MASK
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EB & _MASK
+        return z ^ (z >> 31)
+
+    z = mix((mix(seed) + (index + 1) * 0x9E3779B97F4A7C15) & _MASK)
+    return (z >> 11) / 2.0**53
+
+
+@dataclass(frozen=True)
+class _Sight:
+    """One window of one plane: its samples, where they lie, and their weights."""
+
+    values: np.ndarray
+    places: np.ndarray
+    count: int
+    weights: np.ndarray
+    gate: np.ndarray
+    u: float
+
+
+def _sights(
+    problem: Any, plane: np.ndarray, number: int, gate: np.ndarray | None
+) -> Iterator[tuple[tuple[int, ...], _Sight]]:
+    """Every window of a plane, `number` counting planes over the batch."""
+    kind = wide(plane.dtype)
+    along = [windows_along(problem, axis) for axis in range(plane.ndim)]
+    strides = [math.prod(plane.shape[a + 1 :]) for a in range(plane.ndim)]
+    total = math.prod(map(len, along))
+    for order, position in enumerate(itertools.product(*(range(len(a)) for a in along))):
+        chosen = [a[i] for a, i in zip(along, position, strict=True)]
+        taps = list(itertools.product(*(w.inside for w in chosen)))
+        places = [[w.at[t] for w, t in zip(chosen, tap, strict=True)] for tap in taps]
+        include = problem.count_include_pad is not False
+        weights: Any = np.ones(len(taps), kind)
+        if problem.kind == "gaussian":
+            factors = [
+                _gaussian(w, None if problem.sigma is None else problem.sigma[a], include, kind)
+                for a, w in enumerate(chosen)
+            ]
+            weights = np.array(
+                [math.prod(f[t] for f, t in zip(factors, tap, strict=True)) for tap in taps], kind
+            )
+        values = np.array([plane[tuple(p)] for p in places], plane.dtype).astype(kind)
+        flat = [sum(i * s for i, s in zip(p, strides, strict=True)) for p in places]
+        counts = [w.counted if include else len(w.inside) for w in chosen]
+        gates = np.array([gate[tap] for tap in taps], kind) if gate is not None else weights
+        yield position, _Sight(
+            values, np.array(flat, np.int64), math.prod(counts), weights, gates,
+            uniform(problem.seed or 0, number * total + order),
+        )  # fmt: skip
+
+
+def _gaussian(window: Window, sigma: float | None, include: bool, kind: Any) -> dict[int, Any]:
+    """The weight of each tap inside the input."""
+    middle = kind(window.at[0] + window.at[-1]) / 2
+    width = kind(sigma) if sigma else kind(window.at[-1] - window.at[0] + 1) / 4
+    counted = range(window.counted) if include else window.inside
+    exponent = {t: ((window.at[t] - middle) / width) ** 2 / 2 for t in counted}
+    least = min(exponent.values())
+    raw = {t: np.exp(least - q) for t, q in exponent.items()}
+    whole = sum(raw.values())
+    return {t: raw[t] / whole for t in window.inside}
+
+
+def _first_maximum(values: np.ndarray) -> int:
+    return int(np.argmax(values))  # NumPy's is the first, and the first NaN before it
+
+
+def _opening(sight: _Sight) -> tuple[Any, Any, Any]:
+    """(how far the gate is open, how far closed, what rounding its argument acts upon)."""
+    argument = (sight.gate * sight.values).sum()
+    rough = np.abs(sight.gate * sight.values).sum()
+    with np.errstate(over="ignore"):  # a gate that is wholly open or closed
+        return 1 / (1 + np.exp(-argument)), 1 / (1 + np.exp(argument)), rough
+
+
+def _chosen(sight: _Sight) -> int:
+    """Which tap stochastic pooling samples, or -1."""
+    positive = np.maximum(sight.values, 0)
+    if not positive.any():
+        return -1
+    return int(np.argmax(np.cumsum(positive) > sight.u * positive.sum()))
+
+
+def reduce(problem: Any, sight: _Sight) -> tuple[Any, Any, int]:
+    """(value, magnitude, index of the tap chosen or -1) of one window."""
+    v = sight.values
+    if problem.kind == "max":
+        best = _first_maximum(v)
+        return v[best], abs(v[best]), best
+    if problem.kind in ("l2", "lp"):
+        p = 2 if problem.kind == "l2" else problem.p
+        most = np.abs(v).max()
+        if most == 0:
+            return most, most, -1
+        value = most * ((np.abs(v) / most) ** v.dtype.type(p)).sum() ** (1 / v.dtype.type(p))
+        return value, value, -1
+    if problem.kind == "gaussian":
+        return (sight.weights * v).sum(), (sight.weights * abs(v)).sum(), -1
+    if problem.kind == "stochastic":
+        if problem.mode == "train":
+            tap = _chosen(sight)
+            return (v[tap], abs(v[tap]), tap) if tap >= 0 else (v[0] * 0, v[0] * 0, -1)
+        positive = np.maximum(v, 0)
+        if not positive.any():
+            return v[0] * 0, v[0] * 0, -1
+        value = ((positive / positive.max()) ** 2).sum() / (positive / positive.max()).sum()
+        return value * positive.max(), value * positive.max(), -1
+    mean, size = v.sum() / sight.count, abs(v).sum() / sight.count
+    if problem.kind == "average":
+        return mean, size, -1
+    best = _first_maximum(v)
+    if problem.kind == "mixed":
+        share, rest, argument = v.dtype.type(problem.mix), 1 - v.dtype.type(problem.mix), 0
+    else:
+        share, rest, argument = _opening(sight)
+    blended = share * abs(v[best]) + rest * size
+    extra = share * rest * argument * (abs(v[best]) + size)
+    return share * v[best] + rest * mean, blended + extra, best
+
+
+def slopes(problem: Any, sight: _Sight) -> tuple[np.ndarray, np.ndarray]:
+    """(derivative of the window's value by each of its samples, magnitude) of one window."""
+    v = sight.values
+    lone = np.zeros_like(v)
+    if problem.kind in ("max", "mixed", "gated"):
+        lone[_first_maximum(v)] = 1
+    if problem.kind == "max":
+        return lone, lone
+    if problem.kind in ("l2", "lp"):
+        value, _, _ = reduce(problem, sight)
+        if value == 0:
+            return lone, lone
+        p = v.dtype.type(2 if problem.kind == "l2" else problem.p)
+        steep = np.where(v == 0, 0, (np.where(v == 0, 1, abs(v)) / value) ** (p - 1))
+        return np.sign(v) * steep, steep
+    if problem.kind == "gaussian":
+        return sight.weights, sight.weights
+    if problem.kind == "stochastic" and problem.mode == "train":
+        tap = _chosen(sight)
+        if tap >= 0:
+            lone[tap] = 1
+        return lone, lone
+    if problem.kind == "stochastic":
+        positive = np.maximum(v, 0)
+        if not positive.any():
+            return lone, lone
+        value, _, _ = reduce(problem, sight)
+        active = v > 0
+        whole = positive.sum()
+        return active * (2 * v - value) / whole, active * (2 * abs(v) + value) / whole
+    even = np.ones_like(v) / sight.count
+    if problem.kind == "average":
+        return even, even
+    if problem.kind == "mixed":
+        share = v.dtype.type(problem.mix)
+        slope = share * lone + (1 - share) * even
+        return slope, slope
+    share, rest, argument = _opening(sight)
+    best, mean, size = v.max(), v.sum() / sight.count, abs(v).sum() / sight.count
+    lever = share * rest
+    slope = share * lone + rest * even + lever * (best - mean) * sight.gate
+    rough = lever * (abs(best) + size) * abs(sight.gate)
+    magnitude = share * lone + rest * even + rough
+    return slope, magnitude + argument * (lever * (lone + even) + rough)
+
+
+def _planes(problem: Any, x: np.ndarray) -> tuple[Any, np.ndarray]:
+    """Maxout as maxima along an axis of channels; other problems as they are."""
+    if problem.kind != "maxout":
+        return problem, x.reshape(-1, *x.shape[2:])
+    pieces, samples = problem.pieces, math.prod(problem.size)
+
+    class Across:
+        kind, output, ratio, seed, count_include_pad = "max", None, None, 0, None
+        size, window, stride = (pieces, samples), (pieces, 1), (pieces, 1)
+        dilation, padding, fit = (1, 1), ((0, 0), (0, 0)), "floor"
+
+    return Across, x.reshape(-1, pieces, samples)
+
+
+def _gate(gate: np.ndarray | None, number: int, channels: int, axes: int) -> np.ndarray | None:
+    """The gate of a plane's channel."""
+    if gate is None or gate.ndim == axes:
+        return gate
+    return np.asarray(gate[number % channels])
+
+
+def forward(
+    problem: Any, x: np.ndarray, gate: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(output, magnitude, switches) of a problem with one grid of windows, output-shaped.
+
+    x : (N, C, *size); gate : (*window) or (C, *window). Values in `wide(x.dtype)`.
+    """
+    rule, planes = _planes(problem, x)
+    found = []
+    for number, plane in enumerate(planes):
+        mask = _gate(gate, number, problem.channels, plane.ndim)
+        for _, sight in _sights(rule, plane, number, mask):
+            value, magnitude, tap = reduce(rule, sight)
+            found.append((value, magnitude, sight.places[tap] if tap >= 0 else -1))
+    values, magnitudes, places = zip(*found, strict=True)
+    shape = problem.output_shape
+    kind = wide(x.dtype)
+    return (
+        np.array(values, kind).reshape(shape),
+        np.array(magnitudes, kind).reshape(shape),
+        np.array(places, np.int64).reshape(shape),
+    )
+
+
+def grad_input(
+    problem: Any, grad_out: np.ndarray, x: np.ndarray, gate: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """(gradient at the input, magnitude) of ⟨grad_out, pool(x)⟩, input-shaped."""
+    rule, planes = _planes(problem, x)
+    kind = wide(x.dtype)
+    result = np.zeros((len(planes), planes[0].size), kind)
+    magnitude = np.zeros_like(result)
+    given = grad_out.reshape(len(planes), -1).astype(kind)
+    for number, plane in enumerate(planes):
+        mask = _gate(gate, number, problem.channels, plane.ndim)
+        for order, (_, sight) in enumerate(_sights(rule, plane, number, mask)):
+            slope, size = slopes(rule, sight)
+            g = given[number, order]
+            result[number, sight.places] += g * slope
+            magnitude[number, sight.places] += abs(g) * size
+    return result.reshape(x.shape), magnitude.reshape(x.shape)

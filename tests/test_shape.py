@@ -1,0 +1,55 @@
+"""`convbench shape`: the formula with numbers, or why the numbers do not fit."""
+
+import pytest
+
+from algos import ConvbenchError, parse_descriptor
+from suites.cli import main
+from suites.shape import explain
+
+
+def lines(text):
+    return explain(parse_descriptor(text))
+
+
+def test_the_formula_is_filled_in_per_axis():
+    found = lines("mb1_ic3ih227iw30_oc96_kh11kw3_sh4sw1_ph0pw1_rh0rw2_dh0dw1")
+    assert found[:3] == [
+        "input  (1, 3, 227, 30)",
+        "kernel (96, 3, 11, 3)",
+        "output (1, 96, 55, 29), per axis (W − (F − 1)·D − 1 + P)/S + 1:",
+    ]
+    assert found[3] == "  h: (227 − (11 − 1)·1 − 1 + 0)/4 + 1 = 55"
+    assert found[4] == "  w: (30 − (3 − 1)·2 − 1 + (1 + 2))/1 + 1 = 29"
+
+
+@pytest.mark.parametrize(
+    "word, said",
+    [
+        ("", "= 3.333, rounded down to 3; 1 sample is never read: pad by 2 more or crop by 1"),
+        ("_ceil", "= 3.333, rounded up to 4; the last is ragged: pad by 2 more or crop by 1"),
+    ],
+)
+def test_a_rest_is_explained(word, said):
+    assert said in lines(f"mb1_ic1iw10_oc1_kw3_sw3{word}")[3]
+
+
+def test_large_sizes_keep_their_digits():
+    assert lines("mb1_ic1iw1048576_oc1_kw2_sw2")[3].endswith("= 524288")
+    assert "= 524288.5, rounded" in lines("mb1_ic1iw1048577_oc1_kw2_sw2")[3]
+
+
+def test_gradients_say_what_goes_in_and_which_sizes_share_an_output():
+    text = "\n".join(lines("g2mb1_ic4ih8_oc2_kh3_sh2_bwdd"))
+    assert "2 groups, each from 2 to 1 channels" in text
+    assert "grad_input: from (1, 2, 3, 3) and (2, 2, 3, 3) to (1, 4, 8, 8)" in text
+    assert "inputs of 7 … 8 × 7 … 8 have this output" in text
+    assert "at most 9 products a sum" in lines("mb1_ic1ih5_oc1_kh3_bwdw")[-2]
+
+
+def test_the_command_prints_it_and_refuses_in_one_sentence(capsys):
+    assert main(["shape", "mb1_ic3ih227_oc96_kh11_sh4"]) == 0
+    assert "(227 − (11 − 1)·1 − 1 + 0)/4 + 1 = 55" in capsys.readouterr().out
+    assert main(["shape", "mb1_ic1ih4_oc1_kh7"]) == 2
+    assert "padding of at least 2" in capsys.readouterr().err
+    with pytest.raises(ConvbenchError, match="is not whole, 1 of 8 samples"):
+        lines("mb1_ic1ih8_oc1_kh3_sh2_exact")
