@@ -24,7 +24,7 @@ def test_there_are_enough_canaries():
 def test_every_canary_is_caught_each_time(canary, seed):
     caught = (
         judge(canary, case, threads=2, seed=seed).status == "failed"
-        for case in generate.cases(120, seed)
+        for case in generate.cases(120, seed, generate.OPERATIONS)
     )
     assert any(caught)
 
@@ -32,7 +32,7 @@ def test_every_canary_is_caught_each_time(canary, seed):
 @pytest.mark.parametrize("name", OURS)
 def test_every_algorithm_passes(name):
     judged = exact = properties = 0
-    for case in generate.cases(80, seed=3):
+    for case in generate.cases(80, 3, generate.OPERATIONS):
         found = judge(registry()[name], case, threads=2, seed=3)
         assert found.status != "failed", f"{case}: {found.reason}"
         assert found.error_over_bound <= 1
@@ -81,7 +81,9 @@ def test_large_problems_are_judged_on_a_sample_in_reasonable_time():
 @pytest.mark.parametrize("canary", CANARIES, ids=lambda canary: canary.name)
 def test_failures_shrink_to_something_small(canary):
     case = next(
-        case for case in generate.cases(120) if judge(canary, case, threads=2).status == "failed"
+        case
+        for case in generate.cases(120, operations=generate.OPERATIONS)
+        if judge(canary, case, threads=2).status == "failed"
     )
 
     def fails(problem):
