@@ -107,6 +107,8 @@ def _cost(v: Problem, cut: Tiling) -> float:
     """Relative time of one call: transforms, products, and a little for every tile."""
     transformed = math.prod(cut.tile[a] for a in cut.axes)
     transforms = v.batch * cut.tiles * (v.in_channels + v.out_channels)
+    if v.operation == "grad_weight":
+        transforms += v.out_channels * (v.in_channels // v.groups)
     products = v.batch * cut.tiles * v.out_channels * (v.in_channels // v.groups)
     rate = 15 + math.log2(transformed)
     rate *= 1 + 0.18 * max(0.0, math.log2(cut.samples * v.itemsize / BATCH_BYTES))
@@ -150,11 +152,12 @@ class FFT(Algorithm):
     name = "fft"
     confines_nonfinite = False
     exact_on_integers = False
+    operations = ("forward", "grad_weight")
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
         cut = tiling(problem)
         kernels = problem.out_channels * (problem.in_channels // problem.groups)
-        together = _tiles_together(problem, cut) * problem.batch
+        together = tiles_together(problem, cut) * problem.batch
         channels = problem.in_channels + problem.out_channels
         spectrum = 2 * problem.itemsize * math.prod(cut.spectrum)
         real = problem.itemsize * cut.samples
@@ -171,7 +174,7 @@ class FFT(Algorithm):
         padded = np.zeros(w.shape[:2] + cut.tile, w.dtype)
         taps: Index = tuple(slice(0, e, d) for e, d in zip(v.extent, v.dilation, strict=True))
         padded[(..., *taps)] = w
-        spectra = self._forward_transform(padded, cut, threads)
+        spectra = self.forward_transform(padded, cut, threads)
         return np.conjugate(spectra, out=spectra)
 
     def forward(self, problem, x, prepared, bias, out, threads) -> None:
@@ -180,32 +183,41 @@ class FFT(Algorithm):
         frequencies = math.prod(cut.spectrum)
         w = prepared.reshape(*prepared.shape[:2], frequencies)
         places = list(itertools.product(*(range(n) for n in cut.counts)))
-        together = _tiles_together(problem, cut)
+        together = tiles_together(problem, cut)
         for start in range(0, len(places), together):
             some = places[start : start + together]
-            tiles = _gather(v, cut, x, some)
-            spectra = self._forward_transform(tiles, cut, threads)
+            tiles = gather(v, cut, x, some)
+            spectra = self.forward_transform(tiles, cut, threads)
             spectra = spectra.reshape(len(some) * v.batch, v.in_channels, frequencies)
             products = np.empty((len(spectra), v.out_channels, frequencies), spectra.dtype)
             _multiply(spectra, w, v.groups, products)
-            results = self._inverse_transform(products, cut, threads)
+            results = self.inverse_transform(products, cut, threads)
             results = results.reshape(len(some), v.batch, v.out_channels, *cut.tile)
             _scatter(v, cut, results, some, y)
         if problem.bias:
             y += bias.reshape(-1, 1, 1, 1)
 
-    def _forward_transform(self, tiles: np.ndarray, cut: Tiling, threads: int) -> np.ndarray:
+    def forward_transform(self, tiles: np.ndarray, cut: Tiling, threads: int) -> np.ndarray:
         axes = [tiles.ndim - 3 + a for a in cut.axes]
         return scipy.fft.rfftn(tiles, axes=axes, workers=threads)
 
-    def _inverse_transform(self, spectra: np.ndarray, cut: Tiling, threads: int) -> np.ndarray:
+    def inverse_transform(self, spectra: np.ndarray, cut: Tiling, threads: int) -> np.ndarray:
         spectra = spectra.reshape(-1, *cut.spectrum)
         axes = [1 + a for a in cut.axes]
         lengths = [cut.tile[a] for a in cut.axes]
         return scipy.fft.irfftn(spectra, s=lengths, axes=axes, workers=threads, overwrite_x=True)
 
+    def grad_weight(self, problem, x, g, out, threads) -> None:
+        from . import fft_weights
+
+        fft_weights.grad_weight(self, problem, x, g, out, threads)
+
     def error_bound(self, problem, x, w, magnitude):
         """Normwise, see `spectral_error`: the same bound for every element of the output."""
+        if problem.operation == "grad_weight":
+            from . import fft_weights
+
+            return fft_weights.error_bound(problem, x, w, magnitude)
         v, cut = problem.volume, tiling(problem)
         norms = tile_norms(v, cut, x.reshape(v.input_shape))
         return spectral_error(problem, cut.tile, norms, w, magnitude)
@@ -269,7 +281,7 @@ def spectral_error(
     return (1 + 3 * epsilon) * worst + adding + length * subnormal_error(problem)
 
 
-def _tiles_together(problem: Problem, cut: Tiling) -> int:
+def tiles_together(problem: Problem, cut: Tiling) -> int:
     """How many tiles to transform in one batch."""
     channels = max(problem.in_channels, problem.out_channels) * problem.batch
     return max(1, min(cut.tiles, BATCH_BYTES // (channels * cut.samples * problem.itemsize)))
@@ -287,7 +299,7 @@ def _window(v: Problem, cut: Tiling, place: tuple[int, ...]) -> tuple[Index, Ind
     return (..., *sources), (..., *targets)
 
 
-def _gather(v: Problem, cut: Tiling, x: np.ndarray, places: list) -> np.ndarray:
+def gather(v: Problem, cut: Tiling, x: np.ndarray, places: list) -> np.ndarray:
     """Tiles of the zero-padded input, ``(places, N, C, *tile)``."""
     tiles = np.empty((len(places), *x.shape[:2], *cut.tile), x.dtype)
     for tile, place in zip(tiles, places, strict=True):
@@ -301,21 +313,23 @@ def _gather(v: Problem, cut: Tiling, x: np.ndarray, places: list) -> np.ndarray:
 def _scatter(v: Problem, cut: Tiling, results: np.ndarray, places: list, y: np.ndarray) -> None:
     """Write each tile's valid outputs that the stride keeps; ``results (places, N, O, *tile)``."""
     for result, place in zip(results, places, strict=True):
-        sources, targets = [], []
-        for a, index in enumerate(place):
-            origin, s = index * cut.step[a], v.stride[a]
-            first = -(-origin // s)
-            last = min(-(-(origin + cut.step[a]) // s), v.output_size[a])
-            last = max(first, last)
-            offset = first * s - origin
-            sources.append(slice(offset, offset + max(0, (last - first - 1) * s + 1), s))
-            targets.append(slice(first, last))
-            if first == last:
-                break
-        else:
-            kept: Index = (..., *sources)
-            place_in_y: Index = (..., *targets)
-            y[place_in_y] = result[kept]
+        if kept := kept_outputs(v, cut, place):
+            y[kept[1]] = result[kept[0]]
+
+
+def kept_outputs(v: Problem, cut: Tiling, place: tuple[int, ...]) -> tuple[Index, Index] | None:
+    """Where in the tile at `place` outputs that the stride keeps lie, and which they are."""
+    sources, targets = [], []
+    for a, index in enumerate(place):
+        origin, s = index * cut.step[a], v.stride[a]
+        first = -(-origin // s)
+        last = min(-(-(origin + cut.step[a]) // s), v.output_size[a])
+        if first >= last:
+            return None
+        offset = first * s - origin
+        sources.append(slice(offset, offset + (last - first - 1) * s + 1, s))
+        targets.append(slice(first, last))
+    return (..., *sources), (..., *targets)
 
 
 def tile_norms(v: Problem, cut: Tiling, x: np.ndarray) -> np.ndarray:

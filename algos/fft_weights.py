@@ -1,0 +1,106 @@
+"""The kernel's gradient through spectra, tiles summed before they are transformed back.
+
+Correlating tiles of the input with those of the output's gradient gives, tile by tile, the same
+few lags: the taps. So products are summed over tiles and images per frequency, and one inverse
+transform for each pair of channels ends it; tiles are small, since those pairs are many.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import numba
+import numpy as np
+
+from .algorithm import gamma, subnormal_error, unit_roundoff
+from .fft import Index, Tiling, gather, kept_outputs, tile_norms, tiles_together, tiling
+from .jit import kernel
+from .problem import Problem
+
+
+@kernel(parallel=True)
+def _accumulate(x, g, groups, y):
+    """y[o, c, f] += Σ_m x[m, c, f] · conj(g[m, o, f]), c counted within o's group.
+
+    x : (M, C, F) spectra; g : (M, O, F); y : (O, C/groups, F).
+    """
+    outputs_per_group = y.shape[0] // groups
+    for item in numba.prange(y.shape[0]):
+        o = np.int64(item)
+        first = o // outputs_per_group * y.shape[1]
+        for c in range(y.shape[1]):
+            total = y[o, c]
+            for m in range(x.shape[0]):
+                a, b = x[m, first + c], g[m, o]
+                for f in range(total.size):
+                    total[f] += a[f] * np.conj(b[f])
+
+
+def _gather_outputs(v: Problem, cut: Tiling, g: np.ndarray, places: list) -> np.ndarray:
+    """The output's gradient at stride-1 positions, zeros between, ``(places, N, O, *tile)``."""
+    tiles = np.zeros((len(places), *g.shape[:2], *cut.tile), g.dtype)
+    for tile, place in zip(tiles, places, strict=True):
+        if kept := kept_outputs(v, cut, place):
+            tile[kept[0]] = g[kept[1]]
+    return tiles
+
+
+def _places(cut: Tiling) -> list[tuple[int, ...]]:
+    return list(itertools.product(*(range(n) for n in cut.counts)))
+
+
+def grad_weight(
+    fft: Any, problem: Problem, x: np.ndarray, g: np.ndarray, out: np.ndarray, threads: int
+) -> None:
+    """Write the kernel's gradient; `fft` is the algorithm, whose transforms are used."""
+    v, cut = problem.volume, tiling(problem)
+    x, g = x.reshape(v.input_shape), g.reshape(v.output_shape)
+    frequencies = math.prod(cut.spectrum)
+    kind = np.result_type(x.dtype, np.complex64)
+    total = np.zeros((*v.kernel_shape[:2], frequencies), kind)
+    places, together = _places(cut), tiles_together(problem, cut)
+    for start in range(0, len(places), together):
+        some = places[start : start + together]
+        spectra = [
+            fft.forward_transform(tiles, cut, threads).reshape(
+                len(some) * v.batch, -1, frequencies
+            )
+            for tiles in (gather(v, cut, x, some), _gather_outputs(v, cut, g, some))
+        ]  # fmt: skip
+        _accumulate(*spectra, v.groups, total)
+    lags = fft.inverse_transform(total, cut, threads).reshape(*v.kernel_shape[:2], *cut.tile)
+    taps: Index = (..., *(slice(0, e, d) for e, d in zip(v.extent, v.dilation, strict=True)))
+    result = lags[taps]
+    out.reshape(v.kernel_shape)[...] = np.flip(result, (2, 3, 4)) if v.flip else result
+
+
+def error_bound(
+    problem: Problem, x: np.ndarray, g: np.ndarray, magnitude: np.ndarray
+) -> np.ndarray:
+    """Bound on |computed − exact|, the same for every element; notation as in `spectral_error`.
+
+    Rounding in the transforms of tile m and in its product reaches an element as at most
+    (2ε + √2·γ_{M+3})·‖x_m‖₂·‖g_m‖₂, M products being summed; the inverse transform adds ε times
+    the norm of the sum, at most Σ_m ‖x_m‖₂·‖g_m‖₁.
+    """
+    v, cut = problem.volume, tiling(problem)
+    per_x = tile_norms(v, cut, x.reshape(v.input_shape))
+    twos, ones = [], []
+    for place in _places(cut):
+        tile = _gather_outputs(v, cut, g.reshape(v.output_shape).astype(np.float64), [place])[0]
+        flat = tile.reshape(*tile.shape[:2], -1)
+        twos.append(np.linalg.norm(flat, axis=2))
+        ones.append(np.abs(flat).sum(axis=2))
+    length = math.prod(cut.tile)
+    epsilon = math.log2(max(length, 2)) * (
+        unit_roundoff(problem.dtype) + math.sqrt(2) * gamma(4, problem.dtype)
+    )
+    products = math.sqrt(2) * gamma(len(per_x) + 3, problem.dtype)
+    weight = (2 * epsilon + products) * np.concatenate(twos) + epsilon * np.concatenate(ones)
+    per_x = per_x.reshape(len(per_x), v.groups, -1)
+    weight = weight.reshape(len(weight), v.groups, -1)
+    worst = float(np.einsum("mgc,mgo->goc", per_x, weight).max())
+    total = (1 + 3 * epsilon) * worst + length * subnormal_error(problem)
+    return np.full_like(magnitude, total)
