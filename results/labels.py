@@ -146,7 +146,7 @@ def problem_labels(frame: pd.DataFrame) -> list[str]:
     }
 
     own = (frame["name"] != "") & (
-        frame["name"].map(frame.groupby("name")["problem"].nunique()) == 1
+        frame.groupby(["name", "operation"])["problem"].transform("nunique") == 1
     )
     plain = bool((frame.loc[~own, ["in_channels", "out_channels"]] == 1).all(axis=None))
 

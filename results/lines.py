@@ -15,7 +15,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullForma
 
 from .labels import in_order, time_text, times_text
 from .style import GREY, Sheet, halo, joined, look, new_sheet, spread_out
-from .sweeps import AXES, FIELDS, Panel, describe, told_apart
+from .sweeps import AXES, FIELDS, Panel, describe, distinguish, told_apart
 
 MOST_PANELS = 9
 _ASIDE = 13  # points between the end of a line and its name
@@ -60,7 +60,7 @@ def draw_lines(
     )
     names = in_order(pd.concat([rows for _, rows in panels])["algorithm"])
     for at, (axes, (fixed, rows)) in enumerate(zip(sheet.axes, panels, strict=True)):
-        axes.set_title(joined(describe(field, fixed[field]) for field in _title_order(differ)))
+        axes.set_title(joined(distinguish(field, fixed[field]) for field in _title_order(differ)))
         _panel(axes, rows, value, names, baseline)
         below = at + columns >= len(panels)
         leftmost = at % columns == 0

@@ -52,7 +52,7 @@ def with_coordinates(frame: pd.DataFrame) -> pd.DataFrame:
     frame.loc[either, "padding"] = common.iloc[0] if len(common) else "same"
     frame["words"] = [_words(str(row["problem"])) for row in rows]
     frame["spatial"] = [len(spread(row["size"])) for row in rows]
-    alone = frame["name"].map(frame.groupby("name")["problem"].nunique()) == 1
+    alone = frame.groupby(["name", "operation"])["problem"].transform("nunique") == 1
     frame["layer"] = (frame["name"] != "") & alone
     return frame
 
@@ -168,6 +168,11 @@ def describe(field: str, value: Any) -> str:
     return str(value)
 
 
+def distinguish(field: str, value: Any) -> str:
+    """As `describe`, where panels differ in `field`: one that computes the output says so."""
+    return describe(field, value) or (str(value) if field == "operation" else "")
+
+
 def told_apart(keys: list[dict[str, Any]]) -> tuple[list[str], list[str]]:
     """The fields in which `keys` agree, and those in which they differ."""
     fields = list(dict.fromkeys(field for key in keys for field in key))
@@ -203,5 +208,6 @@ def _padding(row: Any) -> str:
 
 def _words(descriptor: str) -> str:
     bare = re.sub(r'_?n"[^"]*"$', "", descriptor)
-    parts = [part for part in bare.split("_") if part.isalpha()]
+    operations = ("bwdd", "bwdw")  # which have a field of their own
+    parts = [p for p in bare.split("_") if p.isalpha() and p not in operations]
     return " ".join(parts)

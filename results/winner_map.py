@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 
 from .labels import lead_text
 from .style import GREY, INK, WIDTH, Sheet, joined, look, new_sheet, tint
-from .sweeps import AXES, FIELDS, Panel, alike, coordinate, describe, told_apart
+from .sweeps import AXES, FIELDS, Panel, alike, coordinate, describe, distinguish, told_apart
 
 MOST_PANELS = 8
 #: The pairs of sizes a map is drawn over: across, and up.
@@ -72,7 +72,7 @@ def draw_maps(name: str, across: str, up: str, panels: Sequence[Panel], about: s
     cell = 72 * WIDTH * 0.89 / columns / len(places)
     size = min(9.0, max(5.0, cell * 0.94 / (0.68 * longest)))
     for at, (axes, (fixed, rows)) in enumerate(zip(sheet.axes, panels, strict=True)):
-        axes.set_title(joined(describe(field, fixed[field]) for field in differ))
+        axes.set_title(joined(distinguish(field, fixed[field]) for field in differ))
         for x, place in enumerate(places):
             for y, height in enumerate(heights):
                 here = rows[(rows["across"] == place) & (rows["up"] == height)]
