@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install test bench lint format types verify run ci
+.PHONY: help install test slow bench lint format types verify run ci
 
 help:  ## show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -10,6 +10,9 @@ install:  ## install convbench and everything a contributor needs, editable
 
 test:  ## the tests (about three minutes)
 	pytest
+
+slow:  ## the tests that compile for long
+	pytest -m slow
 
 bench:  ## time every algorithm on a small fixed set: run before and after a change
 	pytest --benchmark-only --benchmark-autosave --benchmark-compare

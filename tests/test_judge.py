@@ -19,7 +19,7 @@ def test_there_are_enough_canaries():
     assert len(CANARIES) >= 15
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("canary", CANARIES, ids=lambda canary: canary.name)
 def test_every_canary_is_caught_each_time(canary, seed):
     caught = (
@@ -32,16 +32,16 @@ def test_every_canary_is_caught_each_time(canary, seed):
 @pytest.mark.parametrize("name", OURS)
 def test_every_algorithm_passes(name):
     judged = exact = properties = 0
-    for case in generate.cases(80, 3, generate.OPERATIONS):
+    for case in generate.cases(50, 3, generate.OPERATIONS):
         found = judge(registry()[name], case, threads=2, seed=3)
         assert found.status != "failed", f"{case}: {found.reason}"
         assert found.error_over_bound <= 1
         judged += found.status == "ok"
         exact += found.exact
         properties += found.properties
-    assert judged > 15
-    assert exact > 3
-    assert properties > 15
+    assert judged > 9
+    assert exact > 2
+    assert properties > 9
 
 
 def test_an_output_that_is_mostly_zero_is_mistrusted():

@@ -9,6 +9,9 @@ from algos.pooling import PoolPlan, names, parse_pool_descriptor, why_not
 from algos.pooling.algorithm import registry
 from suites import pool_oracle
 
+#: Nearly all of its time is compilation: every kind and algorithm, both data types.
+pytestmark = pytest.mark.slow
+
 KINDS = [
     "max", "average", "average_count_include_pad=False", "l2", "lp_p=3", "lp_p=0.7", "gaussian",
     "gaussian_sigma=1_count_include_pad=False", "stochastic_mode=train_seed=5", "stochastic",
