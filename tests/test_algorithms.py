@@ -99,6 +99,8 @@ def test_nan_stays_inside_its_receptive_field(name, dtype):
 @pytest.mark.parametrize("name", OURS)
 def test_a_plan_gives_the_same_bits_again(name, count):
     problem = Problem(size=(65, 130), kernel=5, in_channels=2, out_channels=2, padding="same")
+    if reason := algos.why_not(problem).get(name):
+        pytest.skip(reason)
     x, w, _ = arrays(Case(problem, "rank1"))
     plan = algos.plan(problem, w, algorithm=name, threads=count)
     first = plan(x).copy()
