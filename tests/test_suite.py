@@ -14,7 +14,8 @@ from suites import suite
 from suites.suite import Case
 
 NETWORKS = ("alexnet", "vgg16", "resnet50", "googlenet", "mobilenet")
-SHIPPED = ("quick", "sizes", "kernels", "channels", "photo", *NETWORKS)
+OTHERS = ("gradients", "volumes", "signals")
+SHIPPED = ("quick", "sizes", "kernels", "channels", "photo", *OTHERS, *NETWORKS)
 
 
 def write(folder: Path, text: str, name: str = "mine.toml") -> Path:
@@ -37,6 +38,21 @@ def refusal(folder: Path, text: str) -> str:
 def test_the_shipped_suites_are_all_there_and_quick_comes_first():
     assert suite.names()[0] == "quick"
     assert set(suite.names()) == set(SHIPPED)
+
+
+def test_an_operation_can_be_swept_over(tmp_path):
+    text = """
+    [[sweep]]
+    problems = ["mb1_ic3ih8_oc4_kh3"]
+    operation = ["forward", "grad_input", "grad_weight"]
+    """
+    found = [case.problem.operation for case in load(tmp_path, text).cases]
+    assert found == ["forward", "grad_input", "grad_weight"]
+    text = '[[sweep]]\nsize = 8\nweights = "gaussian:3"\noperation = "grad_weight"'
+    assert "grad_weight computes one" in refusal(tmp_path, text)
+    assert "did you mean 'grad_input'" in refusal(
+        tmp_path, '[[sweep]]\nsize = 8\nkernel = 3\noperation = "grad_inputs"'
+    )
 
 
 @pytest.mark.parametrize("name", SHIPPED)
