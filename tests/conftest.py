@@ -9,3 +9,10 @@ def pytest_configure(config):
     asked = ("benchmark_only", "benchmark_enable", "benchmark_autosave", "benchmark_compare")
     if hasattr(config.option, "benchmark_disable"):
         config.option.benchmark_disable |= not any(getattr(config.option, o) for o in asked)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:  # the examples of pooling compile what tests/test_pooling.py compiles
+        if "pooling" in item.path.parts:
+            item.add_marker(pytest.mark.slow)

@@ -17,6 +17,9 @@ from algos.gradients import exchanged, phases
 from suites.check import plan_for, truth
 from suites.oracle import every_position
 
+#: Both gradients of every algorithm, in both data types, are compiled here.
+pytestmark = pytest.mark.slow
+
 OURS = ["naive", "im2col", "fft", "parallel", "separable"]
 RNG = np.random.default_rng(5)
 
