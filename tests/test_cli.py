@@ -394,7 +394,9 @@ def interrupted_run(tmp_path, number, *more):
     return subprocess.CompletedProcess("convbench run", process.returncode, out, err)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_an_interruption_keeps_what_was_measured(tmp_path, number):
     done = interrupted_run(tmp_path, number)
     sentence = complaint(done)
