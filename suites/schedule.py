@@ -24,7 +24,7 @@ from .suite import Case
 #: Blocks of a problem: as many as its share of the time allows, between these.
 MIN_BLOCKS, MAX_BLOCKS = 5, 25
 #: Multiply-adds that claim as much of the time budget as every problem gets anyway.
-EQUAL_SHARE = 1e8
+EQUAL_SHARE = 3e7
 #: Seconds of a sample: a share of the time there is, between these.
 MIN_SAMPLE, MAX_SAMPLE = 0.002, 0.05
 #: Seconds that idle thread pools are given to stop spinning before another process starts.
