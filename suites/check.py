@@ -78,13 +78,21 @@ def check(
     judged = algorithm.doing(problem.operation)
     exact = truth(problem, positions, x, w, bias)
     magnitude = truth(problem, positions, abs(x), abs(w), None if bias is None else abs(bias))
-    computed = y[tuple(positions.T)]
     bound = np.asarray(judged.error_bound(problem, x, w, magnitude.astype(np.float64)))
-    with np.errstate(all="ignore"):
+    return compare(y, positions, exact, bound)
+
+
+def compare(y: np.ndarray, positions: np.ndarray, exact: np.ndarray, bound: np.ndarray) -> Verdict:
+    """`y` at `positions` (P, y.ndim) against `exact` (P,), elementwise within `bound`.
+
+    Passes where |y − exact| is within the bound at each of them, and no element of `y`
+    anywhere is NaN or infinite.
+    """
+    computed = y[tuple(positions.T)]
+    with np.errstate(all="ignore"):  # what is wrong may be so in any way
         error = np.abs(computed.astype(exact.dtype) - exact).astype(np.float64)
         ratio = np.where(error == 0, 0.0, error / bound)
-    if np.isnan(ratio).any():
-        ratio = np.where(np.isnan(ratio), np.inf, ratio)
+    ratio = np.where(np.isnan(ratio), np.inf, ratio)
     worst = int(ratio.argmax())
     value = float(ratio[worst])
     if value > 1:

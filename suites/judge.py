@@ -15,7 +15,7 @@ from algos import Algorithm, Problem
 from algos.errors import ConvbenchError
 
 from . import oracle
-from .check import plan_for, truth
+from .check import compare, plan_for, truth
 from .data import arrays
 from .fills import largest_integer
 from .properties import laws_of
@@ -146,21 +146,11 @@ class _Bench:
 
     def _judge(self, y: np.ndarray) -> float:
         """The largest error over bound; raises where it is above one."""
-        here = self._at_positions(y)
-        with np.errstate(all="ignore"):  # what is wrong may be so in any way
-            error = np.abs(here - self.exact).astype(np.float64)
-            ratio = np.where(error == 0, 0.0, error / self.bound)
-        ratio = np.where(np.isnan(ratio), np.inf, ratio)
-        worst = int(ratio.argmax())
-        if ratio[worst] > 1:
-            self.found = replace(self.found, error_over_bound=float(ratio[worst]))
-            raise WrongError(
-                f"output {self._place(worst)} is {here[worst]:.9g} instead of "
-                f"{float(self.exact[worst]):.9g}, {ratio[worst]:.3g} times the error bound"
-            )
-        if not np.isfinite(y).all():
-            raise WrongError(f"{np.count_nonzero(~np.isfinite(y))} outputs are NaN or infinite")
-        return float(ratio[worst])
+        verdict = compare(y, self.positions, self.exact, self.bound)
+        if not verdict.passed:
+            self.found = replace(self.found, error_over_bound=verdict.error_over_bound)
+            raise WrongError(verdict.reason)
+        return verdict.error_over_bound
 
     def _at_positions(self, y: np.ndarray) -> np.ndarray:
         return y[tuple(self.positions.T)]
