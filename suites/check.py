@@ -60,6 +60,12 @@ def plan_for(
     return Plan(problem, second, bias, algorithm=algorithm, threads=threads), (first,)
 
 
+def reason_against(algorithm: Algorithm, problem: Problem, second: np.ndarray) -> str | None:
+    """Why `algorithm` cannot do `problem` with this second operand, which may be its kernel."""
+    kernel = None if problem.operation == "grad_weight" else second
+    return algorithm.doing(problem.operation).why_not(problem, kernel)
+
+
 def check(
     algorithm: Algorithm,
     problem: Problem,

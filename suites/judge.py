@@ -15,7 +15,7 @@ from algos import Algorithm, Problem
 from algos.errors import ConvbenchError
 
 from . import oracle
-from .check import compare, plan_for, truth
+from .check import compare, plan_for, reason_against, truth
 from .data import arrays
 from .fills import largest_integer
 from .properties import laws_of
@@ -51,8 +51,7 @@ class WrongError(Exception):
 def judge(algorithm: Algorithm, case: Case, *, threads: int, seed: int = 0) -> Judgement:
     """Ask everything of `algorithm` on `case`; never raises for what the algorithm does."""
     x, w, bias = arrays(case, seed)
-    kernel = None if case.problem.operation == "grad_weight" else w
-    if reason := algorithm.doing(case.problem.operation).why_not(case.problem, kernel):
+    if reason := reason_against(algorithm, case.problem, w):
         return Judgement("unsupported", reason)
     rng = np.random.default_rng(seed)
     bench = _Bench(algorithm, case, x, w, bias, threads)
@@ -231,9 +230,9 @@ class _Bench:
         """One property drawn from those that apply, on numbers of its own."""
 
         def run(problem: Problem, x: np.ndarray, w: np.ndarray) -> np.ndarray | None:
-            performer = self.algorithm.doing(problem.operation)
-            if performer.why_not(problem, None if problem.operation == "grad_weight" else w):
+            if reason_against(self.algorithm, problem, w):
                 return None
+            performer = self.algorithm.doing(problem.operation)
             bias = np.zeros(problem.out_channels, problem.dtype) if problem.bias else None
             plan, arrays = plan_for(problem, x, w, bias, self.algorithm, self.threads)
             y = plan(*arrays)

@@ -29,7 +29,7 @@ from algos.errors import ConvbenchError
 from algos.plugins import load_file
 
 from . import clock, oracle
-from .check import check, plan_for
+from .check import check, plan_for, reason_against
 from .data import arrays
 from .judge import judge
 from .suite import Case
@@ -60,8 +60,7 @@ class Session:
         problem = loaded.problem
         x, w, bias = arrays(loaded, seed)
         chosen = get(algorithm)
-        kernel = None if problem.operation == "grad_weight" else w
-        if reason := chosen.doing(problem.operation).why_not(problem, kernel):
+        if reason := reason_against(chosen, problem, w):
             return {"status": "unsupported", "reason": reason}
         with clock.stopwatch() as preparing:
             plan, given = plan_for(problem, x, w, bias, chosen, threads_wanted)
