@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -114,10 +114,8 @@ Event = dict[str, Any] | Progress | Picture
 def describe(case: Case) -> dict[str, Any]:
     """The fields of a record that say what was computed."""
     p = case.problem
-    unnamed = {**vars(p), "name": ""}
-    text = str(Problem(**{name: unnamed[name] for name in p.__dataclass_fields__}))
     return {
-        "problem": text,
+        "problem": str(replace(p, name="")),
         "name": p.name,
         "operation": p.operation,
         "dtype": p.dtype,
@@ -268,10 +266,8 @@ class Run:
             return 0
         self._ask(
             cell, "load",
-            case={
-                "problem": str(problem), "weights": cell.case.weights, "pixels": cell.case.pixels,
-            },
-            algorithm=cell.algorithm, threads_wanted=cell.threads, seed=settings.seed,
+            case=cell.case.as_words(), algorithm=cell.algorithm, threads_wanted=cell.threads,
+            seed=settings.seed,
         )  # fmt: skip
         if not cell.alive:
             return 0

@@ -57,6 +57,15 @@ class Case:
     weights: str = "random"
     pixels: str = "random"
 
+    def as_words(self) -> dict[str, str]:
+        """The case in what JSON can say, for another process."""
+        return {"problem": str(self.problem), "weights": self.weights, "pixels": self.pixels}
+
+    @classmethod
+    def of_words(cls, words: dict[str, str]) -> Case:
+        """The case that `as_words` described."""
+        return cls(parse_descriptor(words["problem"]), words["weights"], words["pixels"])
+
 
 @dataclass(frozen=True)
 class Suite:

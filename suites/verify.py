@@ -105,10 +105,9 @@ class Verifier:
 
     def _judge(self, algorithm: str, case: Case, timeout: float) -> dict[str, Any]:
         self._worker = self._worker or Worker(self.threads, self.files)
-        described = {"problem": str(case.problem), "weights": case.weights, "pixels": case.pixels}
         try:
             return self._worker.ask(
-                timeout, do="judge", case=described, algorithm=algorithm,
+                timeout, do="judge", case=case.as_words(), algorithm=algorithm,
                 threads_wanted=self.threads, seed=self.seed,
             )  # fmt: skip
         except WorkerDiedError as death:

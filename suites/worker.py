@@ -24,7 +24,6 @@ import numpy as np
 
 from algos import Plan, threads
 from algos.algorithm import get
-from algos.descriptor import parse_descriptor
 from algos.errors import ConvbenchError
 from algos.plugins import load_file
 
@@ -56,7 +55,7 @@ class Session:
         """Prepare, call once, verify. Answers the cell's status and everything but samples."""
         self.drop()
         seen = threads.use(threads_wanted)
-        loaded = _case(case)
+        loaded = Case.of_words(case)
         problem = loaded.problem
         x, w, bias = arrays(loaded, seed)
         chosen = get(algorithm)
@@ -96,7 +95,7 @@ class Session:
         self, case: dict[str, str], algorithm: str, threads_wanted: int, seed: int
     ) -> dict[str, Any]:
         """Ask everything of an algorithm; answers a `Judgement`."""
-        return asdict(judge(get(algorithm), _case(case), threads=threads_wanted, seed=seed))
+        return asdict(judge(get(algorithm), Case.of_words(case), threads=threads_wanted, seed=seed))
 
     def calibrate(self, seconds: float) -> dict[str, Any]:
         """How many calls fill a sample of `seconds`, judged on warm code."""
@@ -129,11 +128,6 @@ class Session:
     def _call(self) -> None:
         assert self.plan is not None
         self.plan(*self.arrays, self.out)
-
-
-def _case(described: dict[str, str]) -> Case:
-    problem = parse_descriptor(described["problem"])
-    return Case(problem, described["weights"], described["pixels"])
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
