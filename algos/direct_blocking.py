@@ -178,7 +178,7 @@ def blocking(problem: Problem, threads: int) -> Blocking:
     kept = tiles * blocks_per_item if is_split else 1
     shape = Shape._make((
         v.groups, inputs, outputs, *v.size, *v.output_size, *v.stride, v.dilation[0],
-        *(before for before, _ in v.padding), *phases, taps, block_channels, rows, columns, pitch,
+        *v.before, *phases, taps, block_channels, rows, columns, pitch,
         phase_rows, channel_size, int(flat), tile, pixels, vectors, blocks, blocks_per_item, kept,
     ))  # fmt: skip
     items = v.batch * v.groups * out_depth * -(-out_rows // rows) * -(-out_columns // columns)

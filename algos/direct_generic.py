@@ -82,5 +82,5 @@ def forward(
     v = problem.volume
     generic(
         x.reshape(v.input_shape), w, bias, v.stride, v.dilation,
-        tuple(before for before, _ in v.padding), v.groups, out.reshape(v.output_shape),
+        v.before, v.groups, out.reshape(v.output_shape),
     )  # fmt: skip

@@ -330,7 +330,7 @@ def sliding(problem: Problem, threads: int) -> Sliding:
     bands = -(-width // band)
     shape = Shape._make((
         v.groups, v.in_channels // v.groups, v.out_channels, *v.size, *v.output_size, *v.kernel,
-        len(runs), *stride, *(before for before, _ in v.padding), dilation[0], tile_step,
+        len(runs), *stride, *v.before, dilation[0], tile_step,
         dilation[1] if stride[1] == 1 else stride[1], phases, phase_pitch, tiles, band, bands,
     ))  # fmt: skip
     longest = max(len(run) for run in runs) + ROWS - 1

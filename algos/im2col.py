@@ -173,20 +173,20 @@ class Im2col(Algorithm):
 
 def _multiply(v: Problem, tasks: list[tuple]) -> None:
     """``part = matrix @ columns`` for each (matrix, channels, start, part), one after another."""
-    before = tuple(before for before, _ in v.padding)
     buffer = np.empty(v.taps * _slab(v), v.dtype)
     with np.errstate(all="ignore"):  # NaN and infinity are data here
         for matrix, channels, start, part in tasks:
             count = part.shape[1]
             columns = buffer[: v.taps * count].reshape(-1, count)
-            _unroll(channels, v.kernel, v.stride, v.dilation, before, v.output_size, start, columns)
+            _unroll(
+                channels, v.kernel, v.stride, v.dilation, v.before, v.output_size, start, columns
+            )
             np.matmul(matrix, columns, out=part)
 
 
 def _spread(problem: Problem, tasks: list[tuple]) -> None:
     """``columns(image) = matrix @ outputs``, overlaps added, for each (matrix, outputs, image)."""
     v = problem.volume
-    before = tuple(before for before, _ in v.padding)
     with np.errstate(all="ignore"):
         for matrix, outputs, image in tasks:
             if _is_pointwise(problem):
@@ -196,13 +196,14 @@ def _spread(problem: Problem, tasks: list[tuple]) -> None:
             for start, columns in _slabs(problem):
                 stop = start + columns.shape[1]
                 np.matmul(matrix, outputs[:, start:stop], out=columns)
-                _fold(columns, v.kernel, v.stride, v.dilation, before, v.output_size, start, image)
+                _fold(
+                    columns, v.kernel, v.stride, v.dilation, v.before, v.output_size, start, image
+                )
 
 
 def _correlate(problem: Problem, tasks: list[tuple]) -> None:
     """``matrix = Σ outputs @ columns(channels)ᵀ`` over the images of each task."""
     v = problem.volume
-    before = tuple(before for before, _ in v.padding)
     with np.errstate(all="ignore"):
         for images, gradients, matrix in tasks:
             matrix[...] = 0
@@ -213,7 +214,7 @@ def _correlate(problem: Problem, tasks: list[tuple]) -> None:
                 for start, columns in _slabs(problem):
                     part = outputs[:, start : start + columns.shape[1]]
                     _unroll(
-                        channels, v.kernel, v.stride, v.dilation, before, v.output_size, start,
+                        channels, v.kernel, v.stride, v.dilation, v.before, v.output_size, start,
                         columns,
                     )  # fmt: skip
                     matrix += part @ columns.T

@@ -144,14 +144,14 @@ class Naive(Algorithm):
         v = problem.volume
         _cross_correlate(
             x.reshape(v.input_shape), prepared, bias, v.stride, v.dilation,
-            tuple(before for before, _ in v.padding), v.groups, out.reshape(v.output_shape),
+            v.before, v.groups, out.reshape(v.output_shape),
         )  # fmt: skip
 
     def grad_input(self, problem, g, prepared, out, threads) -> None:
         v = problem.volume
         _gradient_of_input(
             prepared, g.reshape(v.output_shape), v.stride, v.dilation,
-            tuple(before for before, _ in v.padding), v.groups, out.reshape(v.input_shape),
+            v.before, v.groups, out.reshape(v.input_shape),
         )  # fmt: skip
 
     def grad_weight(self, problem, x, g, out, threads) -> None:
@@ -159,7 +159,7 @@ class Naive(Algorithm):
         gradient = out.reshape(v.kernel_shape)
         _gradient_of_kernel(
             g.reshape(v.output_shape), x.reshape(v.input_shape), v.stride, v.dilation,
-            tuple(before for before, _ in v.padding), v.groups, gradient,
+            v.before, v.groups, gradient,
         )  # fmt: skip
         if problem.flip:
             gradient[...] = gradient[:, :, ::-1, ::-1, ::-1].copy()

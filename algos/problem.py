@@ -153,6 +153,11 @@ class Problem:
         return tuple(map(extent, self.kernel, self.dilation))
 
     @cached_property
+    def before(self) -> tuple[int, ...]:
+        """Zeros in front of the first sample, per axis."""
+        return tuple(before for before, _ in self.padding)
+
+    @cached_property
     def output_size(self) -> tuple[int, ...]:
         """(W − (F−1)·D − 1 + P)/S + 1 per axis, rounded as `fit` says."""
         return tuple(

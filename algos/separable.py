@@ -76,10 +76,9 @@ class Separable(Algorithm):
 
     def forward(self, problem, x, prepared, bias, out, threads) -> None:
         v = problem.volume
-        before = tuple(before for before, _ in v.padding)
         filter_separably(
-            x.reshape(v.input_shape), *prepared.along, bias, v.stride, v.dilation, before,
-            v.groups, _tile(v), out.reshape(v.output_shape),
+            x.reshape(v.input_shape), *prepared.along, bias, v.stride, v.dilation,
+            v.before, v.groups, _tile(v), out.reshape(v.output_shape),
         )  # fmt: skip
 
     def error_bound(self, problem, x, w, magnitude):

@@ -36,7 +36,7 @@ def truth(
     p = problem
     settings: dict[str, Any] = {
         "stride": p.stride, "dilation": p.dilation, "groups": p.groups, "flip": p.flip,
-        "before": [before for before, _ in p.padding],
+        "before": p.before,
     }  # fmt: skip
     if p.operation == "grad_input":
         return oracle.grad_input_at(positions, first, second, **settings)
