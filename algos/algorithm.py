@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from .arrays import read_only
 from .errors import ConvbenchError, closest
 from .problem import Problem
 
@@ -165,8 +166,7 @@ def as_correlation(problem: Problem, w: np.ndarray) -> np.ndarray:
     """`w` as a contiguous volume kernel for cross-correlation: flipped if the problem flips."""
     w = w.reshape(problem.volume.kernel_shape)
     if problem.flip:
-        w = np.ascontiguousarray(w[:, :, ::-1, ::-1, ::-1])
-        w.flags.writeable = False  # as the caller's are, so that kernels meet one type
+        w = read_only(np.ascontiguousarray(w[:, :, ::-1, ::-1, ::-1]))
     return w
 
 

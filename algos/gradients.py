@@ -23,7 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from .algorithm import Algorithm
+from .algorithm import Algorithm, as_correlation
+from .arrays import read_only
 from .problem import Problem
 
 Index = tuple[Any, ...]
@@ -161,7 +162,7 @@ class Derived(Algorithm):
                     f"{self.name} takes only kernels of a form which that has not"
                 )
             return self._why_not(exchanged(problem), None)
-        w = None if w is None else _as_correlation(problem, w)
+        w = None if w is None else as_correlation(problem, w).reshape(w.shape)
         for phase in phases(problem):
             reason = self._why_not(phase.problem, None if w is None else phase.kernel(w))
             if reason:
@@ -192,19 +193,19 @@ class Derived(Algorithm):
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> list[Any]:
         """The kernel of every phase made ready."""
-        w = _as_correlation(problem, w)
+        w = as_correlation(problem, w).reshape(w.shape)
         return [
-            self._forward.prepare(phase.problem, _read_only(phase.kernel(w)), threads)
+            self._forward.prepare(phase.problem, read_only(phase.kernel(w)), threads)
             for phase in phases(problem)
         ]
 
     def grad_input(self, problem, g, prepared, out, threads) -> None:
-        bias = _read_only(np.zeros(problem.in_channels, g.dtype))
+        bias = read_only(np.zeros(problem.in_channels, g.dtype))
         parts = phases(problem)
         if not parts or set(problem.stride) != {1}:
             out[...] = 0
         for phase, ready in zip(parts, prepared, strict=True):
-            source = _read_only(np.ascontiguousarray(g[(..., *phase.source)]))
+            source = read_only(np.ascontiguousarray(g[(..., *phase.source)]))
             target = out[(..., *phase.positions)]
             result = out if target.shape == out.shape else np.empty(target.shape, out.dtype)
             self._forward.forward(phase.problem, source, ready, bias, result, threads)
@@ -213,10 +214,10 @@ class Derived(Algorithm):
 
     def grad_weight(self, problem, x, g, out, threads) -> None:
         derived = exchanged(problem)
-        images, kernel = map(_read_only, exchange(problem, x, g))
+        images, kernel = map(read_only, exchange(problem, x, g))
         ready = self._forward.prepare(derived, kernel, threads)
         result = np.empty(derived.output_shape, out.dtype)
-        bias = _read_only(np.zeros(derived.out_channels, out.dtype))
+        bias = read_only(np.zeros(derived.out_channels, out.dtype))
         self._forward.forward(derived, images, ready, bias, result, threads)
         result = result.swapaxes(0, 1)
         out[...] = np.flip(result, tuple(range(2, result.ndim))) if problem.flip else result
@@ -226,7 +227,7 @@ class Derived(Algorithm):
         if problem.operation == "grad_weight":
             images, kernel = exchange(problem, x, w)
             return self._forward.error_bound(exchanged(problem), images, kernel, magnitude)
-        correlating = _as_correlation(problem, w)
+        correlating = as_correlation(problem, w).reshape(w.shape)
         bound: np.ndarray = np.zeros_like(magnitude)
         for phase in phases(problem):
             source = np.ascontiguousarray(x[(..., *phase.source)])
@@ -234,15 +235,3 @@ class Derived(Algorithm):
             part = self._forward.error_bound(phase.problem, source, kernel, magnitude)
             bound = np.maximum(bound, part)
         return bound
-
-
-def _as_correlation(problem: Problem, w: np.ndarray) -> np.ndarray:
-    """`w` in its own number of axes, flipped if the problem flips."""
-    return np.flip(w, tuple(range(2, w.ndim))) if problem.flip else w
-
-
-def _read_only(array: np.ndarray) -> np.ndarray:
-    """A view that cannot be written, as plans hand it to algorithms."""
-    array = array.view()
-    array.flags.writeable = False
-    return array

@@ -11,6 +11,7 @@ import numpy as np
 
 from . import algorithm as registry
 from . import threads as pools
+from .arrays import read_only
 from .errors import ConvbenchError
 from .problem import Problem
 
@@ -128,10 +129,7 @@ class Plan:
         flags = array.flags
         if not (flags.c_contiguous and flags.aligned):
             array = np.require(array, requirements=("C", "A"))
-        if array.flags.writeable:  # one type for all inputs, so Numba compiles a kernel once
-            array = array.view()
-            array.flags.writeable = False
-        return array
+        return read_only(array) if array.flags.writeable else array
 
     def _check_out(self, out: np.ndarray, role: str, array: np.ndarray) -> None:
         shape = self.problem.result_shape

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from algos import Algorithm, Problem
+from algos.arrays import read_only
 from algos.errors import ConvbenchError
 
 from . import oracle
@@ -274,16 +275,10 @@ def _unaligned(x: np.ndarray) -> np.ndarray:
     return raw.view(x.dtype).reshape(x.shape)
 
 
-def _read_only(x: np.ndarray) -> np.ndarray:
-    view = x.view()
-    view.flags.writeable = False
-    return view
-
-
 _LAYOUTS = (
     ("non-contiguous", lambda x: np.repeat(x, 2, axis=-1)[..., ::2]),
     ("negatively strided", lambda x: np.ascontiguousarray(x[..., ::-1])[..., ::-1]),
-    ("read-only", _read_only),
+    ("read-only", read_only),
     ("byte-swapped", lambda x: x.astype(x.dtype.newbyteorder())),
     ("Fortran-ordered", np.asfortranarray),
     ("unaligned", _unaligned),

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from ..algorithm import Algorithm, as_correlation
+from ..algorithm import Algorithm
 from ..errors import ConvbenchError
 from ..problem import Problem
 from ..threads import library_threads, load
-from .images import as_image
+from .images import as_image, for_correlation
 from .library import missing
 
 #: Channels from which a change of layout is quicker as one matrix transposition per image:
@@ -58,7 +58,7 @@ class Torch(Algorithm):
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Any:
         """The kernels for cross-correlation as a tensor."""
         load("torch")
-        return _tensor(as_correlation(problem, w).reshape(w.shape))
+        return _tensor(for_correlation(problem, w))
 
     def forward(self, problem, x, prepared, bias, out, threads) -> None:
         torch = load("torch")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import threads as pools
+from ..arrays import read_only
 from ..errors import ConvbenchError
 from . import algorithm as registry
 from .problem import PoolProblem
@@ -137,7 +138,7 @@ class PoolPlan:
                 bins = slice(start, start + math.prod(part.output_size))
                 start = bins.stop
                 grad = np.ascontiguousarray(grad_out[..., bins]).reshape(part.output_shape)
-                run(part, _read_only(grad), x, gate, piece, threads)
+                run(part, read_only(grad), x, gate, piece, threads)
                 out += piece
         return out
 
@@ -151,7 +152,7 @@ class PoolPlan:
                 f"convert one of them with .astype()"
             )
         array = array.astype(self._dtype, copy=False)
-        return _read_only(np.require(array, requirements=("C", "A")))
+        return read_only(np.require(array, requirements=("C", "A")))
 
     def _check_out(self, out: np.ndarray, shape: tuple[int, ...], *inputs: np.ndarray) -> None:
         if out.shape != shape or out.dtype != self._dtype:
@@ -165,19 +166,12 @@ class PoolPlan:
             raise ConvbenchError("out and an input share memory; give out an array of its own")
 
 
-def _read_only(array: np.ndarray) -> np.ndarray:
-    """A view of one type for all inputs, so that Numba compiles a kernel once."""
-    view = array.view()
-    view.flags.writeable = False
-    return view
-
-
 def _resolve_gate(problem: PoolProblem, gate: np.ndarray | None) -> np.ndarray:
     """The gate as float64 volumes, ``(1 or C, d, h, w)``."""
     if problem.kind != "gated":
         if gate is not None:
             raise ConvbenchError(f"{problem.kind} pooling has no gate; leave it out")
-        return _read_only(_NO_GATE)
+        return read_only(_NO_GATE)
     expected = f"{problem.window} or {(problem.channels, *problem.window)}"
     if gate is None:
         raise ConvbenchError(f"gated pooling needs gate, its weights, of shape {expected}")
@@ -186,4 +180,4 @@ def _resolve_gate(problem: PoolProblem, gate: np.ndarray | None) -> np.ndarray:
         raise ConvbenchError(f"gate has shape {weights.shape}; expected {expected}")
     lead = (1,) * (3 - problem.axes)
     count = 1 if weights.ndim == problem.axes else problem.channels
-    return _read_only(weights.reshape(count, *lead, *problem.window))
+    return read_only(weights.reshape(count, *lead, *problem.window))

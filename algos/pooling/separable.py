@@ -13,6 +13,7 @@ import math
 import numba
 import numpy as np
 
+from ..arrays import read_only
 from ..jit import kernel
 from .algorithm import PoolAlgorithm
 from .geometry import windows_of
@@ -125,7 +126,7 @@ class Separable(PoolAlgorithm):
                 source.reshape(-1), outer, inner, code, size, windows.begin[axis],
                 windows.taps[axis], windows.dilation[axis], weights[axis], target.reshape(-1),
             )  # fmt: skip
-            source = _read_only(target)
+            source = read_only(target)
         y = out.reshape(problem.pooled_planes)
         if problem.kind == "average":
             np.divide(source.reshape(y.shape), counts_of(windows, x.dtype), out=y)
@@ -137,7 +138,7 @@ class Separable(PoolAlgorithm):
         weights = _weights(problem, windows, out.dtype)
         source = grad_out.reshape(problem.pooled_planes)
         if problem.kind == "average":
-            source = _read_only(source / counts_of(windows, out.dtype))
+            source = read_only(source / counts_of(windows, out.dtype))
         for number, axis in reversed(list(enumerate((2, 1, 0)))):
             if problem.lines[axis].is_trivial:
                 continue
@@ -147,7 +148,7 @@ class Separable(PoolAlgorithm):
                 source.reshape(-1), outer, inner, _SPREAD, size, windows.begin[axis],
                 windows.taps[axis], windows.dilation[axis], weights[axis], target.reshape(-1),
             )  # fmt: skip
-            source = _read_only(target)
+            source = read_only(target)
         out[...] = source.reshape(out.shape)
 
 
@@ -172,9 +173,3 @@ def _shapes(problem) -> list[tuple[int, ...]]:
         shape[axis + 1] = problem.lines[axis].positions
         shapes.append(tuple(shape))
     return shapes
-
-
-def _read_only(array: np.ndarray) -> np.ndarray:
-    view = array.view()
-    view.flags.writeable = False
-    return view

@@ -15,6 +15,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from ..arrays import read_only
 from ..jit import kernel
 from .algorithm import PoolAlgorithm
 from .lines import BUNDLE, along_axis, bundle_of, bundles, gather, scatter
@@ -107,7 +108,7 @@ class VanHerk(PoolAlgorithm):
                 source.reshape(-1), *along_axis(shapes[number], axis + 1), line.window,
                 line.dilation, line.stride, line.before, line.positions, target.reshape(-1),
             )  # fmt: skip
-            source = _read_only(target)
+            source = read_only(target)
 
 
 def _axes(problem) -> list[int]:
@@ -123,9 +124,3 @@ def _shapes(problem) -> list[tuple[int, ...]]:
         shape[axis + 1] = problem.lines[axis].positions
         shapes.append(tuple(shape))
     return shapes
-
-
-def _read_only(array: np.ndarray) -> np.ndarray:
-    view = array.view()
-    view.flags.writeable = False
-    return view
