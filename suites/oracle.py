@@ -7,7 +7,7 @@ the oracle's own error thousands of times below any bound it is compared with.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -48,35 +48,21 @@ def correlate_at(
     -------
     ndarray, (P,), in `wide(x.dtype)`
     """
-    kind = wide(x.dtype)
-    axes = x.ndim - 2
-    if flip:
-        w = w[(slice(None), slice(None), *[slice(None, None, -1)] * axes)]
-    per_group, inputs = w.shape[0] // groups, w.shape[1]
-    results = np.empty(len(positions), kind)
-    step = max(1, _CHUNK // max(1, int(np.prod(w.shape[1:]))))
-    for start in range(0, len(positions), step):
-        part = positions[start : start + step]
-        image, output = part[:, 0], part[:, 1]
-        channels = (output // per_group * inputs)[:, None] + np.arange(inputs)
-        index: list[np.ndarray] = [
-            image.reshape(-1, *[1] * (axes + 1)),
-            channels.reshape(len(part), inputs, *[1] * axes),
+    w = _flipped(w) if flip else w
+    outputs, inputs = w.shape[0] // groups, w.shape[1]
+
+    def products(part: np.ndarray) -> np.ndarray:
+        output = part[:, 1]
+        channels = (output // outputs * inputs)[:, None] + np.arange(inputs)
+        at = [
+            part[:, 2 + a, None] * stride[a] - before[a] + np.arange(taps) * dilation[a]
+            for a, taps in enumerate(w.shape[2:])
         ]
-        inside: np.ndarray = np.ones((1,) * (axes + 2), bool)
-        for a in range(axes):
-            at = part[:, 2 + a, None] * stride[a] - before[a]
-            at = at + np.arange(w.shape[2 + a]) * dilation[a]
-            shape = [len(part), 1, *[1] * axes]
-            shape[2 + a] = w.shape[2 + a]
-            at = at.reshape(shape)
-            inside = inside & (at >= 0) & (at < x.shape[2 + a])
-            index.append(np.clip(at, 0, x.shape[2 + a] - 1))
-        patches = np.where(inside, x[tuple(index)], 0).astype(kind)
-        kernels = w[output].astype(kind)
-        products = (patches * kernels).reshape(len(part), -1)
-        results[start : start + step] = products.sum(axis=1) + bias[output].astype(kind)
-    return results
+        patches = _gather(x, part[:, :1], channels, at)
+        return patches * w[output].astype(patches.dtype)
+
+    sums = _summed(positions, int(np.prod(w.shape[1:])), products)
+    return sums + bias[positions[:, 1]].astype(sums.dtype)
 
 
 def grad_input_at(
@@ -104,32 +90,20 @@ def grad_input_at(
     -------
     ndarray, (P,), in `wide(g.dtype)`
     """
-    kind = wide(g.dtype)
-    axes = g.ndim - 2
-    if flip:
-        w = w[(slice(None), slice(None), *[slice(None, None, -1)] * axes)]
+    w = _flipped(w) if flip else w
     outputs, inputs = w.shape[0] // groups, w.shape[1]
-    results = np.empty(len(positions), kind)
-    step = max(1, _CHUNK // max(1, outputs * int(np.prod(w.shape[2:]))))
-    for start in range(0, len(positions), step):
-        part = positions[start : start + step]
+
+    def products(part: np.ndarray) -> np.ndarray:
         group, channel = part[:, 1] // inputs, part[:, 1] % inputs
         senders = (group * outputs)[:, None] + np.arange(outputs)
-        ones = [1] * axes
-        index = [part[:, 0].reshape(-1, 1, *ones), senders.reshape(*senders.shape, *ones)]
-        meets: np.ndarray = np.ones((1,) * (axes + 2), bool)
-        for a in range(axes):
-            shifted = part[:, 2 + a, None] + before[a] - np.arange(w.shape[2 + a]) * dilation[a]
-            shape = [len(part), 1, *ones]
-            shape[2 + a] = w.shape[2 + a]
-            at = (shifted // stride[a]).reshape(shape)
-            whole = (shifted % stride[a] == 0).reshape(shape)
-            meets = meets & whole & (at >= 0) & (at < g.shape[2 + a])
-            index.append(np.clip(at, 0, g.shape[2 + a] - 1))
-        sent = np.where(meets, g[tuple(index)], 0).astype(kind)
-        kernels = w[senders, channel[:, None]].astype(kind)
-        results[start : start + step] = (sent * kernels).reshape(len(part), -1).sum(axis=1)
-    return results
+        at = []
+        for a, taps in enumerate(w.shape[2:]):
+            shifted = part[:, 2 + a, None] + before[a] - np.arange(taps) * dilation[a]
+            at.append(np.where(shifted % stride[a] == 0, shifted // stride[a], -1))
+        sent = _gather(g, part[:, :1], senders, at)
+        return sent * w[senders, channel[:, None]].astype(sent.dtype)
+
+    return _summed(positions, outputs * int(np.prod(w.shape[2:])), products)
 
 
 def grad_weight_at(
@@ -159,29 +133,52 @@ def grad_weight_at(
     -------
     ndarray, (P,), in `wide(x.dtype)`
     """
-    kind = wide(x.dtype)
-    axes = x.ndim - 2
     outputs, inputs = g.shape[1] // groups, x.shape[1] // groups
-    results = np.empty(len(positions), kind)
-    images = np.arange(len(x)).reshape(1, -1, *[1] * axes)
-    step = max(1, _CHUNK // max(1, len(x) * int(np.prod(g.shape[2:]))))
-    for start in range(0, len(positions), step):
-        part = positions[start : start + step]
-        channel = part[:, 0] // outputs * inputs + part[:, 1]
-        index = [images, channel.reshape(-1, 1, *[1] * axes)]
-        inside: np.ndarray = np.ones((1,) * (axes + 2), bool)
-        for a in range(axes):
+    images = np.arange(len(x))[None]
+
+    def products(part: np.ndarray) -> np.ndarray:
+        channel = part[:, :1] // outputs * inputs + part[:, 1:2]
+        at = []
+        for a, places in enumerate(g.shape[2:]):
             tap = kernel[a] - 1 - part[:, 2 + a] if flip else part[:, 2 + a]
-            at = np.arange(g.shape[2 + a]) * stride[a] + tap[:, None] * dilation[a] - before[a]
-            shape = [len(part), 1, *[1] * axes]
-            shape[2 + a] = g.shape[2 + a]
-            at = at.reshape(shape)
-            inside = inside & (at >= 0) & (at < x.shape[2 + a])
-            index.append(np.clip(at, 0, x.shape[2 + a] - 1))
-        met = np.where(inside, x[tuple(index)], 0).astype(kind)
-        gradients = g[:, part[:, 0]].swapaxes(0, 1).astype(kind)
-        results[start : start + step] = (met * gradients).reshape(len(part), -1).sum(axis=1)
-    return results
+            at.append(np.arange(places) * stride[a] + tap[:, None] * dilation[a] - before[a])
+        met = _gather(x, images, channel, at)
+        return met * g[:, part[:, 0]].swapaxes(0, 1).astype(met.dtype)
+
+    return _summed(positions, len(x) * int(np.prod(g.shape[2:])), products)
+
+
+def _flipped(w: np.ndarray) -> np.ndarray:
+    return np.flip(w, tuple(range(2, w.ndim)))
+
+
+def _summed(
+    positions: np.ndarray, terms: int, products: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """The sum of the `products`, `terms` of them, of each position; so many at a time."""
+    step = max(1, _CHUNK // max(1, terms))
+    parts = [positions[start : start + step] for start in range(0, len(positions), step)]
+    return np.concatenate([products(part).reshape(len(part), -1).sum(axis=1) for part in parts])
+
+
+def _gather(
+    array: np.ndarray, images: np.ndarray, channels: np.ndarray, at: Sequence[np.ndarray]
+) -> np.ndarray:
+    """array[image, channel, *at] in wider arithmetic, zero where `at` is outside of it.
+
+    images, channels : (P or 1, K or 1); at : per spatial axis (P or 1, places).
+    Returns (P, K, *places).
+    """
+    axes = len(at)
+    index = [some.reshape(*some.shape, *[1] * axes) for some in (images, channels)]
+    inside: np.ndarray = np.ones((1,) * (axes + 2), bool)
+    for a, places in enumerate(at):
+        shape = [len(places), 1, *[1] * axes]
+        shape[2 + a] = places.shape[1]
+        places = places.reshape(shape)
+        inside = inside & (places >= 0) & (places < array.shape[2 + a])
+        index.append(np.clip(places, 0, array.shape[2 + a] - 1))
+    return np.where(inside, array[tuple(index)], 0).astype(wide(array.dtype))
 
 
 def every_position(shape: Sequence[int]) -> np.ndarray:
