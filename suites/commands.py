@@ -20,11 +20,12 @@ from algos.errors import ConvbenchError
 from algos.threads import available
 
 from . import choose, filters, machine, shape, starter, suite
+from .cell import describe, memory_allowed, memory_needed, obstacle
 from .data import has_nonfinite
 from .live import run_and_show
 from .pictures import is_path
 from .pictures import read as read_picture
-from .schedule import Settings, describe, memory_allowed, memory_needed, obstacle
+from .schedule import Settings
 from .suite import Suite
 from .tally import verify_and_show
 from .verify import Verifier

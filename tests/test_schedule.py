@@ -6,7 +6,7 @@ import pytest
 
 from algos import Problem, plugins
 from algos.algorithm import registry
-from suites import machine, schedule
+from suites import cell, machine, schedule
 from suites.schedule import Picture, Progress, Run, Settings
 from suites.suite import Case
 
@@ -161,7 +161,7 @@ def test_too_much_memory_is_refused_with_the_figure(tmp_path, monkeypatch):
 
 
 def test_cells_of_one_problem_share_the_memory(tmp_path, monkeypatch):
-    needed = schedule.memory_needed(SMALL.problem, "naive", 1)
+    needed = cell.memory_needed(SMALL.problem, "naive", 1)
     monkeypatch.setattr(schedule, "memory_allowed", lambda: 2 * needed)
     records = records_of([SMALL], settings("naive", "prints", "slow"), tmp_path)
     assert [r["status"] for r in records] == ["ok", "ok", "refused"]

@@ -1,0 +1,113 @@
+"""A cell: one problem × one algorithm × one thread count, what it needs, what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from algos.algorithm import get
+from algos.problem import Problem
+
+from . import machine
+from .suite import Case
+
+#: Of the memory at hand, how much a problem's cells may take together.
+MEMORY_SHARE = 0.8
+
+
+@dataclass
+class Cell:
+    """One problem × one algorithm × one thread count, while it is being measured."""
+
+    case: Case
+    algorithm: str
+    threads: int
+    result: dict[str, Any] = field(default_factory=lambda: {"status": "ok", "reason": ""})
+    samples: list[float | None] = field(default_factory=list)
+    loops: int = 1
+    once: float = 0.0
+    work: float = 0.0
+    workspace_bytes: int | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can be timed."""
+        return self.result["status"] == "ok"
+
+    def end(self, status: str, reason: str) -> None:
+        """It will not be timed (any more); samples taken so far are worth nothing."""
+        self.result = {**self.result, "status": status, "reason": reason}
+        self.samples = []
+
+    def record(self, suite: str) -> dict[str, Any]:
+        """The line of the result file."""
+        return {
+            "record": "cell",
+            "suite": suite,
+            **describe(self.case),
+            "algorithm": self.algorithm,
+            "threads": self.threads,
+            "workspace_bytes": self.workspace_bytes,
+            "compile_s": None,
+            "prepare_s": None,
+            "first_call_s": None,
+            "error_over_bound": None,
+            "threads_seen": {},
+            **self.result,
+            "loops": self.loops,
+            "samples_s": self.samples,
+        }
+
+
+def describe(case: Case) -> dict[str, Any]:
+    """The fields of a record that say what was computed."""
+    p = case.problem
+    return {
+        "problem": str(replace(p, name="")),
+        "name": p.name,
+        "operation": p.operation,
+        "dtype": p.dtype,
+        "weights": case.weights,
+        "pixels": case.pixels,
+        "batch": p.batch,
+        "in_channels": p.in_channels,
+        "out_channels": p.out_channels,
+        "groups": p.groups,
+        "size": p.size,
+        "kernel": p.kernel,
+        "stride": p.stride,
+        "dilation": p.dilation,
+        "output_size": p.output_size,
+        "multiply_adds": p.multiply_adds,
+        "compulsory_bytes": p.compulsory_bytes,
+        "parameters": p.parameters,
+    }
+
+
+def memory_needed(problem: Problem, algorithm: str, threads: int) -> int:
+    """Bytes that a cell's process will hold at its largest: arrays, workspace, its check."""
+    workspace = get(algorithm).doing(problem.operation).workspace_bytes(problem, threads)
+    return int(1.5 * problem.compulsory_bytes) + workspace
+
+
+def obstacle(problem: Problem, algorithm: str, threads: int, memory: int) -> tuple[str, str] | None:
+    """What keeps a cell from being tried with `memory` bytes: its status and the sentence."""
+    able = get(algorithm).doing(problem.operation)
+    try:
+        if reason := able.why_not(problem):
+            return "unsupported", reason
+        able.work(problem)
+        needed = memory_needed(problem, algorithm, threads)
+    except Exception as error:  # of an algorithm that is not ours: it costs its own rows alone
+        return "failed", f"asked about the problem, it raised {type(error).__name__}: {error}"
+    if needed > memory:
+        return (
+            "refused",
+            f"it needs about {needed / 2**30:.2f} GiB, {memory / 2**30:.2f} GiB may be used",
+        )
+    return None
+
+
+def memory_allowed() -> int:
+    """Bytes that the cells of a problem may take together, as things stand."""
+    return int(machine.available_memory() * MEMORY_SHARE)
