@@ -6,21 +6,16 @@ discovered, listed, verified, timed and plotted without another line anywhere.
 
 from __future__ import annotations
 
-import importlib
-import inspect
-import pkgutil
-from functools import cache
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from .arrays import read_only
-from .errors import ConvbenchError, closest
+from .family import CONVOLUTION, AlgorithmBase
 from .problem import Problem
 
 
-class Algorithm:
+class Algorithm(AlgorithmBase):
     """One way to compute a `Problem`.
 
     Every array an algorithm is handed is C-contiguous, aligned, in native byte order and of
@@ -30,15 +25,7 @@ class Algorithm:
     Instances hold no state: one serves any number of problems and threads at once.
     """
 
-    #: What users type. Lower case; unique.
-    name: str = ""
-
-    #: False where a NaN or infinity reaches outputs whose kernel does not cover it.
-    confines_nonfinite: bool = True
-
-    #: Whether integers, small enough, give exactly the right integers: True for every sum of
-    #: products. Else the result is exact once rounded, wherever `error_bound` is below ½.
-    exact_on_integers: bool = True
+    family = CONVOLUTION
 
     #: Operations of a `Problem` that the class computes by a method of its own. The others are
     #: made of forward convolutions, see `doing`, and its methods are never asked about them.
@@ -47,9 +34,6 @@ class Algorithm:
     #: False where only kernels of some form will do, such as outer products.
     any_kernel: bool = True
 
-    #: True keeps an algorithm out of runs that do not ask for it by name.
-    opt_in: bool = False
-
     def doing(self, operation: str) -> Algorithm:
         """Who computes `operation`: this algorithm, or its `forward` on derived problems."""
         if operation in self.operations:
@@ -57,6 +41,10 @@ class Algorithm:
         from .gradients import Derived
 
         return Derived(self)
+
+    def performer(self, problem: Problem) -> Algorithm:
+        """As `doing`, for the operation that `problem` is."""
+        return self.doing(problem.operation)
 
     def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
         """A sentence saying why this algorithm cannot do `problem`, or None if it can.
@@ -135,16 +123,6 @@ class Algorithm:
         """
         return gamma(problem.terms + 1, problem.dtype) * magnitude + subnormal_error(problem)
 
-    @property
-    def is_peer(self) -> bool:
-        """Whether somebody else's library does the work."""
-        return ".peers." in type(self).__module__
-
-    @property
-    def summary(self) -> str:
-        """First line of the docstring."""
-        return (inspect.getdoc(type(self)) or "").split("\n")[0]
-
 
 def unit_roundoff(dtype: str) -> float:
     """u: half the distance from 1 to the next larger number of `dtype`."""
@@ -170,40 +148,11 @@ def as_correlation(problem: Problem, w: np.ndarray) -> np.ndarray:
     return w
 
 
-@cache
 def registry() -> dict[str, Algorithm]:
-    """Every algorithm by name, in alphabetical order; discovered once, subpackages included."""
-    from .plugins import from_entry_points
-
-    package = importlib.import_module(__package__)
-    modules = pkgutil.walk_packages(package.__path__, f"{__package__}.")
-    ours = [a for info in modules for a in algorithms_in(importlib.import_module(info.name))]
-    found: dict[str, Algorithm] = {}
-    for algorithm in [*ours, *from_entry_points()]:
-        if algorithm.name in found:
-            raise ConvbenchError(f"two algorithms are called {algorithm.name!r}; rename one")
-        found[algorithm.name] = algorithm
-    return dict(sorted(found.items()))
-
-
-def algorithms_in(module: ModuleType) -> list[Algorithm]:
-    """An instance of each named `Algorithm` subclass that `module` itself defines."""
-    return [
-        member()
-        for _, member in inspect.getmembers(module, inspect.isclass)
-        if issubclass(member, Algorithm) and member.name and member.__module__ == module.__name__
-    ]
+    """Every algorithm of convolution by name, in alphabetical order."""
+    return CONVOLUTION.registry()
 
 
 def get(name: str) -> Algorithm:
-    """The algorithm called `name`.
-
-    Raises
-    ------
-    ConvbenchError
-        With the nearest known name if there is none.
-    """
-    known = registry()
-    if name not in known:
-        raise ConvbenchError(f"there is no algorithm {name!r}; {closest(name, list(known))}")
-    return known[name]
+    """The algorithm called `name`, or a `ConvbenchError` with the nearest known name."""
+    return CONVOLUTION.get(name)

@@ -1,12 +1,54 @@
-"""What arrays look like on their way into compiled kernels."""
+"""Taking arrays as callers hand them over: checked, and laid out as kernels want them."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+
+from .errors import ConvbenchError
+
+
+def take(what: str, array: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """`array` as a read-only, C-contiguous, aligned one of `dtype`; copied only where it is not.
+
+    All inputs being read-only views, Numba compiles a kernel once. `what` is its name in
+    complaints.
+    """
+    if not isinstance(array, np.ndarray):
+        array = np.asarray(array)
+    if array.shape != shape:
+        raise ConvbenchError(f"{what} has shape {array.shape}, the problem asks for {shape}")
+    if array.dtype != dtype:
+        if array.dtype.newbyteorder("=") != dtype:
+            raise ConvbenchError(
+                f"{what} is {array.dtype}, the problem is {dtype}; "
+                f"convert one of them with .astype()"
+            )
+        array = array.astype(dtype)
+    flags = array.flags
+    if not (flags.c_contiguous and flags.aligned):
+        array = np.require(array, requirements=("C", "A"))
+    return read_only(array) if array.flags.writeable else array
 
 
 def read_only(array: np.ndarray) -> np.ndarray:
-    """A view that cannot be written: one type for all inputs, so Numba compiles a kernel once."""
+    """A view that cannot be written through."""
     view = array.view()
     view.flags.writeable = False
     return view
+
+
+def check_out(out: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    """Raise unless a result can be written into `out`."""
+    if out.shape != shape or out.dtype != dtype:
+        raise ConvbenchError(f"out is {out.dtype}{out.shape}, the problem gives {dtype}{shape}")
+    flags = out.flags
+    if not (flags.c_contiguous and flags.aligned and flags.writeable):
+        raise ConvbenchError("out must be C-contiguous, aligned and writeable")
+
+
+def check_apart(out: np.ndarray, role: str, array: np.ndarray) -> None:
+    """Raise where `out` and an input share memory."""
+    if np.may_share_memory(out, array):
+        raise ConvbenchError(f"out and the {role} share memory; give out an array of its own")

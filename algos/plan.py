@@ -11,7 +11,7 @@ import numpy as np
 
 from . import algorithm as registry
 from . import threads as pools
-from .arrays import read_only
+from .arrays import check_apart, check_out, take
 from .errors import ConvbenchError
 from .problem import Problem
 
@@ -62,7 +62,7 @@ class Plan:
             if reason := self._performer.why_not(problem):
                 raise ConvbenchError(f"{chosen.name} cannot do this: {reason}")
             return
-        w = self._take("kernel", w, problem.kernel_shape)
+        w = take("kernel", w, problem.kernel_shape, self._dtype)
         if problem.bias != (bias is not None):
             raise ConvbenchError(
                 f"the problem says bias={problem.bias}, but "
@@ -70,7 +70,7 @@ class Plan:
             )
         self._bias = np.zeros(problem.out_channels, self._dtype)
         if bias is not None:
-            self._bias[:] = self._take("bias", bias, (problem.out_channels,))
+            self._bias[:] = take("bias", bias, (problem.out_channels,), self._dtype)
         if reason := self._performer.why_not(problem, w):
             raise ConvbenchError(f"{chosen.name} cannot do this: {reason}")
         with pools.numba_threads(self.threads):
@@ -97,12 +97,16 @@ class Plan:
                 f"a plan for {problem.operation} is called with {' and '.join(roles)}, "
                 f"{len(arrays)} arrays were given"
             )
-        taken = [self._take(*given) for given in zip(roles, arrays, problem.operands, strict=False)]
+        taken = [
+            take(role, array, shape, self._dtype)
+            for role, array, shape in zip(roles, arrays, problem.operands, strict=False)
+        ]
         if out is None:
             out = np.empty(problem.result_shape, self._dtype)
         else:
+            check_out(out, problem.result_shape, self._dtype)
             for role, array in zip(roles, taken, strict=True):
-                self._check_out(out, role, array)
+                check_apart(out, role, array)
         with pools.numba_threads(self.threads):
             if problem.operation == "forward":
                 self._performer.forward(
@@ -113,32 +117,3 @@ class Plan:
             else:
                 self._performer.grad_weight(problem, taken[0], taken[1], out, self.threads)
         return out
-
-    def _take(self, what: str, array: Any, shape: tuple[int, ...]) -> np.ndarray:
-        if not isinstance(array, np.ndarray):
-            array = np.asarray(array)
-        if array.shape != shape:
-            raise ConvbenchError(f"{what} has shape {array.shape}, the problem asks for {shape}")
-        if array.dtype != self._dtype:
-            if array.dtype.newbyteorder("=") != self._dtype:
-                raise ConvbenchError(
-                    f"{what} is {array.dtype}, the problem is {self._dtype}; "
-                    f"convert one of them with .astype()"
-                )
-            array = array.astype(self._dtype)
-        flags = array.flags
-        if not (flags.c_contiguous and flags.aligned):
-            array = np.require(array, requirements=("C", "A"))
-        return read_only(array) if array.flags.writeable else array
-
-    def _check_out(self, out: np.ndarray, role: str, array: np.ndarray) -> None:
-        shape = self.problem.result_shape
-        if out.shape != shape or out.dtype != self._dtype:
-            raise ConvbenchError(
-                f"out is {out.dtype}{out.shape}, the problem gives {self._dtype}{shape}"
-            )
-        flags = out.flags
-        if not (flags.c_contiguous and flags.aligned and flags.writeable):
-            raise ConvbenchError("out must be C-contiguous, aligned and writeable")
-        if np.may_share_memory(out, array):
-            raise ConvbenchError(f"out and the {role} share memory; give out an array of its own")

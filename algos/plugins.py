@@ -17,8 +17,9 @@ from types import ModuleType
 
 import numpy as np
 
-from .algorithm import Algorithm, algorithms_in, registry
+from .algorithm import Algorithm
 from .errors import ConvbenchError
+from .family import algorithms_in
 from .problem import Problem
 
 GROUP = "convbench.algorithms"
@@ -58,15 +59,15 @@ def _load(file: Path, shown: str) -> tuple[str, ...]:
             f"algorithm file {shown!r} defines no algorithm; it needs a subclass of "
             f"algos.Algorithm with a name, see CONTRIBUTING.md"
         )
-    known = registry()
     names = [algorithm.name for algorithm in found]
-    for name in names:
-        if name in known or names.count(name) > 1:
+    for algorithm in found:
+        if algorithm.name in algorithm.family.registry() or names.count(algorithm.name) > 1:
             raise ConvbenchError(
-                f"algorithm file {shown!r} calls an algorithm {name!r}, a name that is taken; "
-                f"choose another"
+                f"algorithm file {shown!r} calls an algorithm {algorithm.name!r}, a name that is "
+                f"taken; choose another"
             )
-    known.update(zip(names, found, strict=True))
+    for algorithm in found:
+        algorithm.family.registry()[algorithm.name] = algorithm
     return tuple(names)
 
 

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from .errors import ConvbenchError, closest
+from .family import CONVOLUTION, Family
 from .sizes import (
     AXES,
     FITS,
@@ -136,6 +137,11 @@ class Problem:
                     f"{name} {count} cannot be split into {self.groups} groups; "
                     f"choose a number of groups that divides it"
                 )
+
+    @property
+    def family(self) -> Family:
+        """Whose algorithms compute it."""
+        return CONVOLUTION
 
     @property
     def axes(self) -> int:
@@ -272,6 +278,21 @@ class Problem:
         """Bytes that must move at least once: input and parameters in, output out."""
         elements = math.prod(self.input_shape) + self.parameters + math.prod(self.output_shape)
         return elements * self.itemsize
+
+    @property
+    def geometry(self) -> dict[str, Any]:
+        """Channels, kernel and steps, as tables list them."""
+        return {
+            "kind": self.family.name,
+            "in_channels": self.in_channels,
+            "out_channels": self.out_channels,
+            "groups": self.groups,
+            "kernel": self.kernel,
+            "stride": self.stride,
+            "dilation": self.dilation,
+            "parameters": self.parameters,
+            "flops": 2 * self.multiply_adds,
+        }
 
     @cached_property
     def volume(self) -> Problem:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import algos
-from algos.algorithm import algorithms_in
+from algos.family import algorithms_in
 from suites import generate, oracle, starter
 from suites.check import check
 from suites.data import arrays

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from algos import Problem
-from algos.algorithm import algorithms_in, registry
+from algos.algorithm import registry
+from algos.family import algorithms_in
 from suites import canaries, generate
 from suites.judge import judge
 from suites.shrink import shrink

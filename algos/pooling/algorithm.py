@@ -5,21 +5,17 @@ As in `algos.algorithm`, a new algorithm is one file in this package that define
 
 from __future__ import annotations
 
-import importlib
-import inspect
 import math
-import pkgutil
-from functools import cache
 
 import numpy as np
 
 from ..algorithm import gamma, unit_roundoff
-from ..errors import ConvbenchError, closest
+from ..family import POOLING, AlgorithmBase
 from .geometry import largest_exponent
 from .problem import PoolProblem
 
 
-class PoolAlgorithm:
+class PoolAlgorithm(AlgorithmBase):
     """One way to compute a `PoolProblem` of a single grid of windows (one of its `parts`).
 
     Every array an algorithm is handed is C-contiguous, aligned, in native byte order and of
@@ -28,14 +24,14 @@ class PoolAlgorithm:
     hold no state.
     """
 
-    #: What users type. Lower case; unique.
-    name: str = ""
+    family = POOLING
 
     #: Whether `forward` can say where each maximum or sample lies.
     gives_switches: bool = False
 
-    #: False where a NaN or infinity reaches outputs whose window does not cover it.
-    confines_nonfinite: bool = True
+    def performer(self, problem: PoolProblem) -> PoolAlgorithm:
+        """This algorithm; for a spatial pyramid one that asks it about each of the levels."""
+        return self if len(problem.parts) == 1 else _Pyramid(self)
 
     def why_not(self, problem: PoolProblem) -> str | None:
         """A sentence saying why this algorithm cannot do `problem`, or None if it can."""
@@ -85,10 +81,11 @@ class PoolAlgorithm:
         return "float64", window_roundings(problem)
 
     def error_bound(
-        self, problem: PoolProblem, x: np.ndarray, magnitude: np.ndarray
+        self, problem: PoolProblem, first: np.ndarray, magnitude: np.ndarray
     ) -> np.ndarray | float:
         """An upper bound on |computed − exact| for each element of `magnitude`.
 
+        `first` is the first operand: the input, or for its gradient that of the output.
         `magnitude` is what the roundings act upon: Σ w·|x| for weighted averages, the norm
         itself for Lp, and so on (`suites.pool_oracle` says for each kind); for a gradient, the
         same sum over the windows that cover a sample. The bound is γ_m·magnitude for m
@@ -111,10 +108,34 @@ class PoolAlgorithm:
         subnormals = (problem.taps + 4) * float(np.finfo(problem.dtype).smallest_subnormal)
         return relative * magnitude + subnormals * (overlap(problem) if backward else 1)
 
-    @property
-    def summary(self) -> str:
-        """First line of the docstring."""
-        return (inspect.getdoc(type(self)) or "").split("\n")[0]
+
+class _Pyramid(PoolAlgorithm):
+    """What an algorithm says of a pyramid, from what it says of its levels."""
+
+    def __init__(self, algorithm: PoolAlgorithm) -> None:
+        self._of = algorithm
+
+    def why_not(self, problem: PoolProblem) -> str | None:
+        return next(filter(None, map(self._of.why_not, problem.parts)), None)
+
+    def workspace_bytes(self, problem: PoolProblem, threads: int) -> int:
+        """A level's own, and its result before that takes its place."""
+        most = max(self._of.workspace_bytes(part, threads) for part in problem.parts)
+        return most + max(math.prod(part.result_shape) for part in problem.parts) * problem.itemsize
+
+    def work(self, problem: PoolProblem) -> float:
+        return sum(map(self._of.work, problem.parts))
+
+    def error_bound(
+        self, problem: PoolProblem, first: np.ndarray, magnitude: np.ndarray
+    ) -> np.ndarray | float:
+        """That of the worst level; backward the sum of all, and of adding them up."""
+        bounds = [np.asarray(self._of.error_bound(p, first, magnitude)) for p in problem.parts]
+        if problem.operation == "forward":
+            return np.max(np.broadcast_arrays(*bounds), axis=0)
+        return np.sum(np.broadcast_arrays(*bounds), axis=0) + 1.01 * (
+            gamma(len(bounds), problem.dtype) * magnitude
+        )
 
 
 def _gamma(roundings: float, dtype: str) -> float:
@@ -157,28 +178,11 @@ def overlap(problem: PoolProblem) -> int:
     return most
 
 
-@cache
 def registry() -> dict[str, PoolAlgorithm]:
-    """Every pooling algorithm by name, in alphabetical order; discovered once."""
-    package = importlib.import_module(__package__)
-    found: dict[str, PoolAlgorithm] = {}
-    for info in pkgutil.iter_modules(package.__path__, f"{__package__}."):
-        module = importlib.import_module(info.name)
-        for _, member in inspect.getmembers(module, inspect.isclass):
-            if issubclass(member, PoolAlgorithm) and member.name and (
-                member.__module__ == module.__name__
-            ):  # fmt: skip
-                if member.name in found:
-                    raise ConvbenchError(f"two algorithms are called {member.name!r}; rename one")
-                found[member.name] = member()
-    return dict(sorted(found.items()))
+    """Every pooling algorithm by name, in alphabetical order."""
+    return POOLING.registry()
 
 
 def get(name: str) -> PoolAlgorithm:
     """The algorithm called `name`, or a `ConvbenchError` with the nearest known name."""
-    known = registry()
-    if name not in known:
-        raise ConvbenchError(
-            f"there is no pooling algorithm {name!r}; {closest(name, list(known))}"
-        )
-    return known[name]
+    return POOLING.get(name)

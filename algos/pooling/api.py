@@ -109,7 +109,7 @@ def pool(
     )  # fmt: skip
     plan = PoolPlan(problem, gate, algorithm=algorithm, threads=threads)
     if not return_switches:
-        return plan(x, out)
+        return plan(x, out=out)
     if out is not None:
         raise ConvbenchError("out and return_switches do not go together; leave one of them out")
     return plan.with_switches(x)
@@ -292,9 +292,5 @@ def names(problem: PoolProblem | None = None) -> list[str]:
 
 def why_not(problem: PoolProblem) -> dict[str, str]:
     """Why some algorithms cannot do `problem`: a sentence by name; the able ones are absent."""
-    reasons: dict[str, str] = {}
-    for name, algorithm in registry().items():
-        for part in problem.parts:
-            if reason := algorithm.why_not(part):
-                reasons[name] = reason
-    return reasons
+    reasons = {name: a.performer(problem).why_not(problem) for name, a in registry().items()}
+    return {name: reason for name, reason in reasons.items() if reason}

@@ -181,16 +181,16 @@ class Integral(PoolAlgorithm):
             problem.dtype == "float64", out.reshape(problem.planes),
         )  # fmt: skip
 
-    def error_bound(self, problem, x, magnitude):
+    def error_bound(self, problem, first, magnitude):
         """The table's error at 2^d corners over the count, and the rounding of the result.
 
-        `x` is what the table sums: the input, or backward the output's gradient. An entry is
+        `first` is what the table sums: the input, or backward the output's gradient. An entry is
         the sum of all before it, formed in at most m = D + H + W additions on any path, so it
         errs by γ_m·Σ|x| of its plane. The unit of γ is 2^-53 for float32; for float64 that of
         a two-part sum, whose additions err by at most 4·2^-106 of their operands' magnitudes.
         Backward, corners collect as many gradients as windows meet there first.
         """
-        plane = np.abs(x.reshape(problem.planes[0], -1), dtype=np.float64).sum(axis=1).max()
+        plane = np.abs(first.reshape(problem.planes[0], -1), dtype=np.float64).sum(axis=1).max()
         steps = sum(line.size + 1 for line in problem.lines) + 12
         corners, least = (
             8,

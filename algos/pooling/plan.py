@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from .. import threads as pools
-from ..arrays import read_only
+from ..arrays import check_apart, check_out, read_only, take
 from ..errors import ConvbenchError
 from . import algorithm as registry
 from .problem import PoolProblem
@@ -17,7 +16,7 @@ _NO_GATE = np.zeros((1, 1, 1, 1))
 
 
 class PoolPlan:
-    """Pools inputs of one shape: ``plan(x)`` or, backward, ``plan.grad_input(grad_out, x)``.
+    """Pools arrays of one shape: ``plan(x)`` or, backward, ``plan(grad_out, x)``.
 
     Parameters
     ----------
@@ -42,13 +41,31 @@ class PoolPlan:
         self.threads = pools.check(threads)
         self._gate = _resolve_gate(problem, gate)
         self._dtype = np.dtype(problem.dtype)
-        for part in problem.parts:
-            if reason := chosen.why_not(part):
-                raise ConvbenchError(f"{chosen.name} cannot do this: {reason}")
+        if reason := chosen.performer(problem).why_not(problem):
+            raise ConvbenchError(f"{chosen.name} cannot do this: {reason}")
 
-    def __call__(self, x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-        """Pool `x` (N, C, *size) into `out` (N, C, *output_size), C-contiguous if given."""
-        return self._forward(x, out, None)
+    def __call__(self, *arrays: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """Compute the result, into `out` where it is given, by name or as the last array.
+
+        Parameters
+        ----------
+        *arrays : ndarray
+            forward: x ``(N, C, *size)``; grad_input: the gradient of the output and, unless
+            the kind is linear, x. These are the problem's `operands`.
+        out : ndarray, optional
+            C-contiguous, of the problem's `result_shape`, sharing no memory with the others.
+        """
+        wanted = len(self.problem.operands)
+        if len(arrays) == wanted + 1 and out is None:
+            *arrays, out = arrays  # type: ignore[assignment]
+        if len(arrays) != wanted:
+            raise ConvbenchError(
+                f"a plan for {self.problem.operation} of {self.problem.kind} pooling is called "
+                f"with {wanted} array{'s' if wanted > 1 else ''}, {len(arrays)} were given"
+            )
+        if self.problem.operation == "grad_input":
+            return self.grad_input(arrays[0], arrays[1] if wanted > 1 else None, out)
+        return self._forward(arrays[0], out, None)
 
     def with_switches(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Pool `x`; also the int64 flat index, within its plane, of each sample chosen.
@@ -75,11 +92,8 @@ class PoolPlan:
         self, x: np.ndarray, out: np.ndarray | None, switches: np.ndarray | None
     ) -> np.ndarray:
         problem = self.problem
-        x = self._take("input", x, problem.input_shape)
-        if out is None:
-            out = np.empty(problem.output_shape, self._dtype)
-        else:
-            self._check_out(out, problem.output_shape, x)
+        x = take("input", x, problem.input_shape, self._dtype)
+        out = self._out(out, problem.output_shape, ("input", x))
         run, gate, threads = self.algorithm.forward, self._gate, self.threads
         with pools.numba_threads(threads):
             if len(problem.parts) == 1:
@@ -114,19 +128,14 @@ class PoolPlan:
         out : (N, C, *size), optional
         """
         problem = self.problem
-        grad_out = self._take("output gradient", grad_out, problem.output_shape)
-        if x is not None:
-            x = self._take("input", x, problem.input_shape)
-        elif problem.kind in ("average", "gaussian"):
-            x = self._take("input", np.zeros(problem.input_shape, self._dtype), problem.input_shape)
-        else:
+        grad_out = take("output gradient", grad_out, problem.output_shape, self._dtype)
+        if x is None and not problem.is_linear:
             raise ConvbenchError(
                 f"the gradient of {problem.kind} pooling depends on what was pooled; give x too"
             )
-        if out is None:
-            out = np.empty(problem.input_shape, self._dtype)
-        else:
-            self._check_out(out, problem.input_shape, grad_out, x)
+        x = np.zeros(problem.input_shape, self._dtype) if x is None else x
+        x = take("input", x, problem.input_shape, self._dtype)
+        out = self._out(out, problem.input_shape, ("output gradient", grad_out), ("input", x))
         run, gate, threads = self.algorithm.grad_input, self._gate, self.threads
         with pools.numba_threads(threads):
             if len(problem.parts) == 1:
@@ -142,28 +151,16 @@ class PoolPlan:
                 out += piece
         return out
 
-    def _take(self, what: str, array: Any, shape: tuple[int, ...]) -> np.ndarray:
-        array = np.asarray(array)
-        if array.shape != shape:
-            raise ConvbenchError(f"{what} has shape {array.shape}, the problem asks for {shape}")
-        if array.dtype.newbyteorder("=") != self._dtype:
-            raise ConvbenchError(
-                f"{what} is {array.dtype}, the problem is {self._dtype}; "
-                f"convert one of them with .astype()"
-            )
-        array = array.astype(self._dtype, copy=False)
-        return read_only(np.require(array, requirements=("C", "A")))
-
-    def _check_out(self, out: np.ndarray, shape: tuple[int, ...], *inputs: np.ndarray) -> None:
-        if out.shape != shape or out.dtype != self._dtype:
-            raise ConvbenchError(
-                f"out is {out.dtype}{out.shape}, the problem gives {self._dtype}{shape}"
-            )
-        flags = out.flags
-        if not (flags.c_contiguous and flags.aligned and flags.writeable):
-            raise ConvbenchError("out must be C-contiguous, aligned and writeable")
-        if any(np.may_share_memory(out, array) for array in inputs):
-            raise ConvbenchError("out and an input share memory; give out an array of its own")
+    def _out(
+        self, out: np.ndarray | None, shape: tuple[int, ...], *inputs: tuple[str, np.ndarray]
+    ) -> np.ndarray:
+        """`out`, checked, or a new array."""
+        if out is None:
+            return np.empty(shape, self._dtype)
+        check_out(out, shape, self._dtype)
+        for role, array in inputs:
+            check_apart(out, role, array)
+        return out
 
 
 def _resolve_gate(problem: PoolProblem, gate: np.ndarray | None) -> np.ndarray:

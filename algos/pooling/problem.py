@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ConvbenchError, closest
+from ..family import POOLING, Family
 from ..sizes import (
     AXES,
     FITS,
@@ -181,6 +182,11 @@ class PoolProblem:
         object.__setattr__(self, name, value)
 
     @property
+    def family(self) -> Family:
+        """Whose algorithms compute it."""
+        return POOLING
+
+    @property
     def layout(self) -> str:
         """ "regular", "adaptive", "pyramid", "fractional", or "channels" for maxout."""
         if self.kind == "maxout":
@@ -307,6 +313,23 @@ class PoolProblem:
         return (self.batch, self.channels // (self.pieces or 1), *self.output_size)
 
     @property
+    def is_linear(self) -> bool:
+        """Whether the result depends linearly on the input, and its gradient not on it at all."""
+        return self.kind in ("average", "gaussian")
+
+    @property
+    def operands(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes of the arrays that a plan is called with."""
+        if self.operation == "forward":
+            return (self.input_shape,)
+        return (self.output_shape,) if self.is_linear else (self.output_shape, self.input_shape)
+
+    @property
+    def result_shape(self) -> tuple[int, ...]:
+        """Shape of what is computed: of the output, or of the input."""
+        return self.output_shape if self.operation == "forward" else self.input_shape
+
+    @property
     def itemsize(self) -> int:
         """Bytes per element."""
         return 8 if self.dtype == "float64" else 4
@@ -336,9 +359,29 @@ class PoolProblem:
         and the input in too where the kind is not linear.
         """
         given, made = math.prod(self.input_shape), math.prod(self.output_shape)
-        if self.operation == "grad_input" and self.kind not in ("average", "gaussian"):
+        if self.operation == "grad_input" and not self.is_linear:
             given *= 2
         return (given + made) * self.itemsize
+
+    @property
+    def geometry(self) -> dict[str, Any]:
+        """Channels, windows and steps, as tables list them; of uneven windows the largest."""
+        lines = self.parts[0].lines[-self.axes :] if self.layout != "channels" else ()
+        even = [size // line.positions for size, line in zip(self.size, lines, strict=False)]
+        return {
+            "kind": self.kind,
+            "in_channels": self.channels,
+            "out_channels": self.output_shape[1],
+            "groups": 1,
+            "kernel": tuple(line.window for line in lines) or (1,) * self.axes,
+            "stride": tuple(
+                line.stride or max(step, 1) for line, step in zip(lines, even, strict=True)
+            )
+            or (1,) * self.axes,
+            "dilation": tuple(line.dilation for line in lines) or (1,) * self.axes,
+            "parameters": 0,
+            "flops": self.multiply_adds,
+        }
 
     def __str__(self) -> str:
         from .descriptor import format_pool_descriptor

@@ -1,0 +1,140 @@
+"""What convolution and pooling have in common, so that the rest of the house treats them alike.
+
+A problem knows its `Family`: the registry of algorithms that do such problems. An algorithm, of
+whichever family, is asked the same few things, through whoever answers for the problem at hand
+(`AlgorithmBase.performer`).
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import re
+from collections.abc import Iterable
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+from .errors import ConvbenchError, closest
+
+
+class AlgorithmBase:
+    """What an algorithm of any family says about itself, and is asked."""
+
+    #: What users type. Lower case; unique within its family.
+    name: str = ""
+
+    #: False where a NaN or infinity reaches outputs that do not depend on it.
+    confines_nonfinite: bool = True
+
+    #: Whether integers, small enough, give exactly the right integers. Else the result is exact
+    #: once rounded, wherever `error_bound` is below ½.
+    exact_on_integers: bool = True
+
+    #: True keeps an algorithm out of runs that do not ask for it by name.
+    opt_in: bool = False
+
+    #: Whose problems it does.
+    family: Family
+
+    def performer(self, problem: Any) -> Any:
+        """Who answers for `problem`: has why_not, workspace_bytes, work and error_bound."""
+        return self
+
+    @property
+    def is_peer(self) -> bool:
+        """Whether somebody else's library does the work."""
+        return ".peers." in type(self).__module__
+
+    @property
+    def summary(self) -> str:
+        """First line of the docstring."""
+        return (inspect.getdoc(type(self)) or "").split("\n")[0]
+
+
+class Family:
+    """Problems of one kind, and the algorithms that do them; `does` is the verb for it."""
+
+    def __init__(self, name: str, does: str) -> None:
+        self.name, self.does = name, does
+
+    def registry(self) -> dict[str, Any]:
+        """Every algorithm by name, in alphabetical order."""
+        return _registries().setdefault(self, {})
+
+    def get(self, name: str) -> Any:
+        """The algorithm called `name`, or a `ConvbenchError` with the nearest known name."""
+        return get(name, (self,))
+
+
+CONVOLUTION = Family("convolution", "convolve")
+POOLING = Family("pooling", "pool")
+FAMILIES = (CONVOLUTION, POOLING)
+
+
+def get(name: str, families: Iterable[Family] = FAMILIES) -> Any:
+    """The first algorithm called `name` in `families`.
+
+    Raises
+    ------
+    ConvbenchError
+        With what the algorithm does instead, or with the nearest known name.
+    """
+    asked = tuple(families)
+    for family in asked:
+        if name in family.registry():
+            return family.registry()[name]
+    for other in FAMILIES:
+        if name in other.registry():
+            verbs = " or ".join(family.does for family in asked)
+            raise ConvbenchError(f"{name} can {other.does}, it cannot {verbs}")
+    known = list(dict.fromkeys(name for family in asked for name in family.registry()))
+    what = "algorithm" if CONVOLUTION in asked else f"{asked[0].name} algorithm"
+    raise ConvbenchError(f"there is no {what} {name!r}; {closest(name, known)}")
+
+
+@cache
+def _registries() -> dict[Family, dict[str, Any]]:
+    """Every algorithm there is, found once: those of all modules of this package, and plug-ins."""
+    from .plugins import from_entry_points
+
+    package = importlib.import_module(__package__)
+    modules = pkgutil.walk_packages(package.__path__, f"{__package__}.")
+    ours = [a for info in modules for a in algorithms_in(importlib.import_module(info.name))]
+    found: dict[Family, dict[str, Any]] = {}
+    for algorithm in sorted([*ours, *from_entry_points()], key=lambda algorithm: algorithm.name):
+        known = found.setdefault(algorithm.family, {})
+        if algorithm.name in known:
+            raise ConvbenchError(f"two algorithms are called {algorithm.name!r}; rename one")
+        known[algorithm.name] = algorithm
+    return found
+
+
+def algorithms_in(module: ModuleType) -> list[Any]:
+    """An instance of each named algorithm class that `module` itself defines."""
+    return [
+        member()
+        for _, member in inspect.getmembers(module, inspect.isclass)
+        if issubclass(member, AlgorithmBase)
+        and member.name
+        and member.__module__ == module.__name__
+    ]
+
+
+def parse(text: str, **defaults: Any) -> Any:
+    """The problem that a descriptor describes, of whichever family its first word is.
+
+    Examples
+    --------
+    >>> parse("mb1_ic3ih8_oc4_kh3").family.name, parse("max_mb1_ic3ih8_kh2").family.name
+    ('convolution', 'pooling')
+    """
+    from .descriptor import parse_descriptor
+    from .pooling.descriptor import parse_pool_descriptor
+    from .pooling.problem import KINDS
+
+    word = re.match(r"_*([a-z0-9]*)", text)
+    if word and word[1] in KINDS:
+        return parse_pool_descriptor(text, **defaults)
+    return parse_descriptor(text, **defaults)
