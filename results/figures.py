@@ -10,6 +10,7 @@ import pandas as pd
 
 from .labels import plural
 from .lines import MOST_PANELS, draw_lines
+from .roofline_figure import draw_roofline
 from .rows import draw_rows
 from .statistics import ENOUGH
 from .style import Picture, Sheet, joined, rc_context
@@ -74,6 +75,7 @@ def sheets(frame: pd.DataFrame) -> list[Sheet]:
     for rows, name in ((layers, "speedup-of-layers"), (others, "speedup-of-problems")):
         if _has_speedups(rows, baseline):
             drawn.append(_row_sheets(frame, "speedup", name, rows, baseline))
+    drawn.append(_roofline_sheets(frame, timed))
     return [sheet for group in drawn for sheet in group]
 
 
@@ -133,6 +135,18 @@ def _row_sheets(
         page = f"{name}-part-{start // most + 1}" if len(labels) > most else name
         drawn.append(draw_rows(page, value, part, _about(frame, part, "line"), baseline))
     return drawn
+
+
+def _roofline_sheets(frame: pd.DataFrame, timed: pd.DataFrame) -> list[Sheet]:
+    """Cells under the roofs, and where they are few enough to be named, each with its share."""
+    under = timed[timed["attainable_s"].notna() & (timed["multiply_adds"] > 0)]
+    if under.empty:
+        return []
+    sheet = draw_roofline(under, frame.attrs["limits"], _about(frame, under, ""))
+    if under["label"].nunique() > 40:
+        return [sheet]
+    baseline = str(frame.attrs.get("baseline", "naive"))
+    return [sheet, *_row_sheets(frame, "roofline", "share-of-roofline", under, baseline)]
 
 
 def _has_speedups(rows: pd.DataFrame, baseline: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -18,19 +19,32 @@ _COLUMNS = {
     "each": ("time_s", "time_low_s", "time_high_s"),
     "speedup": ("speedup", "speedup_low", "speedup_high"),
     "gflops": ("gflops", "gflops_low", "gflops_high"),
+    "roofline": ("roofline_percent", "roofline_low", "roofline_high"),
 }
 _QUESTIONS = {
     "time": "How long does each problem take?",
     "each": "How long does each algorithm take?",
     "speedup": "How many times as fast as {baseline} is each algorithm?",
     "gflops": "How much work does each algorithm get done per second?",
+    "roofline": "How much of what the machine could do does each algorithm do?",
 }
 _SCALES = {
     "time": "time per call",
     "each": "time per call",
     "speedup": "times as fast as {baseline}",
     "gflops": "effective GFLOP/s",
+    "roofline": "share of the roofline",
 }
+
+
+def _percent_text(value: float) -> str:
+    """``2.63 %``, ``84.6 %``."""
+    return f"{three_digits(value)} %"
+
+
+_TEXTS: dict[str, Callable[[float], str]] = {
+    "time": time_text, "each": time_text, "speedup": times_text, "roofline": _percent_text,
+}  # fmt: skip
 
 
 def draw_rows(name: str, value: str, rows: pd.DataFrame, about: str, baseline: str) -> Sheet:
@@ -40,7 +54,7 @@ def draw_rows(name: str, value: str, rows: pd.DataFrame, about: str, baseline: s
     ----------
     name : str
         File name without its ending.
-    value : {"time", "speedup", "gflops", "each"}
+    value : {"time", "speedup", "gflops", "roofline", "each"}
         ``"each"`` is for a single problem: its rows are the algorithms, fastest on top.
     rows : DataFrame
         Cells that were timed.
@@ -49,7 +63,10 @@ def draw_rows(name: str, value: str, rows: pd.DataFrame, about: str, baseline: s
     """
     scale = rows["gflops"] * rows["time_s"]
     rows = rows.assign(
-        gflops_low=scale / rows["time_high_s"], gflops_high=scale / rows["time_low_s"]
+        gflops_low=scale / rows["time_high_s"],
+        gflops_high=scale / rows["time_low_s"],
+        roofline_low=100 * rows["attainable_s"] / rows["time_high_s"],
+        roofline_high=100 * rows["attainable_s"] / rows["time_low_s"],
     )
     middle = _COLUMNS[value][0]
     if value == "speedup":
@@ -65,7 +82,7 @@ def draw_rows(name: str, value: str, rows: pd.DataFrame, about: str, baseline: s
         entries = list(dict.fromkeys(rows["label"]))
     if not single and bool((rows["winner"] & ~rows["decided"]).any()):
         about += " · (?): its lead is within the noise"
-    if value == "gflops":
+    if value in ("gflops", "roofline"):
         about += " · counts the direct algorithm's operations, so it may pass the machine's peak"
     threads = sorted(set(rows["threads"]))
     height = (0.42 if single else 0.33) * len(entries) + 0.75
@@ -119,7 +136,7 @@ def _marks(axes: Axes, rows: pd.DataFrame, value: str, places: pd.Series) -> Non
 def _winners(axes: Axes, rows: pd.DataFrame, value: str, place: dict[str, int]) -> None:
     """Name the fastest of each row; for GFLOP/s with a bar that ends at it."""
     middle, low, high = _COLUMNS[value]
-    text = {"time": time_text, "speedup": times_text}.get(value, three_digits)
+    text = _TEXTS.get(value, three_digits)
     for label, group in rows.groupby("label", sort=False):
         best = group.sort_values("time_s", kind="stable").iloc[0]
         name, at = str(best["algorithm"]), place[str(label)]
@@ -165,7 +182,9 @@ def _x_axis(all_axes: list[Axes], rows: pd.DataFrame, value: str, margin: float)
     right = most * 10 ** (decades * (0.06 if value == "time" else room * 1.3))
     if value == "speedup":
         left = min(left, 0.9)
-    text = times_text if value == "speedup" else time_text
+    if value == "roofline":
+        right = max(right, 110)
+    text = _TEXTS[value]
     shown = np.log10(right / left)
     subs = (1.0,) if shown > 2 else (1.0, 3.0) if shown > 1.2 else (1.0, 2.0, 5.0)
     for axes in all_axes:
@@ -174,8 +193,8 @@ def _x_axis(all_axes: list[Axes], rows: pd.DataFrame, value: str, margin: float)
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: short(text(at))))
-        if value == "speedup":
-            axes.axvline(1, color=GREY, lw=1, zorder=1.5)
+        if value in ("speedup", "roofline"):
+            axes.axvline(1 if value == "speedup" else 100, color=GREY, lw=1, zorder=1.5)
     all_axes[0].set_xlim(left, right)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from . import roofline
 from .labels import GROUP, in_order, problem_labels
 from .records import RunRecords, read_records
 from .statistics import NOTHING, leads, median_interval, paired_ratio
@@ -20,7 +21,8 @@ COLUMNS: dict[str, str] = {
     "status": "str", "reason": "str", "time_s": "float64", "time_low_s": "float64",
     "time_high_s": "float64", "speedup": "float64", "speedup_low": "float64",
     "speedup_high": "float64", "winner": "bool", "decided": "bool", "rivals": "str",
-    "gflops": "float64", "compile_s": "float64", "prepare_s": "float64",
+    "gflops": "float64", "intensity": "float64", "attainable_s": "float64",
+    "roofline_percent": "float64", "compile_s": "float64", "prepare_s": "float64",
     "first_call_s": "float64", "workspace_bytes": "float64", "error_over_bound": "float64",
     "batch": "int64", "in_channels": "int64", "out_channels": "int64", "groups": "int64",
     "size": "str", "kernel": "str", "stride": "str", "dilation": "str", "output_size": "str",
@@ -36,6 +38,7 @@ _DTYPES: Any = {name: kind for name, kind in COLUMNS.items() if kind != "object"
 _COMPARED = {
     "label": "", "speedup": math.nan, "speedup_low": math.nan, "speedup_high": math.nan,
     "winner": False, "decided": False, "rivals": "",
+    "intensity": math.nan, "attainable_s": math.nan, "roofline_percent": math.nan,
 }  # fmt: skip
 
 
@@ -68,6 +71,9 @@ def read(path: str | os.PathLike[str]) -> pd.DataFrame:
           ``rivals`` names, in order of speed, those it may not have beaten;
         - ``gflops``: 2 · multiply_adds / time_s / 10⁹. Effective: it counts the operations of
           the direct algorithm whatever this one does, and may pass the machine's peak;
+        - ``intensity``: those operations per compulsory byte; ``attainable_s``: the least time
+          that the machine's measured peak and bandwidth allow the problem;
+          ``roofline_percent``: 100 · attainable_s / time_s, see `results.roofline`;
         - ``compile_s, prepare_s, first_call_s``: seconds, each apart from ``time_s``;
         - ``workspace_bytes``, ``error_over_bound`` (worst error over its proven bound);
         - ``batch, in_channels, out_channels, groups``, and as text, ``"256x256"``:
@@ -102,6 +108,7 @@ def tabulate_run(run: RunRecords) -> pd.DataFrame:
     frame = frame.drop_duplicates([*GROUP, "algorithm"], keep="last", ignore_index=True)
     frame["label"] = problem_labels(frame)
     _compare(frame, str(run.header.get("baseline", "naive")))
+    roofline.add(frame, run.header.get("limits"))
     frame = frame.astype(_DTYPES)
     frame.attrs.update(run.header)
     frame.attrs.update(status=run.status, path=str(run.path))

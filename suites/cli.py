@@ -99,6 +99,9 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument("name", metavar="NAME", help="lower-case words, such as my-algorithm")
     env = _add(sub, "env", "show the machine and the versions that figures depend on", None)
     env.add_argument("--json", action="store_true", help="as JSON")
+    env.add_argument(
+        "--fresh", action="store_true", help="measure peak and bandwidths anew (some seconds)"
+    )
     return parser
 
 

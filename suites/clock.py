@@ -75,6 +75,11 @@ def utc() -> datetime:
     return datetime.now(UTC)
 
 
+def days_since(moment: str) -> float:
+    """Days from `moment`, as `utc` wrote it in ISO 8601, to now."""
+    return (utc() - datetime.fromisoformat(moment)).total_seconds() / 86_400
+
+
 def settle(seconds: float) -> None:
     """Leave the machine alone until idle thread pools have stopped spinning."""
     time.sleep(seconds)

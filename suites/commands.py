@@ -19,7 +19,7 @@ from algos.descriptor import parse_descriptor
 from algos.errors import ConvbenchError
 from algos.threads import available
 
-from . import choose, filters, machine, shape, starter, suite
+from . import choose, filters, limits, machine, shape, starter, suite
 from .cell import describe, memory_allowed, memory_needed, obstacle
 from .data import has_nonfinite
 from .live import run_and_show
@@ -190,8 +190,9 @@ def new_algorithm(arguments: argparse.Namespace) -> int:
 def show_environment(arguments: argparse.Namespace) -> int:
     """Show what figures depend on."""
     environment = machine.environment()
+    measured = limits.known(arguments.fresh)
     if arguments.json:
-        print(json.dumps(environment, indent=2))
+        print(json.dumps({**environment, "limits": measured}, indent=2))
         return 0
     table = Table(box=None, show_header=False, pad_edge=False)
     for key, value in environment.items():
@@ -203,6 +204,8 @@ def show_environment(arguments: argparse.Namespace) -> int:
         elif key == "fastmath":
             shown = ", ".join(value)
         table.add_row(key.replace("_", " "), "not known" if shown is None else escape(str(shown)))
+    for key, shown in limits.lines(measured):
+        table.add_row(key, shown)
     out.print(table)
     return 0
 

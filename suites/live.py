@@ -21,7 +21,7 @@ import results
 from algos.errors import ConvbenchError
 from results.labels import time_text
 
-from . import clock, machine, pictures
+from . import clock, limits, machine, pictures
 from .schedule import Picture, Progress, Run, Settings
 from .suite import Case, Suite
 
@@ -44,6 +44,7 @@ def run_and_show(
         f"The first call of an algorithm compiles it; that is not timed as work."
     )
     header = _header(suite, settings, baseline, environment)
+    header["limits"] = limits.known()
     with tempfile.TemporaryDirectory() as scratch, results.RunWriter(folder, header) as writer:
         run = Run(suite.cases, settings, Path(scratch))
         made: list[Path] = []

@@ -67,6 +67,15 @@ def usable_cores() -> int:
         return os.cpu_count() or 1
 
 
+def cache_folder() -> Path:
+    """Where what was measured of this machine is remembered between runs."""
+    if named := os.environ.get("CONVBENCH_CACHE"):
+        return Path(named).expanduser()
+    if platform.system() == "Darwin":
+        return Path.home() / "Library" / "Caches" / "convbench"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "convbench"
+
+
 def available_memory() -> int:
     """Bytes that can be had without swapping, cgroup limits included where readable."""
     free = psutil.virtual_memory().available

@@ -85,3 +85,4 @@ def test_moments():
     clock.settle(0.001)
     assert clock.now() > before
     assert clock.utc().utcoffset().total_seconds() == 0
+    assert 0 <= clock.days_since(clock.utc().isoformat()) < 1
