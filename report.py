@@ -19,6 +19,7 @@ from algos.errors import ConvbenchError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from results.ratios import Ratio
     from results.style import Picture
 
 _EPILOG = """\
@@ -67,6 +68,7 @@ def build(run: str | os.PathLike[str]) -> list[Path]:
 
 def page_text(frame: pd.DataFrame, pictures: Sequence[Picture], folder: Path) -> str:
     """The page in Markdown: question, verdict, figures, table, reasons, machine."""
+    from results.ratios import ratio_sentences, ratios
     from results.summary import reasons, verdicts
 
     about = frame.attrs
@@ -85,6 +87,10 @@ def page_text(frame: pd.DataFrame, pictures: Sequence[Picture], folder: Path) ->
     if shown:
         parts.append("## What do the pictures look like?")
         parts += [f"![{file.stem}](pictures/{file.name})" for file in shown]
+    found = ratios(frame)
+    if found:
+        parts += ["## How do we compare with the best of other people's?"]
+        parts += [_ratio_table(found), _bullets(ratio_sentences(found))]
     if len(frame):
         parts += [
             "## Every problem",
@@ -103,6 +109,19 @@ def page_text(frame: pd.DataFrame, pictures: Sequence[Picture], folder: Path) ->
 
 def _bullets(sentences: Sequence[str]) -> str:
     return "\n".join(f"- {sentence}" for sentence in sentences)
+
+
+def _ratio_table(found: Sequence[Ratio]) -> str:
+    from results.ratios import HEADINGS, ratio_cells
+
+    rule = ["---", *["--:"] * (len(HEADINGS) - 1)]
+    return _table([list(HEADINGS), rule, *map(ratio_cells, found)])
+
+
+def _table(lines: Sequence[Sequence[str]]) -> str:
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
+    )
 
 
 def _summary_table(frame: pd.DataFrame) -> str:
@@ -127,9 +146,7 @@ def _summary_table(frame: pd.DataFrame) -> str:
                 text = f"**{text}**" + (" ?" if row.rivals else "")
             cells.append(text)
         lines.append([*cells, three_digits(row.gflops)])
-    return "\n".join(
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
-    )
+    return _table(lines)
 
 
 def _machine(about: dict[Any, Any]) -> str:

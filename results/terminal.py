@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .labels import in_order, lead_text, three_digits, times_text
+from .ratios import HEADINGS, Ratio, ratio_cells, ratio_sentences, ratios
 from .summary import Entry, Row, reasons, summary, verdicts
 
 
@@ -24,6 +25,11 @@ def show(frame: pd.DataFrame, console: Console | None = None) -> None:
     for sentence in verdicts(frame):
         grave = "FAILED" in sentence
         _print_item(console, sentence, "bold red" if grave else "")
+    found = ratios(frame)
+    if found:
+        console.print("", ratio_table(found, console), "")
+        for sentence in ratio_sentences(found):
+            _print_item(console, sentence, "")
     why = reasons(frame)
     if why:
         console.print(Text("\nWithout a time:", style="bold"))
@@ -143,6 +149,25 @@ def _winners_only(rows: list[Row], baseline: str, full: bool) -> Table:
             after = next(((time, name) for time, name in times if name != row.winner), None)
             cells += [Text(after[1]), lead_text(after[0] / best.time_s)] if after else ["–", "–"]
         table.add_row(*cells, three_digits(row.gflops))
+    return table
+
+
+def ratio_table(found: list[Ratio], console: Console) -> Table:
+    """Ours against the best peer, one row per problem × thread count; times where there is room."""
+    table = Table(
+        title="Against the best of other people's", box=box.SIMPLE_HEAD, pad_edge=False,
+        padding=(0, 1), collapse_padding=True, show_edge=False, header_style="bold",
+    )  # fmt: skip
+    detail = ("time", "GFLOP/s", "% of limit", "95 % interval")
+    shown = [n for n, name in enumerate(HEADINGS) if console.width >= 140 or name not in detail]
+    for n in shown:
+        table.add_column(
+            HEADINGS[n], justify="right" if n else "left", overflow="fold", no_wrap=n > 0
+        )
+    styles = {"behind": "bold red", "tie": "yellow", "ahead": ""}
+    for ratio in found:
+        cells = ratio_cells(ratio)
+        table.add_row(*(Text(cells[n]) for n in shown), style=styles[ratio.verdict])
     return table
 
 

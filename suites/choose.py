@@ -172,6 +172,23 @@ def algorithms(
     return names
 
 
+def with_peers(chosen: tuple[str, ...]) -> tuple[str, ...]:
+    """`chosen`, and every other library's algorithm."""
+    peers = tuple(name for name, a in registry().items() if a.is_peer)
+    return tuple(dict.fromkeys(chosen + peers))
+
+
+def admitting(chosen: Suite, names: tuple[str, ...]) -> Suite:
+    """The suite with `names` taking part everywhere: whoever names an algorithm wants its time."""
+    cases = (
+        replace(case, algorithms=tuple(dict.fromkeys(case.algorithms + names)))
+        if case.algorithms
+        else case
+        for case in chosen.cases
+    )
+    return replace(chosen, cases=tuple(cases))
+
+
 def baseline(asked: str | None, default: str, chosen: tuple[str, ...]) -> str:
     """What speed-ups refer to: the one asked for, the suite's, or the first of those chosen."""
     if asked is None:

@@ -28,6 +28,7 @@ _EPILOG = """examples:
 _RUN_EPILOG = """examples:
   convbench run
   convbench run vgg16 --threads 1,2 --budget 300
+  convbench run headline --peers --threads 1,2
   convbench run my.toml --algorithms fft,parallel --baseline fft
   convbench run --problem "mb1_ic3ih227_oc96_kh11_sh4ph0" --dtype float64
   convbench run --batch shapes_resnet_50
@@ -132,6 +133,9 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     how = run.add_argument_group("how")
     how.add_argument("--algorithms", metavar="A,B", help="only these (default: the suite's)")
     _add_algorithm_file(how)
+    how.add_argument(
+        "--peers", action="store_true", help="time other libraries too, where they are installed"
+    )
     how.add_argument("--baseline", metavar="A", help="the one the others are compared with")
     how.add_argument("--threads", default="1", metavar="N,M", help="thread counts (default: 1)")
     how.add_argument("--dtype", metavar="D", help="float32 or float64 for every problem")

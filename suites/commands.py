@@ -50,6 +50,9 @@ def run(arguments: argparse.Namespace) -> int:
     _remark(remarks)
     threads = choose.thread_counts(arguments.threads)
     algorithms = choose.algorithms(arguments.algorithms, chosen.algorithms, more)
+    chosen = choose.admitting(chosen, algorithms if arguments.algorithms else more)
+    if arguments.peers:
+        algorithms = choose.with_peers(algorithms)
     baseline = choose.baseline(arguments.baseline, chosen.baseline, algorithms)
     budget = arguments.budget or chosen.seconds * len(threads)
     settings = Settings(
@@ -75,7 +78,7 @@ def _refuse_the_impossible(chosen: Suite, settings: Settings) -> None:
     memory, first = memory_allowed(), ""
     for threads in settings.threads:
         for case in chosen.cases:
-            for name in settings.algorithms:
+            for name in case.entrants(settings.algorithms):
                 found = obstacle(case.problem, name, threads, memory)
                 if found is None or found[0] == "failed":
                     return
@@ -108,7 +111,7 @@ def _dry_run(chosen: Suite, settings: Settings) -> int:
     for case in chosen.cases:
         able = [
             name
-            for name in settings.algorithms
+            for name in case.entrants(settings.algorithms)
             if obstacle(case.problem, name, max(settings.threads), sys.maxsize) is None
         ]
         most = max((memory_needed(case.problem, n, max(settings.threads)) for n in able), default=0)

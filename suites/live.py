@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 
 import results
+from algos.algorithm import get
 from algos.errors import ConvbenchError
 from results.labels import time_text
 
@@ -73,6 +74,7 @@ def _header(
         "question": suite.question,
         "baseline": baseline,
         "algorithms": settings.algorithms,
+        "peers": [name for name in settings.algorithms if get(name).is_peer],
         "threads": settings.threads,
         "seed": settings.seed,
         "budget_s": settings.budget,
@@ -94,16 +96,19 @@ def _measure(run: Run, writer: results.RunWriter, baseline: str, out: Console) -
         task = bar.add_task("starting", total=len(run.groups))
         cells: list[dict[str, Any]] = []
         for event in events:
-            if isinstance(event, Progress):
-                bar.update(task, completed=event.done, description=escape(event.text))
-            elif isinstance(event, Picture):
-                filtered.append(event)
-            else:
+            if isinstance(event, dict):
                 writer.append(event)
                 cells.append(event)
-                if len(cells) == len(run.settings.algorithms):
-                    bar.console.print(_winner_line(cells, baseline))
-                    cells = []
+                continue
+            if cells:  # the records of a problem come without a break
+                bar.console.print(_winner_line(cells, baseline))
+                cells = []
+            if isinstance(event, Progress):
+                bar.update(task, completed=event.done, description=escape(event.text))
+            else:
+                filtered.append(event)
+        if cells:
+            bar.console.print(_winner_line(cells, baseline))
         bar.update(task, completed=len(run.groups))
     return filtered
 

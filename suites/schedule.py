@@ -104,7 +104,7 @@ class Run:
 
     def _group(self, index: int, case: Case, threads: int) -> Iterator[Event]:
         """One problem at one thread count: every algorithm, made ready and then timed."""
-        cells = [Cell(case, name, threads) for name in self.settings.algorithms]
+        cells = [Cell(case, name, threads) for name in case.entrants(self.settings.algorithms)]
         self._open = list(cells)
         total = len(self.groups)
         deadline = clock.now() + self._share(index)

@@ -12,10 +12,12 @@ A suite file gives a ``title``, the ``question`` it answers and any number of sw
     kernel = [3, 7, 15]                   # a list inside it is one value per axis
     padding = "same"
     weights = ["random", "gaussian"]
+    algorithms = ["separable", "fft"]     # optional: who takes part in this sweep
 
 The keys of a sweep are the fields of `Problem`; ``channels`` (input and output alike);
-``axes`` (1, 2 or 3, by default 2); ``weights`` and ``pixels`` as in `Case`; and
-``problems``, a list of descriptors that stands for size, kernel and all else they spell.
+``axes`` (1, 2 or 3, by default 2); ``weights`` and ``pixels`` as in `Case`;
+``problems``, a list of descriptors that stands for size, kernel and all else they spell; and
+``algorithms``, of those that the suite or the command line names the ones to be timed here.
 The sweep runs over every combination, the last key fastest, and passes over those whose
 kernel is larger than the padded input. Where ``pixels`` is a picture or ``weights`` a
 hand-made kernel, size, batch and kernel may be left out.
@@ -26,7 +28,7 @@ from __future__ import annotations
 import itertools
 import tomllib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +53,18 @@ class Case:
         of `suites.filters` such as ``"gaussian"``, or the path of a ``.npy`` file.
     pixels : str
         ``"random"``, ``"photograph"``, ``"mri"``, or the path of a picture or array.
+    algorithms : tuple of str
+        Who takes part, of those that a run times; ``()`` stands for all of them.
     """
 
     problem: Problem
     weights: str = "random"
     pixels: str = "random"
+    algorithms: tuple[str, ...] = field(default=(), compare=False)
+
+    def entrants(self, algorithms: tuple[str, ...]) -> tuple[str, ...]:
+        """Those of `algorithms` that take part."""
+        return tuple(name for name in algorithms if name in (self.algorithms or algorithms))
 
     def as_words(self) -> dict[str, str]:
         """The case in what JSON can say, for another process."""
@@ -217,6 +226,7 @@ _SWEEP_KEYS = {
     **dict.fromkeys(("flip", "bias"), _FLAG),
     "name": _TEXT,
     "problems": _LIST,
+    "algorithms": _LIST,
 }
 
 
@@ -239,6 +249,8 @@ def _expand(sweep: dict[str, Any], folder: Path, where: str) -> Iterator[Case]:
         raise ConvbenchError(
             f"{where}: {key} cannot stand beside problems; the descriptors spell it themselves"
         )
+    entrants = tuple(sweep.get("algorithms", ()))
+    sweep = {key: value for key, value in sweep.items() if key != "algorithms"}
     choices = [v if isinstance(v, list) else [v] for v in sweep.values()]
     for combination in itertools.product(*choices):
         values = dict(zip(sweep, combination, strict=True))
@@ -248,7 +260,7 @@ def _expand(sweep: dict[str, Any], folder: Path, where: str) -> Iterator[Case]:
             shown = ", ".join(f"{k} = {v!r}" for k, v in values.items() if k != "problems")
             raise ConvbenchError(f"{where}{f' ({shown})' if shown else ''}: {error}") from None
         if case is not None:
-            yield case
+            yield replace(case, algorithms=entrants)
 
 
 def _resolve(source: str, is_path: Callable[[str], bool], folder: Path) -> str:

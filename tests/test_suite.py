@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from algos import ConvbenchError, Problem, parse_descriptor
-from suites import suite
+from suites import choose, suite
 from suites.suite import Case
 
 NETWORKS = ("alexnet", "vgg16", "resnet50", "googlenet", "mobilenet")
-OTHERS = ("gradients", "volumes", "signals")
+OTHERS = ("gradients", "headline", "volumes", "signals")
 SHIPPED = ("quick", "sizes", "kernels", "channels", "photo", *OTHERS, *NETWORKS)
 
 
@@ -351,3 +351,20 @@ def test_a_mistake_in_a_sweep_is_named_with_its_place(tmp_path, text, parts):
     assert "[[sweep]] number 2" in message
     for part in parts:
         assert part in message
+
+
+def test_a_sweep_says_who_takes_part(tmp_path):
+    text = """
+    problems = ["mb1_ic1ih9_oc1_kh3"]
+    [[sweep]]
+    algorithms = ["fft", "torch"]
+    size = 8
+    kernel = 3
+    """
+    everywhere, restricted = load(tmp_path, text).cases
+    chosen = ("fft", "naive")
+    assert everywhere.entrants(chosen) == chosen
+    assert restricted.entrants(chosen) == ("fft",)
+    widened = choose.admitting(load(tmp_path, text), ("naive",)).cases
+    assert widened[1].entrants(chosen) == chosen
+    assert widened[0].entrants(chosen) == chosen
