@@ -28,23 +28,32 @@ class Algorithm(AlgorithmBase):
     family = CONVOLUTION
 
     #: Operations of a `Problem` that the class computes by a method of its own. The others are
-    #: made of forward convolutions, see `doing`, and its methods are never asked about them.
+    #: made of forward convolutions, see `performer`, and its methods are never asked about them.
     operations: tuple[str, ...] = ("forward",)
+
+    #: True where its `operations` include tiled layers and connection tables. For others these
+    #: are made of plain convolutions, and they are never asked about them.
+    any_layer: bool = False
 
     #: False where only kernels of some form will do, such as outer products.
     any_kernel: bool = True
 
-    def doing(self, operation: str) -> Algorithm:
-        """Who computes `operation`: this algorithm, or its `forward` on derived problems."""
-        if operation in self.operations:
+    def performer(self, problem: Problem) -> Algorithm:
+        """Who computes `problem`: this algorithm, or what makes it of problems it knows."""
+        if isinstance(problem.bias, str):
+            from .biases import Biased
+
+            return Biased(self)
+        own = problem.operation in self.operations
+        if not (problem.is_plain or (own and self.any_layer)):
+            from .parts import Parts
+
+            return Parts(self)
+        if own:
             return self
         from .gradients import Derived
 
         return Derived(self)
-
-    def performer(self, problem: Problem) -> Algorithm:
-        """As `doing`, for the operation that `problem` is."""
-        return self.doing(problem.operation)
 
     def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
         """A sentence saying why this algorithm cannot do `problem`, or None if it can.
@@ -141,10 +150,10 @@ def subnormal_error(problem: Problem) -> float:
 
 
 def as_correlation(problem: Problem, w: np.ndarray) -> np.ndarray:
-    """`w` as a contiguous volume kernel for cross-correlation: flipped if the problem flips."""
+    """`w` as contiguous volume kernels for cross-correlation: flipped if the problem flips."""
     w = w.reshape(problem.volume.kernel_shape)
     if problem.flip:
-        w = read_only(np.ascontiguousarray(w[:, :, ::-1, ::-1, ::-1]))
+        w = read_only(np.ascontiguousarray(w[..., ::-1, ::-1, ::-1]))
     return w
 
 

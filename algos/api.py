@@ -23,6 +23,8 @@ def conv(
     padding: Padding = 0,
     dilation: Any = 1,
     groups: int = 1,
+    tile: Any = 1,
+    connections: Any = None,
     flip: bool = False,
     fit: str = "floor",
     algorithm: str | Algorithm = "parallel",
@@ -35,11 +37,11 @@ def conv(
     ----------
     x : ndarray, shape (N, C, *size)
         Input, float32 or float64, 1 to 3 spatial axes.
-    w : ndarray, shape (O, C/groups, *kernel)
+    w : ndarray, shape (O, C/groups, *kernel), or with `tile` (*tile, O, C/groups, *kernel)
         Kernels, same dtype.
-    bias : ndarray, shape (O,), optional
-        Added to every element of an output channel.
-    stride, padding, dilation, groups, flip, fit
+    bias : ndarray, shape (O,), (O, *tile) or (O, *output_size), optional
+        Added to every element of an output channel, to those that share a kernel, or to each.
+    stride, padding, dilation, groups, tile, connections, flip, fit
         As in `Problem`.
     algorithm : str
         One of `names()`.
@@ -65,12 +67,18 @@ def conv(
     array([-1., -2., -2., -2.,  3.])
     >>> conv(x, w, padding="same", flip=True).ravel()
     array([ 1.,  2.,  2.,  2., -3.])
+
+    A kernel for every second position (Goodfellow eq. 9.10):
+
+    >>> conv(x, np.stack([w, -w]), padding="same", tile=2).ravel()
+    array([-1.,  2., -2.,  2.,  3.])
     """
     x, w = np.asarray(x), np.asarray(w)
     problem = problem_of(
-        x, w, bias is not None, stride=stride, padding=padding, dilation=dilation, groups=groups,
-        flip=flip, fit=fit,
+        x, w, bias_kind(bias, w), stride=stride, padding=padding, dilation=dilation,
+        groups=groups, tile=tile, connections=connections, flip=flip, fit=fit,
     )  # fmt: skip
+    w = w.reshape(problem.kernel_shape)
     return Plan(problem, w, bias, algorithm=algorithm, threads=threads)(x, out=out)
 
 
@@ -103,8 +111,19 @@ def plan(
     return Plan(problem, w, bias, algorithm=algorithm, threads=threads)
 
 
-def problem_of(x: np.ndarray, w: np.ndarray, bias: bool = False, **fields: Any) -> Problem:
+def bias_kind(bias: np.ndarray | None, w: np.ndarray) -> bool | str:
+    """What shares a value of `bias`, in the words of `Problem`, by its shape."""
+    if bias is None or np.ndim(bias) < 2:
+        return bias is not None
+    axes = np.ndim(bias) - 1
+    by_tile = w.ndim > axes + 2 and np.shape(bias)[1:] == w.shape[:axes]
+    return "tile" if by_tile else "location"
+
+
+def problem_of(x: np.ndarray, w: np.ndarray, bias: bool | str = False, **fields: Any) -> Problem:
     """The problem that convolving `x` of shape (N, C, *size) with `w` poses."""
+    period = w.shape[: w.ndim - x.ndim]
+    w = w[(0,) * len(period)] if len(period) == x.ndim - 2 and 0 not in w.shape else w
     if x.ndim != w.ndim or not 3 <= x.ndim <= 5:
         raise ConvbenchError(
             f"input has shape {x.shape} and kernel {w.shape}; expected (N, C, *size) and "
@@ -128,7 +147,12 @@ def problem_of(x: np.ndarray, w: np.ndarray, bias: bool = False, **fields: Any) 
         size=x.shape[2:], kernel=w.shape[2:], batch=x.shape[0], in_channels=x.shape[1],
         out_channels=w.shape[0], dtype=x.dtype.name, bias=bias, **fields,
     )  # fmt: skip
-    if problem.kernel_shape != w.shape:
+    if (period or problem.is_tiled) and period != problem.tile:
+        raise ConvbenchError(
+            f"kernels of shape {period + w.shape} have a period of {period or 1}, tile "
+            f"{problem.tile} was asked for; expected {problem.kernel_shape}"
+        )
+    if problem.kernel_shape[-w.ndim :] != w.shape:
         raise ConvbenchError(
             f"kernel has shape {w.shape}; {x.shape[1]} input channels in {groups} group(s) "
             f"need {problem.kernel_shape}"
@@ -254,7 +278,7 @@ def names(problem: Problem | None = None) -> list[str]:
     return [
         name
         for name, algorithm in registry().items()
-        if problem is None or algorithm.doing(problem.operation).why_not(problem) is None
+        if problem is None or algorithm.performer(problem).why_not(problem) is None
     ]
 
 
@@ -264,7 +288,5 @@ def why_not(problem: Problem, w: np.ndarray | None = None) -> dict[str, str]:
     With the kernel `w` given, reasons that lie in its values are found too, such as a rank
     that rules out separable passes.
     """
-    reasons = {
-        name: a.doing(problem.operation).why_not(problem, w) for name, a in registry().items()
-    }
+    reasons = {name: a.performer(problem).why_not(problem, w) for name, a in registry().items()}
     return {name: reason for name, reason in reasons.items() if reason}

@@ -10,7 +10,9 @@ given, fixes the padding; ``dh`` counts the zeros between taps (dilation − 1);
 What benchdnn cannot say follows as words of our own: ``rd rh rw`` padding behind where it
 differs from the padding before, and ``_f64``, ``_flip``, ``_bias``, ``_ceil``, ``_exact``;
 ``_bwdd`` and ``_bwdw`` (its ``--dir=BWD_D`` and ``BWD_W``) ask for the gradient of the input
-and of the kernel.
+and of the kernel. ``_tile2x3`` is the period of a tiled layer, ``_biaslocation`` and ``_biastile``
+are biases that a channel does not share, and ``_conn7.e.1c`` is a table of connections: a
+hexadecimal number per output channel, whose bits are the input channels it sums over.
 """
 
 from __future__ import annotations
@@ -18,12 +20,17 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from .connections import from_text, to_text
 from .errors import ConvbenchError
 from .problem import AXES, Problem
 
 DEFAULT_BATCH = 2
 _NUMBER = re.compile(r"(g|mb|ic|oc|[ioksprd][dhw])(\d+)")
 _WORD = re.compile(r"(f32|f64|flip|bias|ceil|exact|bwdd|bwdw)(?![a-z0-9])")
+_LAYER = re.compile(
+    r"(?:tile(?P<tile>\d+(?:x\d+)*)|conn(?P<connections>[0-9a-f]+(?:\.[0-9a-f]+)*)"
+    r"|bias(?P<bias>location|tile))(?![a-z0-9])"
+)
 _OPERATIONS = {"bwdd": "grad_input", "bwdw": "grad_weight"}
 _NAME = re.compile(r'n(?:"([^"]*)"|(\S*))$')
 
@@ -78,6 +85,12 @@ def format_descriptor(problem: Problem) -> str:
     if problem.dtype == "float64":
         parts.append("f64")
     parts += [word for word in ("flip", "bias") if getattr(problem, word)]
+    if isinstance(problem.bias, str):
+        parts[-1] += problem.bias
+    if problem.is_tiled:
+        parts.append("tile" + "x".join(map(str, problem.tile)))
+    if problem.connections:
+        parts.append("conn" + to_text(problem.connections))
     if problem.fit != "floor":
         parts.append(problem.fit)
     parts += [word for word, operation in _OPERATIONS.items() if operation == problem.operation]
@@ -172,6 +185,9 @@ def _scan(text: str) -> tuple[dict[str, int], dict[str, Any]]:
             else:
                 fields[word] = True
             at = match.end()
+        elif match := _LAYER.match(text, at):
+            fields |= _layer(match)
+            at = match.end()
         elif match := _NAME.match(text, at):
             fields["name"] = match[1] if match[1] is not None else match[2]
             at = match.end()
@@ -183,6 +199,16 @@ def _scan(text: str) -> tuple[dict[str, int], dict[str, Any]]:
                 at + 1,
             )
     return numbers, fields
+
+
+def _layer(match: re.Match[str]) -> dict[str, Any]:
+    """The field of a problem that one of the longer words spells."""
+    if match["bias"]:
+        return {"bias": match["bias"]}
+    if match["tile"]:
+        tile = tuple(map(int, match["tile"].split("x")))
+        return {"tile": tile if len(tile) > 1 else tile[0]}
+    return {"connections": from_text(match["connections"])}
 
 
 def _read_axis(

@@ -23,7 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from .algorithm import Algorithm, as_correlation
+from .adapter import Adapter
+from .algorithm import as_correlation
 from .arrays import read_only
 from .problem import Problem
 
@@ -142,16 +143,8 @@ def exchange(problem: Problem, x: np.ndarray, g: np.ndarray) -> tuple[np.ndarray
     return images, np.ascontiguousarray(g.swapaxes(0, 1))
 
 
-class Derived(Algorithm):
+class Derived(Adapter):
     """The gradients by an algorithm that knows only how to convolve."""
-
-    def __init__(self, forward: Algorithm) -> None:
-        self._forward = forward
-        self.name = forward.name
-        self.confines_nonfinite = forward.confines_nonfinite
-        self.exact_on_integers = forward.exact_on_integers
-        self.opt_in = forward.opt_in
-        self.any_kernel = forward.any_kernel
 
     def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
         """Why the algorithm cannot do a convolution that the gradient is made up of."""
@@ -170,7 +163,7 @@ class Derived(Algorithm):
         return None
 
     def _why_not(self, derived: Problem, w: np.ndarray | None) -> str | None:
-        reason = self._forward.why_not(derived, w)
+        reason = self.algorithm.why_not(derived, w)
         return (
             f"{reason} (asked of the convolution it is made up of, {derived})" if reason else None
         )
@@ -179,23 +172,23 @@ class Derived(Algorithm):
         """What the convolutions need, the arrays they are handed, and their results."""
         if problem.operation == "grad_weight":
             derived = exchanged(problem)
-            return self._forward.workspace_bytes(derived, threads) + derived.compulsory_bytes
+            return self.algorithm.workspace_bytes(derived, threads) + derived.compulsory_bytes
         parts = [phase.problem for phase in phases(problem)]
         kernels = math.prod(problem.kernel_shape) * problem.itemsize
         largest = max((p.compulsory_bytes for p in parts), default=0)
-        return kernels + largest + sum(self._forward.workspace_bytes(p, threads) for p in parts)
+        return kernels + largest + sum(self.algorithm.workspace_bytes(p, threads) for p in parts)
 
     def work(self, problem: Problem) -> float:
         """The work of the convolutions."""
         if problem.operation == "grad_weight":
-            return self._forward.work(exchanged(problem))
-        return sum(self._forward.work(phase.problem) for phase in phases(problem))
+            return self.algorithm.work(exchanged(problem))
+        return sum(self.algorithm.work(phase.problem) for phase in phases(problem))
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> list[Any]:
         """The kernel of every phase made ready."""
         w = as_correlation(problem, w).reshape(w.shape)
         return [
-            self._forward.prepare(phase.problem, read_only(phase.kernel(w)), threads)
+            self.algorithm.prepare(phase.problem, read_only(phase.kernel(w)), threads)
             for phase in phases(problem)
         ]
 
@@ -208,17 +201,17 @@ class Derived(Algorithm):
             source = read_only(np.ascontiguousarray(g[(..., *phase.source)]))
             target = out[(..., *phase.positions)]
             result = out if target.shape == out.shape else np.empty(target.shape, out.dtype)
-            self._forward.forward(phase.problem, source, ready, bias, result, threads)
+            self.algorithm.forward(phase.problem, source, ready, bias, result, threads)
             if result is not out:
                 target[...] = result
 
     def grad_weight(self, problem, x, g, out, threads) -> None:
         derived = exchanged(problem)
         images, kernel = map(read_only, exchange(problem, x, g))
-        ready = self._forward.prepare(derived, kernel, threads)
+        ready = self.algorithm.prepare(derived, kernel, threads)
         result = np.empty(derived.output_shape, out.dtype)
         bias = read_only(np.zeros(derived.out_channels, out.dtype))
-        self._forward.forward(derived, images, ready, bias, result, threads)
+        self.algorithm.forward(derived, images, ready, bias, result, threads)
         result = result.swapaxes(0, 1)
         out[...] = np.flip(result, tuple(range(2, result.ndim))) if problem.flip else result
 
@@ -226,12 +219,12 @@ class Derived(Algorithm):
         """The largest of the bounds that the convolutions have."""
         if problem.operation == "grad_weight":
             images, kernel = exchange(problem, x, w)
-            return self._forward.error_bound(exchanged(problem), images, kernel, magnitude)
+            return self.algorithm.error_bound(exchanged(problem), images, kernel, magnitude)
         correlating = as_correlation(problem, w).reshape(w.shape)
         bound: np.ndarray = np.zeros_like(magnitude)
         for phase in phases(problem):
             source = np.ascontiguousarray(x[(..., *phase.source)])
             kernel = phase.kernel(correlating)
-            part = self._forward.error_bound(phase.problem, source, kernel, magnitude)
+            part = self.algorithm.error_bound(phase.problem, source, kernel, magnitude)
             bound = np.maximum(bound, part)
         return bound

@@ -5,6 +5,8 @@ Goodfellow, Bengio & Courville, *Deep Learning* (2016), eq. 9.7 with the stride 
     Z[i, j, k] = Σ_{l,m,n} V[l, (j−1)·s + m, (k−1)·s + n] · K[i, l, m, n]
 
 and the two gradients that train it, eq. 9.11 for the kernel's and eq. 9.13 for the input's.
+In a tiled layer (eq. 9.10) K has indices before these: position j modulo the period t. With a
+table of connections the sum over l leaves out the channels that are not connected to i.
 
 Cost: every multiply-add of the definition, one after the other, on one thread. It is the
 algorithm to read first, and the baseline the others are compared with.
@@ -20,14 +22,15 @@ from .problem import Problem
 
 
 @kernel
-def _cross_correlate(V, K, bias, stride, dilation, before, groups, Z):  # noqa: N803
-    """Eq. 9.8 for a batch of volumes, with zero padding, dilation and groups.
+def _cross_correlate(V, K, table, bias, stride, dilation, before, groups, Z):  # noqa: N803
+    """Eq. 9.8 and 9.10 for a batch of volumes, with zero padding, dilation and groups.
 
-    Names are the book's: V input, K kernel, Z output; i output channel, l input channel,
-    (h, j, k) output position, (p, m, n) kernel tap.
+    Names are the book's: V input, K kernels ``(*t, O, C/groups, *kernel)``, Z output; i output
+    channel, l input channel, (h, j, k) output position, (p, m, n) kernel tap.
     """
-    outputs_per_group = K.shape[0] // groups
-    inputs_per_group = K.shape[1]
+    t = K.shape[:3]
+    outputs_per_group = K.shape[3] // groups
+    inputs_per_group = K.shape[4]
     for b in range(Z.shape[0]):
         for i in range(Z.shape[1]):
             first = i // outputs_per_group * inputs_per_group
@@ -35,28 +38,32 @@ def _cross_correlate(V, K, bias, stride, dilation, before, groups, Z):  # noqa: 
                 for j in range(Z.shape[3]):
                     for k in range(Z.shape[4]):
                         total = bias[i]
-                        for l in range(K.shape[1]):  # noqa: E741
-                            for p in range(K.shape[2]):
+                        kernel = K[h % t[0], j % t[1], k % t[2], i]
+                        for l in range(kernel.shape[0]):  # noqa: E741
+                            if not table[i, l]:
+                                continue
+                            for p in range(kernel.shape[1]):
                                 d = h * stride[0] + p * dilation[0] - before[0]
                                 if d < 0 or d >= V.shape[2]:
                                     continue
-                                for m in range(K.shape[3]):
+                                for m in range(kernel.shape[2]):
                                     r = j * stride[1] + m * dilation[1] - before[1]
                                     if r < 0 or r >= V.shape[3]:
                                         continue
-                                    for n in range(K.shape[4]):
+                                    for n in range(kernel.shape[3]):
                                         c = k * stride[2] + n * dilation[2] - before[2]
                                         if c < 0 or c >= V.shape[4]:
                                             continue
-                                        total += V[b, first + l, d, r, c] * K[i, l, p, m, n]
+                                        total += V[b, first + l, d, r, c] * kernel[l, p, m, n]
                         Z[b, i, h, j, k] = total
 
 
 @kernel
-def _gradient_of_kernel(G, V, stride, dilation, before, groups, dK):  # noqa: N803
+def _gradient_of_kernel(G, V, stride, dilation, before, groups, phase, t, dK):  # noqa: N803
     """Eq. 9.11: g(G, V, s)[i, j, k, l] = Σ_{m,n} G[i, m, n] · V[j, (m−1)·s + k, (n−1)·s + l].
 
-    Summed over the images b as well; (h, m, n) is the output position, (p, k, l) the tap.
+    Summed over the images b as well; (h, m, n) is the output position, (p, k, l) the tap. Of a
+    tiled layer it is one kernel's gradient: positions from `phase` on, the period `t` apart.
     """
     outputs_per_group = dK.shape[0] // groups
     for i in range(dK.shape[0]):
@@ -67,15 +74,15 @@ def _gradient_of_kernel(G, V, stride, dilation, before, groups, dK):  # noqa: N8
                     for l in range(dK.shape[4]):  # noqa: E741
                         total = dK.dtype.type(0)
                         for b in range(V.shape[0]):
-                            for h in range(G.shape[2]):
+                            for h in range(phase[0], G.shape[2], t[0]):
                                 d = h * stride[0] + p * dilation[0] - before[0]
                                 if d < 0 or d >= V.shape[2]:
                                     continue
-                                for m in range(G.shape[3]):
+                                for m in range(phase[1], G.shape[3], t[1]):
                                     r = m * stride[1] + k * dilation[1] - before[1]
                                     if r < 0 or r >= V.shape[3]:
                                         continue
-                                    for n in range(G.shape[4]):
+                                    for n in range(phase[2], G.shape[4], t[2]):
                                         c = n * stride[2] + l * dilation[2] - before[2]
                                         if c < 0 or c >= V.shape[4]:
                                             continue
@@ -93,14 +100,15 @@ def _meeting(position, tap, stride, dilation, before, outputs):
 
 
 @kernel
-def _gradient_of_input(K, G, stride, dilation, before, groups, dV):  # noqa: N803
+def _gradient_of_input(K, G, table, stride, dilation, before, groups, dV):  # noqa: N803
     """Eq. 9.13: h(K, G, s)[i, j, k] = Σ_{l,m} Σ_{n,p} Σ_q K[q, i, m, p] · G[q, l, n].
 
     The sums run over (l−1)·s + m = j and (n−1)·s + p = k: i is the input channel, q the output
     channel, (e, j, k) the input position, (z, m, p) the tap and (h, l, n) the output position
     that meets it.
     """
-    outputs_per_group, inputs_per_group = K.shape[0] // groups, K.shape[1]
+    t = K.shape[:3]
+    outputs_per_group, inputs_per_group = K.shape[3] // groups, K.shape[4]
     for b in range(dV.shape[0]):
         for i in range(dV.shape[1]):
             first = i // inputs_per_group * outputs_per_group
@@ -108,25 +116,27 @@ def _gradient_of_input(K, G, stride, dilation, before, groups, dV):  # noqa: N80
                 for j in range(dV.shape[3]):
                     for k in range(dV.shape[4]):
                         total = dV.dtype.type(0)
-                        for z in range(K.shape[2]):
+                        for z in range(K.shape[5]):
                             h = _meeting(e, z, stride[0], dilation[0], before[0], G.shape[2])
                             if h < 0:
                                 continue
-                            for m in range(K.shape[3]):
+                            for m in range(K.shape[6]):
                                 l = _meeting(  # noqa: E741
                                     j, m, stride[1], dilation[1], before[1], G.shape[3]
                                 )
                                 if l < 0:
                                     continue
-                                for p in range(K.shape[4]):
+                                for p in range(K.shape[7]):
                                     n = _meeting(
                                         k, p, stride[2], dilation[2], before[2], G.shape[4]
                                     )
                                     if n < 0:
                                         continue
+                                    kernels = K[h % t[0], l % t[1], n % t[2]]
                                     for q in range(first, first + outputs_per_group):
-                                        weight = K[q, i % inputs_per_group, z, m, p]
-                                        total += weight * G[b, q, h, l, n]
+                                        if table[q, i % inputs_per_group]:
+                                            weight = kernels[q, i % inputs_per_group, z, m, p]
+                                            total += weight * G[b, q, h, l, n]
                         dV[b, i, e, j, k] = total
 
 
@@ -135,31 +145,41 @@ class Naive(Algorithm):
 
     name = "naive"
     operations = ("forward", "grad_input", "grad_weight")
+    any_layer = True
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> np.ndarray:
-        """The kernel as a volume, flipped where the problem asks for convolution."""
-        return as_correlation(problem, w)
+        """Kernels as volumes ``(*t, O, C/groups, *kernel)``, flipped for convolution."""
+        return as_correlation(problem, w).reshape(_every_kernel(problem))
 
     def forward(self, problem, x, prepared, bias, out, threads) -> None:
         v = problem.volume
         _cross_correlate(
-            x.reshape(v.input_shape), prepared, bias, v.stride, v.dilation,
-            v.before, v.groups, out.reshape(v.output_shape),
+            x.reshape(v.input_shape), prepared, v.table, bias, v.stride, v.dilation, v.before,
+            v.groups, out.reshape(v.output_shape),
         )  # fmt: skip
 
     def grad_input(self, problem, g, prepared, out, threads) -> None:
         v = problem.volume
         _gradient_of_input(
-            prepared, g.reshape(v.output_shape), v.stride, v.dilation,
-            v.before, v.groups, out.reshape(v.input_shape),
+            prepared, g.reshape(v.output_shape), v.table, v.stride, v.dilation, v.before,
+            v.groups, out.reshape(v.input_shape),
         )  # fmt: skip
 
     def grad_weight(self, problem, x, g, out, threads) -> None:
         v = problem.volume
-        gradient = out.reshape(v.kernel_shape)
-        _gradient_of_kernel(
-            g.reshape(v.output_shape), x.reshape(v.input_shape), v.stride, v.dilation,
-            v.before, v.groups, gradient,
-        )  # fmt: skip
+        gradient = out.reshape(_every_kernel(problem))
+        for phase in np.ndindex(v.tile):
+            _gradient_of_kernel(
+                g.reshape(v.output_shape), x.reshape(v.input_shape), v.stride, v.dilation,
+                v.before, v.groups, phase, v.tile, gradient[phase],
+            )  # fmt: skip
+        if v.connections:
+            gradient[..., ~v.table, :, :, :] = 0
         if problem.flip:
-            gradient[...] = gradient[:, :, ::-1, ::-1, ::-1].copy()
+            gradient[...] = gradient[..., ::-1, ::-1, ::-1].copy()
+
+
+def _every_kernel(problem: Problem) -> tuple[int, ...]:
+    """The shape of all kernels of a layer as volumes, whatever its tile."""
+    v = problem.volume
+    return (*v.tile, v.out_channels, v.in_channels // v.groups, *v.kernel)

@@ -51,7 +51,7 @@ class Plan:
         self.algorithm = chosen
         self.threads = pools.check(threads)
         self._dtype = np.dtype(problem.dtype)
-        self._performer = chosen.doing(problem.operation)
+        self._performer = chosen.performer(problem)
         self._prepared: Any = None
         if problem.operation == "grad_weight":
             if w is not None or bias is not None:
@@ -63,14 +63,14 @@ class Plan:
                 raise ConvbenchError(f"{chosen.name} cannot do this: {reason}")
             return
         w = take("kernel", w, problem.kernel_shape, self._dtype)
-        if problem.bias != (bias is not None):
+        if bool(problem.bias) != (bias is not None):
             raise ConvbenchError(
                 f"the problem says bias={problem.bias}, but "
                 f"{'no bias was given' if bias is None else 'a bias was given'}"
             )
-        self._bias = np.zeros(problem.out_channels, self._dtype)
+        self._bias = np.zeros(problem.bias_shape, self._dtype)
         if bias is not None:
-            self._bias[:] = take("bias", bias, (problem.out_channels,), self._dtype)
+            self._bias[:] = take("bias", bias, problem.bias_shape, self._dtype)
         if reason := self._performer.why_not(problem, w):
             raise ConvbenchError(f"{chosen.name} cannot do this: {reason}")
         with pools.numba_threads(self.threads):

@@ -11,6 +11,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
+from .arrays import read_only
+from .connections import as_table, resolve_connections
 from .errors import ConvbenchError, closest
 from .family import CONVOLUTION, Family
 from .sizes import (
@@ -27,6 +31,7 @@ from .sizes import (
 
 __all__ = ["AXES", "DTYPES", "OPERATIONS", "Padding", "Problem"]
 
+BIASES = ("channel", "location", "tile")
 DTYPES = ("float32", "float64")
 OPERATIONS = ("forward", "grad_input", "grad_weight")
 
@@ -54,13 +59,23 @@ class Problem:
         ``"full"`` (every position where kernel and input overlap).
     groups : int
         Input and output channels are split into this many independent groups.
+    tile : int, tuple of int, or "unshared"
+        Period t per axis: output position i uses kernel i mod t (Goodfellow eq. 9.10, counted
+        from 0). 1 is convolution; from the output size on, which "unshared" stands for, no
+        kernel is shared and the layer is locally connected (eq. 9.9). Kernels beyond the
+        output size are used nowhere.
+    connections : table (O, C) of truth values, or one whole number per output channel
+        Which input channels an output channel sums over (fig. 9.15), where not over all; a
+        number's bit c stands for input channel c. Kernels keep their shape; the values of
+        absent connections are not read and their gradients are zero.
     dtype : {"float32", "float64"}
         Of input, kernel and output alike.
     flip : bool
         True flips the kernel (convolution, Goodfellow eq. 9.5); False does not
         (cross-correlation, eq. 9.6, what networks call convolution).
-    bias : bool
-        Whether a bias per output channel is added.
+    bias : bool or str
+        Whether a bias is added: one per output "channel" (as True), per "location" of the
+        output, or per channel and kernel of the "tile".
     fit : {"floor", "ceil", "exact"}
         Where the stride does not fit: leave the rest unused, add a ragged last
         position that reads zeros, or refuse.
@@ -95,9 +110,11 @@ class Problem:
     dilation: Any = 1
     padding: Any = 0
     groups: int = 1
+    tile: Any = 1
+    connections: Any = None
     dtype: str = "float32"
     flip: bool = False
-    bias: bool = False
+    bias: bool | str = False
     fit: str = "floor"
     operation: str = "forward"
     name: str = field(default="", compare=False)
@@ -115,6 +132,13 @@ class Problem:
         self._check_choices()
         put("padding", resolve_padding(self.padding, self.size, self.extent, self.stride))
         check_fit(self.axis_names, self.size, self.extent, self.stride, self.padding, self.fit)
+        unshared = isinstance(self.tile, str) and self.tile == "unshared"
+        put("tile", self.output_size if unshared else per_axis("tile", self.tile, len(size)))
+        put("bias", True if self.bias == "channel" else self.bias)
+        channels = self.out_channels, self.in_channels
+        put("connections", resolve_connections(self.connections, *channels))
+        if self.connections and self.groups > 1:
+            raise ConvbenchError("groups are connections already; give one of the two")
 
     def _check_choices(self) -> None:
         for name, known in (
@@ -125,6 +149,10 @@ class Problem:
                 raise ConvbenchError(
                     f"{name} {value!r} is not supported; {closest(str(value), list(known))}"
                 )
+        if self.bias not in (False, True, *BIASES):
+            raise ConvbenchError(
+                f"bias {self.bias!r} is not known; {closest(str(self.bias), list(BIASES))}"
+            )
         if self.bias and self.operation != "forward":
             raise ConvbenchError(
                 f"{self.operation} knows no bias: leave it out here, its own gradient is "
@@ -192,8 +220,9 @@ class Problem:
 
     @property
     def kernel_shape(self) -> tuple[int, ...]:
-        """``(O, C/groups, *kernel)``."""
-        return (self.out_channels, self.in_channels // self.groups, *self.kernel)
+        """``(O, C/groups, *kernel)``; where `tile` is not 1, ``(*tile, O, C/groups, *kernel)``."""
+        one = (self.out_channels, self.in_channels // self.groups, *self.kernel)
+        return (*self.tile, *one) if self.is_tiled else one
 
     @property
     def output_shape(self) -> tuple[int, ...]:
@@ -219,14 +248,44 @@ class Problem:
         }[self.operation]
 
     @property
+    def bias_shape(self) -> tuple[int, ...]:
+        """``(O,)``, ``(O, *output_size)`` or ``(O, *tile)``."""
+        further = {"location": self.output_size, "tile": self.tile}
+        return (self.out_channels, *further.get(str(self.bias), ()))
+
+    @property
+    def is_tiled(self) -> bool:
+        """Whether there is more than one kernel to a pair of channels."""
+        return max(self.tile) > 1
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether every position has the same kernel, and every channel of a group all others."""
+        return not self.is_tiled and self.connections is None
+
+    @cached_property
+    def table(self) -> np.ndarray:
+        """`connections` as truth values, ``(O, C/groups)``."""
+        if self.connections is None:
+            return read_only(np.ones((self.out_channels, self.in_channels // self.groups), bool))
+        return as_table(self.connections, self.in_channels)
+
+    @property
+    def channel_pairs(self) -> int:
+        """Pairs of an output and an input channel that are connected."""
+        if self.connections:
+            return sum(map(int.bit_count, self.connections))
+        return self.out_channels * (self.in_channels // self.groups)
+
+    @property
     def itemsize(self) -> int:
         """Bytes per element."""
         return 8 if self.dtype == "float64" else 4
 
     @property
     def taps(self) -> int:
-        """Products summed into one output element, C/groups · ΠF."""
-        return math.prod(self.kernel_shape[1:])
+        """Products summed into one output element that is connected to all, C/groups · ΠF."""
+        return self.in_channels // self.groups * math.prod(self.kernel)
 
     @cached_property
     def terms(self) -> int:
@@ -234,10 +293,11 @@ class Problem:
 
         An output sums over channels and taps; an input's gradient over output channels and
         the taps that meet it, at most ⌈F·gcd(S, D)/S⌉ an axis; a kernel's over images and
-        output positions.
+        the output positions that use it.
         """
         if self.operation == "forward":
-            return self.taps
+            widest = map(int.bit_count, self.connections or ())
+            return max(widest, default=self.in_channels // self.groups) * math.prod(self.kernel)
         if self.operation == "grad_input":
             meeting = (
                 min(-(-f * math.gcd(s, d) // s), o)
@@ -245,8 +305,13 @@ class Problem:
                     self.kernel, self.stride, self.dilation, self.output_size, strict=True
                 )
             )
-            return self.out_channels // self.groups * math.prod(meeting)
-        return self.batch * math.prod(self.output_size)
+            most = self.out_channels // self.groups
+            if self.connections:
+                most = int(self.table.sum(0).max())
+            return most * math.prod(meeting)
+        return self.batch * math.prod(
+            -(-o // t) for o, t in zip(self.output_size, self.tile, strict=True)
+        )
 
     @cached_property
     def multiply_adds(self) -> int:
@@ -266,18 +331,22 @@ class Problem:
                 strict=True,
             )
         )
-        return self.batch * self.out_channels * (self.in_channels // self.groups) * pairs
+        return self.batch * self.channel_pairs * pairs
 
     @property
     def parameters(self) -> int:
-        """Numbers the layer learns: kernel elements, and a bias per output channel."""
-        return math.prod(self.kernel_shape) + (self.out_channels if self.bias else 0)
+        """Numbers the layer learns: elements of kernels that are connected, and biases."""
+        return self._learnt(self.tile)
 
     @property
     def compulsory_bytes(self) -> int:
-        """Bytes that must move at least once: input and parameters in, output out."""
-        elements = math.prod(self.input_shape) + self.parameters + math.prod(self.output_shape)
-        return elements * self.itemsize
+        """Bytes that must move at least once: input and used parameters in, output out."""
+        used = self._learnt(tuple(map(min, self.tile, self.output_size)))
+        return (math.prod(self.input_shape) + used + math.prod(self.output_shape)) * self.itemsize
+
+    def _learnt(self, tile: tuple[int, ...]) -> int:
+        biases = math.prod(self.bias_shape) if self.bias else 0
+        return math.prod(tile) * self.channel_pairs * math.prod(self.kernel) + biases
 
     @property
     def geometry(self) -> dict[str, Any]:
@@ -310,6 +379,7 @@ class Problem:
             stride=(1,) * lead + self.stride,
             dilation=(1,) * lead + self.dilation,
             padding=((0, 0),) * lead + self.padding,
+            tile=(1,) * lead + self.tile,
         )
 
     def __str__(self) -> str:

@@ -9,10 +9,8 @@ import numpy as np
 from .algorithm import Algorithm
 from .errors import ConvbenchError, closest
 from .plan import Plan
-from .problem import DTYPES, Padding, Problem
+from .problem import BIASES, DTYPES, Padding, Problem
 from .sizes import extent, per_axis, resolve_padding, whole_numbers
-
-BIASES = ("channel", "location", "tile")
 
 
 def grad_input(
@@ -24,6 +22,8 @@ def grad_input(
     padding: Padding = 0,
     dilation: Any = 1,
     groups: int = 1,
+    tile: Any = 1,
+    connections: Any = None,
     flip: bool = False,
     fit: str = "floor",
     algorithm: str | Algorithm = "parallel",
@@ -36,11 +36,11 @@ def grad_input(
     ----------
     g : ndarray, shape (N, O, *output_size)
         Gradient of the loss with respect to the layer's output.
-    w : ndarray, shape (O, C/groups, *kernel)
+    w : ndarray, shape (O, C/groups, *kernel), or with `tile` (*tile, O, C/groups, *kernel)
         The layer's kernels.
     size : int or tuple of int
         Spatial size of the input; several may give the same output size.
-    stride, padding, dilation, groups, flip, fit
+    stride, padding, dilation, groups, tile, connections, flip, fit
         Of the layer, as in `Problem`.
     algorithm, threads
         As in `conv`.
@@ -62,14 +62,16 @@ def grad_input(
     array([1., 3., 7., 6., 4.])
     """
     g, w = np.asarray(g), np.asarray(w)
-    _check_arrays("output gradient", g, "kernel", w)
+    one = _one_kernel("output gradient", g, w)
     size = per_axis("size", size, g.ndim - 2)
     problem = Problem(
-        size=size, kernel=w.shape[2:], batch=g.shape[0], in_channels=w.shape[1] * groups,
-        out_channels=w.shape[0], stride=stride, padding=padding, dilation=dilation,
-        groups=groups, flip=flip, fit=fit, dtype=g.dtype.name, operation="grad_input",
+        size=size, kernel=one.shape[2:], batch=g.shape[0], in_channels=one.shape[1] * groups,
+        out_channels=one.shape[0], stride=stride, padding=padding, dilation=dilation,
+        groups=groups, tile=tile, connections=connections, flip=flip, fit=fit,
+        dtype=g.dtype.name, operation="grad_input",
     )  # fmt: skip
     _check_gradient(problem, g)
+    w = w if problem.is_tiled else one
     return Plan(problem, w, algorithm=algorithm, threads=threads)(g, out=out)
 
 
@@ -82,6 +84,8 @@ def grad_weight(
     padding: Padding = 0,
     dilation: Any = 1,
     groups: int = 1,
+    tile: Any = 1,
+    connections: Any = None,
     flip: bool = False,
     fit: str = "floor",
     algorithm: str | Algorithm = "parallel",
@@ -98,15 +102,16 @@ def grad_weight(
         Gradient of the loss with respect to the layer's output.
     kernel : int or tuple of int
         Spatial size of the kernels; several may give the same output size.
-    stride, padding, dilation, groups, flip, fit
+    stride, padding, dilation, groups, tile, connections, flip, fit
         Of the layer, as in `Problem`.
     algorithm, threads
         As in `conv`.
-    out : ndarray, shape (O, C/groups, *kernel), optional
+    out : ndarray of the result's shape, optional
 
     Returns
     -------
-    ndarray, shape (O, C/groups, *kernel), summed over the images
+    ndarray, shape (O, C/groups, *kernel), or with `tile` (*tile, O, C/groups, *kernel)
+        Summed over the images; zero where there is no connection.
 
     Raises
     ------
@@ -124,8 +129,8 @@ def grad_weight(
     problem = Problem(
         size=x.shape[2:], kernel=per_axis("kernel", kernel, x.ndim - 2), batch=x.shape[0],
         in_channels=x.shape[1], out_channels=g.shape[1], stride=stride, padding=padding,
-        dilation=dilation, groups=groups, flip=flip, fit=fit, dtype=x.dtype.name,
-        operation="grad_weight",
+        dilation=dilation, groups=groups, tile=tile, connections=connections, flip=flip, fit=fit,
+        dtype=x.dtype.name, operation="grad_weight",
     )  # fmt: skip
     _check_gradient(problem, g)
     return Plan(problem, algorithm=algorithm, threads=threads)(x, g, out=out)
@@ -140,6 +145,8 @@ def conv_transpose(
     padding: Padding = 0,
     dilation: Any = 1,
     groups: int = 1,
+    tile: Any = 1,
+    connections: Any = None,
     flip: bool = False,
     output_size: Any = None,
     output_padding: Any = 0,
@@ -156,9 +163,9 @@ def conv_transpose(
     Parameters
     ----------
     g : ndarray, shape (N, C_in, *size)
-    w : ndarray, shape (C_in, C_out/groups, *kernel)
+    w : ndarray, shape (C_in, C_out/groups, *kernel), or with `tile` (*tile, C_in, …)
     bias : ndarray, shape (C_out,), optional
-    stride, padding, dilation, groups, flip
+    stride, padding, dilation, groups, tile, connections, flip
         Of the convolution that this is the transpose of; `padding` crops here.
     output_size : int or tuple of int, optional
         Spatial size of the result.
@@ -185,16 +192,16 @@ def conv_transpose(
     array([1., 2., 5., 2., 4., 0.])
     """
     g, w = np.asarray(g), np.asarray(w)
-    _check_arrays("input", g, "kernel", w)
+    one = _one_kernel("input", g, w)
     axes = g.ndim - 2
     stride, dilation = per_axis("stride", stride, axes), per_axis("dilation", dilation, axes)
     if output_size is None:
-        output_size = _transposed_size(g, w, stride, padding, dilation, output_padding)
+        output_size = _transposed_size(g, one, stride, padding, dilation, output_padding)
     elif output_padding != 0:
         raise ConvbenchError("output_size and output_padding say the same thing; give one of them")
     result = grad_input(
         g, w, size=output_size, stride=stride, padding=padding, dilation=dilation, groups=groups,
-        flip=flip, algorithm=algorithm, threads=threads,
+        tile=tile, connections=connections, flip=flip, algorithm=algorithm, threads=threads,
     )  # fmt: skip
     if bias is not None:
         bias = np.asarray(bias)
@@ -255,6 +262,14 @@ def grad_bias(g: np.ndarray, kind: str = "channel", *, tile: Any = None) -> np.n
         ]
         by_location = np.stack(phases, axis)
     return by_location.astype(g.dtype)
+
+
+def _one_kernel(what: str, g: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """The first of the kernels of a tile, or `w` itself; raises where `g` and it do not match."""
+    tiled = w.ndim == 2 * g.ndim - 2 and 0 not in w.shape
+    one = w[(0,) * (g.ndim - 2)] if tiled else w
+    _check_arrays(what, g, "kernel", one)
+    return one
 
 
 def _check_arrays(one: str, a: np.ndarray, other: str, b: np.ndarray) -> None:

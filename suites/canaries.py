@@ -296,6 +296,45 @@ class NotRepeatable(_Canary):
             out.reshape(-1)[0] = np.nextafter(out.reshape(-1)[0], np.inf, dtype=out.dtype)
 
 
+class TileOffByOne(_Canary):
+    """Every position of a tiled layer uses the kernel of its neighbour."""
+
+    name = "canary-tile-off-by-one"
+    any_layer = True
+
+    def prepare(self, problem, w, threads) -> np.ndarray:
+        return _next_kernel(problem, w)
+
+
+class ConnectionsIgnored(_Canary):
+    """All channels summed, connected or not."""
+
+    name = "canary-connections-ignored"
+    any_layer = True
+
+    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+        self.compute(replace(problem, connections=None), x, prepared, bias, out)
+
+
+class ConnectionsReversed(_Canary):
+    """The table of connections read from its last column on."""
+
+    name = "canary-connections-reversed"
+    any_layer = True
+
+    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+        turned = problem.table[:, ::-1] if problem.connections else None
+        self.compute(replace(problem, connections=turned), x, prepared, bias, out)
+
+
+def _next_kernel(problem: Problem, w: np.ndarray) -> np.ndarray:
+    """The kernels of a tile, each in the place of the one before; others as they are."""
+    if not problem.is_tiled:
+        return w
+    axes = tuple(range(problem.axes))
+    return np.ascontiguousarray(np.roll(w, [-1] * problem.axes, axes))
+
+
 class _GradientCanary(_Canary):
     """Right going forward; subclasses break a gradient."""
 
@@ -422,3 +461,24 @@ class GradientChannelsSwapped(_GradientCanary):
         if problem.groups == 1 and w.shape[0] == w.shape[1]:
             w = np.ascontiguousarray(w.swapaxes(0, 1))
         super().grad_input(problem, g, w, out, threads)
+
+
+class GradientTileOffByOne(_GradientCanary):
+    """Each kernel of a tile gets its neighbour's gradient."""
+
+    name = "canary-gradient-tile-off-by-one"
+    any_layer = True
+
+    def grad_weight(self, problem, x, g, out, threads) -> None:
+        super().grad_weight(problem, x, g, out, threads)
+        out[...] = _next_kernel(problem, out)
+
+
+class AbsentGradient(_GradientCanary):
+    """Connections that a layer has not are given a gradient."""
+
+    name = "canary-absent-gradient"
+    any_layer = True
+
+    def grad_weight(self, problem, x, g, out, threads) -> None:
+        super().grad_weight(replace(problem, connections=None), x, g, out, threads)

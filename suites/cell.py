@@ -86,13 +86,13 @@ def describe(case: Case) -> dict[str, Any]:
 
 def memory_needed(problem: Problem, algorithm: str, threads: int) -> int:
     """Bytes that a cell's process will hold at its largest: arrays, workspace, its check."""
-    workspace = get(algorithm).doing(problem.operation).workspace_bytes(problem, threads)
+    workspace = get(algorithm).performer(problem).workspace_bytes(problem, threads)
     return int(1.5 * problem.compulsory_bytes) + workspace
 
 
 def obstacle(problem: Problem, algorithm: str, threads: int, memory: int) -> tuple[str, str] | None:
     """What keeps a cell from being tried with `memory` bytes: its status and the sentence."""
-    able = get(algorithm).doing(problem.operation)
+    able = get(algorithm).performer(problem)
     try:
         if reason := able.why_not(problem):
             return "unsupported", reason

@@ -37,6 +37,7 @@ def truth(
     settings: dict[str, Any] = {
         "stride": p.stride, "dilation": p.dilation, "groups": p.groups, "flip": p.flip,
         "before": p.before,
+        "tile": p.tile, "table": None if p.connections is None else p.table,
     }  # fmt: skip
     if p.operation == "grad_input":
         return oracle.grad_input_at(positions, first, second, **settings)
@@ -63,7 +64,7 @@ def plan_for(
 def reason_against(algorithm: Algorithm, problem: Problem, second: np.ndarray) -> str | None:
     """Why `algorithm` cannot do `problem` with this second operand, which may be its kernel."""
     kernel = None if problem.operation == "grad_weight" else second
-    return algorithm.doing(problem.operation).why_not(problem, kernel)
+    return algorithm.performer(problem).why_not(problem, kernel)
 
 
 def check(
@@ -81,7 +82,7 @@ def check(
     |y − exact| is within the algorithm's `error_bound` at each of the positions and no element
     anywhere was left NaN or infinite.
     """
-    judged = algorithm.doing(problem.operation)
+    judged = algorithm.performer(problem)
     exact = truth(problem, positions, x, w, bias)
     magnitude = truth(problem, positions, abs(x), abs(w), None if bias is None else abs(bias))
     bound = np.asarray(judged.error_bound(problem, x, w, magnitude.astype(np.float64)))

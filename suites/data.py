@@ -38,7 +38,7 @@ def arrays(case: Case, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarra
         Input (N, C, *size); for grad_input the output's gradient (N, O, *output_size).
     second : ndarray
         Kernels (O, C/groups, *kernel); for grad_weight the output's gradient.
-    bias : ndarray, shape (O,), or None
+    bias : ndarray, of the problem's ``bias_shape``, or None
         All of the problem's dtype, C-contiguous and writeable.
 
     Raises
@@ -58,7 +58,7 @@ def arrays(case: Case, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarra
     w = _second(case, _generator(case, seed, "kernel"))
     bias = None
     if problem.bias:
-        rng, shape = _generator(case, seed, "bias"), (problem.out_channels,)
+        rng, shape = _generator(case, seed, "bias"), problem.bias_shape
         exact = case.pixels == "integers"
         make = fills.integers if exact else lambda r, p, s: _normal(r, s, p.dtype)
         bias = make(rng, problem, shape)
@@ -181,7 +181,9 @@ def _kernels(case: Case, rng: np.random.Generator) -> np.ndarray:
     kernel = filters.make(case.weights, problem.kernel, problem.axes)
     if kernel.ndim == problem.axes:
         # One kernel for every pair of channels; the sum over them stays of order one.
-        kernel = np.broadcast_to(kernel / problem.kernel_shape[1], problem.kernel_shape)
+        kernel = np.broadcast_to(
+            kernel / (problem.in_channels // problem.groups), problem.kernel_shape
+        )
     elif kernel.shape != problem.kernel_shape:
         raise ConvbenchError(
             f"kernel file {case.weights!r} has shape {kernel.shape}, problem {problem} "
@@ -192,9 +194,10 @@ def _kernels(case: Case, rng: np.random.Generator) -> np.ndarray:
 
 def _outer_products(problem: Problem, rng: np.random.Generator) -> np.ndarray:
     """Per filter and channel the outer product of random vectors, rounded only at the end."""
-    w = np.full(problem.kernel_shape[:2] + (1,) * problem.axes, 1 / math.sqrt(problem.taps))
+    pairs = problem.kernel_shape[: -problem.axes]
+    w = np.full(pairs + (1,) * problem.axes, 1 / math.sqrt(problem.taps))
     for axis, taps in enumerate(problem.kernel):
         shape = [1] * problem.axes
         shape[axis] = taps
-        w = w * rng.standard_normal((*problem.kernel_shape[:2], *shape))
+        w = w * rng.standard_normal((*pairs, *shape))
     return w.astype(problem.dtype)

@@ -53,23 +53,23 @@ def pixels(kind: str, rng: np.random.Generator, problem: Problem) -> np.ndarray:
 
 
 def weights(kind: str, rng: np.random.Generator, problem: Problem) -> np.ndarray:
-    """Kernels of one of the `WEIGHTS` kinds, ``(O, C/groups, *kernel)``.
+    """Kernels of one of the `WEIGHTS` kinds, of the problem's ``kernel_shape``.
 
     integer-rank1 : outer products of integer vectors, within ± `largest_integer` altogether.
     cancelling : a Laplacian of any size: every tap −1 but one, and their sum zero.
     """
-    shape = problem.kernel_shape
+    shape, pairs = problem.kernel_shape, problem.kernel_shape[: -problem.axes]
     if kind == "integers":
         return integers(rng, problem, shape)
     if kind == "integer-rank1":
         most = max(1, math.floor(largest_integer(problem) ** (1 / problem.axes) + 1e-9))
-        w = np.ones(shape[:2] + (1,) * problem.axes)
+        w = np.ones(pairs + (1,) * problem.axes)
         for axis, taps in enumerate(problem.kernel):
             along = [1] * problem.axes
             along[axis] = taps
-            w = w * rng.integers(-most, most, (*shape[:2], *along), endpoint=True)
+            w = w * rng.integers(-most, most, (*pairs, *along), endpoint=True)
         return w.astype(problem.dtype)
     taps = math.prod(problem.kernel)
-    w = np.full((*shape[:2], taps), -1.0)
+    w = np.full((*pairs, taps), -1.0)
     w[..., taps // 2] = max(taps - 1, 1)
     return w.reshape(shape).astype(problem.dtype)

@@ -39,6 +39,10 @@ _FIXED = (
     "mb1_ic1ih130iw1_oc1_kh64kw1",
     "mb1_ic3ih40_oc20_kh11_sh4",
     "mb1_ic1ih120iw100_oc1_kh15kw15_ph7pw7",
+    "mb2_ic3ih9_oc4_kh3_ph1_tile2x3_biastile",
+    "mb2_ic5ih8iw9_oc7_kh3kw2_sh2sw1_tile9_biaslocation",
+    "mb1_ic6ih14_oc16_kh5_bias_conn7.e.1c.38.31.23.f.1e.3c.39.33.27.1b.36.2d.3f",
+    "mb2_ic4ih7_oc5_kh2_flip_conn3.6.c.9.e_bwdw",
 )
 
 
@@ -89,9 +93,10 @@ def cases(count: int, seed: int = 0, operations: Sequence[str] = ("forward",)) -
     found = []
     for index in range(count):
         problem, operation = next(drawn), rng.choice(tuple(operations))
-        fills = fills_for(operation)
-        if operation != "forward":
-            problem = replace(problem, operation=operation, bias=False)
+        if problem.operation == "forward" or problem.operation not in operations:
+            bias = problem.bias if operation == "forward" else False
+            problem = replace(problem, operation=operation, bias=bias)
+        fills = fills_for(problem.operation)
         found.append(Case(problem, *fills[index % len(fills)]))
     return found
 
@@ -117,19 +122,25 @@ def _draw(rng: random.Random) -> dict[str, Any]:
     def per_axis(low: int, high: int) -> tuple[int, ...]:
         return tuple(rng.randint(low, high) for _ in range(axes))
 
+    out_channels = groups * rng.randint(1, max(most, 2))
+    inputs = groups * rng.randint(1, most)
+    restricted = groups == 1 and rng.random() < 0.15
+    rows = [rng.randint(1, 2**inputs - 1) for _ in range(out_channels)]
     sides = tuple((rng.randint(0, 3), rng.randint(0, 3)) for _ in range(axes))
     return {
         "size": per_axis(1, _SIZES[axes]),
         "kernel": per_axis(1, _KERNELS[axes]),
         "batch": rng.randint(1, 3),
-        "in_channels": groups * rng.randint(1, most),
-        "out_channels": groups * rng.randint(1, max(most, 2)),
+        "in_channels": inputs,
+        "out_channels": out_channels,
         "groups": groups,
+        "tile": per_axis(1, 6) if rng.random() < 0.15 else 1,
+        "connections": rows if restricted else None,
         "stride": rng.choice((1, 1, per_axis(1, 4))),
         "dilation": rng.choice((1, 1, per_axis(1, 3))),
         "padding": rng.choice(("valid", "same", "full", rng.randint(0, 3), sides)),
         "dtype": rng.choice(("float32", "float64")),
         "flip": rng.random() < 0.5,
-        "bias": rng.random() < 0.5,
+        "bias": rng.choice((False, False, True, True, "location", "tile")),
         "fit": rng.choice(("floor", "floor", "ceil")),
     }

@@ -86,7 +86,7 @@ class _Bench:
     ) -> None:
         self.algorithm, self.case, self.threads = algorithm, case, threads
         self.problem = case.problem
-        self.performer = algorithm.doing(case.problem.operation)
+        self.performer = algorithm.performer(case.problem)
         self.x, self.w, self.bias = x, w, bias
         self.integers = case.pixels == "integers" and case.weights.startswith("integer")
         self.factors_are_integers = case.weights == "integer-rank1"
@@ -233,8 +233,8 @@ class _Bench:
         def run(problem: Problem, x: np.ndarray, w: np.ndarray) -> np.ndarray | None:
             if reason_against(self.algorithm, problem, w):
                 return None
-            performer = self.algorithm.doing(problem.operation)
-            bias = np.zeros(problem.out_channels, problem.dtype) if problem.bias else None
+            performer = self.algorithm.performer(problem)
+            bias = np.zeros(problem.bias_shape, problem.dtype) if problem.bias else None
             plan, arrays = plan_for(problem, x, w, bias, self.algorithm, self.threads)
             y = plan(*arrays)
             if performer.exact_on_integers:

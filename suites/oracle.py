@@ -31,6 +31,8 @@ def correlate_at(
     before: Sequence[int],
     groups: int,
     flip: bool,
+    tile: Sequence[int] = (),
+    table: np.ndarray | None = None,
 ) -> np.ndarray:
     """Output elements at `positions`, each the sum over input channels and taps.
 
@@ -39,30 +41,40 @@ def correlate_at(
     positions : int array, (P, 2 + axes)
         Rows (n, o, *spatial) of output indices.
     x : (N, C, *size)
-    w : (O, C/groups, *kernel)
-    bias : (O,)
+    w : (O, C/groups, *kernel), or with `tile` (*tile, O, C/groups, *kernel)
+    bias : (O,), (O, *output_size), or (O, *tile)
     stride, dilation, before : one entry per spatial axis
         `before` is the zero padding in front.
+    tile : one entry per spatial axis, optional
+        Period of the kernels: output position i uses kernel i mod t.
+    table : (O, C/groups) of truth values, optional
+        Which channels are connected.
 
     Returns
     -------
     ndarray, (P,), in `wide(x.dtype)`
     """
-    w = _flipped(w) if flip else w
-    outputs, inputs = w.shape[0] // groups, w.shape[1]
+    axes = x.ndim - 2
+    tile = tile or (1,) * axes
+    w = _every_kernel(w, tile, axes, flip)
+    outputs, inputs = w.shape[axes] // groups, w.shape[axes + 1]
 
     def products(part: np.ndarray) -> np.ndarray:
         output = part[:, 1]
         channels = (output // outputs * inputs)[:, None] + np.arange(inputs)
         at = [
             part[:, 2 + a, None] * stride[a] - before[a] + np.arange(taps) * dilation[a]
-            for a, taps in enumerate(w.shape[2:])
+            for a, taps in enumerate(w.shape[axes + 2 :])
         ]
         patches = _gather(x, part[:, :1], channels, at)
-        return patches * w[output].astype(patches.dtype)
+        if table is not None:
+            patches = np.where(table[output].reshape(len(part), -1, *[1] * axes), patches, 0)
+        phase = tuple(part[:, 2 + a] % t for a, t in enumerate(tile))
+        return patches * w[(*phase, output)].astype(patches.dtype)
 
-    sums = _summed(positions, int(np.prod(w.shape[1:])), products)
-    return sums + bias[positions[:, 1]].astype(sums.dtype)
+    sums = _summed(positions, int(np.prod(w.shape[axes + 1 :])), products)
+    place = positions[:, 2:] % bias.shape[1:] if bias.ndim > 1 else positions[:, :0]
+    return sums + bias[(positions[:, 1], *place.T)].astype(sums.dtype)
 
 
 def grad_input_at(
@@ -75,6 +87,8 @@ def grad_input_at(
     before: Sequence[int],
     groups: int,
     flip: bool,
+    tile: Sequence[int] = (),
+    table: np.ndarray | None = None,
 ) -> np.ndarray:
     """Elements of the input's gradient: what reaches them from every output that read them.
 
@@ -84,26 +98,36 @@ def grad_input_at(
         Rows (n, c, *spatial) of input indices.
     g : (N, O, *output_size)
         Gradient of the output.
-    w : (O, C/groups, *kernel)
+    w : (O, C/groups, *kernel), or with `tile` (*tile, O, C/groups, *kernel)
 
     Returns
     -------
     ndarray, (P,), in `wide(g.dtype)`
     """
-    w = _flipped(w) if flip else w
-    outputs, inputs = w.shape[0] // groups, w.shape[1]
+    axes = g.ndim - 2
+    tile = tile or (1,) * axes
+    w = _every_kernel(w, tile, axes, flip)
+    outputs, inputs = w.shape[axes] // groups, w.shape[axes + 1]
 
     def products(part: np.ndarray) -> np.ndarray:
         group, channel = part[:, 1] // inputs, part[:, 1] % inputs
         senders = (group * outputs)[:, None] + np.arange(outputs)
-        at = []
-        for a, taps in enumerate(w.shape[2:]):
+        at, phase, taps_at = [], [], []
+        for a, taps in enumerate(w.shape[axes + 2 :]):
+            along = (-1, *[1] * (a + 1), taps, *[1] * (axes - 1 - a))
             shifted = part[:, 2 + a, None] + before[a] - np.arange(taps) * dilation[a]
             at.append(np.where(shifted % stride[a] == 0, shifted // stride[a], -1))
+            phase.append((at[a] % tile[a]).reshape(along))
+            taps_at.append(np.arange(taps).reshape(along))
         sent = _gather(g, part[:, :1], senders, at)
-        return sent * w[senders, channel[:, None]].astype(sent.dtype)
+        if table is not None:
+            connected = table[senders, channel[:, None]]
+            sent = np.where(connected.reshape(*senders.shape, *[1] * axes), sent, 0)
+        ones = [1] * axes
+        pair = senders.reshape(*senders.shape, *ones), channel.reshape(-1, 1, *ones)
+        return sent * w[(*phase, *pair, *taps_at)].astype(sent.dtype)
 
-    return _summed(positions, outputs * int(np.prod(w.shape[2:])), products)
+    return _summed(positions, outputs * int(np.prod(w.shape[axes + 2 :])), products)
 
 
 def grad_weight_at(
@@ -117,13 +141,15 @@ def grad_weight_at(
     before: Sequence[int],
     groups: int,
     flip: bool,
+    tile: Sequence[int] = (),
+    table: np.ndarray | None = None,
 ) -> np.ndarray:
     """Elements of the kernel's gradient: every sample they met, times the gradient there.
 
     Parameters
     ----------
     positions : int array, (P, 2 + axes)
-        Rows (o, c, *tap) of kernel indices.
+        Rows (o, c, *tap) of kernel indices, with `tile` (*phase, o, c, *tap).
     x : (N, C, *size)
     g : (N, O, *output_size)
         Gradient of the output.
@@ -134,22 +160,32 @@ def grad_weight_at(
     ndarray, (P,), in `wide(x.dtype)`
     """
     outputs, inputs = g.shape[1] // groups, x.shape[1] // groups
-    images = np.arange(len(x))[None]
+    images, axes = np.arange(len(x))[None], x.ndim - 2
+    tile = tile or (1,) * axes
+    uses = [-(-n // t) for n, t in zip(g.shape[2:], tile, strict=True)]
 
     def products(part: np.ndarray) -> np.ndarray:
-        channel = part[:, :1] // outputs * inputs + part[:, 1:2]
-        at = []
-        for a, places in enumerate(g.shape[2:]):
-            tap = kernel[a] - 1 - part[:, 2 + a] if flip else part[:, 2 + a]
-            at.append(np.arange(places) * stride[a] + tap[:, None] * dilation[a] - before[a])
+        phase, (o, c, *taps) = part.T[: part.shape[1] - 2 - axes], part.T[-2 - axes :]
+        channel = (o // outputs * inputs + c)[:, None]
+        at, used = [], []
+        for a, tap in enumerate(taps):
+            place = np.arange(uses[a])[None] * tile[a] + (phase[a][:, None] if len(phase) else 0)
+            used.append(np.broadcast_to(place, (len(part), uses[a])))
+            tap = kernel[a] - 1 - tap if flip else tap
+            read = place * stride[a] + tap[:, None] * dilation[a] - before[a]
+            at.append(np.where(place < g.shape[2 + a], read, -1))
         met = _gather(x, images, channel, at)
-        return met * g[:, part[:, 0]].swapaxes(0, 1).astype(met.dtype)
+        if table is not None:
+            met = np.where(table[o, c].reshape(-1, 1, *[1] * axes), met, 0)
+        return met * _gather(g, images, o[:, None], used)
 
-    return _summed(positions, len(x) * int(np.prod(g.shape[2:])), products)
+    return _summed(positions, len(x) * int(np.prod(uses)), products)
 
 
-def _flipped(w: np.ndarray) -> np.ndarray:
-    return np.flip(w, tuple(range(2, w.ndim)))
+def _every_kernel(w: np.ndarray, tile: Sequence[int], axes: int, flip: bool) -> np.ndarray:
+    """`w` as (*tile, O, C/groups, *kernel), whatever the tile; as it correlates."""
+    w = w.reshape(*tile, *w.shape[w.ndim - 2 - axes :])
+    return np.flip(w, tuple(range(axes + 2, w.ndim))) if flip else w
 
 
 def _summed(

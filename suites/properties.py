@@ -36,8 +36,9 @@ def linear_in_w(problem: Problem, rng: np.random.Generator, run: Run) -> bool | 
 
 
 def shift_equivariant(problem: Problem, rng: np.random.Generator, run: Run) -> bool | None:
-    """Input moved by the stride along the last axis: output moved by one."""
-    size, stride = problem.size[-1], problem.stride[-1]
+    """Input moved by stride and tile along the last axis: output moved by the tile."""
+    size, tile = problem.size[-1], problem.tile[-1]
+    stride = problem.stride[-1] * tile
     if problem.extent[-1] + stride > size:
         return None
     p = replace(problem, padding=(*problem.padding[:-1], (0, 0)), fit="floor")
@@ -46,7 +47,7 @@ def shift_equivariant(problem: Problem, rng: np.random.Generator, run: Run) -> b
     before, after = run(p, x, w), run(p, moved, w)
     if before is None or after is None:
         return None
-    return bool((after[..., 1:] == before[..., :-1]).all())
+    return bool((after[..., tile:] == before[..., :-tile]).all())
 
 
 def commutative(problem: Problem, rng: np.random.Generator, run: Run) -> bool | None:
@@ -66,7 +67,7 @@ def impulse_response(problem: Problem, rng: np.random.Generator, run: Run) -> bo
 
 def stride_subsamples(problem: Problem, rng: np.random.Generator, run: Run) -> bool | None:
     """A stride keeps every s-th output of stride one."""
-    if set(problem.stride) == {1}:
+    if set(problem.stride) == {1} or problem.is_tiled:
         return None
     # What a ragged last position reads beyond the input is padding like any other.
     sides = tuple(
@@ -107,8 +108,8 @@ def groups_are_separate(problem: Problem, rng: np.random.Generator, run: Run) ->
     )  # fmt: skip
     x, w = _input(problem, rng), _kernel(problem, rng)
     parts = [
-        run(one, np.ascontiguousarray(a), b)
-        for a, b in zip(np.split(x, n, axis=1), np.split(w, n), strict=True)
+        run(one, np.ascontiguousarray(a), np.ascontiguousarray(b))
+        for a, b in zip(np.split(x, n, axis=1), np.split(w, n, _outputs(problem)), strict=True)
     ]
     if any(part is None for part in parts):
         return None
@@ -145,7 +146,8 @@ def passes_associate(problem: Problem, rng: np.random.Generator, run: Run) -> bo
 
 def paddings_nest(problem: Problem, rng: np.random.Generator, run: Run) -> bool | None:
     """The valid outputs are the middle of the same outputs, and those of the full ones."""
-    if any(e > n for e, n in zip(problem.extent, problem.size, strict=True)):
+    larger = any(e > n for e, n in zip(problem.extent, problem.size, strict=True))
+    if larger or problem.is_tiled:
         return None
     valid, same, full = (
         replace(problem, stride=1, fit="floor", padding=p) for p in ("valid", "same", "full")
@@ -163,6 +165,33 @@ def paddings_nest(problem: Problem, rng: np.random.Generator, run: Run) -> bool 
     return nested if nested is not True else _agree(inner, _part(middle, within))
 
 
+def tile_interleaves(problem: Problem, rng: np.random.Generator, run: Run) -> bool | None:
+    """Outputs a tile apart are those of a convolution with the kernel that they share."""
+    if not problem.is_tiled:
+        return None
+    shared = replace(problem, tile=1, bias=False)
+    tiled = replace(problem, bias=False)
+    limits = zip(problem.tile, problem.output_size, strict=True)
+    phase = tuple(int(rng.integers(min(n))) for n in limits)
+    x, w = _input(problem, rng), _kernel(problem, rng)
+    every = [slice(a, None, t) for a, t in zip(phase, problem.tile, strict=True)]
+    y, of_one = run(tiled, x, w), run(shared, x, np.ascontiguousarray(w[phase]))
+    if y is None or of_one is None:
+        return None
+    return _agree(_part(y, every), _part(of_one, every))
+
+
+def absent_connections_are_zero(
+    problem: Problem, rng: np.random.Generator, run: Run
+) -> bool | None:
+    """A channel that is not connected counts as much as one whose kernel is zero."""
+    if problem.connections is None:
+        return None
+    x, w = _input(problem, rng), _kernel(problem, rng)
+    zeroed = np.where(problem.table.reshape(*problem.table.shape, *[1] * problem.axes), w, 0)
+    return _agree(run(problem, x, w), run(replace(problem, connections=None), x, zeroed))
+
+
 PROPERTIES: tuple[Property, ...] = (
     linear_in_x,
     linear_in_w,
@@ -175,6 +204,8 @@ PROPERTIES: tuple[Property, ...] = (
     images_are_separate,
     passes_associate,
     paddings_nest,
+    tile_interleaves,
+    absent_connections_are_zero,
 )
 
 
@@ -205,11 +236,13 @@ def gradient_of_groups(problem: Problem, rng: np.random.Generator, run: Run) -> 
     )  # fmt: skip
     first, second = _first(problem, rng), _second(problem, rng)
     by_weight = problem.operation == "grad_weight"
-    pairs = zip(np.split(first, n, axis=1), np.split(second, n, axis=int(by_weight)), strict=True)
+    axis = 1 if by_weight else _outputs(problem)
+    pairs = zip(np.split(first, n, axis=1), np.split(second, n, axis=axis), strict=True)
     parts = [run(one, np.ascontiguousarray(a), np.ascontiguousarray(b)) for a, b in pairs]
     if any(part is None for part in parts):
         return None
-    whole = np.concatenate([p for p in parts if p is not None], axis=0 if by_weight else 1)
+    axis = _outputs(problem) if by_weight else 1
+    whole = np.concatenate([p for p in parts if p is not None], axis=axis)
     return _agree(run(problem, first, second), whole)
 
 
@@ -241,6 +274,11 @@ GRADIENT_PROPERTIES: tuple[Property, ...] = (
 def laws_of(operation: str) -> tuple[Property, ...]:
     """The properties that a problem of `operation` can be asked for."""
     return PROPERTIES if operation == "forward" else GRADIENT_PROPERTIES
+
+
+def _outputs(problem: Problem) -> int:
+    """The axis of the kernels that counts output channels."""
+    return len(problem.kernel_shape) - problem.axes - 2
 
 
 def _first(problem: Problem, rng: np.random.Generator) -> np.ndarray:
@@ -285,7 +323,7 @@ def _plain(problem: Problem, **changes: Any) -> Problem:
         problem,
         **{
             "batch": 1, "in_channels": 1, "out_channels": 1, "groups": 1, "stride": 1,
-            "dilation": 1, "bias": False, "fit": "floor", **changes,
+            "dilation": 1, "tile": 1, "connections": None, "bias": False, "fit": "floor", **changes,
         },
     )  # fmt: skip
 

@@ -152,7 +152,7 @@ class Run:
         if found := obstacle(problem, cell.algorithm, cell.threads, memory):
             cell.end(*found)
             return 0
-        algorithm = get(cell.algorithm).doing(problem.operation)
+        algorithm = get(cell.algorithm).performer(problem)
         cell.work = algorithm.work(problem)
         cell.workspace_bytes = algorithm.workspace_bytes(problem, cell.threads)
         pace = self._paces.get((cell.algorithm, cell.threads, problem.operation), 0.0)

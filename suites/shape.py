@@ -34,6 +34,13 @@ pad by 1 more or crop by 1 for a whole fit
             f"{p.groups} groups, each from {p.in_channels // p.groups} to "
             f"{p.out_channels // p.groups} channels"
         )
+    if p.is_tiled:
+        lines.append(_sharing(p))
+    if p.connections:
+        lines.append(
+            f"{p.channel_pairs} of {p.out_channels} × {p.in_channels} pairs of channels are "
+            f"connected, {p.terms if p.operation == 'forward' else p.taps} products a sum at most"
+        )
     if p.operation != "forward":
         lines.append(f"{p.operation}: {_what(p)}")
     lines.append(
@@ -58,6 +65,16 @@ def _axis(p: Problem, axis: int) -> str:
         return f"{text}, rounded up to {p.output_size[axis]}; the last is ragged: {whole}"
     left = f"{rest} sample is" if rest == 1 else f"{rest} samples are"
     return f"{text}, rounded down to {p.output_size[axis]}; {left} never read: {whole}"
+
+
+def _sharing(p: Problem) -> str:
+    """How many kernels there are, and how many positions share each."""
+    used = math.prod(map(min, p.tile, p.output_size))
+    period = " × ".join(map(str, p.tile))
+    if used == math.prod(p.output_size):
+        return f"locally connected: each of {used} positions has a kernel of its own"
+    most = math.prod(-(-o // t) for o, t in zip(p.output_size, p.tile, strict=True))
+    return f"tile {period}: {used} kernels, each shared by up to {most} positions"
 
 
 def _number(value: float) -> str:

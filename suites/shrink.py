@@ -57,6 +57,12 @@ def _changes(p: Problem) -> Iterator[dict[str, Any]]:
         for count in _smaller(getattr(p, name) // p.groups):
             yield {name: count * p.groups}
     yield {"bias": False}
+    yield {"bias": bool(p.bias)}
+    yield {"tile": 1}
+    yield {"connections": None}
+    if p.connections:
+        last = p.out_channels - 1
+        yield {"out_channels": last, "connections": p.connections[:last]}
     yield {"flip": False}
     yield {"fit": "floor"}
     yield {"operation": "forward"}
@@ -64,7 +70,7 @@ def _changes(p: Problem) -> Iterator[dict[str, Any]]:
     yield {"padding": 0}
     for name in ("stride", "dilation"):
         yield {name: 1}
-    for name in ("size", "kernel", "stride", "dilation"):
+    for name in ("size", "kernel", "stride", "dilation", "tile"):
         values = getattr(p, name)
         for axis, value in enumerate(values):
             for smaller in _smaller(value):

@@ -215,6 +215,10 @@ _SUITE_KEYS = {
 }
 _SWEEP_KEYS = {
     **dict.fromkeys(("size", "kernel", "stride", "dilation"), _SIZES),
+    "tile": (
+        _or_list(lambda v: _is_text(v) or _is_sizes(v)),
+        'a whole number, "unshared", or a list of such; per-axis values are lists inside it',
+    ),
     **dict.fromkeys(("batch", "in_channels", "out_channels", "groups"), _WHOLE),
     "padding": (
         _or_list(lambda v: _is_whole(v) or _is_text(v) or _is_list(_is_sizes)(v)),
@@ -223,7 +227,11 @@ _SWEEP_KEYS = {
     "channels": _WHOLE,
     "axes": _WHOLE,
     **dict.fromkeys(("dtype", "fit", "operation", "weights", "pixels"), _TEXTS),
-    **dict.fromkeys(("flip", "bias"), _FLAG),
+    "flip": _FLAG,
+    "bias": (
+        _or_list(lambda v: isinstance(v, bool) or _is_text(v)),
+        'true, false, "channel", "location" or "tile", or a list of them',
+    ),
     "name": _TEXT,
     "problems": _LIST,
     "algorithms": _LIST,

@@ -1,0 +1,17 @@
+"""Adapter: what stands in for an algorithm where it computes something by way of something else."""
+
+from __future__ import annotations
+
+from .algorithm import Algorithm
+
+
+class Adapter(Algorithm):
+    """One that answers for `algorithm`: of its name, and with what it promises."""
+
+    def __init__(self, algorithm: Algorithm) -> None:
+        self.algorithm = algorithm
+        self.name = algorithm.name
+        self.confines_nonfinite = algorithm.confines_nonfinite
+        self.exact_on_integers = algorithm.exact_on_integers
+        self.opt_in = algorithm.opt_in
+        self.any_kernel = algorithm.any_kernel

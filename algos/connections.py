@@ -1,0 +1,67 @@
+"""Which input channels an output channel is connected to, where not to all (Goodfellow fig. 9.15).
+
+A table has a row per output channel and a column per input channel. A problem holds it as one
+whole number per row, whose bit c stands for input channel c: hashable, and short as text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .arrays import read_only
+from .errors import ConvbenchError
+
+
+def resolve_connections(value: Any, outputs: int, inputs: int) -> tuple[int, ...] | None:
+    """`value`, a table (O, C) of truth values or one number per row, as numbers; None for all."""
+    if value is None:
+        return None
+    array = np.asarray(value, dtype=object)
+    if array.ndim == 2:
+        if array.shape != (outputs, inputs):
+            raise ConvbenchError(
+                f"connections have shape {array.shape}; expected one row per output channel and "
+                f"one column per input channel, {(outputs, inputs)}"
+            )
+        rows = tuple(sum(1 << c for c, on in enumerate(row) if on) for row in array)
+    else:
+        rows = _numbers(value, outputs)
+    full = (1 << inputs) - 1
+    for output, row in enumerate(rows):
+        if not 0 < row <= full:
+            raise ConvbenchError(
+                f"connections of output channel {output} are {row:#b}; expected at least one "
+                f"and only those of {inputs} input channels"
+            )
+    return None if set(rows) == {full} else rows
+
+
+def _numbers(value: Any, outputs: int) -> tuple[int, ...]:
+    try:
+        rows = tuple(row.__index__() for row in value)
+    except (TypeError, AttributeError):
+        rows = ()
+    if len(rows) != outputs:
+        raise ConvbenchError(
+            f"connections {value!r} must be a table of {outputs} rows, one per output channel, or "
+            f"as many whole numbers whose bits are their input channels"
+        )
+    return rows
+
+
+def as_table(rows: Sequence[int], inputs: int) -> np.ndarray:
+    """The table of truth values, (O, C), read-only."""
+    return read_only(np.array([[row >> c & 1 for c in range(inputs)] for row in rows], bool))
+
+
+def to_text(rows: Sequence[int]) -> str:
+    """One hexadecimal number per output channel, with dots between."""
+    return ".".join(f"{row:x}" for row in rows)
+
+
+def from_text(text: str) -> tuple[int, ...]:
+    """What `to_text` wrote."""
+    return tuple(int(row, 16) for row in text.split("."))

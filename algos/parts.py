@@ -1,0 +1,204 @@
+"""Tiled layers and connection tables as several plain convolutions: every algorithm has them so.
+
+- Output positions that share a kernel, those of one phase of the tile's period t, are together a
+  convolution with stride S·t whose input begins a little later (Goodfellow, Bengio & Courville,
+  *Deep Learning*, 2016, eq. 9.10 read one phase at a time).
+- Output channels that are connected to the same input channels are a convolution of those.
+
+No product with an absent connection is ever formed. The price is one call for each part, so
+that layers of very many parts are refused; `naive` and `parallel` have kernels of their own.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from .adapter import Adapter
+from .arrays import read_only
+from .problem import Problem
+
+#: Parts that are still computed one after another.
+MOST_PARTS = 64
+
+Index = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One plain convolution that a layer is made of, and which elements it reads and writes.
+
+    `inputs` and `outputs` index the layer's input and output; `phase`, `rows` and `channels` say
+    whose kernels it uses, None standing for all.
+    """
+
+    problem: Problem
+    inputs: Index
+    outputs: Index
+    phase: tuple[int, ...]
+    rows: tuple[int, ...] | None
+    channels: tuple[int, ...] | None
+
+    @property
+    def kernels(self) -> Index:
+        """The index of the layer's kernels that are this part's, (O, C/groups, *kernel)."""
+        if self.rows is None:
+            return (*self.phase, slice(None))
+        assert self.channels is not None
+        return (*self.phase, *np.ix_(self.rows, self.channels))
+
+    def kernel(self, w: np.ndarray) -> np.ndarray:
+        """This part's of the layer's kernels `w`."""
+        return read_only(np.ascontiguousarray(w[self.kernels]))
+
+
+def count_parts(problem: Problem) -> int:
+    """How many convolutions the layer is made of."""
+    sharing = len(set(problem.connections)) if problem.connections else 1
+    return sharing * math.prod(map(min, problem.tile, problem.output_size))
+
+
+@lru_cache(maxsize=64)
+def parts(problem: Problem) -> tuple[Part, ...]:
+    """The convolutions that the layer is made of, `count_parts` of them."""
+    per_axis = [[_phase(problem, axis, a) for a in range(min(t, o))]
+                for axis, (t, o) in enumerate(zip(problem.tile, problem.output_size, strict=True))
+                ]  # fmt: skip
+    found = []
+    for chosen in itertools.product(*per_axis):
+        phase, inputs, outputs, sizes, padding = zip(*chosen, strict=True)
+        spatial = replace(
+            problem, size=sizes, padding=padding, tile=1, connections=None, fit="floor", name="",
+            stride=[s * t for s, t in zip(problem.stride, problem.tile, strict=True)],
+        )  # fmt: skip
+        own = phase if problem.is_tiled else ()
+        for rows, channels in _alike(problem):
+            if rows is None:
+                found.append(Part(
+                    spatial, (..., *inputs), (..., *outputs), own, None, None
+                ))  # fmt: skip
+                continue
+            one = replace(spatial, in_channels=len(channels), out_channels=len(rows))
+            every = slice(None)
+            found.append(Part(
+                one, (every, list(channels), *inputs), (every, list(rows), *outputs), own, rows,
+                channels,
+            ))  # fmt: skip
+    return tuple(found)
+
+
+def _alike(problem: Problem) -> list[tuple[Any, Any]]:
+    """Output channels with the same input channels, and these; (None, None) where all have all."""
+    if not problem.connections:
+        return [(None, None)]
+    rows = problem.connections
+    return [
+        (
+            tuple(o for o, other in enumerate(rows) if other == row),
+            tuple(c for c in range(problem.in_channels) if row >> c & 1),
+        )
+        for row in dict.fromkeys(rows)
+    ]
+
+
+def _phase(problem: Problem, axis: int, a: int) -> tuple[int, slice, slice, int, tuple[int, int]]:
+    """Outputs a, a + t, … of one axis: (a, samples read, outputs, size, padding) of their own."""
+    period, stride = problem.tile[axis], problem.stride[axis]
+    size, outputs = problem.size[axis], problem.output_size[axis]
+    count = -(-(outputs - a) // period)
+    reach = (count - 1) * stride * period + problem.extent[axis]
+    start = a * stride - problem.before[axis]
+    first, last = max(start, 0), min(start + reach, size)
+    if first >= last:  # padding alone: a sample that no position reads stands for the input
+        return a, slice(0, 1), slice(a, None, period), 1, (reach, 0)
+    sides = (first - start, start + reach - last)
+    return a, slice(first, last), slice(a, None, period), last - first, sides
+
+
+class Parts(Adapter):
+    """A tiled layer or one with a connection table, by an algorithm that knows neither."""
+
+    def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
+        """Too many parts, or why the algorithm cannot do one of them."""
+        if (count := count_parts(problem)) > MOST_PARTS:
+            return (
+                f"a layer like this is made of {count} convolutions, more than the {MOST_PARTS} "
+                f"that {self.name} would compute one after another"
+            )
+        for part in parts(problem):
+            kernel = None if w is None else part.kernel(w)
+            if reason := self._performer(part).why_not(part.problem, kernel):
+                return f"{reason} (asked of {part.problem}, of which the layer is made)"
+        return None
+
+    def _performer(self, part: Part) -> Any:
+        return self.algorithm.performer(part.problem)
+
+    def workspace_bytes(self, problem: Problem, threads: int) -> int:
+        """What the parts need, which are kept ready, and the arrays of the largest."""
+        own = [
+            (self._performer(part).workspace_bytes(part.problem, threads), part.problem)
+            for part in parts(problem)
+        ]
+        kernels = problem.parameters * problem.itemsize
+        return kernels + sum(n for n, _ in own) + max(p.compulsory_bytes for _, p in own)
+
+    def work(self, problem: Problem) -> float:
+        """The work of the parts."""
+        return sum(self._performer(part).work(part.problem) for part in parts(problem))
+
+    def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> list[Any]:
+        """The kernel of every part made ready."""
+        return [
+            self._performer(part).prepare(part.problem, part.kernel(w), threads)
+            for part in parts(problem)
+        ]
+
+    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+        for part, ready in zip(parts(problem), prepared, strict=True):
+            source = read_only(np.ascontiguousarray(x[part.inputs]))
+            offset = bias if part.rows is None else read_only(bias[list(part.rows)])
+            result = np.empty(part.problem.output_shape, out.dtype)
+            self._performer(part).forward(part.problem, source, ready, offset, result, threads)
+            out[part.outputs] = result
+
+    def grad_input(self, problem, g, prepared, out, threads) -> None:
+        out[...] = 0
+        for part, ready in zip(parts(problem), prepared, strict=True):
+            source = read_only(np.ascontiguousarray(g[part.outputs]))
+            result = np.empty(part.problem.input_shape, out.dtype)
+            self._performer(part).grad_input(part.problem, source, ready, result, threads)
+            with np.errstate(all="ignore"):  # NaN and infinity are data here
+                out[part.inputs] += result
+
+    def grad_weight(self, problem, x, g, out, threads) -> None:
+        out[...] = 0
+        for part in parts(problem):
+            first, second = (
+                read_only(np.ascontiguousarray(array[index]))
+                for array, index in ((x, part.inputs), (g, part.outputs))
+            )
+            result = np.empty(part.problem.kernel_shape, out.dtype)
+            self._performer(part).grad_weight(part.problem, first, second, result, threads)
+            out[part.kernels] = result
+
+    def error_bound(self, problem, x, w, magnitude):
+        """The largest of the parts' bounds; their sum for grad_input, which adds the parts up."""
+        bounds = []
+        for part in parts(problem):
+            first = x[part.outputs if problem.operation == "grad_input" else part.inputs]
+            by_weight = problem.operation == "grad_weight"
+            second = w[part.outputs] if by_weight else part.kernel(w)
+            bounds.append(self._performer(part).error_bound(
+                part.problem, np.ascontiguousarray(first), np.ascontiguousarray(second), magnitude
+            ))  # fmt: skip
+        if problem.operation == "grad_input":
+            total = np.sum(np.broadcast_arrays(*bounds), axis=0)
+            adding = len(bounds) * float(np.finfo(problem.dtype).eps)
+            return total + adding * (magnitude + total)
+        return np.max(np.broadcast_arrays(*bounds), axis=0)
