@@ -349,6 +349,15 @@ class Problem:
         return math.prod(tile) * self.channel_pairs * math.prod(self.kernel) + biases
 
     @property
+    def operations(self) -> tuple[str, ...]:
+        """All that may be asked of the layer."""
+        return OPERATIONS
+
+    def asking(self, operation: str) -> Problem:
+        """The same layer, asked for `operation`; a gradient knows no bias."""
+        return replace(self, operation=operation, bias=self.bias and operation == "forward")
+
+    @property
     def geometry(self) -> dict[str, Any]:
         """Channels, kernel and steps, as tables list them."""
         return {

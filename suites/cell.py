@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from algos.algorithm import get
-from algos.problem import Problem
+from algos.errors import ConvbenchError
 
 from . import machine
 from .suite import Case
@@ -70,34 +69,35 @@ def describe(case: Case) -> dict[str, Any]:
         "weights": case.weights,
         "pixels": case.pixels,
         "batch": p.batch,
-        "in_channels": p.in_channels,
-        "out_channels": p.out_channels,
-        "groups": p.groups,
         "size": p.size,
-        "kernel": p.kernel,
-        "stride": p.stride,
-        "dilation": p.dilation,
         "output_size": p.output_size,
+        **p.geometry,
         "multiply_adds": p.multiply_adds,
         "compulsory_bytes": p.compulsory_bytes,
-        "parameters": p.parameters,
     }
 
 
-def memory_needed(problem: Problem, algorithm: str, threads: int) -> int:
+def performer(problem: Any, algorithm: str) -> Any:
+    """Who answers for `problem` where the algorithm called so is to do it."""
+    return problem.family.get(algorithm).performer(problem)
+
+
+def memory_needed(problem: Any, algorithm: str, threads: int) -> int:
     """Bytes that a cell's process will hold at its largest: arrays, workspace, its check."""
-    workspace = get(algorithm).performer(problem).workspace_bytes(problem, threads)
+    workspace = performer(problem, algorithm).workspace_bytes(problem, threads)
     return int(1.5 * problem.compulsory_bytes) + workspace
 
 
-def obstacle(problem: Problem, algorithm: str, threads: int, memory: int) -> tuple[str, str] | None:
+def obstacle(problem: Any, algorithm: str, threads: int, memory: int) -> tuple[str, str] | None:
     """What keeps a cell from being tried with `memory` bytes: its status and the sentence."""
-    able = get(algorithm).performer(problem)
     try:
+        able = performer(problem, algorithm)
         if reason := able.why_not(problem):
             return "unsupported", reason
         able.work(problem)
         needed = memory_needed(problem, algorithm, threads)
+    except ConvbenchError as error:  # it is for problems of another kind
+        return "unsupported", str(error)
     except Exception as error:  # of an algorithm that is not ours: it costs its own rows alone
         return "failed", f"asked about the problem, it raised {type(error).__name__}: {error}"
     if needed > memory:

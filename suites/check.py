@@ -67,28 +67,6 @@ def reason_against(algorithm: Algorithm, problem: Problem, second: np.ndarray) -
     return algorithm.performer(problem).why_not(problem, kernel)
 
 
-def check(
-    algorithm: Algorithm,
-    problem: Problem,
-    x: np.ndarray,
-    w: np.ndarray,
-    bias: np.ndarray | None,
-    y: np.ndarray,
-    positions: np.ndarray,
-) -> Verdict:
-    """Compare result `y` with the oracle at `positions` (P, 2 + axes), elementwise.
-
-    `x` and `w` are the problem's two operands, whatever its operation. Passes where
-    |y − exact| is within the algorithm's `error_bound` at each of the positions and no element
-    anywhere was left NaN or infinite.
-    """
-    judged = algorithm.performer(problem)
-    exact = truth(problem, positions, x, w, bias)
-    magnitude = truth(problem, positions, abs(x), abs(w), None if bias is None else abs(bias))
-    bound = np.asarray(judged.error_bound(problem, x, w, magnitude.astype(np.float64)))
-    return compare(y, positions, exact, bound)
-
-
 def compare(y: np.ndarray, positions: np.ndarray, exact: np.ndarray, bound: np.ndarray) -> Verdict:
     """`y` at `positions` (P, y.ndim) against `exact` (P,), elementwise within `bound`.
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
-from algos.algorithm import get, registry
-from algos.descriptor import parse_descriptor
 from algos.errors import ConvbenchError, closest
+from algos.family import Family, get, parse
 from algos.plugins import load_file
-from algos.problem import OPERATIONS
 from algos.threads import available
 
 from . import batch, data, fills, filters, generate, pictures, suite
+from .subjects import SUBJECTS, subject_of
 from .suite import Case, Suite
 
 
@@ -60,8 +60,12 @@ def verify_cases(arguments: argparse.Namespace) -> tuple[tuple[Case, ...], list[
             )
         asked = arguments.operation
         operations = generate.OPERATIONS if asked in (None, "all") else (asked,)
-        cases = tuple(generate.cases(arguments.cases, arguments.seed, operations))
-        return _with_dtype(cases, arguments.dtype), []
+        cases = [
+            case
+            for subject in SUBJECTS.values()
+            for case in subject.cases(arguments.cases, arguments.seed, operations)
+        ]
+        return _with_dtype(tuple(cases), arguments.dtype), []
     listed, notes = _listed(arguments)
     listed = _with_operation(listed, arguments.operation)
     pixels = arguments.pixels
@@ -76,7 +80,7 @@ def verify_cases(arguments: argparse.Namespace) -> tuple[tuple[Case, ...], list[
     both = (
         replace(case, weights=w, pixels=x)
         for case in listed
-        for w, x in generate.fills_for(case.problem.operation)[: generate.LISTED_FILLS]
+        for w, x in subject_of(case.problem).fills(case.problem.operation)[: generate.LISTED_FILLS]
     )
     return tuple(both), notes
 
@@ -85,18 +89,11 @@ def _with_operation(cases: tuple[Case, ...], asked: str | None) -> tuple[Case, .
     """`cases` with the operation asked for, or with every one; as they are where none is."""
     if asked is None:
         return cases
-    operations = OPERATIONS if asked == "all" else (asked,)
     changed = [
-        replace(
-            case,
-            problem=replace(
-                case.problem, operation=operation,
-                bias=case.problem.bias and operation == "forward",
-            ),
-        )
+        replace(case, problem=case.problem.asking(operation))
         for case in cases
-        for operation in operations
-    ]  # fmt: skip
+        for operation in (case.problem.operations if asked == "all" else (asked,))
+    ]
     return tuple(dict.fromkeys(changed))
 
 
@@ -111,7 +108,7 @@ def _own(name: str, title: str, cases: tuple[Case, ...]) -> Suite:
 
 def _listed(arguments: argparse.Namespace) -> tuple[tuple[Case, ...], list[str]]:
     """The cases of --problem and --batch, and what was left out of them."""
-    cases = [Case(parse_descriptor(text)) for text in arguments.problem]
+    cases = [Case(parse(text)) for text in arguments.problem]
     notes = []
     if arguments.batch:
         found = batch.read(arguments.batch)
@@ -156,25 +153,37 @@ def algorithm_files(arguments: argparse.Namespace) -> tuple[tuple[str, ...], tup
 
 
 def algorithms(
-    text: str | None, default: tuple[str, ...], more: tuple[str, ...] = ()
+    text: str | None,
+    default: tuple[str, ...],
+    cases: Iterable[Case],
+    more: tuple[str, ...] = (),
 ) -> tuple[str, ...]:
-    """The algorithms named in `text`; else `default`, or all not opt-in, and `more`."""
+    """The algorithms named in `text`; else `default`, or all for `cases` not opt-in, and `more`."""
+    families = families_of(cases)
     if text is None:
         for name in default:
-            get(name)
-        usual = default or tuple(name for name, a in registry().items() if not a.opt_in)
+            get(name, families)
+        usual = default or tuple(
+            name for f in families for name, a in f.registry().items() if not a.opt_in
+        )
         return tuple(dict.fromkeys(usual + more))
     names = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
     if not names:
-        raise ConvbenchError(f"--algorithms {text!r} names none; known: {', '.join(registry())}")
+        known = ", ".join(dict.fromkeys(name for f in families for name in f.registry()))
+        raise ConvbenchError(f"--algorithms {text!r} names none; known: {known}")
     for name in names:
-        get(name)
+        get(name, families)
     return names
 
 
-def with_peers(chosen: tuple[str, ...]) -> tuple[str, ...]:
+def families_of(cases: Iterable[Case]) -> tuple[Family, ...]:
+    """The families of the problems, each once."""
+    return tuple(dict.fromkeys(case.problem.family for case in cases))
+
+
+def with_peers(chosen: tuple[str, ...], cases: Iterable[Case]) -> tuple[str, ...]:
     """`chosen`, and every other library's algorithm."""
-    peers = tuple(name for name, a in registry().items() if a.is_peer)
+    peers = tuple(name for f in families_of(cases) for name, a in f.registry().items() if a.is_peer)
     return tuple(dict.fromkeys(chosen + peers))
 
 
@@ -193,7 +202,7 @@ def baseline(asked: str | None, default: str, chosen: tuple[str, ...]) -> str:
     """What speed-ups refer to: the one asked for, the suite's, or the first of those chosen."""
     if asked is None:
         return default if default in chosen else chosen[0]
-    get(asked)
+    get(asked)  # for the nearest name where there is none
     if asked not in chosen:
         raise ConvbenchError(
             f"--baseline {asked} is not among the algorithms to be timed ({', '.join(chosen)}); "

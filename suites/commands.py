@@ -14,20 +14,20 @@ from rich.markup import escape
 from rich.table import Table
 
 import results
-from algos.algorithm import registry
-from algos.descriptor import parse_descriptor
 from algos.errors import ConvbenchError
+from algos.family import FAMILIES, parse
 from algos.threads import available
 
-from . import choose, filters, limits, machine, shape, starter, suite
+from . import choose, filters, limits, machine, starter, suite
 from .cell import describe, memory_allowed, memory_needed, obstacle
 from .data import has_nonfinite
 from .live import run_and_show
 from .pictures import is_path
 from .pictures import read as read_picture
 from .schedule import Settings
+from .subjects import subject_of
 from .suite import Suite
-from .tally import verify_and_show
+from .tally import Round, verify_and_show
 from .verify import Verifier
 
 
@@ -49,10 +49,10 @@ def run(arguments: argparse.Namespace) -> int:
     chosen, remarks = choose.run_suite(arguments)
     _remark(remarks)
     threads = choose.thread_counts(arguments.threads)
-    algorithms = choose.algorithms(arguments.algorithms, chosen.algorithms, more)
+    algorithms = choose.algorithms(arguments.algorithms, chosen.algorithms, chosen.cases, more)
     chosen = choose.admitting(chosen, algorithms if arguments.algorithms else more)
     if arguments.peers:
-        algorithms = choose.with_peers(algorithms)
+        algorithms = choose.with_peers(algorithms, chosen.cases)
     baseline = choose.baseline(arguments.baseline, chosen.baseline, algorithms)
     budget = arguments.budget or chosen.seconds * len(threads)
     settings = Settings(
@@ -132,14 +132,25 @@ def _dry_run(chosen: Suite, settings: Settings) -> int:
 def verify(arguments: argparse.Namespace) -> int:
     """Judge algorithms, and the judge by canaries; exit code 1 when one fails."""
     files, found = choose.algorithm_files(arguments)
-    ours = tuple(n for n, a in registry().items() if arguments.peers or not a.is_peer)
-    names = choose.algorithms(arguments.algorithms, found or ours)
-    threads = max(choose.thread_counts(arguments.threads or str(available())))
     cases, remarks = choose.verify_cases(arguments)
     _remark(remarks)
+    wanted = (
+        set(choose.algorithms(arguments.algorithms, found, cases))
+        if (arguments.algorithms or found)
+        else None
+    )
+    rounds = []
+    for family in choose.families_of(cases):
+        names = [
+            name
+            for name, algorithm in family.registry().items()
+            if (name in wanted if wanted else arguments.peers or not algorithm.is_peer)
+        ]
+        rounds.append(Round(family, names, [c for c in cases if c.problem.family is family]))
+    threads = max(choose.thread_counts(arguments.threads or str(available())))
     verifier = Verifier(threads, arguments.seed, arguments.timeout, files)
     everything = not (arguments.problem or arguments.batch or arguments.algorithms or found)
-    return verify_and_show(verifier, names, cases, everything, out, notes)
+    return verify_and_show(verifier, rounds, everything, out, notes)
 
 
 def report(arguments: argparse.Namespace) -> int:
@@ -162,9 +173,11 @@ def show_list(arguments: argparse.Namespace) -> int:
     elif arguments.what == "algorithms":
         table.add_column("algorithm")
         table.add_column("what it is")
-        for name, algorithm in registry().items():
-            asked = " [dim](only when asked for by name)[/]" if algorithm.opt_in else ""
-            table.add_row(name, escape(algorithm.summary) + asked)
+        table.add_column("of")
+        for family in FAMILIES:
+            for name, algorithm in family.registry().items():
+                asked = " [dim](only when asked for by name)[/]" if algorithm.opt_in else ""
+                table.add_row(name, escape(algorithm.summary) + asked, family.name)
     else:
         if not arguments.suite:
             raise ConvbenchError("whose problems? Say, for example, convbench list problems vgg16")
@@ -177,9 +190,14 @@ def show_list(arguments: argparse.Namespace) -> int:
 
 def show_shape(arguments: argparse.Namespace) -> int:
     """Show the sizes of a problem and how they come about."""
-    for line in shape.explain(parse_descriptor(arguments.descriptor)):
+    for line in _explained(arguments.descriptor):
         out.print(escape(line), soft_wrap=True)
     return 0
+
+
+def _explained(descriptor: str) -> list[str]:
+    problem = parse(descriptor)
+    return subject_of(problem).explain(problem)
 
 
 def new_algorithm(arguments: argparse.Namespace) -> int:

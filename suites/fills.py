@@ -42,6 +42,11 @@ def pixels(kind: str, rng: np.random.Generator, problem: Problem) -> np.ndarray:
     shape = problem.operands[0]
     if kind == "integers":
         return integers(rng, problem, shape)
+    return spoilt(kind, rng, shape).astype(problem.dtype)
+
+
+def spoilt(kind: str, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Numbers of one of the `PIXELS` kinds that are no integers."""
     x = rng.standard_normal(shape)
     if kind == "spread":
         x *= 10.0 ** rng.uniform(-3, 3, shape)
@@ -49,7 +54,7 @@ def pixels(kind: str, rng: np.random.Generator, problem: Problem) -> np.ndarray:
         x.reshape(-1)[rng.integers(x.size)] = 1e6
     else:
         x = 1000 + 0.01 * x
-    return x.astype(problem.dtype)
+    return x
 
 
 def weights(kind: str, rng: np.random.Generator, problem: Problem) -> np.ndarray:

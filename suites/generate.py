@@ -144,3 +144,45 @@ def _draw(rng: random.Random) -> dict[str, Any]:
         "bias": rng.choice((False, False, True, True, "location", "tile")),
         "fit": rng.choice(("floor", "floor", "ceil")),
     }
+
+
+def simpler(p: Problem) -> Iterator[dict[str, Any]]:
+    """Changes that leave one thing less of a problem, boldest first."""
+    yield {"batch": 1}
+    yield {"groups": 1, "in_channels": p.in_channels // p.groups,
+           "out_channels": p.out_channels // p.groups}  # fmt: skip
+    if p.groups > 2:
+        yield {"groups": 2, "in_channels": p.in_channels // p.groups * 2,
+               "out_channels": p.out_channels // p.groups * 2}  # fmt: skip
+    for name in ("in_channels", "out_channels"):
+        for count in smaller(getattr(p, name) // p.groups):
+            yield {name: count * p.groups}
+    yield {"bias": False}
+    yield {"bias": bool(p.bias)}
+    yield {"tile": 1}
+    yield {"connections": None}
+    if p.connections:
+        last = p.out_channels - 1
+        yield {"out_channels": last, "connections": p.connections[:last]}
+    yield {"flip": False}
+    yield {"fit": "floor"}
+    yield {"operation": "forward"}
+    yield {"dtype": "float32"}
+    yield {"padding": 0}
+    for name in ("stride", "dilation"):
+        yield {name: 1}
+    for name in ("size", "kernel", "stride", "dilation", "tile"):
+        values = getattr(p, name)
+        for axis, value in enumerate(values):
+            for less in smaller(value):
+                yield {name: (*values[:axis], less, *values[axis + 1 :])}
+    for axis, sides in enumerate(p.padding):
+        for fewer in ((0, sides[1]), (sides[0], 0), (sides[0] // 2, sides[1] // 2)):
+            yield {"padding": (*p.padding[:axis], fewer, *p.padding[axis + 1 :])}
+
+
+def smaller(value: int) -> Iterator[int]:
+    """1, a half, one less."""
+    for less in dict.fromkeys((1, value // 2, value - 1)):
+        if 1 <= less < value:
+            yield less

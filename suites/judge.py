@@ -7,20 +7,19 @@ infinity kept to where they belong; and one property that needs no oracle.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from algos import Algorithm, Problem
 from algos.arrays import read_only
 from algos.errors import ConvbenchError
 
-from . import oracle
-from .check import compare, plan_for, reason_against, truth
-from .data import arrays
-from .fills import largest_integer
-from .properties import laws_of
+from .check import compare
+from .subjects import trial_of
 from .suite import Case
+from .trial import Trial
 
 #: Products that the oracle may sum for one case; beyond, it looks at a sample of the output.
 ORACLE_PRODUCTS = 30_000_000
@@ -49,16 +48,17 @@ class WrongError(Exception):
     """The algorithm is wrong; the text says how."""
 
 
-def judge(algorithm: Algorithm, case: Case, *, threads: int, seed: int = 0) -> Judgement:
+def judge(algorithm: Any, case: Case, *, threads: int, seed: int = 0) -> Judgement:
     """Ask everything of `algorithm` on `case`; never raises for what the algorithm does."""
-    x, w, bias = arrays(case, seed)
-    if reason := reason_against(algorithm, case.problem, w):
+    trial = trial_of(case, seed)
+    if reason := trial.reason_against(algorithm):
         return Judgement("unsupported", reason)
     rng = np.random.default_rng(seed)
-    bench = _Bench(algorithm, case, x, w, bias, threads)
+    bench = _Bench(algorithm, trial, threads)
     try:
         bench.held_to_the_oracle()
         bench.repeatable()
+        bench.right_aside()
         bench.right_with_all_threads()
         if case.problem.multiply_adds < LARGE:
             bench.indifferent_to_layout(rng)
@@ -73,76 +73,48 @@ def judge(algorithm: Algorithm, case: Case, *, threads: int, seed: int = 0) -> J
 
 
 class _Bench:
-    """One algorithm, one case, and what has been found so far."""
+    """One algorithm, one trial, and what has been found so far."""
 
-    def __init__(
-        self,
-        algorithm: Algorithm,
-        case: Case,
-        x: np.ndarray,
-        w: np.ndarray,
-        bias: np.ndarray | None,
-        threads: int,
-    ) -> None:
-        self.algorithm, self.case, self.threads = algorithm, case, threads
-        self.problem = case.problem
-        self.performer = algorithm.performer(case.problem)
-        self.x, self.w, self.bias = x, w, bias
-        self.integers = case.pixels == "integers" and case.weights.startswith("integer")
-        self.factors_are_integers = case.weights == "integer-rank1"
+    def __init__(self, algorithm: Any, trial: Trial, threads: int) -> None:
+        self.algorithm, self.trial, self.threads = algorithm, trial, threads
         self.found = Judgement("ok")
-        count = max(100, ORACLE_PRODUCTS // case.problem.terms)
-        self.positions = oracle.some_positions(case.problem.result_shape, count)
-        self.exact, self.bound = self._truth(x, w)
+        self.positions = trial.positions(ORACLE_PRODUCTS, 100, ORACLE_PRODUCTS)
+        self.exact, magnitude = trial.truth(self.positions)
+        bound = trial.bound(algorithm, magnitude.astype(np.float64))
+        self.bound = np.broadcast_to(np.asarray(bound, np.float64), self.exact.shape)
         self.y = np.empty(0)
 
-    def _truth(self, x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The exact result, and the bound on each element's error, at the positions."""
-        p = self.problem
-        exact, magnitude = (truth(p, self.positions, a, b, c) for a, b, c in (
-            (x, w, self.bias),
-            (abs(x), abs(w), None if self.bias is None else abs(self.bias)),
-        ))  # fmt: skip
-        bound = self.performer.error_bound(p, x, w, magnitude.astype(np.float64))
-        return exact, np.broadcast_to(np.asarray(bound, np.float64), exact.shape)
-
-    def _run(self, x: np.ndarray, threads: int = 1) -> np.ndarray:
-        """The output for `x`, written over NaN, with garbage in whatever memory is reused."""
-        w, bias = self.w.copy(), None if self.bias is None else self.bias.copy()
-        given = x.copy(order="K") if x.flags.writeable else x
-        _litter(self.problem)
-        plan, arrays = plan_for(self.problem, given, w, bias, self.algorithm, threads)
-        out = np.full(self.problem.result_shape, np.nan, self.problem.dtype)
+    def _run(self, first: np.ndarray, threads: int = 1) -> np.ndarray:
+        """The output for `first`, written over NaN, with garbage in whatever memory is reused."""
+        problem = self.trial.problem
+        given = self.trial.with_first(first.copy(order="K") if first.flags.writeable else first)
+        given.arrays = (given.first, *(array.copy() for array in given.arrays[1:]))
+        _litter(problem.dtype, problem.result_shape, first.shape)
+        plan, arrays = given.plan(self.algorithm, threads)
+        out = np.full(problem.result_shape, np.nan, problem.dtype)
         plan(*arrays, out)
-        if not (
-            _same(w, self.w)
-            and _same(given, x)
-            and (bias is None or self.bias is None or _same(bias, self.bias))
-        ):
+        before = (first, *self.trial.arrays[1:])
+        if not all(map(_same, given.arrays, before)):
             raise WrongError("it changed an array that it was given")
         return out
 
     def held_to_the_oracle(self) -> None:
         """Every output within its bound, or equal where that can be asked."""
-        self.y = self._run(self.x)
+        self.y = self._run(self.trial.first)
         ratio = self._judge(self.y)
         zeros = np.count_nonzero(self.exact == 0) / self.exact.size
-        must_equal = self.integers and (
-            self.algorithm.exact_on_integers
-            or self.factors_are_integers
-            or float(self.bound.max()) < 0.5
-        )
+        must_equal = self.trial.must_equal(self.algorithm, self.bound)
         if must_equal:
             exactly = self.algorithm.exact_on_integers
             y = self.y if exactly else np.rint(self.y)
             self._demand_equal(y)
-        status = "mistrusted" if self.integers and zeros > 0.5 else "ok"
+        doubtful = self.trial.case.pixels == "integers" and zeros > 0.5
         self.found = replace(
-            self.found, status=status, error_over_bound=ratio, exact=must_equal,
-            reason=f"{zeros:.0%} of the exact output is zero" if status != "ok" else "",
+            self.found, status="mistrusted" if doubtful else "ok", error_over_bound=ratio,
+            exact=must_equal, reason=f"{zeros:.0%} of the exact output is zero" if doubtful else "",
         )  # fmt: skip
-        if self.case.pixels == "random":
-            self._bound_must_see_a_lost_tap()
+        if self.trial.case.pixels == "random":
+            self._bound_must_see_a_lost_term()
 
     def _judge(self, y: np.ndarray) -> float:
         """The largest error over bound; raises where it is above one."""
@@ -155,48 +127,43 @@ class _Bench:
     def _at_positions(self, y: np.ndarray) -> np.ndarray:
         return y[tuple(self.positions.T)]
 
-    def _place(self, number: int) -> tuple[int, ...]:
-        return tuple(int(i) for i in self.positions[number])
-
     def _demand_equal(self, y: np.ndarray) -> None:
         here = self._at_positions(y)
         wrong = np.flatnonzero(here != self.exact)
         if len(wrong):
+            place = tuple(int(i) for i in self.positions[wrong[0]])
             raise WrongError(
-                f"on integers output {self._place(wrong[0])} must be "
+                f"on integers output {place} must be "
                 f"{float(self.exact[wrong[0]]):.9g}, it is {here[wrong[0]]:.9g}"
             )
 
-    def _bound_must_see_a_lost_tap(self) -> None:
-        """A bound that forgives the loss of the tap that matters most proves nothing.
+    def _bound_must_see_a_lost_term(self) -> None:
+        """A bound that forgives the loss of the term that matters most proves nothing.
 
         Asked on numbers of like size; beside a million, a normwise bound rightly forgives it.
         """
-        flat = np.abs(self.w).reshape(len(self.w), -1)
-        lone = np.zeros_like(flat)
-        rows = np.arange(len(flat))
-        lone[rows, flat.argmax(axis=1)] = flat.max(axis=1)
-        lone = lone.reshape(self.w.shape)
-        if self.problem.operation == "grad_weight":  # of its many terms, those of one line
-            lone[:] = 0
-            lone[..., -1] = np.abs(self.w[..., -1])
-        lost = truth(self.problem, self.positions, abs(self.x), lone, None)
+        lost = self.trial.lost(self.positions)
         if float(lost.max()) > 0 and not bool((lost > self.bound).any()):
             raise WrongError(
-                f"its error bound, {float(self.bound.max()):.3g}, would forgive the loss of a tap "
+                f"its error bound, {float(self.bound.max()):.3g}, would forgive the loss of a term "
                 f"that makes up {float(lost.max()):.3g} of an output"
             )
 
     def repeatable(self) -> None:
         """The same bits when asked again."""
-        if not _same(self._run(self.x), self.y):
+        if not _same(self._run(self.trial.first), self.y):
             raise WrongError("asked twice, it gave different bits")
+
+    def right_aside(self) -> None:
+        """Whatever else it gives is right as well."""
+        if reason := self.trial.aside(self.algorithm, self.positions):
+            raise WrongError(reason)
 
     def right_with_all_threads(self) -> None:
         """As right with all threads as with one; whether the bits agree is recorded."""
         if self.threads == 1:
             return
-        y = self._run(self.x, self.threads)
+        y = self._run(self.trial.first, self.threads)
         try:
             self._judge(y)
         except WrongError as wrong:
@@ -207,55 +174,32 @@ class _Bench:
         """The same bits whatever the memory layout of the input."""
         kind = int(rng.integers(len(_LAYOUTS)))
         name, lay = _LAYOUTS[kind]
-        if not _same(self._run(lay(self.x)), self.y):
+        if not _same(self._run(lay(self.trial.first)), self.y):
             raise WrongError(f"it gave different bits for {name} input")
 
     def confines_nonfinite(self, rng: np.random.Generator) -> None:
-        """A NaN or infinity at an edge reaches the outputs whose kernel covers it, no others."""
-        x = self.x.copy()
-        edge = [int(rng.choice([0, n - 1])) for n in x.shape]
-        x[tuple(edge)] = rng.choice([np.nan, np.inf, -np.inf])
+        """A NaN or infinity at an edge reaches the outputs that depend on it, no others."""
+        x = self.trial.first.copy()
+        edge = tuple(int(rng.choice([0, n - 1])) for n in x.shape)
+        x[edge] = rng.choice(self.trial.nonfinite)
         y, before = self._at_positions(self._run(x)), self._at_positions(self.y)
-        mark = np.zeros_like(x)
-        mark[tuple(edge)] = 1
-        covered, met = (
-            truth(self.problem, self.positions, mark, taps.astype(x.dtype), None) != 0
-            for taps in (np.ones_like(self.w), self.w != 0)
-        )
-        if np.isfinite(y[met]).any():
+        may, must = self.trial.reached(edge, self.positions)
+        if np.isfinite(y[must]).any():
             raise WrongError("it lost a NaN or infinity of its input")
-        if not _same(y[~covered], before[~covered]):
+        if not _same(y[~may], before[~may]):
             raise WrongError("a NaN or infinity spread to outputs that do not depend on it")
 
     def keeps_a_property(self, rng: np.random.Generator) -> None:
         """One property drawn from those that apply, on numbers of its own."""
-
-        def run(problem: Problem, x: np.ndarray, w: np.ndarray) -> np.ndarray | None:
-            if reason_against(self.algorithm, problem, w):
-                return None
-            performer = self.algorithm.performer(problem)
-            bias = np.zeros(problem.bias_shape, problem.dtype) if problem.bias else None
-            plan, arrays = plan_for(problem, x, w, bias, self.algorithm, self.threads)
-            y = plan(*arrays)
-            if performer.exact_on_integers:
-                return y
-            bound = performer.error_bound(problem, x, w, _most(problem))
-            return np.rint(y) if float(np.max(bound)) < 0.5 else None
-
-        laws = laws_of(self.problem.operation)
+        run, laws = self.trial.runner(self.algorithm, self.threads), self.trial.laws()
         for number in rng.permutation(len(laws)):
-            holds = laws[number](self.problem, rng, run)
+            holds = laws[number](self.trial.problem, rng, run)
             if holds is False:
                 stated = (laws[number].__doc__ or "").strip()
-                raise WrongError(f"it breaks a law of convolution: {stated}")
+                raise WrongError(f"it breaks a law of {self.trial.problem.family.name}: {stated}")
             if holds:
                 self.found = replace(self.found, properties=1)
                 return
-
-
-def _most(problem: Problem) -> np.ndarray:
-    """What Σ|x||w| cannot exceed on integers."""
-    return np.array([float((problem.terms + 1) * largest_integer(problem) ** 2)])
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:
@@ -263,10 +207,10 @@ def _same(a: np.ndarray, b: np.ndarray) -> bool:
     return bool(np.array_equal(a, b, equal_nan=True))
 
 
-def _litter(problem: Problem) -> None:
+def _litter(dtype: str, *shapes: tuple[int, ...]) -> None:
     """Fill memory that the allocator will hand out again with NaN."""
-    sizes = (64, 1024, int(np.prod(problem.result_shape)), 4 * int(np.prod(problem.input_shape)))
-    kept = [np.full(n, np.nan, problem.dtype) for n in sizes for _ in range(3)]
+    sizes = (64, 1024, *map(math.prod, shapes), 4 * math.prod(shapes[-1]))
+    kept = [np.full(n, np.nan, dtype) for n in sizes for _ in range(3)]
     del kept
 
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,36 +118,50 @@ class _Sight:
     u: float
 
 
-def _sights(
-    problem: Any, plane: np.ndarray, number: int, gate: np.ndarray | None
-) -> Iterator[tuple[tuple[int, ...], _Sight]]:
-    """Every window of a plane, `number` counting planes over the batch."""
-    kind = wide(plane.dtype)
-    along = [windows_along(problem, axis) for axis in range(plane.ndim)]
-    strides = [math.prod(plane.shape[a + 1 :]) for a in range(plane.ndim)]
-    total = math.prod(map(len, along))
-    for order, position in enumerate(itertools.product(*(range(len(a)) for a in along))):
-        chosen = [a[i] for a, i in zip(along, position, strict=True)]
-        taps = list(itertools.product(*(w.inside for w in chosen)))
-        places = [[w.at[t] for w, t in zip(chosen, tap, strict=True)] for tap in taps]
+class _View:
+    """The windows of a problem with one grid of them, to be looked at one by one."""
+
+    def __init__(self, problem: Any, axes: int) -> None:
+        self.problem = problem
+        self.along = [windows_along(problem, axis) for axis in range(axes)]
+        self.shape = tuple(map(len, self.along))
+
+    def sight(
+        self, plane: np.ndarray, number: int, position: tuple[int, ...], gate: np.ndarray | None
+    ) -> _Sight:
+        """The window at `position` of a plane, `number` counting planes over the batch."""
+        problem, kind = self.problem, wide(plane.dtype)
+        chosen = [a[i] for a, i in zip(self.along, position, strict=True)]
+        taps = [np.array(w.inside, np.int64) for w in chosen]
+        places = [np.array([w.at[t] for t in w.inside], np.int64) for w in chosen]
+        values = plane[np.ix_(*places)].astype(kind).reshape(-1)
+        flat = np.ravel_multi_index(np.ix_(*places), plane.shape).reshape(-1)
         include = problem.count_include_pad is not False
-        weights: Any = np.ones(len(taps), kind)
+        weights = np.ones(values.size, kind)
         if problem.kind == "gaussian":
-            factors = [
-                _gaussian(w, None if problem.sigma is None else problem.sigma[a], include, kind)
-                for a, w in enumerate(chosen)
-            ]
-            weights = np.array(
-                [math.prod(f[t] for f, t in zip(factors, tap, strict=True)) for tap in taps], kind
-            )
-        values = np.array([plane[tuple(p)] for p in places], plane.dtype).astype(kind)
-        flat = [sum(i * s for i, s in zip(p, strides, strict=True)) for p in places]
+            for a, window in enumerate(chosen):
+                sigma = None if problem.sigma is None else problem.sigma[a]
+                factor = _gaussian(window, sigma, include, kind)
+                factors = np.array([factor[t] for t in window.inside], kind)
+                weights = np.outer(weights, factors).reshape(-1) if a else factors
         counts = [w.counted if include else len(w.inside) for w in chosen]
-        gates = np.array([gate[tap] for tap in taps], kind) if gate is not None else weights
-        yield position, _Sight(
-            values, np.array(flat, np.int64), math.prod(counts), weights, gates,
-            uniform(problem.seed or 0, number * total + order),
-        )  # fmt: skip
+        gates = gate[np.ix_(*taps)].astype(kind).reshape(-1) if gate is not None else weights
+        order = int(np.ravel_multi_index(position, self.shape))
+        u = uniform(problem.seed or 0, number * math.prod(self.shape) + order)
+        return _Sight(values, flat, math.prod(counts), weights, gates, u)
+
+    def over(self, sample: Sequence[int]) -> Iterator[tuple[int, ...]]:
+        """The positions of all windows that hold a sample."""
+        holding = [
+            [j for j, w in enumerate(a) if i in w.at]
+            for a, i in zip(self.along, sample, strict=True)
+        ]
+        return itertools.product(*holding)
+
+    def most_over(self) -> int:
+        """The most windows that hold one sample."""
+        counts = [Counter(i for w in a for i in w.at if 0 <= i < w.size) for a in self.along]
+        return math.prod(max(c.values(), default=0) for c in counts)
 
 
 def _gaussian(window: Window, sigma: float | None, include: bool, kind: Any) -> dict[int, Any]:
@@ -285,6 +300,11 @@ def _gate(gate: np.ndarray | None, number: int, channels: int, axes: int) -> np.
     return np.asarray(gate[number % channels])
 
 
+def every(shape: Sequence[int]) -> np.ndarray:
+    """All indices of an array, in order."""
+    return np.stack(np.unravel_index(np.arange(math.prod(shape)), tuple(shape)), axis=1)
+
+
 def forward(
     problem: Any, x: np.ndarray, gate: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -292,21 +312,29 @@ def forward(
 
     x : (N, C, *size); gate : (*window) or (C, *window). Values in `wide(x.dtype)`.
     """
-    rule, planes = _planes(problem, x)
-    found = []
-    for number, plane in enumerate(planes):
-        mask = _gate(gate, number, problem.channels, plane.ndim)
-        for _, sight in _sights(rule, plane, number, mask):
-            value, magnitude, tap = reduce(rule, sight)
-            found.append((value, magnitude, sight.places[tap] if tap >= 0 else -1))
-    values, magnitudes, places = zip(*found, strict=True)
     shape = problem.output_shape
+    value, magnitude, places = forward_at(every(shape), problem, x, gate)
+    return value.reshape(shape), magnitude.reshape(shape), places.reshape(shape)
+
+
+def forward_at(
+    positions: np.ndarray, problem: Any, x: np.ndarray, gate: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """As `forward`, at `positions` (P, 2 + axes) of the output alone."""
+    rule, planes = _planes(problem, x)
+    view = _View(rule, planes.ndim - 1)
+    # An output of maxout is one of a plane of channels by samples.
+    flat = np.ravel_multi_index(tuple(positions.T), problem.output_shape)
     kind = wide(x.dtype)
-    return (
-        np.array(values, kind).reshape(shape),
-        np.array(magnitudes, kind).reshape(shape),
-        np.array(places, np.int64).reshape(shape),
-    )
+    value, magnitude = np.empty(len(flat), kind), np.empty(len(flat), kind)
+    places = np.empty(len(flat), np.int64)
+    for row, index in enumerate(flat):
+        number, *position = map(int, np.unravel_index(index, (len(planes), *view.shape)))
+        mask = _gate(gate, number, problem.channels, planes.ndim - 1)
+        sight = view.sight(planes[number], number, tuple(position), mask)
+        value[row], magnitude[row], tap = reduce(rule, sight)
+        places[row] = sight.places[tap] if tap >= 0 else -1
+    return value, magnitude, places
 
 
 def grad_input(
@@ -314,15 +342,46 @@ def grad_input(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(gradient at the input, magnitude) of ⟨grad_out, pool(x)⟩, input-shaped."""
     rule, planes = _planes(problem, x)
+    view = _View(rule, planes.ndim - 1)
     kind = wide(x.dtype)
     result = np.zeros((len(planes), planes[0].size), kind)
     magnitude = np.zeros_like(result)
-    given = grad_out.reshape(len(planes), -1).astype(kind)
+    given = grad_out.reshape(len(planes), *view.shape).astype(kind)
     for number, plane in enumerate(planes):
         mask = _gate(gate, number, problem.channels, plane.ndim)
-        for order, (_, sight) in enumerate(_sights(rule, plane, number, mask)):
+        for position in itertools.product(*map(range, view.shape)):
+            sight = view.sight(plane, number, position, mask)
             slope, size = slopes(rule, sight)
-            g = given[number, order]
-            result[number, sight.places] += g * slope
-            magnitude[number, sight.places] += abs(g) * size
+            g = given[number][position]
+            hit, rough = slope != 0, size != 0  # 0·∞ is nothing here
+            result[number, sight.places[hit]] += g * slope[hit]
+            magnitude[number, sight.places[rough]] += abs(g) * size[rough]
     return result.reshape(x.shape), magnitude.reshape(x.shape)
+
+
+def grad_input_at(
+    positions: np.ndarray,
+    problem: Any,
+    grad_out: np.ndarray,
+    x: np.ndarray,
+    gate: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `grad_input`, at `positions` (P, 2 + axes) of the input alone."""
+    rule, planes = _planes(problem, x)
+    view = _View(rule, planes.ndim - 1)
+    if len(positions) * view.most_over() >= len(planes) * math.prod(view.shape):
+        result, magnitude = grad_input(problem, grad_out, x, gate)
+        return result[tuple(positions.T)], magnitude[tuple(positions.T)]
+    kind = wide(x.dtype)
+    given = grad_out.reshape(len(planes), *view.shape).astype(kind)
+    result, magnitude = np.zeros(len(positions), kind), np.zeros(len(positions), kind)
+    for row, index in enumerate(np.ravel_multi_index(tuple(positions.T), x.shape)):
+        number, *sample = map(int, np.unravel_index(index, planes.shape))
+        flat = int(np.ravel_multi_index(tuple(sample), planes.shape[1:]))
+        mask = _gate(gate, number, problem.channels, planes.ndim - 1)
+        for position in view.over(sample):
+            sight = view.sight(planes[number], number, position, mask)
+            slope, size = (part[sight.places == flat][0] for part in slopes(rule, sight))
+            result[row] += given[number][position] * slope if slope else 0
+            magnitude[row] += abs(given[number][position]) * size if size else 0
+    return result, magnitude

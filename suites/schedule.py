@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from algos.algorithm import get
 from algos.errors import ConvbenchError
 
 from . import clock
-from .cell import Cell, describe, memory_allowed, memory_needed, obstacle
+from .cell import Cell, describe, memory_allowed, memory_needed, obstacle, performer
 from .process import Worker, WorkerDiedError
 from .suite import Case
 
@@ -152,7 +151,7 @@ class Run:
         if found := obstacle(problem, cell.algorithm, cell.threads, memory):
             cell.end(*found)
             return 0
-        algorithm = get(cell.algorithm).performer(problem)
+        algorithm = performer(problem, cell.algorithm)
         cell.work = algorithm.work(problem)
         cell.workspace_bytes = algorithm.workspace_bytes(problem, cell.threads)
         pace = self._paces.get((cell.algorithm, cell.threads, problem.operation), 0.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from algos.problem import Problem
+from algos.sizes import extent
 
 FORMULA = "(W − (F − 1)·D − 1 + P)/S + 1"
 
@@ -51,20 +52,26 @@ pad by 1 more or crop by 1 for a whole fit
 
 
 def _axis(p: Problem, axis: int) -> str:
-    """The formula of one axis, its value, and what becomes of a rest."""
-    w, f, d, s = (field[axis] for field in (p.size, p.kernel, p.dilation, p.stride))
-    before, after = p.padding[axis]
+    return filled_in(
+        p.size[axis], p.kernel[axis], p.stride[axis], p.dilation[axis], p.padding[axis], p.fit,
+        p.output_size[axis],
+    )  # fmt: skip
+
+
+def filled_in(w: int, f: int, s: int, d: int, sides: tuple[int, int], fit: str, output: int) -> str:
+    """The formula of one axis with its numbers, its value, and what becomes of a rest."""
+    before, after = sides
     padding = f"{before + after}" if before == after else f"({before} + {after})"
-    room = w + before + after - p.extent[axis]
+    room = w + before + after - extent(f, d)
     text = f"({w} − ({f} − 1)·{d} − 1 + {padding})/{s} + 1 = {_number(room / s + 1)}"
     rest = room % s
     if not rest:
         return text
     whole = f"pad by {s - rest} more or crop by {rest} for a whole fit"
-    if p.fit == "ceil":
-        return f"{text}, rounded up to {p.output_size[axis]}; the last is ragged: {whole}"
+    if fit == "ceil":
+        return f"{text}, rounded up to {output}; the last is ragged: {whole}"
     left = f"{rest} sample is" if rest == 1 else f"{rest} samples are"
-    return f"{text}, rounded down to {p.output_size[axis]}; {left} never read: {whole}"
+    return f"{text}, rounded down to {output}; {left} never read: {whole}"
 
 
 def _sharing(p: Problem) -> str:

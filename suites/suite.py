@@ -32,8 +32,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from algos.descriptor import parse_descriptor
 from algos.errors import ConvbenchError, closest
+from algos.family import parse
 from algos.problem import AXES, Problem
 
 from . import filters, pictures
@@ -47,7 +47,7 @@ class Case:
 
     Parameters
     ----------
-    problem : Problem
+    problem : Problem, PoolProblem
     weights : str
         ``"random"``, ``"rank1"`` (a random outer product per filter), a hand-made kernel
         of `suites.filters` such as ``"gaussian"``, or the path of a ``.npy`` file.
@@ -57,7 +57,7 @@ class Case:
         Who takes part, of those that a run times; ``()`` stands for all of them.
     """
 
-    problem: Problem
+    problem: Any
     weights: str = "random"
     pixels: str = "random"
     algorithms: tuple[str, ...] = field(default=(), compare=False)
@@ -73,7 +73,7 @@ class Case:
     @classmethod
     def of_words(cls, words: dict[str, str]) -> Case:
         """The case that `as_words` described."""
-        return cls(parse_descriptor(words["problem"]), words["weights"], words["pixels"])
+        return cls(parse(words["problem"]), words["weights"], words["pixels"])
 
 
 @dataclass(frozen=True)
@@ -283,7 +283,7 @@ def _case(values: dict[str, Any], folder: Path) -> Case | None:
     weights = _resolve(values.pop("weights", "random"), filters.is_path, folder)
     pixels = _resolve(values.pop("pixels", "random"), pictures.is_path, folder)
     if "problems" in values:
-        problem: Problem | None = parse_descriptor(values.pop("problems"), **values)
+        problem: Any = parse(values.pop("problems"), **values)
     else:
         problem = _problem(values, weights, pixels)
     if problem is None:

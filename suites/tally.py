@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.markup import escape
@@ -10,53 +11,67 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from algos.errors import ConvbenchError
+from algos.family import Family
 from algos.plugins import load_file
 
+from .subjects import SUBJECTS
 from .suite import Case
-from .verify import CANARIES, Score, Verifier, repro_line
+from .verify import Score, Verifier, repro_line
+
+
+@dataclass(frozen=True)
+class Round:
+    """Cases of one family, and the algorithms to judge on them."""
+
+    family: Family
+    names: Sequence[str]
+    cases: Sequence[Case]
 
 
 def verify_and_show(
-    verifier: Verifier,
-    names: Sequence[str],
-    cases: Sequence[Case],
-    canaries: bool,
-    out: Console,
-    notes: Console,
+    verifier: Verifier, rounds: Sequence[Round], canaries: bool, out: Console, notes: Console
 ) -> int:
-    """Judge the algorithms called `names`, and where asked the judge; 1 where either fails."""
-    wrong = load_file(CANARIES) if canaries else ()
+    """Judge the algorithms of each round, and where asked the judge; 1 where either fails."""
+    if not any(r.names and r.cases for r in rounds):
+        raise ConvbenchError("nothing was judged: none of the algorithms is for these cases")
+    files = {r.family: SUBJECTS[r.family].canaries for r in rounds if canaries}
+    wrong = [(r, name) for r in rounds if r.family in files for name in load_file(files[r.family])]
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
     )  # fmt: skip
-    scores = []
+    scores, alive = [], []
+    total = sum(len(r.cases) * len(r.names) for r in rounds) + len(wrong)
     with Progress(*columns, console=notes, transient=True) as progress:
-        task = progress.add_task("verify", total=len(cases) * len(names) + len(wrong))
-        for name in names:
+        task = progress.add_task("verify", total=total)
+        for turn, name in ((r, name) for r in rounds for name in r.names):
             progress.update(task, description=f"verify {name}")
-            score = verifier.score(name, cases, lambda: progress.advance(task))
+            score = verifier.score(name, turn.cases, lambda: progress.advance(task))
             scores.append(score)
-            if len(names) > 1 and not notes.is_terminal:  # no bar moves: show that it goes on
+            if total > len(turn.cases) and not notes.is_terminal:  # no bar moves: show it goes on
                 notes.print(f"{name}: {score.cases} cases, {len(score.failures)} wrong")
         progress.update(task, description="canaries")
-        verifier.files = (*verifier.files, CANARIES) if canaries else verifier.files
-        alive = []
-        for canary in wrong:
-            if not verifier.killed(canary, cases):
+        asked = verifier.files
+        verifier.files = (*asked, *files.values())
+        for turn, canary in wrong:
+            if not verifier.killed(canary, turn.cases):
                 alive.append(canary)
             progress.advance(task)
         verifier.close()
+        verifier.files = asked
     out.print(_table(scores))
     for score in scores:
         _show_failures(score, verifier, out)
     if not any(score.cases for score in scores):
         raise ConvbenchError("nothing was judged: none of the cases is supported")
-    return _conclude(scores, wrong, alive, out)
+    return _conclude(scores, [name for _, name in wrong], alive, out)
 
 
 def _table(scores: Sequence[Score]) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
+    several = len({s.family for s in scores}) > 1
     table.add_column("algorithm", vertical="bottom")
+    if several:
+        table.add_column("of", vertical="bottom")
     for heading in (
         "cases", "exact", "worst\nerror/bound", "properties\nheld", "cannot", "wrong", "time",
     ):  # fmt: skip
@@ -65,8 +80,8 @@ def _table(scores: Sequence[Score]) -> Table:
         style = "red" if s.failures else "green" if s.cases else "dim"
         judged = (str(s.exact), f"{s.worst:.3g}", str(s.properties)) if s.cases else ["–"] * 3
         table.add_row(
-            f"[{style}]{s.algorithm}[/]", str(s.cases), *judged, str(s.unsupported),
-            str(len(s.failures)), f"{s.seconds:.1f} s",
+            f"[{style}]{s.algorithm}[/]", *([s.family] if several else []), str(s.cases),
+            *judged, str(s.unsupported), str(len(s.failures)), f"{s.seconds:.1f} s",
         )  # fmt: skip
     return table
 
@@ -77,7 +92,7 @@ def _show_failures(score: Score, verifier: Verifier, out: Console) -> None:
         out.print(f"  on {escape(str(failure.case.problem))}", soft_wrap=True)
         again = repro_line(
             score.algorithm, failure.smallest, verifier.threads, verifier.seed,
-            [file for file in verifier.files if file != CANARIES],
+            verifier.files,
         )  # fmt: skip
         what = "the smallest case that fails" if failure.smallest != failure.case else "again"
         out.print(f"  {what}: {escape(again)}", soft_wrap=True)

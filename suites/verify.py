@@ -9,18 +9,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
-
-from algos.problem import Problem
 
 from . import clock
 from .process import Worker, WorkerDiedError
 from .shrink import shrink
 from .suite import Case
 
-#: Where the algorithms are that must fail.
-CANARIES = str(Path(__file__).with_name("canaries.py"))
 #: Seconds that shrinking a failing problem may take.
 SHRINKING = 20.0
 
@@ -39,6 +34,7 @@ class Score:
     """How one algorithm did."""
 
     algorithm: str
+    family: str = "convolution"
     cases: int = 0
     unsupported: int = 0
     mistrusted: int = 0
@@ -78,7 +74,7 @@ class Verifier:
         self, algorithm: str, cases: Sequence[Case], report: Callable[[], None] = lambda: None
     ) -> Score:
         """Judge `algorithm` on all `cases`; `report` is called after each."""
-        score = Score(algorithm)
+        score = Score(algorithm, cases[0].problem.family.name)
         begun = clock.now()
         try:
             for case in cases:
@@ -118,7 +114,7 @@ class Verifier:
         """The smallest case found that still fails, within the time for looking."""
         deadline = clock.now() + SHRINKING
 
-        def fails(problem: Problem) -> bool:
+        def fails(problem: Any) -> bool:
             left = deadline - clock.now()
             if left <= 0:
                 return False

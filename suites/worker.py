@@ -16,21 +16,20 @@ import os
 import signal
 import sys
 import zlib
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from algos import Plan, threads
-from algos.algorithm import get
+from algos import threads
 from algos.errors import ConvbenchError
 from algos.plugins import load_file
 
-from . import clock, oracle
-from .check import check, plan_for, reason_against
-from .data import arrays
+from . import clock
 from .judge import judge
+from .subjects import trial_of
 from .suite import Case
 
 #: Products that verifying one cell may cost the oracle.
@@ -41,7 +40,7 @@ class Session:
     """The state between requests: at most one cell, ready to be timed."""
 
     def __init__(self) -> None:
-        self.plan: Plan | None = None
+        self.plan: Callable[..., Any] | None = None
         self.arrays: tuple[np.ndarray, ...] = ()
         self.out: np.ndarray = np.empty(0)
 
@@ -55,27 +54,23 @@ class Session:
         """Prepare, call once, verify. Answers the cell's status and everything but samples."""
         self.drop()
         seen = threads.use(threads_wanted)
-        loaded = Case.of_words(case)
-        problem = loaded.problem
-        x, w, bias = arrays(loaded, seed)
-        chosen = get(algorithm)
-        if reason := reason_against(chosen, problem, w):
+        trial = trial_of(Case.of_words(case), seed)
+        problem, chosen = trial.problem, trial.problem.family.get(algorithm)
+        if reason := trial.reason_against(chosen):
             return {"status": "unsupported", "reason": reason}
         with clock.stopwatch() as preparing:
-            plan, given = plan_for(problem, x, w, bias, chosen, threads_wanted)
+            plan, given = trial.plan(chosen, threads_wanted)
         out = np.full(problem.result_shape, np.nan, problem.dtype)
         sums = [zlib.crc32(array.data) for array in given]
         with clock.stopwatch() as calling:
             plan(*given, out)
         if sums != [zlib.crc32(array.data) for array in given]:
             return {"status": "failed", "reason": "it changed its input, which is not its own"}
-        checked = x
-        if not np.isfinite(x).all():  # timed as it is, but judged on numbers that can be judged
-            checked = np.nan_to_num(x, nan=0.0, posinf=0.0, neginf=0.0)
-            plan(checked, *given[1:], out)
-        count = min(2048, max(64, _ORACLE_PRODUCTS // problem.terms))
-        positions = oracle.some_positions(problem.result_shape, count, seed)
-        verdict = check(chosen, problem, checked, w, bias, out, positions)
+        checked = trial.finite()
+        if checked is not trial:  # timed as it is, but judged on numbers that can be judged
+            plan(checked.first, *given[1:], out)
+        positions = checked.positions(_ORACLE_PRODUCTS, 64, 2048, seed)
+        verdict = checked.check(chosen, out, positions)
         answer = {
             "status": "ok" if verdict.passed else "failed",
             "reason": verdict.reason,
@@ -86,7 +81,7 @@ class Session:
         }
         if verdict.passed:
             with clock.stopwatch() as preparing:
-                plan, given = plan_for(problem, x, w, bias, chosen, threads_wanted)
+                plan, given = trial.plan(chosen, threads_wanted)
             answer["prepare_s"] = preparing.working
             self.plan, self.arrays, self.out = plan, given, out
         return answer
@@ -95,7 +90,9 @@ class Session:
         self, case: dict[str, str], algorithm: str, threads_wanted: int, seed: int
     ) -> dict[str, Any]:
         """Ask everything of an algorithm; answers a `Judgement`."""
-        return asdict(judge(get(algorithm), Case.of_words(case), threads=threads_wanted, seed=seed))
+        told = Case.of_words(case)
+        chosen = told.problem.family.get(algorithm)
+        return asdict(judge(chosen, told, threads=threads_wanted, seed=seed))
 
     def calibrate(self, seconds: float) -> dict[str, Any]:
         """How many calls fill a sample of `seconds`, judged on warm code."""

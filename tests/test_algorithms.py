@@ -8,12 +8,12 @@ from hypothesis import HealthCheck, given, settings
 from problems import problems
 
 import algos
-from algos import ConvbenchError, Plan, Problem, threads
+from algos import ConvbenchError, Problem, threads
 from algos.algorithm import get, registry
 from suites import filters, generate, oracle
-from suites.check import check
 from suites.data import arrays
 from suites.suite import Case
+from suites.trial import ConvolutionTrial
 
 OURS = [name for name, a in registry().items() if ".peers" not in type(a).__module__]
 DIRECT = [name for name in ("naive", "im2col", "parallel", "separable") if name in OURS]
@@ -23,17 +23,17 @@ COUNTS = sorted({1, min(2, threads.available())})
 
 def judge(name, case, count=1, seed=0):
     """Convolve into NaN; None where the algorithm cannot."""
-    x, w, bias = arrays(case, seed)
-    given = x.tobytes()
+    trial = ConvolutionTrial(case, seed)
+    before = trial.first.tobytes()
     algorithm, problem = get(name), case.problem
-    if algorithm.why_not(problem, w):
+    if trial.reason_against(algorithm):
         return None
     out = np.full(problem.output_shape, np.nan, problem.dtype)
-    y = Plan(problem, w, bias, algorithm=name, threads=count)(x, out)
+    plan, given = trial.plan(algorithm, count)
+    y = plan(*given, out)
     assert y is out
-    assert x.tobytes() == given
-    positions = oracle.every_position(problem.output_shape)
-    return check(algorithm, problem, x, w, bias, out, positions)
+    assert trial.first.tobytes() == before
+    return trial.check(algorithm, out, oracle.every_position(problem.output_shape))
 
 
 @pytest.mark.parametrize("count", COUNTS)

@@ -7,9 +7,9 @@ import algos
 from algos import Problem, parse_descriptor
 from algos.algorithm import get
 from suites import oracle
-from suites.check import check
 from suites.data import arrays
 from suites.suite import Case
+from suites.trial import ConvolutionTrial
 
 PROBLEMS = (
     "mb2_ic3ih11_oc4_kh3_ph1_bias",
@@ -26,9 +26,12 @@ def convolved(text):
     return problem, x, w, bias, y
 
 
-def judge(problem, x, w, bias, y):
-    positions = oracle.every_position(problem.output_shape)
-    return check(get("naive"), problem, x, w, bias, y, positions)
+def judge(problem, x, w, bias, y, positions=None):
+    if positions is None:
+        positions = oracle.every_position(problem.output_shape)
+    trial = ConvolutionTrial(Case(problem))
+    trial.arrays = (x, w) if bias is None else (x, w, bias)
+    return trial.check(get("naive"), y, positions)
 
 
 def one_off(problem, x, w, bias, y):
@@ -113,7 +116,7 @@ def test_nan_where_nobody_looked_is_found():
     problem, x, w, bias, y = convolved(PROBLEMS[0])
     y[1, 2, 5, 5] = np.nan
     first = np.zeros((1, y.ndim), int)
-    verdict = check(get("naive"), problem, x, w, bias, y, first)
+    verdict = judge(problem, x, w, bias, y, first)
     assert verdict.reason == f"1 of {y.size} outputs are NaN or infinite"
 
 

@@ -10,8 +10,7 @@ import pytest
 import algos
 from algos.family import algorithms_in
 from suites import generate, oracle, starter
-from suites.check import check
-from suites.data import arrays
+from suites.trial import ConvolutionTrial
 
 PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 
@@ -34,11 +33,11 @@ def test_it_passes_verification(example):
     for case in generate.cases(120):
         if example.why_not(case.problem):
             continue
-        x, w, bias = arrays(case)
+        trial = ConvolutionTrial(case)
         out = np.full(case.problem.output_shape, np.nan, case.problem.dtype)
-        algos.plan(case.problem, w, bias, algorithm=example)(x, out)
-        everywhere = oracle.every_position(out.shape)
-        verdict = check(example, case.problem, x, w, bias, out, everywhere)
+        plan, given = trial.plan(example, 1)
+        plan(*given, out)
+        verdict = trial.check(example, out, oracle.every_position(out.shape))
         assert verdict.passed, f"{case.problem}: {verdict.reason}"
         judged += 1
     assert judged > 40

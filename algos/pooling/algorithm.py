@@ -168,14 +168,7 @@ def window_roundings(problem: PoolProblem) -> float:
 
 def overlap(problem: PoolProblem) -> int:
     """The most windows that cover one sample."""
-    most = 1
-    for line in problem.lines:
-        covered = np.zeros(line.size, np.int64)
-        for tap in range(int(line.taps.max())):
-            inside = line.taps > tap
-            np.add.at(covered, line.begin[inside] + tap * line.dilation, 1)
-        most *= int(covered.max())
-    return most
+    return math.prod(line.most_over for line in problem.lines)
 
 
 def registry() -> dict[str, PoolAlgorithm]:

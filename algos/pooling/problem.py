@@ -339,6 +339,13 @@ class PoolProblem:
         """Samples of the largest window."""
         return max(math.prod(line.window for line in part.lines) for part in self.parts)
 
+    @cached_property
+    def terms(self) -> int:
+        """Most samples reduced to an output, or for the gradient all of the windows over one."""
+        if self.operation == "forward":
+            return self.taps
+        return sum(math.prod(line.most_over for line in part.lines) for part in self.parts)
+
     @property
     def exponent(self) -> float:
         """p of the norm."""
@@ -362,6 +369,15 @@ class PoolProblem:
         if self.operation == "grad_input" and not self.is_linear:
             given *= 2
         return (given + made) * self.itemsize
+
+    @property
+    def operations(self) -> tuple[str, ...]:
+        """All that may be asked of the layer."""
+        return OPERATIONS
+
+    def asking(self, operation: str) -> PoolProblem:
+        """The same layer, asked for `operation`."""
+        return replace(self, operation=operation)
 
     @property
     def geometry(self) -> dict[str, Any]:

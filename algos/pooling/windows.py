@@ -71,6 +71,15 @@ class Line:
         return (self.positions - 1) * self.stride + (self.window - 1) * self.dilation + 1
 
     @property
+    def most_over(self) -> int:
+        """The most windows that hold one sample."""
+        covered = np.zeros(self.size, np.int64)
+        for tap in range(int(self.taps.max())):
+            inside = self.taps > tap
+            np.add.at(covered, self.begin[inside] + tap * self.dilation, 1)
+        return int(covered.max())
+
+    @property
     def is_trivial(self) -> bool:
         """Whether every window is the one sample below it."""
         return self.stride == 1 and self.window == 1 and self.before == 0

@@ -1,0 +1,63 @@
+"""What the harness knows about each family of problems, in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from algos.family import CONVOLUTION, POOLING, Family
+
+from . import generate, pool_cases, pool_shape, shape
+from .pool_trial import PoolTrial
+from .suite import Case
+from .trial import ConvolutionTrial, Trial
+
+
+@dataclass(frozen=True)
+class Subject:
+    """How problems of a family are given numbers, made up, simplified and explained.
+
+    Attributes
+    ----------
+    trial : (case, seed) -> Trial
+    cases : (count, seed, operations) -> list of Case
+    fills : operation -> pairs of weights and pixels
+    simpler : problem -> changes of its fields, boldest first
+    explain : problem -> lines that say what sizes it has and why
+    canaries : path of the file of algorithms that must fail
+    """
+
+    trial: Callable[[Case, int], Trial]
+    cases: Callable[[int, int, Sequence[str]], list[Case]]
+    fills: Callable[[str], tuple[tuple[str, str], ...]]
+    simpler: Callable[[Any], Iterator[dict[str, Any]]]
+    explain: Callable[[Any], list[str]]
+    canaries: str
+
+
+def _beside(name: str) -> str:
+    return str(Path(__file__).with_name(name))
+
+
+SUBJECTS: dict[Family, Subject] = {
+    CONVOLUTION: Subject(
+        ConvolutionTrial, generate.cases, generate.fills_for, generate.simpler,
+        shape.explain, _beside("canaries.py"),
+    ),
+    POOLING: Subject(
+        PoolTrial, pool_cases.cases, pool_cases.fills_for, pool_cases.simpler,
+        pool_shape.explain, _beside("pool_canaries.py"),
+    ),
+}  # fmt: skip
+
+
+def subject_of(problem: Any) -> Subject:
+    """The entry of the problem's family."""
+    return SUBJECTS[problem.family]
+
+
+def trial_of(case: Case, seed: int = 0) -> Trial:
+    """The case with its numbers."""
+    return subject_of(case.problem).trial(case, seed)
