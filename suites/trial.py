@@ -79,6 +79,10 @@ class Trial:
         bound = self.bound(algorithm, magnitude.astype(np.float64))
         return check.compare(y, positions, exact, bound)
 
+    def is_exact(self, algorithm: Any) -> bool:
+        """Whether whole results are whole before they are rounded, too."""
+        return bool(algorithm.exact_on_integers)
+
     def must_equal(self, algorithm: Any, bound: np.ndarray) -> bool:
         """Whether equality can be asked for: the exact result is whole numbers."""
         raise NotImplementedError

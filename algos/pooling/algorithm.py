@@ -31,7 +31,7 @@ class PoolAlgorithm(AlgorithmBase):
 
     def performer(self, problem: PoolProblem) -> PoolAlgorithm:
         """This algorithm; for a spatial pyramid one that asks it about each of the levels."""
-        return self if len(problem.parts) == 1 else _Pyramid(self)
+        return _Pyramid(self) if problem.layout == "pyramid" else self
 
     def why_not(self, problem: PoolProblem) -> str | None:
         """A sentence saying why this algorithm cannot do `problem`, or None if it can."""
