@@ -157,7 +157,11 @@ def _add_verify(verify: argparse.ArgumentParser) -> None:
     verify.add_argument("--algorithms", metavar="A,B", help="only these (default: all)")
     _add_algorithm_file(verify)
     verify.add_argument(
-        "--cases", type=_whole(1), default=200, metavar="N", help="how many problems (default: 200)"
+        "--cases",
+        type=_whole(1),
+        default=200,
+        metavar="N",
+        help="how many problems of convolution, and half as many of pooling (default: 200)",
     )
     verify.add_argument(
         "--problem", action="append", default=[], metavar="DESCRIPTOR",

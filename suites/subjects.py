@@ -27,6 +27,7 @@ class Subject:
     simpler : problem -> changes of its fields, boldest first
     explain : problem -> lines that say what sizes it has and why
     canaries : path of the file of algorithms that must fail
+    share : how many problems are made up where one of convolution is
     """
 
     trial: Callable[[Case, int], Trial]
@@ -35,6 +36,7 @@ class Subject:
     simpler: Callable[[Any], Iterator[dict[str, Any]]]
     explain: Callable[[Any], list[str]]
     canaries: str
+    share: float = 1.0
 
 
 def _beside(name: str) -> str:
@@ -48,7 +50,7 @@ SUBJECTS: dict[Family, Subject] = {
     ),
     POOLING: Subject(
         PoolTrial, pool_cases.cases, pool_cases.fills_for, pool_cases.simpler,
-        pool_shape.explain, _beside("pool_canaries.py"),
+        pool_shape.explain, _beside("pool_canaries.py"), share=0.5,
     ),
 }  # fmt: skip
 

@@ -71,7 +71,7 @@ def _table(scores: Sequence[Score]) -> Table:
     several = len({s.family for s in scores}) > 1
     table.add_column("algorithm", vertical="bottom")
     if several:
-        table.add_column("of", vertical="bottom")
+        table.add_column("of", vertical="bottom", no_wrap=True)
     for heading in (
         "cases", "exact", "worst\nerror/bound", "properties\nheld", "cannot", "wrong", "time",
     ):  # fmt: skip
