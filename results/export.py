@@ -16,12 +16,15 @@ from .summary import reasons
 def write_tables(frame: pd.DataFrame, folder: str | os.PathLike[str]) -> list[Path]:
     """Write ``table.csv`` and ``table.md`` into `folder`, each whole or not at all.
 
-    The CSV holds every column of `results.read` in its units, samples parted by spaces; the
-    Markdown the columns a person compares, in units a person reads.
+    The CSV holds every column of `results.read` in its units, samples parted by spaces and
+    passes by semicolons; the Markdown the columns a person compares, in units a person reads.
     """
     target = Path(folder)
     plain = frame.assign(
-        samples=[" ".join(f"{sample:.9g}" for sample in samples) for samples in frame["samples"]]
+        samples=[
+            "; ".join(" ".join(f"{sample:.9g}" for sample in entries) for entries in passes)
+            for passes in frame["samples"]
+        ]
     )
     csv = plain.to_csv(index=False, float_format="%.9g", lineterminator="\n")
     return [
@@ -37,12 +40,12 @@ def markdown_table(frame: pd.DataFrame) -> str:
     baseline = frame.attrs.get("baseline", "naive")
     head = [
         "input · kernel", "threads", "algorithm", "time", "95 % interval", f"against {baseline}",
-        "95 % interval", "GFLOP/s", "compile", "prepare", "first call", "workspace",
-        "error / bound",
+        "95 % interval", "verdict", "passes", "GFLOP/s", "compile", "prepare", "first call",
+        "from cache", "workspace", "error / bound",
     ]  # fmt: skip
     lines = [_line(head), _line(["---", "--:", "---", *["--:"] * (len(head) - 3)])]
     for _, group in frame.groupby(list(GROUP), sort=False):
-        ranked = group.sort_values("time_s", kind="stable", na_position="last")
+        ranked = group.sort_values(["winner", "time_s"], ascending=[False, True])
         lines += [_line(_cells(row)) for _, row in ranked.iterrows()]
     notes = [f"- {text}" for text in reasons(frame)]
     return "\n".join([*lines, *(["", *notes] if notes else []), ""])
@@ -51,16 +54,19 @@ def markdown_table(frame: pd.DataFrame) -> str:
 def _cells(row: pd.Series) -> list[str]:
     cells = [row["label"], str(row["threads"]), row["algorithm"]]
     if row["status"] != "ok":
-        return [*cells, STATUS_WORDS[row["status"]], *[""] * 9]
+        return [*cells, STATUS_WORDS[row["status"]], *[""] * 12]
     cells += [
         time_text(row["time_s"]),
         _between(time_text(row["time_low_s"]), time_text(row["time_high_s"])),
         times_text(row["speedup"]),
         _between(times_text(row["speedup_low"]), times_text(row["speedup_high"])),
+        row["verdict"],
+        str(row["passes"]),
         three_digits(row["gflops"]),
         time_text(row["compile_s"]),
         time_text(row["prepare_s"]),
         time_text(row["first_call_s"]),
+        time_text(row["load_s"]),
         bytes_text(row["workspace_bytes"]),
         _small(row["error_over_bound"]),
     ]

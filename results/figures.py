@@ -12,7 +12,6 @@ from .labels import plural
 from .lines import MOST_PANELS, draw_lines
 from .roofline_figure import draw_roofline
 from .rows import draw_rows
-from .statistics import ENOUGH
 from .style import Picture, Sheet, joined, rc_context
 from .sweeps import (
     AXES,
@@ -159,9 +158,9 @@ def _about(frame: pd.DataFrame, rows: pd.DataFrame, mark: str) -> str:
     counts = sorted(set(rows["threads"]))
     said = plural(counts[0], "thread") if len(counts) == 1 else ""
     dtypes = ", ".join(dict.fromkeys(rows["dtype"]))
-    interval = f"{mark}: 95 % interval of the median" if mark else ""
-    if mark and rows["blocks"].min() < ENOUGH:
-        interval += f" (of fewer than {ENOUGH} samples their range)"
+    interval = f"{mark}: 95 % interval over the passes" if mark else ""
+    if mark and rows["passes"].max() < 2:
+        interval = f"{mark}: 95 % interval within the single pass"
     return joined([said, dtypes, str(environment.get("cpu") or ""), interval])
 
 

@@ -13,6 +13,8 @@ GROUP = ("operation", "problem", "name", "weights", "pixels", "dtype", "threads"
 #: The order in which a reader meets the algorithms; others follow by name.
 KNOWN = ("naive", "im2col", "fft", "separable", "parallel", "winograd", "toeplitz")
 
+VERDICT_SIGNS = {"faster": "▲", "slower": "▼", "equivalent": "≈", "undecided": "?"}
+
 STATUS_WORDS = {
     "unsupported": "cannot",
     "failed": "FAILED",

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from .labels import GROUP, plural, three_digits, time_text
-from .statistics import Interval, paired_ratio
+from .statistics import Interval, mean_interval, ratio_interval
 
 #: From this ratio on, a row counts as a tie; from 1 on we are ahead.
 TIE = 0.97
@@ -70,7 +70,7 @@ def ratios(frame: pd.DataFrame) -> list[Ratio]:
             Ratio(
                 str(ours["label"]), int(ours["threads"]), str(ours["algorithm"]),
                 float(ours["time_s"]), str(peer["algorithm"]), float(peer["time_s"]),
-                paired_ratio(peer["samples"], ours["samples"]),
+                ratio_interval(*(dict(enumerate(one["samples"])) for one in (peer, ours))),
                 float(whole[theirs].min() / whole[~theirs].min()), float(ours["gflops"]),
                 float(ours.get("roofline_percent", math.nan)),
             )
@@ -80,16 +80,9 @@ def ratios(frame: pd.DataFrame) -> list[Ratio]:
 
 def mean_ratio(found: Sequence[Ratio], unplanned: bool = False) -> Interval:
     """The geometric mean of the rows' ratios, and Student's 95 % interval of it over rows."""
-    from scipy.special import stdtrit
-
     values = [ratio.unplanned if unplanned else ratio.ratio.middle for ratio in found]
     logs = np.log([value for value in values if not math.isnan(value)])
-    if not logs.size:
-        return Interval(math.nan, math.nan, math.nan)
-    middle, reach = float(logs.mean()), math.inf
-    if logs.size > 1:
-        reach = float(stdtrit(logs.size - 1, 0.975) * logs.std(ddof=1) / math.sqrt(logs.size))
-    return Interval(*(float(np.exp(middle + end)) for end in (0, -reach, reach)))
+    return Interval(*(float(np.exp(end)) for end in mean_interval(logs)))
 
 
 def ratio_cells(ratio: Ratio) -> list[str]:

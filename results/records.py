@@ -1,9 +1,11 @@
 """What a run leaves behind: one folder a run, one line of JSON a record, and reading it back.
 
 ``runs/<id>/records.jsonl`` opens with a ``run`` record (what was asked for, and the machine),
-goes on with one ``cell`` record per problem × algorithm × thread count, and closes with an
-``end`` record. Every line is on the disk before the next cell starts, so whatever ends a run,
-even a power cut, costs at most the cell in flight.
+goes on with one ``cell`` record per problem × algorithm × thread count, one ``pass`` record
+per problem × thread count and pass, with the samples of all algorithms that took turns, and
+closes with an ``end`` record. Cells and passes that belong together share a ``group``, a number.
+Every line is on the disk before the next is measured, so whatever ends a run, even a power cut,
+costs at most what was in flight.
 """
 
 from __future__ import annotations
@@ -25,19 +27,37 @@ from algos.errors import ConvbenchError, closest
 
 from .files import disk_error, sync_folder, words
 
-SCHEMA = 1
+SCHEMA = 2
 FILE = "records.jsonl"
 STATUSES = ("ok", "unsupported", "failed", "refused", "skipped")
 
 _NUMBER = (int, float)
 #: What a cell record must hold for a table to be made of it, and of which type.
 _CELL: dict[str, type | tuple[type, ...]] = {
-    "suite": str, "problem": str, "operation": str, "algorithm": str, "dtype": str,
-    "threads": int, "weights": str, "pixels": str, "batch": int, "in_channels": int,
-    "out_channels": int, "groups": int, "size": list, "kernel": list, "stride": list,
-    "dilation": list, "output_size": list, "multiply_adds": _NUMBER, "status": str,
-    "reason": str, "samples_s": list,
-}  # fmt: skip
+    "suite": str,
+    "problem": str,
+    "operation": str,
+    "algorithm": str,
+    "dtype": str,
+    "threads": int,
+    "weights": str,
+    "pixels": str,
+    "batch": int,
+    "in_channels": int,
+    "out_channels": int,
+    "groups": int,
+    "size": list,
+    "kernel": list,
+    "stride": list,
+    "dilation": list,
+    "output_size": list,
+    "multiply_adds": _NUMBER,
+    "status": str,
+    "reason": str,
+    "group": int,
+}
+#: The same of a pass record.
+_PASS: dict[str, type | tuple[type, ...]] = {"group": int, "pass": int, "samples_s": dict}
 
 
 class RunWriter:
@@ -148,13 +168,14 @@ class RunWriter:
 class RunRecords:
     """The records of one run as they were written.
 
-    `header` is the ``run`` record, `cells` the ``cell`` records in order, `end` the last
-    record, or None where the run was killed or is still going.
+    `header` is the ``run`` record, `cells` the ``cell`` and `passes` the ``pass`` records in
+    order, `end` the last record, or None where the run was killed or is still going.
     """
 
     path: Path
     header: dict[str, Any]
     cells: list[dict[str, Any]]
+    passes: list[dict[str, Any]]
     end: dict[str, Any] | None
 
     @property
@@ -194,20 +215,24 @@ def read_records(path: str | os.PathLike[str]) -> RunRecords:
         raise ConvbenchError(f"{file} holds no record; the run ended before it began, delete it")
     _check_header(file, records[0])
     cells: list[dict[str, Any]] = []
+    passes: list[dict[str, Any]] = []
     end = None
     for number, record in enumerate(records[1:], start=2):
         kind = record.get("record")
         if kind == "cell":
             _check_cell(file, number, record)
             cells.append(record)
+        elif kind == "pass":
+            _check_pass(file, number, record)
+            passes.append(record)
         elif kind == "end":
             end = record
         else:
             raise ConvbenchError(
                 f"{file}, line {number}: a record of kind {kind!r} was met, "
-                f"expected 'cell' or 'end'; was the file edited by hand?"
+                f"expected 'cell', 'pass' or 'end'; was the file edited by hand?"
             )
-    return RunRecords(file.parent, records[0], cells, end)
+    return RunRecords(file.parent, records[0], cells, passes, end)
 
 
 def _new_id(header: dict[str, Any]) -> str:
@@ -261,14 +286,26 @@ def _check_header(file: Path, header: dict[str, Any]) -> None:
 
 def _check_cell(file: Path, number: int, cell: dict[str, Any]) -> None:
     where = f"{file}, line {number}"
-    for key, kind in _CELL.items():
-        if key not in cell:
-            raise ConvbenchError(f"{where}: the cell has no {key!r}")
-        if not isinstance(cell[key], kind):
-            raise ConvbenchError(f"{where}: {key} {cell[key]!r} is not of the expected type")
+    _check_fields(where, cell, _CELL)
     if cell["status"] not in STATUSES:
         clause = closest(cell["status"], list(STATUSES))
         raise ConvbenchError(f"{where}: status {cell['status']!r} is not known; {clause}")
-    for sample in cell["samples_s"]:
-        if sample is not None and not (isinstance(sample, _NUMBER) and sample > 0):
-            raise ConvbenchError(f"{where}: sample {sample!r} is not a time in seconds")
+
+
+def _check_pass(file: Path, number: int, record: dict[str, Any]) -> None:
+    where = f"{file}, line {number}"
+    _check_fields(where, record, _PASS)
+    for samples in record["samples_s"].values():
+        for sample in samples:
+            if sample is not None and not (isinstance(sample, _NUMBER) and sample > 0):
+                raise ConvbenchError(f"{where}: sample {sample!r} is not a time in seconds")
+
+
+def _check_fields(
+    where: str, record: dict[str, Any], expected: dict[str, type | tuple[type, ...]]
+) -> None:
+    for key, kind in expected.items():
+        if key not in record:
+            raise ConvbenchError(f"{where}: the {record['record']} has no {key!r}")
+        if not isinstance(record[key], kind):
+            raise ConvbenchError(f"{where}: {key} {record[key]!r} is not of the expected type")

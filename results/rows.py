@@ -138,7 +138,7 @@ def _winners(axes: Axes, rows: pd.DataFrame, value: str, place: dict[str, int]) 
     middle, low, high = _COLUMNS[value]
     text = _TEXTS.get(value, three_digits)
     for label, group in rows.groupby("label", sort=False):
-        best = group.sort_values("time_s", kind="stable").iloc[0]
+        best = group.sort_values(["winner", "time_s"], ascending=[False, True]).iloc[0]
         name, at = str(best["algorithm"]), place[str(label)]
         if value == "gflops":
             axes.barh(at, best[middle], height=0.62, color=tint(look(name).colour, 0.22), zorder=1)

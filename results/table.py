@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Hashable, Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from . import roofline
-from .labels import GROUP, in_order, problem_labels
+from .decide import MIN_EFFECT, UNDECIDED, Referee, judge
+from .labels import in_order, problem_labels
 from .records import RunRecords, read_records
-from .statistics import NOTHING, leads, median_interval, paired_ratio
+from .statistics import Passes, pass_times, ratio_interval, time_interval
 
 #: The columns of `read`, in order, with the type of each.
 COLUMNS: dict[str, str] = {
@@ -20,14 +21,15 @@ COLUMNS: dict[str, str] = {
     "algorithm": "str", "dtype": "str", "threads": "int64", "weights": "str", "pixels": "str",
     "status": "str", "reason": "str", "time_s": "float64", "time_low_s": "float64",
     "time_high_s": "float64", "speedup": "float64", "speedup_low": "float64",
-    "speedup_high": "float64", "winner": "bool", "decided": "bool", "rivals": "str",
-    "gflops": "float64", "intensity": "float64", "attainable_s": "float64",
-    "roofline_percent": "float64", "compile_s": "float64", "prepare_s": "float64",
-    "first_call_s": "float64", "workspace_bytes": "float64", "error_over_bound": "float64",
+    "speedup_high": "float64", "verdict": "str", "winner": "bool", "decided": "bool",
+    "rivals": "str", "ties": "str", "gflops": "float64", "intensity": "float64",
+    "attainable_s": "float64", "roofline_percent": "float64", "compile_s": "float64",
+    "prepare_s": "float64", "first_call_s": "float64", "load_s": "float64",
+    "workspace_bytes": "float64", "error_over_bound": "float64",
     "batch": "int64", "in_channels": "int64", "out_channels": "int64", "groups": "int64",
     "size": "str", "kernel": "str", "stride": "str", "dilation": "str", "output_size": "str",
     "multiply_adds": "float64", "compulsory_bytes": "float64", "parameters": "float64",
-    "blocks": "int64", "loops": "float64", "samples": "object",
+    "passes": "int64", "blocks": "int64", "loops": "float64", "samples": "object",
 }  # fmt: skip
 
 _SHAPES = ("size", "kernel", "stride", "dilation", "output_size")
@@ -37,8 +39,8 @@ _DTYPES: Any = {name: kind for name, kind in COLUMNS.items() if kind != "object"
 #: What only the other cells of a problem can tell, until `_compare` fills it in.
 _COMPARED = {
     "label": "", "speedup": math.nan, "speedup_low": math.nan, "speedup_high": math.nan,
-    "winner": False, "decided": False, "rivals": "",
     "intensity": math.nan, "attainable_s": math.nan, "roofline_percent": math.nan,
+    "verdict": "", "winner": False, "decided": False, "rivals": "", "ties": "",
 }  # fmt: skip
 
 
@@ -59,28 +61,36 @@ def read(path: str | os.PathLike[str]) -> pd.DataFrame:
           what was asked for; ``label`` is short and unique within the run;
         - ``status, reason``: ``ok``, ``unsupported``, ``failed``, ``refused`` or ``skipped``,
           and the sentence that explains it; whatever was not measured is NaN;
-        - ``time_s, time_low_s, time_high_s``: seconds per call, the median of the samples and
-          its distribution-free 95 % interval from order statistics. With fewer than 6 samples
-          no such interval exists and the two are the smallest and the largest sample;
+        - ``time_s, time_low_s, time_high_s``: seconds per call, the geometric mean over the
+          passes and its 95 % interval (Student's t over the passes). With a single pass: the
+          median of its samples and an interval from order statistics, which holds for that
+          one process only;
         - ``speedup, speedup_low, speedup_high``: time of the run's baseline over that of this
-          algorithm, same problem, data, dtype and threads: the median of the ratios formed
-          inside each block, and its interval, as above;
-        - ``winner``: fastest of its problem × threads by ``time_s``. On that row ``decided``
-          says whether its lead over every other algorithm is beyond doubt (the interval of the
-          paired ratio lies above 1; with fewer than 6 blocks, 10 % or more in every one), and
-          ``rivals`` names, in order of speed, those it may not have beaten;
+          algorithm, same problem, data, dtype and threads, from the ratios formed inside each
+          block, and its interval, as above;
+        - ``verdict``: this algorithm against the baseline: ``faster``, ``slower``,
+          ``equivalent`` or ``undecided``, by the rules of `results.decide`; empty for the
+          baseline itself and where nothing was timed;
+        - ``winner``: fastest of its problem × threads. On that row ``rivals`` names, in order of
+          speed, those it may not have beaten, ``ties`` those that are equivalent, and
+          ``decided`` says that there are no rivals;
         - ``gflops``: 2 · multiply_adds / time_s / 10⁹. Effective: it counts the operations of
           the direct algorithm whatever this one does, and may pass the machine's peak;
         - ``intensity``: those operations per compulsory byte; ``attainable_s``: the least time
           that the machine's measured peak and bandwidth allow the problem;
           ``roofline_percent``: 100 · attainable_s / time_s, see `results.roofline`;
-        - ``compile_s, prepare_s, first_call_s``: seconds, each apart from ``time_s``;
+        - ``compile_s, prepare_s, first_call_s``: seconds, each apart from ``time_s``, and from
+          each other; ``compile_s`` is 0 where all kernels came from the on-disk cache or had
+          been compiled for an earlier problem. ``load_s``: prepare and first call in a fresh
+          process that finds everything in the cache;
         - ``workspace_bytes``, ``error_over_bound`` (worst error over its proven bound);
         - ``batch, in_channels, out_channels, groups``, and as text, ``"256x256"``:
           ``size, kernel, stride, dilation, output_size``;
         - ``multiply_adds, compulsory_bytes, parameters``;
-        - ``blocks``: how many blocks gave a sample; ``loops``: calls per sample;
-        - ``samples``: seconds per call as a tuple, one entry a block, NaN where missing.
+        - ``passes, blocks``: how many passes and blocks gave a sample; ``loops``: calls per
+          sample;
+        - ``samples``: seconds per call, a tuple of passes that are tuples with one entry a
+          block, NaN where missing, empty where the algorithm took no part.
 
         ``attrs`` holds the run record (``id``, ``suite``, ``baseline``, ``environment``, …) and
         ``status`` (``complete``, ``interrupted``, ``out of budget`` or ``unfinished``) and
@@ -101,13 +111,18 @@ def read(path: str | os.PathLike[str]) -> pd.DataFrame:
 
 def tabulate_run(run: RunRecords) -> pd.DataFrame:
     """The table of `read` from records already read."""
-    rows = [_row(cell) for cell in run.cells]
+    samples, loads = _by_cell(run.passes, "samples_s"), _by_cell(run.passes, "load_s")
+    # A cell described again (it failed later, or a run was taken up anew) replaces the earlier.
+    cells = {(cell["group"], cell["algorithm"]): cell for cell in run.cells}
+    rows = [_row(cell, samples.get(key, {}), loads.get(key, {})) for key, cell in cells.items()]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     frame = frame.astype(_DTYPES)
-    # A cell measured again (a run taken up anew) replaces the earlier attempt.
-    frame = frame.drop_duplicates([*GROUP, "algorithm"], keep="last", ignore_index=True)
     frame["label"] = problem_labels(frame)
-    _compare(frame, str(run.header.get("baseline", "naive")))
+    groups: dict[Hashable, dict[str, Passes]] = {}
+    for (group, name), cell in cells.items():
+        known = samples.get((group, name), {}) if cell["status"] == "ok" else {}
+        groups.setdefault(group, {})[name] = known
+    _compare(frame, [group for group, _ in cells], groups, run.header)
     roofline.add(frame, run.header.get("limits"))
     frame = frame.astype(_DTYPES)
     frame.attrs.update(run.header)
@@ -115,15 +130,27 @@ def tabulate_run(run: RunRecords) -> pd.DataFrame:
     return frame
 
 
-def _row(cell: dict[str, Any]) -> dict[str, Any]:
-    ok = cell["status"] == "ok"
-    samples = tuple(math.nan if s is None else float(s) for s in cell["samples_s"]) if ok else ()
-    time = median_interval(samples)
+def _by_cell(passes: list[dict[str, Any]], what: str) -> dict[tuple[int, str], dict[int, Any]]:
+    """``{(group, algorithm): {pass: entry}}`` of what pass records hold by algorithm."""
+    found: dict[tuple[int, str], dict[int, Any]] = {}
+    for record in passes:
+        for name, entry in record.get(what, {}).items():
+            found.setdefault((record["group"], name), {})[record["pass"]] = entry
+    return found
+
+
+def _row(cell: dict[str, Any], samples: Passes, loads: dict[int, float]) -> dict[str, Any]:
+    samples = samples if cell["status"] == "ok" else {}
+    time = time_interval(samples)
     work = cell["multiply_adds"]
     row = {name: cell.get(name) for name in COLUMNS}
     row.update({name: "x".join(str(n) for n in cell[name]) for name in _SHAPES})
     row.update(
         {name: math.nan if cell.get(name) is None else float(cell[name]) for name in _OPTIONAL}
+    )
+    kept = tuple(
+        tuple(math.nan if s is None else float(s) for s in samples.get(number, ()))
+        for number in range(max(samples, default=-1) + 1)
     )
     row.update(
         name=cell.get("name") or "",
@@ -131,34 +158,56 @@ def _row(cell: dict[str, Any]) -> dict[str, Any]:
         time_low_s=time.low,
         time_high_s=time.high,
         gflops=2 * work / time.middle / 1e9 if work else math.nan,
-        blocks=sum(not math.isnan(sample) for sample in samples),
-        samples=samples,
+        load_s=loads[min(loads)] if loads else math.nan,
+        passes=len(pass_times(samples)),
+        blocks=sum(not math.isnan(sample) for entries in kept for sample in entries),
+        samples=kept,
         **_COMPARED,
     )
     return row
 
 
-def _compare(frame: pd.DataFrame, baseline: str) -> None:
-    """Fill in what comes from comparing algorithms of one problem: speed-ups and winners."""
-    speedups = [NOTHING] * len(frame)
-    winner, decided, rivals = ([False] * len(frame), [False] * len(frame), [""] * len(frame))
-    timed = frame[frame["time_s"].notna()]
-    for _, group in timed.groupby(list(GROUP), sort=False):
-        ranked = group.sort_values("time_s", kind="stable")
-        samples = {at: np.array(ranked.at[at, "samples"]) for at in ranked.index}
-        base = ranked.index[ranked["algorithm"] == baseline]
-        if len(base):
-            for at in ranked.index:
-                speedups[at] = paired_ratio(samples[base[0]], samples[at])
-        first, *others = ranked.index
-        doubtful = [at for at in others if not leads(samples[first], samples[at])]
-        winner[first] = True
-        decided[first] = not doubtful
-        rivals[first] = ", ".join(str(ranked.at[at, "algorithm"]) for at in doubtful)
-    frame["speedup"] = [entry.middle for entry in speedups]
-    frame["speedup_low"] = [entry.low for entry in speedups]
-    frame["speedup_high"] = [entry.high for entry in speedups]
-    frame["winner"], frame["decided"], frame["rivals"] = winner, decided, rivals
+def _compare(
+    frame: pd.DataFrame, keys: list[int], groups: dict[Hashable, dict[str, Passes]], header: Any
+) -> None:
+    """Fill in what comes from comparing the algorithms of a group."""
+    baseline = str(header.get("baseline", "naive"))
+    referee = judge(groups, baseline, float(header.get("min_effect", MIN_EFFECT)))
+    columns: dict[str, list[Any]] = {
+        name: [value] * len(frame) for name, value in _COMPARED.items() if name != "label"
+    }
+    for at, (key, name) in enumerate(zip(keys, frame["algorithm"], strict=True)):
+        group = groups[key]
+        if not pass_times(group[name]):
+            continue
+        if pass_times(group.get(baseline, {})):
+            found = ratio_interval(group[baseline], group[name])
+            columns["speedup"][at], columns["speedup_low"][at], columns["speedup_high"][at] = found
+            if name != baseline:
+                columns["verdict"][at] = referee.verdict(key, name, baseline)
+        if name == referee.leader(key, group):
+            columns["winner"][at] = True
+            rivals, ties = _not_beaten(referee, key, name, group)
+            columns["decided"][at] = not rivals
+            columns["rivals"][at], columns["ties"][at] = ", ".join(rivals), ", ".join(ties)
+    for column, values in columns.items():
+        frame[column] = values
+
+
+def _not_beaten(
+    referee: Referee, key: Hashable, winner: str, group: Mapping[str, Passes]
+) -> tuple[list[str], list[str]]:
+    """Those that `winner` may not have beaten, and those equivalent to it, in order of speed."""
+    times = {name: time_interval(group[name]).middle for name in group if name != winner}
+    able = [name for name in sorted(times, key=lambda name: times[name]) if times[name] > 0]
+    standing = {name: referee.verdict(key, winner, name) for name in able}
+    ties = [name for name, verdict in standing.items() if verdict == "equivalent"]
+    rivals = [
+        name
+        for name, verdict in standing.items()
+        if verdict == UNDECIDED and not referee.beaten(key, name, group)
+    ]
+    return rivals, ties
 
 
 def folded_reasons(frame: pd.DataFrame) -> list[tuple[str, str, int, str]]:

@@ -1,4 +1,8 @@
-"""A cell: one problem × one algorithm × one thread count, what it needs, what became of it."""
+"""A cell: one problem × one algorithm × one thread count, what it needs, what became of it.
+
+Cells that take turns and are compared with each other, those of one problem at one thread
+count, are a group.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +26,9 @@ class Cell:
     algorithm: str
     threads: int
     result: dict[str, Any] = field(default_factory=lambda: {"status": "ok", "reason": ""})
-    samples: list[float | None] = field(default_factory=list)
+    samples: dict[int, list[float | None]] = field(default_factory=dict)
     loops: int = 1
+    reported: str = ""  # the status in its last record
     once: float = 0.0
     work: float = 0.0
     workspace_bytes: int | None = None
@@ -36,13 +41,14 @@ class Cell:
     def end(self, status: str, reason: str) -> None:
         """It will not be timed (any more); samples taken so far are worth nothing."""
         self.result = {**self.result, "status": status, "reason": reason}
-        self.samples = []
+        self.samples = {}
 
-    def record(self, suite: str) -> dict[str, Any]:
-        """The line of the result file."""
+    def record(self, suite: str, group: int) -> dict[str, Any]:
+        """The line of the result file; its samples are on others, those of the passes."""
         return {
             "record": "cell",
             "suite": suite,
+            "group": group,
             **describe(self.case),
             "algorithm": self.algorithm,
             "threads": self.threads,
@@ -54,7 +60,43 @@ class Cell:
             "threads_seen": {},
             **self.result,
             "loops": self.loops,
-            "samples_s": self.samples,
+        }
+
+
+@dataclass
+class Group:
+    """The cells of one problem at one thread count."""
+
+    number: int
+    case: Case
+    threads: int
+    cells: list[Cell]
+    blocks: int = 1
+    seconds: float = 0.0  # that its last pass took, compilation apart
+
+    @property
+    def alive(self) -> list[Cell]:
+        """The cells that can be timed."""
+        return [cell for cell in self.cells if cell.alive]
+
+    @property
+    def label(self) -> str:
+        """What to call it in a line of text."""
+        return self.case.problem.name or describe(self.case)["problem"]
+
+    def samples(self) -> dict[str, dict[int, list[float | None]]]:
+        """Seconds per call by algorithm and pass, one entry a block."""
+        return {cell.algorithm: cell.samples for cell in self.cells}
+
+    def pass_record(self, number: int, loads: dict[str, float]) -> dict[str, Any]:
+        """The line of the result file for pass `number`; `loads` are of fresh processes."""
+        taken = {cell.algorithm: cell.samples.get(number) for cell in self.cells}
+        return {
+            "record": "pass",
+            "group": self.number,
+            "pass": number,
+            "load_s": loads,
+            "samples_s": {name: samples for name, samples in taken.items() if samples},
         }
 
 

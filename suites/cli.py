@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 from algos.errors import ConvbenchError, closest
+from results.decide import MIN_EFFECT
 
 from . import commands
 
@@ -141,6 +142,10 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     how.add_argument("--dtype", metavar="D", help="float32 or float64 for every problem")
     how.add_argument("--budget", type=_seconds, metavar="SECONDS", help="time to spend")
     how.add_argument(
+        "--min-effect", type=_percent, default=MIN_EFFECT, metavar="PERCENT",
+        help="differences below do not matter (default: 2%%)",
+    )  # fmt: skip
+    how.add_argument(
         "--call-limit", type=_seconds, default=2.0, metavar="SECONDS",
         help="skip what would take longer for a single call (default: 2)",
     )  # fmt: skip
@@ -200,6 +205,17 @@ def _seconds(text: str) -> float:
         value = 0.0
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} must be a positive number of seconds")
+    return value
+
+
+def _percent(text: str) -> float:
+    """``2%`` as 0.02; the sign may be left out."""
+    try:
+        value = float(text.removesuffix("%")) / 100
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a percentage such as 2% or 0.5%")
     return value
 
 

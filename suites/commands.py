@@ -58,14 +58,14 @@ def run(arguments: argparse.Namespace) -> int:
     settings = Settings(
         suite=chosen.name, algorithms=algorithms, threads=threads, budget=budget,
         call_limit=arguments.call_limit, timeout=arguments.timeout, seed=arguments.seed,
-        files=files,
+        baseline=baseline, min_effect=arguments.min_effect, files=files,
     )  # fmt: skip
     _warn_of_nonfinite(chosen)
     if arguments.dry_run:
         return _dry_run(chosen, settings)
     _refuse_the_impossible(chosen, settings)
     folder = arguments.runs or results.runs_folder()
-    return run_and_show(chosen, settings, baseline, folder, out)
+    return run_and_show(chosen, settings, folder, out)
 
 
 def _remark(remarks: list[str]) -> None:

@@ -8,28 +8,28 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
 import results
 from algos.algorithm import get
 from algos.errors import ConvbenchError
 from results.labels import time_text
+from results.statistics import ratio_interval, time_interval
 
 from . import clock, limits, machine, pictures
-from .schedule import Picture, Progress, Run, Settings
+from .schedule import Picture, Progress, Run, Settings, Settled
 from .suite import Case, Suite
 
 
-def run_and_show(
-    suite: Suite, settings: Settings, baseline: str, folder: str | Path, out: Console
-) -> int:
+def run_and_show(suite: Suite, settings: Settings, folder: str | Path, out: Console) -> int:
     """Measure `suite`, show how it goes, write the records and the report.
 
     Returns 1 where an algorithm gave wrong results, else 0. Ctrl-C ends with what there is.
@@ -44,13 +44,13 @@ def run_and_show(
         f"numba {environment['numba']}, {environment['blas']}. "
         f"The first call of an algorithm compiles it; that is not timed as work."
     )
-    header = _header(suite, settings, baseline, environment)
+    header = _header(suite, settings, environment)
     header["limits"] = limits.known()
     with tempfile.TemporaryDirectory() as scratch, results.RunWriter(folder, header) as writer:
         run = Run(suite.cases, settings, Path(scratch))
         made: list[Path] = []
         try:
-            filtered = _measure(run, writer, baseline, out)
+            filtered = _measure(run, writer, out)
             state = "out of budget" if run.out_of_time else "complete"
         except (KeyboardInterrupt, BrokenPipeError):  # Ctrl-C, or nobody reads on
             state = "interrupted"
@@ -65,74 +65,66 @@ def run_and_show(
         raise _interrupted(writer.path) from None
 
 
-def _header(
-    suite: Suite, settings: Settings, baseline: str, environment: dict[str, Any]
-) -> dict[str, Any]:
+def _header(suite: Suite, settings: Settings, environment: dict[str, Any]) -> dict[str, Any]:
     return {
         "suite": suite.name,
         "title": suite.title,
         "question": suite.question,
-        "baseline": baseline,
+        "baseline": settings.baseline,
         "algorithms": settings.algorithms,
         "peers": [name for name in settings.algorithms if get(name).is_peer],
         "threads": settings.threads,
         "seed": settings.seed,
+        "min_effect": settings.min_effect,
         "budget_s": settings.budget,
-        "call_limit_s": settings.call_limit,
+        "settings": asdict(settings),
         "command": shlex.join(["convbench", *sys.argv[1:]]),
         "started": clock.utc().isoformat(),
         "environment": environment,
     }
 
 
-def _measure(run: Run, writer: results.RunWriter, baseline: str, out: Console) -> list[Picture]:
+def _measure(run: Run, writer: results.RunWriter, out: Console) -> list[Picture]:
     """Write every record as it comes; returns the pictures that were filtered."""
     filtered: list[Picture] = []
-    columns = (
-        BarColumn(), MofNCompleteColumn(), TextColumn("about"), TimeRemainingColumn(),
-        TextColumn("left  [dim]{task.description}"),
-    )  # fmt: skip
+    columns = (BarColumn(), TextColumn("{task.description}"))
     with Bar(*columns, console=out, transient=True) as bar, closing(iter(run)) as events:
-        task = bar.add_task("starting", total=len(run.groups))
-        cells: list[dict[str, Any]] = []
+        task = bar.add_task("starting", total=run.settings.budget)
         for event in events:
-            if isinstance(event, dict):
-                writer.append(event)
-                cells.append(event)
-                continue
-            if cells:  # the records of a problem come without a break
-                bar.console.print(_winner_line(cells, baseline))
-                cells = []
             if isinstance(event, Progress):
-                bar.update(task, completed=event.done, description=escape(event.text))
-            else:
+                spent = run.settings.budget - max(event.left, 0)
+                bar.update(task, completed=spent, description=_progress_line(event))
+            elif isinstance(event, Picture):
                 filtered.append(event)
-        if cells:
-            bar.console.print(_winner_line(cells, baseline))
-        bar.update(task, completed=len(run.groups))
+            elif isinstance(event, Settled):
+                bar.console.print(_winner_line(event, run.settings.baseline))
+            else:
+                writer.append(event)
     return filtered
 
 
-def _winner_line(cells: list[dict[str, Any]], baseline: str) -> str:
-    """One finished problem: its winner, the time, and the distance to the baseline."""
-    times = {
-        cell["algorithm"]: float(np.median(cell["samples_s"]))
-        for cell in cells
-        if cell["samples_s"]
-    }
-    first = cells[0]
-    label = first["name"] or first["problem"]
-    source = first["weights"]
-    source = "" if source == "random" or source in first["name"] else f" {source}"
-    threads = f" {first['threads']}t" if first["threads"] > 1 else ""
-    start = f"[dim]{escape(label + source + threads)}[/]"
-    if not times:
-        return f"{start}: nothing could be timed"
-    best = min(times, key=lambda name: times[name])
-    text = f"{start}: [bold]{best}[/] {time_text(times[best])}"
-    if baseline in times and best != baseline:
-        text += f", {times[baseline] / times[best]:.3g}× {baseline}"
-    wrong = [cell["algorithm"] for cell in cells if cell["status"] == "failed"]
+def _progress_line(event: Progress) -> str:
+    """``pass 3 · 12 decided, 30 undecided · at most 41 s left · 64² fft``."""
+    return (
+        f"pass {event.number + 1} · {event.decided} decided, {event.undecided} undecided · "
+        f"at most {max(event.left, 0):.0f} s left  [dim]{escape(event.text)}"
+    )
+
+
+def _winner_line(event: Settled, baseline: str) -> str:
+    """A problem about which nothing is undecided: its winner, and the distance to the baseline."""
+    group, samples = event.group, event.group.samples()
+    source = group.case.weights
+    source = "" if source == "random" or source in group.label else f" {source}"
+    threads = f" {group.threads}t" if group.threads > 1 else ""
+    start = f"[dim]{escape(group.label + source + threads)}[/]"
+    best = time_interval(samples[event.winner]).middle
+    text = f"{start}: [bold]{event.winner}[/] {time_text(best)}"
+    if samples.get(baseline) and event.winner != baseline:
+        ratio = ratio_interval(samples[baseline], samples[event.winner]).middle
+        text += f", {ratio:.3g}× {baseline}"
+    text += f" [dim]after {len(samples[event.winner])} passes[/]"
+    wrong = [cell.algorithm for cell in group.cells if cell.result["status"] == "failed"]
     return text + (f"  [red]failed: {', '.join(wrong)}[/]" if wrong else "")
 
 
@@ -169,7 +161,7 @@ def _conclude(path: Path, made: list[Path], state: str, out: Console) -> int:
     from report import build
     from results.terminal import show
 
-    if state == "interrupted" and not any(c["samples_s"] for c in results.read_records(path).cells):
+    if state == "interrupted" and not results.read_records(path).passes:
         shutil.rmtree(path, ignore_errors=True)
         raise ConvbenchError("interrupted before anything was timed; nothing was kept")
     frame = results.read(path)

@@ -1,15 +1,19 @@
-"""The parent's end of a worker: start it, ask it, and say in plain words how it died."""
+"""The parent's end of a worker: have it made, ask it, and say in plain words how it died."""
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
-import selectors
+import select
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +24,68 @@ class WorkerDiedError(Exception):
     """A worker crashed, or did not answer in time and was ended; the text is the reason."""
 
 
+class _Nursery:
+    """The process that workers are forked from, with pools of up to `max_threads`."""
+
+    def __init__(self, max_threads: int) -> None:
+        ours, theirs = socket.socketpair()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "suites.nursery", str(theirs.fileno())],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            cwd=Path(__file__).parents[1],
+            # A BLAS starts its threads when it is loaded; here it must not, workers set theirs.
+            env={**os.environ, "NUMBA_NUM_THREADS": str(max_threads), "OPENBLAS_NUM_THREADS": "1"},
+            pass_fds=[theirs.fileno()],
+            start_new_session=True,  # Ctrl-C is the parent's to handle
+        )
+        theirs.close()
+        self._socket = ours
+        self._answers = ours.makefile("rb")
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def ask(self, handles: Sequence[int] = (), **request: Any) -> Any:
+        try:
+            socket.send_fds(self._socket, [json.dumps(request).encode()], list(handles))
+            return json.loads(self._answers.readline())
+        except (OSError, ValueError):
+            raise WorkerDiedError("the process that workers are made from has died") from None
+
+    def close(self) -> None:
+        self._answers.close()
+        self._socket.close()
+        self._process.kill()
+        self._process.wait()
+
+
+@cache
+def _nurseries() -> dict[int, _Nursery]:
+    """Those that are open, by their number of threads; closed when Python ends."""
+    found: dict[int, _Nursery] = {}
+    atexit.register(_close_nurseries)
+    return found
+
+
+def _close_nurseries() -> None:
+    for nursery in _nurseries().values():
+        nursery.close()
+
+
+def _nursery(max_threads: int) -> _Nursery:
+    found = _nurseries()
+    if max_threads not in found or not found[max_threads].alive:
+        found[max_threads] = _Nursery(max_threads)
+    return found[max_threads]
+
+
+def preload(max_threads: int, modules: Sequence[str]) -> None:
+    """Import `modules` once, so that workers made from now on need not."""
+    _nursery(max_threads).ask(do="load", modules=list(modules))
+
+
 class Worker:
     """A process that runs one algorithm; it answers one request at a time.
 
@@ -27,17 +93,14 @@ class Worker:
     """
 
     def __init__(self, max_threads: int, files: Sequence[str] = ()) -> None:
+        self._nursery = _nursery(max_threads)
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "suites.worker", *files],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._complaints,
-            bufsize=0,
-            cwd=Path(__file__).parents[1],
-            env={**os.environ, "NUMBA_NUM_THREADS": str(max_threads)},
-            start_new_session=True,  # Ctrl-C is the parent's to handle
-        )
+        self._socket, theirs = socket.socketpair()
+        with theirs:
+            self.pid: int = self._nursery.ask(
+                [theirs.fileno(), self._complaints.fileno()], do="fork", files=list(files)
+            )
+        self._code: int | None = None
         self._buffer = b""
 
     def ask(self, timeout: float, **request: Any) -> dict[str, Any]:
@@ -48,35 +111,33 @@ class Worker:
         WorkerDiedError
             If the process ends, or gives no answer within `timeout` seconds.
         """
-        assert self._process.stdin is not None
         try:
-            self._process.stdin.write(json.dumps(request).encode() + b"\n")
-        except BrokenPipeError:
+            self._socket.sendall(json.dumps(request).encode() + b"\n")
+        except OSError:
             raise WorkerDiedError(self._epitaph()) from None
         return json.loads(self._line(timeout))
 
     def _line(self, timeout: float) -> bytes:
-        assert self._process.stdout is not None
         deadline = clock.now() + timeout
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._process.stdout, selectors.EVENT_READ)
-            while b"\n" not in self._buffer:
-                if not selector.select(max(0.0, deadline - clock.now())):
-                    self.close()
-                    raise WorkerDiedError(f"it gave no answer within {timeout:.0f} s and was ended")
-                chunk = os.read(self._process.stdout.fileno(), 1 << 16)
-                if not chunk:
-                    raise WorkerDiedError(self._epitaph())
-                self._buffer += chunk
+        while b"\n" not in self._buffer:
+            waiting = max(0.0, deadline - clock.now())
+            if not select.select([self._socket], [], [], waiting)[0]:
+                self.close()
+                raise WorkerDiedError(f"it gave no answer within {timeout:.0f} s and was ended")
+            try:
+                chunk = self._socket.recv(1 << 16)
+            except OSError:
+                chunk = b""
+            if not chunk:
+                raise WorkerDiedError(self._epitaph())
+            self._buffer += chunk
         line, self._buffer = self._buffer.split(b"\n", 1)
         return line
 
     def _epitaph(self) -> str:
-        try:
-            code = self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:  # it closed its end of the pipe, and lives on
-            self._process.kill()
-            self._process.wait()
+        code = self._ended(5.0)
+        if code is None:  # it closed its end of the socket, and lives on
+            self._kill()
             return "its process stopped answering and was ended"
         self._complaints.seek(0)
         last = self._complaints.read().decode(errors="replace").strip().split("\n")[-1]
@@ -86,11 +147,25 @@ class Worker:
             return f"its process was ended by {signal.Signals(-code).name}"
         return f"its process exited with code {code}" + (f": {last}" if last else "")
 
+    def _ended(self, seconds: float) -> int | None:
+        """The exit code, waited for so long; kept, since it is told only once."""
+        if self._code is None:
+            self._code = self._nursery.ask(do="reap", pid=self.pid, seconds=seconds)
+        return self._code
+
+    def _kill(self) -> None:
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except ProcessLookupError:  # so young that it has no group of its own yet
+            os.kill(self.pid, signal.SIGKILL)
+        with suppress(WorkerDiedError):
+            self._ended(5.0)
+
     def close(self) -> None:
         """End the process, at once."""
-        if self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout, self._complaints):
-            if stream is not None:
-                stream.close()
+        if self._socket.fileno() < 0:
+            return
+        if self._code is None:
+            self._kill()
+        self._socket.close()
+        self._complaints.close()

@@ -1,12 +1,17 @@
-"""What is timed when: cells made ready, then randomised blocks, within a time budget.
+"""What is timed when: passes over the suite, in each randomised blocks, until it is decided.
 
-All algorithms of a problem take turns: a block is one sample of each, in random order, so
-whatever the machine does meanwhile befalls them alike, and their ratios inside a block are
-worth more than their times. A worker process holds each algorithm; one works at a time.
+A pass is one repetition of whatever is still undecided, in fresh processes, one per algorithm.
+Inside a pass the problems come one after the other, and all algorithms of a problem take turns:
+a block is one sample of each, in random order, so whatever the machine does meanwhile befalls
+them alike, and their ratios inside a block are worth more than their times. Only one process
+works at a time. The first pass verifies every cell and chooses how many calls are a sample;
+after the looks that `results.decide` prescribes, those about whom nothing is left to decide
+are out of the race.
 """
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
@@ -14,18 +19,21 @@ from pathlib import Path
 from typing import Any
 
 from algos.errors import ConvbenchError
+from results.decide import MIN_EFFECT, MIN_PASSES, Referee, looks
 
 from . import clock
-from .cell import Cell, describe, memory_allowed, memory_needed, obstacle, performer
+from .cell import Cell, Group, memory_allowed, memory_needed, obstacle, performer
 from .process import Worker, WorkerDiedError
 from .suite import Case
 
-#: Blocks of a problem: as many as its share of the time allows, between these.
-MIN_BLOCKS, MAX_BLOCKS = 5, 25
+#: The budget is good for at least so many passes of everything: the fewest, and two to decide.
+PASSES = MIN_PASSES + 2
+#: Blocks of a problem in a pass: as many as its share of the time allows, up to this.
+MAX_BLOCKS = 5
 #: Multiply-adds that claim as much of the time budget as every problem gets anyway.
 EQUAL_SHARE = 3e7
 #: Seconds of a sample: a share of the time there is, between these.
-MIN_SAMPLE, MAX_SAMPLE = 0.002, 0.05
+MIN_SAMPLE, MAX_SAMPLE = 0.002, 0.02
 #: Seconds that idle thread pools are given to stop spinning before another process starts.
 SETTLE = 0.01
 
@@ -37,6 +45,8 @@ class Settings:
     suite: str
     algorithms: tuple[str, ...]
     threads: tuple[int, ...] = (1,)
+    baseline: str = ""
+    min_effect: float = MIN_EFFECT
     budget: float = 60.0
     call_limit: float = 2.0
     timeout: float = 120.0
@@ -46,11 +56,21 @@ class Settings:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands: `done` of `total` groups (a problem at a thread count)."""
+    """Where a run stands: its pass (from 0), what is measured, seconds left, comparisons."""
 
-    done: float
-    total: int
+    number: int
     text: str
+    left: float
+    decided: int
+    undecided: int
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Nothing is left to decide about a group; `winner` is its fastest."""
+
+    group: Group
+    winner: str
 
 
 @dataclass(frozen=True)
@@ -61,93 +81,148 @@ class Picture:
     path: Path
 
 
-Event = dict[str, Any] | Progress | Picture
+Event = dict[str, Any] | Progress | Settled | Picture
 
 
 class Run:
-    """Measures cases one after the other; iterate over it for records and progress."""
+    """Measures cases pass by pass; iterate over it for records and progress."""
 
     def __init__(self, cases: tuple[Case, ...], settings: Settings, scratch: Path) -> None:
         self.settings = settings
-        self.groups = [(case, n) for n in settings.threads for case in cases]
+        named = [(case, n) for n in settings.threads for case in cases]
+        self.groups = [
+            Group(at, case, n, [Cell(case, a, n) for a in case.entrants(settings.algorithms)])
+            for at, (case, n) in enumerate(named)
+        ]
+        self.referee = Referee(settings.baseline, settings.min_effect)
+        self.out_of_time = False
         self._scratch = scratch
         self._workers: dict[str, Worker] = {}
         self._paces: dict[tuple[str, int, str], float] = {}
         self._random = random.Random(settings.seed)
         self._begun = clock.now()
-        self._open: list[Cell] = []
-        self.out_of_time = False
+        self._compiled = 0.0
+        self._pass = self._open = 0
+        self._flying: Group | None = None
+        self._settled: set[int] = set()
 
     def __iter__(self) -> Generator[Event, None, None]:
         try:
-            for index, (case, threads) in enumerate(self.groups):
-                yield from self._group(index, case, threads)
+            for self._pass in itertools.count():
+                asked = self._asked()
+                if not asked:
+                    return
+                self._open = sum(len(pairs) for pairs in self._open_pairs().values())
+                for group, cells in asked:
+                    yield from self._one(group, cells)
+                self._end_workers()
+                if self.out_of_time:
+                    return
+                yield from self._look()
         finally:
-            for worker in self._workers.values():
-                worker.close()
+            self._end_workers()
 
     def unfinished(self) -> Iterator[dict[str, Any]]:
         """Records of what an interruption left of the problem in hand: whatever is known."""
-        for cell in self._open:
-            if cell.samples or not cell.alive:
-                yield cell.record(self.settings.suite)
+        if self._flying is not None:
+            yield from self._records(self._flying, {})
 
     def remaining(self) -> float:
-        """Seconds of the budget that are left."""
-        return self.settings.budget - (clock.now() - self._begun)
+        """Seconds of the budget that are left; compiling does not count against it."""
+        return self.settings.budget - (clock.now() - self._begun) + self._compiled
 
-    def _share(self, index: int) -> float:
-        """Seconds that group `index` may take of what is left, by its size among those to come."""
-        weights = [1 + case.problem.multiply_adds / EQUAL_SHARE for case, _ in self.groups[index:]]
-        return max(self.remaining(), 0.0) * weights[0] / sum(weights)
+    def _asked(self) -> list[tuple[Group, list[Cell]]]:
+        """What the present pass measures: who is part of a comparison that is still open."""
+        if self._pass < MIN_PASSES:
+            every = [(group, group.alive) for group in self.groups]
+            return [(group, cells) for group, cells in every if cells]
+        asked, pairs = [], self._open_pairs()
+        for group in self.groups:
+            wanted = {name for pair in pairs[group.number] for name in pair}
+            if cells := [cell for cell in group.alive if cell.algorithm in wanted]:
+                asked.append((group, cells))
+        return asked
 
-    def _group(self, index: int, case: Case, threads: int) -> Iterator[Event]:
-        """One problem at one thread count: every algorithm, made ready and then timed."""
-        cells = [Cell(case, name, threads) for name in case.entrants(self.settings.algorithms)]
-        self._open = list(cells)
-        total = len(self.groups)
-        deadline = clock.now() + self._share(index)
-        if self.remaining() <= 0:
+    def _open_pairs(self) -> dict[int, list[tuple[str, str]]]:
+        """What is undecided, by group."""
+        return {
+            group.number: self.referee.open_pairs(group.number, group.samples())
+            for group in self.groups
+        }
+
+    def _one(self, group: Group, cells: list[Cell]) -> Iterator[Event]:
+        """One pass over one group: its cells made ready, then blocks of them."""
+        if self._pass and self.remaining() < group.seconds:
             self.out_of_time = True
-            for cell in cells:
-                cell.end(
-                    "skipped",
-                    f"the time budget of {self.settings.budget:g} s was spent; raise --budget",
-                )
+            return
+        self._flying = group
+        begun, compiled = clock.now(), self._compiled
+        loads: dict[str, float] = {}
         memory = memory_allowed()
-        label = case.problem.name or describe(case)["problem"]
-        for number, cell in enumerate(cells):
-            yield Progress(index + 0.5 * number / len(cells), total, f"{label} {cell.algorithm}")
-            memory -= self._ready(cell, memory)
-        alive = [cell for cell in cells if cell.alive]
-        for cell in alive:
-            self._calibrate(cell, (deadline - clock.now()) / (15 * len(alive)))
-        for block in range(MAX_BLOCKS):
-            if not self._another_block(alive, block, deadline):
-                break
-            yield Progress(index + 0.5 + 0.5 * block / MAX_BLOCKS, total, label)
-            self._block(alive)
-        while self._open:
-            yield self._open.pop(0).record(self.settings.suite)
-        yield from self._picture(case, alive)
-        for cell in alive:
+        for cell in cells:
+            yield self._progress(f"{group.label} {cell.algorithm}")
+            if self._pass == 0:
+                memory -= self._verify(cell, memory)
+            else:
+                loads.update(self._again(cell))
+        if self._pass == 0:
+            self._calibrate(group)
+        for cell in group.alive:
+            if cell in cells:
+                cell.samples[self._pass] = []
+        for _ in range(group.blocks):
+            yield self._progress(group.label)
+            self._block([cell for cell in cells if cell.alive])
+        group.seconds = clock.now() - begun - (self._compiled - compiled)
+        yield from self._records(group, loads)
+        self._flying = None
+        if self._pass == 0:
+            yield from self._picture(group)
+        for cell in cells:
             if cell.alive:
                 self._ask(cell, "drop")
 
-    def _another_block(self, cells: list[Cell], block: int, deadline: float) -> bool:
-        alive = [cell for cell in cells if cell.alive]
-        if not alive:
-            return False
-        cost = sum(cell.once * cell.loops for cell in alive)
-        if block < MIN_BLOCKS:
-            return block < 3 or cost < max(self.remaining(), 1.0)
-        return clock.now() + cost < deadline
+    def _records(self, group: Group, loads: dict[str, float]) -> Iterator[dict[str, Any]]:
+        """What is to be kept of the present pass over `group`; of a failure, the cell anew."""
+        for cell in group.cells:
+            if cell.reported != cell.result["status"] and (cell.samples or not cell.alive):
+                cell.reported = cell.result["status"]
+                yield cell.record(self.settings.suite, group.number)
+        record = group.pass_record(self._pass, loads)
+        if record["samples_s"]:
+            yield record
 
-    def _ready(self, cell: Cell, memory: int) -> int:
+    def _look(self) -> Iterator[Event]:
+        """Ask for verdicts, where this number of passes is one to ask after."""
+        done = self._pass + 1
+        if done not in looks(done):
+            return
+        self.referee.look({group.number: group.samples() for group in self.groups}, done)
+        for group in self.groups:
+            samples = group.samples()
+            winner = self.referee.leader(group.number, samples)
+            settled = not self.referee.open_pairs(group.number, samples)
+            if settled and winner is not None and group.number not in self._settled:
+                self._settled.add(group.number)
+                yield Settled(group, winner)
+
+    def _progress(self, text: str) -> Progress:
+        return Progress(self._pass, text, self.remaining(), self.referee.decided, self._open)
+
+    def _share(self, group: Group) -> float:
+        """Seconds that a pass over `group` may take, by its size among all."""
+        weights = {g.number: 1 + g.case.problem.multiply_adds / EQUAL_SHARE for g in self.groups}
+        part = weights[group.number] / sum(weights.values())
+        return self.settings.budget / PASSES * part
+
+    def _verify(self, cell: Cell, memory: int) -> int:
         """Verify `cell` and make it ready; returns the bytes it now holds."""
-        if not cell.alive:
-            return 0
         problem, settings = cell.case.problem, self.settings
+        if self.remaining() <= 0:
+            self.out_of_time = True
+            reason = f"the time budget of {settings.budget:g} s was spent; raise --budget"
+            cell.end("skipped", reason)
+            return 0
         if found := obstacle(problem, cell.algorithm, cell.threads, memory):
             cell.end(*found)
             return 0
@@ -163,28 +238,40 @@ class Run:
                 f"longer than --call-limit {settings.call_limit:g} s",
             )
             return 0
-        self._ask(
-            cell, "load",
-            case=cell.case.as_words(), algorithm=cell.algorithm, threads_wanted=cell.threads,
-            seed=settings.seed,
-        )  # fmt: skip
+        self._ask(cell, "load", **self._asking(cell))
+        self._compiled += cell.result.get("compile_s", 0.0)
         if not cell.alive:
             return 0
         return memory_needed(problem, cell.algorithm, cell.threads)
 
-    def _calibrate(self, cell: Cell, seconds: float) -> None:
-        """Choose the calls in a sample.
+    def _again(self, cell: Cell) -> dict[str, float]:
+        """Make `cell` ready in a fresh process; how long that took."""
+        answer = self._ask(cell, "again", **self._asking(cell))
+        self._compiled += answer.get("compile_s", 0.0)
+        return {cell.algorithm: answer["load_s"]} if "load_s" in answer else {}
+
+    def _asking(self, cell: Cell) -> dict[str, Any]:
+        return {
+            "case": cell.case.as_words(), "algorithm": cell.algorithm,
+            "threads_wanted": cell.threads, "seed": self.settings.seed,
+        }  # fmt: skip
+
+    def _calibrate(self, group: Group) -> None:
+        """Choose the calls in a sample and the blocks in a pass, once for the whole run.
 
         On warm code alone: a first call also reads compiled code from the disk, and taken for
         the pace of a small problem it would have every larger one predicted too slow.
         """
-        self._ask(cell, "calibrate", seconds=min(max(seconds, MIN_SAMPLE), MAX_SAMPLE))
-        if not cell.alive:
-            return
-        key = (cell.algorithm, cell.threads, cell.case.problem.operation)
-        if cell.work:  # a kernel that sees padding alone has nothing to do
-            pace = cell.once / cell.work
-            self._paces[key] = min(pace, self._paces.get(key, pace))  # small problems mislead
+        share = self._share(group)
+        for cell in group.alive:
+            seconds = share / (MAX_BLOCKS * len(group.alive))
+            self._ask(cell, "calibrate", seconds=min(max(seconds, MIN_SAMPLE), MAX_SAMPLE))
+            if cell.alive and cell.work:  # a kernel that sees padding alone has nothing to do
+                key = (cell.algorithm, cell.threads, cell.case.problem.operation)
+                pace = cell.once / cell.work
+                self._paces[key] = min(pace, self._paces.get(key, pace))  # small problems mislead
+        block = sum(cell.once * cell.loops for cell in group.alive)
+        group.blocks = max(1, min(MAX_BLOCKS, round(share / block))) if block else 1
 
     def _block(self, cells: list[Cell]) -> None:
         """One sample of each, in random order."""
@@ -193,22 +280,21 @@ class Run:
         for cell in order:
             answer = self._ask(cell, "sample", loops=cell.loops)
             if "seconds" in answer:
-                cell.samples.append(answer["seconds"])
+                cell.samples[self._pass].append(answer["seconds"])
             if cell.threads > 1:
                 clock.settle(SETTLE)
 
     def _ask(self, cell: Cell, do: str, **request: Any) -> dict[str, Any]:
         """Ask the cell's worker; whatever goes wrong ends the cell and nothing else."""
-        worker = self._workers.get(cell.algorithm)
-        if worker is None:
-            worker = self._workers[cell.algorithm] = Worker(
-                max(self.settings.threads), self.settings.files
-            )
         try:
+            worker = self._workers.get(cell.algorithm)
+            if worker is None:
+                worker = Worker(max(self.settings.threads), self.settings.files)
+                self._workers[cell.algorithm] = worker
             answer = worker.ask(self.settings.timeout, do=do, **request)
         except WorkerDiedError as death:
-            worker.close()
-            del self._workers[cell.algorithm]
+            if cell.algorithm in self._workers:
+                self._workers.pop(cell.algorithm).close()
             cell.end("failed", str(death))
             return {}
         cell.loops = answer.pop("loops", cell.loops)
@@ -219,12 +305,16 @@ class Run:
             cell.result = answer
         return answer
 
-    def _picture(self, case: Case, cells: list[Cell]) -> Iterator[Picture]:
+    def _end_workers(self) -> None:
+        while self._workers:
+            self._workers.popitem()[1].close()
+
+    def _picture(self, group: Group) -> Iterator[Picture]:
         """Have the fastest algorithm leave its output behind, where the input is a picture."""
-        done = [cell for cell in cells if cell.alive and cell.samples]
-        if case.pixels == "random" or not done:
+        winner = self.referee.leader(group.number, group.samples())
+        if group.case.pixels == "random" or winner is None:
             return
-        best = min(done, key=lambda cell: min(s for s in cell.samples if s is not None))
+        best = next(cell for cell in group.cells if cell.algorithm == winner)
         path = self._scratch / f"{len(list(self._scratch.iterdir()))}.npy"
         answer = self._ask(best, "save", path=str(path))
         if "disk" in answer:
@@ -232,4 +322,4 @@ class Run:
                 f"{path} cannot be written: {answer['disk']}; set TMPDIR elsewhere"
             )
         if best.alive:
-            yield Picture(case, path)
+            yield Picture(group.case, path)

@@ -1,10 +1,8 @@
-"""One algorithm in a process of its own: ``python -m suites.worker [FILE …]``, driven by pipes.
+"""One algorithm in a process of its own, forked by `suites.nursery` and driven through a socket.
 
-The files are algorithms from outside, as `algos.plugins.load_file` takes them.
-
-A request is a line of JSON on standard input, ``{"do": NAME, …}``; the answer is a line on
-standard output. Between requests the process sleeps in a read, so whoever is being measured
-has the machine to itself, and thread pools of different algorithms never meet.
+A request is a line of JSON, ``{"do": NAME, …}``, and so is the answer. Between requests the
+process sleeps in a read, so whoever is being measured has the machine to itself, and thread
+pools of different algorithms never meet.
 """
 
 from __future__ import annotations
@@ -12,11 +10,9 @@ from __future__ import annotations
 import ctypes
 import gc
 import json
-import os
 import signal
-import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, BinaryIO
@@ -86,6 +82,21 @@ class Session:
             self.plan, self.arrays, self.out = plan, given, out
         return answer
 
+    def again(
+        self, case: dict[str, str], algorithm: str, threads_wanted: int, seed: int
+    ) -> dict[str, Any]:
+        """Prepare and call once what another process has verified."""
+        self.drop()
+        threads.use(threads_wanted)
+        trial = trial_of(Case.of_words(case), seed)
+        chosen = trial.problem.family.get(algorithm)
+        out = np.empty(trial.problem.result_shape, trial.problem.dtype)
+        with clock.stopwatch() as loading:
+            plan, given = trial.plan(chosen, threads_wanted)
+            plan(*given, out)
+        self.plan, self.arrays, self.out = plan, given, out
+        return {"load_s": loading.seconds, "compile_s": loading.compiling}
+
     def judge(
         self, case: dict[str, str], algorithm: str, threads_wanted: int, seed: int
     ) -> dict[str, Any]:
@@ -103,8 +114,8 @@ class Session:
         return {"loops": loops, "once_s": once}
 
     def sample(self, loops: int) -> dict[str, Any]:
-        """Seconds per call, over `loops` calls."""
-        return {"seconds": clock.per_call(self._call, loops)}
+        """Seconds per call, over `loops` calls; None where something was compiled meanwhile."""
+        return {"seconds": clock.sample(self._call, loops)}
 
     def save(self, path: str) -> dict[str, Any]:
         """Write the output to `path` as a .npy file; what the disk says against it, if so."""
@@ -127,8 +138,10 @@ class Session:
         self.plan(*self.arrays, self.out)
 
 
-def serve(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answer requests until there are no more."""
+def serve(requests: BinaryIO, answers: BinaryIO, files: Sequence[str]) -> None:
+    """Answer requests until there are no more; `files` are algorithms from outside."""
+    for path in files:
+        load_file(path)
     session = Session()
     gc.disable()
     for line in requests:
@@ -148,21 +161,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
         answers.flush()
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Where Linux offers it, die with the parent even in the middle of an endless loop."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(1, int(signal.SIGKILL))  # 1 is PR_SET_PDEATHSIG
-
-
-def main() -> None:
-    """Serve on the standard streams; whatever else prints goes to standard error."""
-    _end_with_parent()
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    for path in sys.argv[1:]:
-        load_file(path)
-    serve(sys.stdin.buffer, answers)
-
-
-if __name__ == "__main__":
-    main()

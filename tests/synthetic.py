@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from algos.problem import Problem
+from results.labels import GROUP
 from results.records import RunWriter
 
 ALGORITHMS = ("naive", "im2col", "fft", "separable", "parallel")
@@ -45,7 +46,7 @@ def cell(
     suite: str = "quick",
     **changes: Any,
 ) -> dict[str, Any]:
-    """A ``cell`` record as the harness writes it."""
+    """A ``cell`` record, with samples that `write_run` makes passes of: one block each."""
     problem = problem or Problem(size=(256, 256), kernel=7, padding="same")
     ok = status == "ok"
     return {
@@ -57,7 +58,7 @@ def cell(
         "stride": list(problem.stride), "dilation": list(problem.dilation),
         "output_size": list(problem.output_size), "multiply_adds": problem.multiply_adds,
         "compulsory_bytes": problem.compulsory_bytes, "parameters": problem.parameters,
-        "status": status, "reason": reason,
+        "group": 0, "status": status, "reason": reason,
         "samples_s": samples if isinstance(samples, np.ndarray) else list(samples) if ok else [],
         "loops": 17, "compile_s": 0.8 if ok else None, "prepare_s": 1e-5 if ok else None,
         "first_call_s": 2e-3 if ok else None, "workspace_bytes": 4096 if ok else None,
@@ -71,11 +72,32 @@ def write_run(
 ) -> Path:
     """Write a run of `cells` into `folder`; `end` None leaves it unfinished."""
     with RunWriter(folder, header(**changes)) as writer:
-        for record in cells:
+        for record in as_records(cells):
             writer.append(record)
         if end:
             writer.append({"record": "end", "finished": "2026-11-20T10:43:20", "status": end})
     return writer.path
+
+
+def as_records(cells: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Cells and passes as the harness writes them: group by group, then pass by pass."""
+    groups: dict[tuple[Any, ...], int] = {}
+    samples: dict[int, dict[str, list[float | None]]] = {}
+    records = []
+    for given in cells:
+        record = dict(given)
+        key = tuple(record.get(name) for name in GROUP)
+        record["group"] = number = groups.setdefault(key, len(groups))
+        samples.setdefault(number, {})[record["algorithm"]] = list(record.pop("samples_s"))
+        records.append(record)
+    return records + [
+        {
+            "record": "pass", "group": number, "pass": at,
+            "samples_s": {name: [taken[at]] for name, taken in known.items() if at < len(taken)},
+        }
+        for number, known in samples.items()
+        for at in range(max(map(len, known.values())))
+    ]  # fmt: skip
 
 
 def model_time(algorithm: str, problem: Problem, threads: int, weights: str) -> float | None:

@@ -18,6 +18,8 @@ from results import RunWriter, read_records
 from results.locate import find, latest
 from results.records import FILE, SCHEMA
 
+PASS = {"record": "pass", "group": 0, "pass": 0}
+
 
 def write(folder: Path, cells: int = 2, end: bool = True, **changes: object) -> Path:
     with RunWriter(folder, header(**changes)) as writer:
@@ -130,8 +132,9 @@ def test_any_other_bad_line_is_named(tmp_path: Path, line: bytes, complaint: str
     [
         ({"threads": "1"}, "threads '1' is not of the expected type"),
         ({"status": "okay"}, "status 'okay' is not known; did you mean 'ok'"),
-        ({"samples_s": [1e-3, "fast"]}, "sample 'fast' is not a time"),
-        ({"samples_s": [0.0]}, "sample 0.0 is not a time"),
+        ({"record": "pass"}, "the pass has no 'pass'"),
+        ({**PASS, "samples_s": {"fft": [1e-3, "fast"]}}, "sample 'fast' is not a time"),
+        ({**PASS, "samples_s": {"fft": [0.0]}}, "sample 0.0 is not a time"),
     ],
 )
 def test_a_cell_that_makes_no_sense_is_named(
@@ -148,7 +151,7 @@ def test_a_later_format_asks_for_an_update(tmp_path: Path) -> None:
     lines = (path / FILE).read_text().split("\n")
     lines[0] = json.dumps({**json.loads(lines[0]), "schema": SCHEMA + 1})
     (path / FILE).write_text("\n".join(lines))
-    with pytest.raises(ConvbenchError, match=r"format 2.*reads format 1; update convbench"):
+    with pytest.raises(ConvbenchError, match=r"format 3.*reads format 2; update convbench"):
         read_records(path)
 
 

@@ -6,21 +6,31 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from results.statistics import (
     NOTHING,
     geometric_mean,
-    leads,
     median_interval,
     outer_rank,
-    paired_ratio,
+    pass_ratios,
+    ratio_interval,
+    time_interval,
 )
 
 times = st.floats(1e-7, 1e3)
 samples = st.lists(times, min_size=1, max_size=40)
-pairs = st.lists(st.tuples(times, times), min_size=1, max_size=40)
+runs = st.lists(st.lists(st.tuples(times, times), min_size=1, max_size=9), min_size=2, max_size=8)
+
+
+def sides(entries: list[list[tuple[float, float]]]) -> tuple[dict, dict]:
+    """Passes of pairs as the passes of either side."""
+    return (
+        {number: [pair[0] for pair in taken] for number, taken in enumerate(entries)},
+        {number: [pair[1] for pair in taken] for number, taken in enumerate(entries)},
+    )
 
 
 @pytest.mark.parametrize("count", [*range(1, 60), 200, 1001])
@@ -45,40 +55,62 @@ def test_the_interval_holds_the_median_as_often_as_it_says(count: int) -> None:
     assert hit >= 0.95 - 3 * math.sqrt(0.95 * 0.05 / trials)
 
 
-@pytest.mark.parametrize("count", [6, 12, 25])
-def test_the_paired_interval_holds_the_ratio_whatever_the_machine_does(count: int) -> None:
-    rng = np.random.default_rng(count)
-    trials = 600
-    hits, narrower = 0, 0
+@pytest.mark.parametrize("spread", ["normal", "skewed"])
+@pytest.mark.parametrize(("passes", "blocks"), [(5, 3), (10, 5)])
+def test_the_interval_over_passes_holds_the_truth_as_often_as_it_says(
+    passes: int, blocks: int, spread: str
+) -> None:
+    """Between passes the ratio wanders by 1 %, within by 2 %, and the machine by 30 %."""
+    rng = np.random.default_rng(passes)
+    trials = 1000
+    hits = 0
     for _ in range(trials):
-        drift = np.exp(np.cumsum(rng.normal(0, 0.3, count)))  # a machine that wanders
-        base = 3.0 * drift * rng.lognormal(0, 0.03, count)
-        mine = 1.0 * drift * rng.lognormal(0, 0.03, count)
-        ratio = paired_ratio(base, mine)
-        hits += ratio.low <= 3.0 <= ratio.high
-        unpaired = median_interval(base)
-        narrower += ratio.high / ratio.low < unpaired.high / unpaired.low
-    assert hits / trials >= 0.95 - 3 * math.sqrt(0.95 * 0.05 / trials)
-    assert narrower / trials > 0.95
+        shift = rng.normal(0, 0.01, passes)
+        if spread == "skewed":
+            shift = rng.gamma(4.0, 0.005, passes) - 0.02
+        base, mine = {}, {}
+        for number in range(passes):
+            drift = np.exp(rng.normal(0, 0.3, blocks))
+            base[number] = 3 * drift * np.exp(rng.normal(shift[number], 0.014, blocks))
+            mine[number] = drift * np.exp(rng.normal(0, 0.014, blocks))
+        found = ratio_interval(base, mine)
+        hits += found.low <= 3.0 <= found.high
+    # The exact binomial interval of the coverage meets the 93 to 97 % that are promised.
+    coverage = binomtest(hits, trials).proportion_ci(0.999)
+    assert coverage.low <= 0.97
+    assert coverage.high >= 0.93
 
 
-def test_a_lead_is_seldom_claimed_between_equals() -> None:
-    rng = np.random.default_rng(1)
-    trials = 800
-    for count in (3, 6, 10):
-        claimed = sum(
-            leads(rng.lognormal(0, 0.03, count), rng.lognormal(0, 0.03, count))
-            for _ in range(trials)
-        )
-        assert claimed / trials < 0.025 + 3 * math.sqrt(0.025 / trials)
+def test_resampling_passes_promises_too_much() -> None:
+    """Why the interval is not a bootstrap: of five passes it holds the truth too seldom."""
+    rng = np.random.default_rng(5)
+    trials = 400
+    hits = 0
+    for _ in range(trials):
+        values = rng.normal(0, 1, 5)
+        means = values[rng.integers(0, 5, (500, 5))].mean(axis=1)
+        low, high = np.quantile(means, [0.025, 0.975])
+        hits += low <= 0 <= high
+    assert binomtest(hits, trials).proportion_ci(0.999).high < 0.93
 
 
-def test_a_lead_needs_every_pair_where_pairs_are_few() -> None:
-    assert leads([1.0, 1.0, 1.0], [1.2, 1.3, 1.11])
-    assert not leads([1.0, 1.0, 1.0], [1.2, 1.3, 1.05])
-    assert leads([1.0] * 6, [1.01] * 6)
-    assert not leads([1.0], [math.nan])
-    assert not leads([], [])
+def test_a_pass_is_one_number_however_many_samples_it_has() -> None:
+    few = {number: [1.0 + number] for number in range(5)}
+    many = {number: [1.0 + number] * 100 for number in range(5)}
+    assert time_interval(few) == time_interval(many)
+
+
+def test_one_pass_is_described_by_its_samples_alone() -> None:
+    samples = [1.0, 2.0, 3.0]
+    assert time_interval({0: samples}) == pytest.approx(median_interval(samples))
+    assert ratio_interval({0: [2.0, 4.0, 9.0]}, {0: [1.0, 2.0, 3.0]}).middle == pytest.approx(2.0)
+
+
+def test_passes_that_miss_a_side_count_for_nothing() -> None:
+    above = {0: [2.0], 1: [4.0], 2: [None], 4: [8.0]}
+    below = {0: [1.0], 1: [2.0], 2: [3.0], 3: [1.0]}
+    assert list(pass_ratios(above, below)) == [0, 1]
+    assert ratio_interval(above, below).middle == pytest.approx(2.0)
 
 
 @given(samples)
@@ -99,39 +131,31 @@ def test_order_and_missing_samples_do_not_matter(values: list[float], random: ob
     assert median_interval(mixed) == median_interval(values)
 
 
-@given(pairs)
-def test_swapping_the_sides_inverts_the_ratio(entries: list[tuple[float, float]]) -> None:
-    above, below = zip(*entries, strict=True)
-    ratio, inverse = paired_ratio(above, below), paired_ratio(below, above)
+@given(runs)
+def test_swapping_the_sides_inverts_the_ratio(entries: list[list[tuple[float, float]]]) -> None:
+    above, below = sides(entries)
+    ratio, inverse = ratio_interval(above, below), ratio_interval(below, above)
+    assume(ratio.low > 0 and ratio.high < math.inf)
     np.testing.assert_allclose(
-        ratio, (1 / inverse.middle, 1 / inverse.high, 1 / inverse.low), rtol=1e-12
+        ratio, (1 / inverse.middle, 1 / inverse.high, 1 / inverse.low), rtol=1e-9
     )
 
 
-@given(pairs, st.lists(st.floats(0.1, 10), min_size=40, max_size=40))
+@given(runs, st.lists(st.floats(0.1, 10), min_size=40, max_size=40))
 def test_what_slows_a_whole_block_cancels(
-    entries: list[tuple[float, float]], drift: list[float]
+    entries: list[list[tuple[float, float]]], drift: list[float]
 ) -> None:
-    above, below = np.array(entries).T
-    shared = np.array(drift[: len(entries)])
-    np.testing.assert_allclose(
-        paired_ratio(above * shared, below * shared), paired_ratio(above, below), rtol=1e-12
+    above, below = sides(entries)
+    slow_above, slow_below = (
+        {number: list(np.array(taken) * drift[: len(taken)]) for number, taken in side.items()}
+        for side in (above, below)
     )
-
-
-@given(pairs, pairs)
-@settings(max_examples=50)
-def test_a_pair_that_misses_a_side_counts_for_nothing(
-    whole: list[tuple[float, float]], broken: list[tuple[float, float]]
-) -> None:
-    above, below = (list(side) for side in zip(*whole, strict=True))
-    torn_above = above + [math.nan for _ in broken]
-    torn_below = below + [pair[1] for pair in broken]
-    assert paired_ratio(torn_above, torn_below) == paired_ratio(above, below)
+    ratios, slow = pass_ratios(above, below), pass_ratios(slow_above, slow_below)
+    np.testing.assert_allclose([*slow.values()], [*ratios.values()], rtol=1e-9, atol=1e-9)
 
 
 def test_without_samples_there_is_nothing_to_say() -> None:
-    for found in (median_interval([]), median_interval([math.nan]), paired_ratio([1.0], [])):
+    for found in (median_interval([]), median_interval([math.nan]), ratio_interval({0: [1.0]}, {})):
         np.testing.assert_equal(tuple(found), tuple(NOTHING))
     assert math.isnan(geometric_mean([]))
     assert math.isnan(geometric_mean([math.nan]))

@@ -1,13 +1,17 @@
 """The schedule: who is timed when, what a budget cuts, and what a failure costs."""
 
+import os
+import signal
 from pathlib import Path
 
+import psutil
 import pytest
 
 from algos import Problem, plugins
 from algos.algorithm import registry
+from results.decide import MIN_PASSES
 from suites import cell, machine, schedule
-from suites.schedule import Picture, Progress, Run, Settings
+from suites.schedule import Picture, Progress, Run, Settings, Settled
 from suites.suite import Case
 
 BROKEN = str(Path(__file__).with_name("broken.py"))
@@ -29,12 +33,16 @@ def broken_algorithms():
 @pytest.fixture(autouse=True)
 def few_short_samples(monkeypatch):
     """What is tested here is who is timed when, not how long."""
-    monkeypatch.setattr(schedule, "MAX_BLOCKS", 6)
-    monkeypatch.setattr(schedule, "MAX_SAMPLE", 0.004)
+    monkeypatch.setattr(schedule, "MAX_BLOCKS", 2)
+    monkeypatch.setattr(schedule, "MAX_SAMPLE", 0.003)
 
 
 def settings(*algorithms, **more):
-    defaults = {"suite": "test", "budget": 60.0, "timeout": 30.0, "files": (BROKEN,)}
+    """Only differences of 90 % matter, so that the first look decides everything."""
+    defaults = {
+        "suite": "test", "baseline": "naive", "min_effect": 0.9, "budget": 60.0, "timeout": 30.0,
+        "files": (BROKEN,),
+    }  # fmt: skip
     return Settings(algorithms=algorithms, **{**defaults, **more})
 
 
@@ -42,31 +50,63 @@ def events_of(cases, chosen, tmp_path):
     return list(Run(tuple(cases), chosen, tmp_path))
 
 
-def records_of(cases, chosen, tmp_path):
-    return [event for event in events_of(cases, chosen, tmp_path) if isinstance(event, dict)]
+def cells_of(cases, chosen, tmp_path):
+    """The last record of every cell."""
+    events = events_of(cases, chosen, tmp_path)
+    cells = [e for e in events if isinstance(e, dict) and e["record"] == "cell"]
+    return list({(cell["group"], cell["algorithm"]): cell for cell in cells}.values())
 
 
-def test_every_cell_becomes_a_record_in_order(tmp_path):
+def test_every_cell_becomes_a_record_in_order_then_passes_go_on(tmp_path):
     chosen = settings("naive", "separable", "fft", threads=(1, 2))
     events = events_of([SMALL, RANK1], chosen, tmp_path)
     records = [event for event in events if isinstance(event, dict)]
-    assert [(r["problem"], r["threads"], r["algorithm"]) for r in records] == [
+    cells = [record for record in records if record["record"] == "cell"]
+    assert [(r["problem"], r["threads"], r["algorithm"]) for r in cells] == [
         (str(case.problem), threads, name)
         for threads in (1, 2)
         for case in (SMALL, RANK1)
         for name in ("naive", "separable", "fft")
     ]
-    told = {(r["problem"], r["algorithm"]): r["status"] for r in records}
+    told = {(r["problem"], r["algorithm"]): r["status"] for r in cells}
     assert told.pop((str(SMALL.problem), "separable")) == "unsupported"
     assert set(told.values()) == {"ok"}
-    for record in records:
-        assert record["suite"] == "test"
-        assert bool(record["samples_s"]) == (record["status"] == "ok") == (not record["reason"])
-        assert all(sample > 0 for sample in record["samples_s"])
+    passes = [record for record in records if record["record"] == "pass"]
+    first = [(number, group) for number in range(MIN_PASSES) for group in range(4)]
+    assert [(r["pass"], r["group"]) for r in passes][: len(first)] == first
+    for record in passes[: len(first)]:
+        group = [cell for cell in cells if cell["group"] == record["group"]]
+        timed = {cell["algorithm"] for cell in group if cell["status"] == "ok"}
+        assert set(record["samples_s"]) == timed
+        assert set(record["load_s"]) == (timed if record["pass"] else set())
+        for samples in record["samples_s"].values():
+            assert all(sample > 0 for sample in samples)
     progress = [event for event in events if isinstance(event, Progress)]
-    done = [event.done for event in progress]
-    assert done == sorted(done)
-    assert all(0 <= event.done < event.total == 4 for event in progress)
+    numbers = [event.number for event in progress]
+    assert numbers == sorted(numbers)
+    assert all(event.left <= chosen.budget for event in progress)
+
+
+def test_every_pass_has_processes_of_its_own(tmp_path, monkeypatch):
+    made = []
+    worker = schedule.Worker
+    monkeypatch.setattr(schedule, "Worker", lambda *given: made.append(worker(*given)) or made[-1])
+    events = events_of([SMALL, RANK1], settings("naive", "fft"), tmp_path)
+    passes = {e["pass"] for e in events if isinstance(e, dict) and e["record"] == "pass"}
+    assert len(passes) >= MIN_PASSES
+    assert len({made.pid for made in made}) == len(made) == 2 * len(passes)
+
+
+def test_what_is_decided_costs_no_more(tmp_path):
+    """A group that is settled has no later pass; nothing goes on when all are."""
+    run = Run((SMALL,), settings("naive", "slow"), tmp_path)
+    events = list(run)
+    (settled,) = [event for event in events if isinstance(event, Settled)]
+    assert (settled.group.number, settled.winner) == (0, "naive")
+    passes = [e for e in events if isinstance(e, dict) and e["record"] == "pass"]
+    assert len(passes) == MIN_PASSES
+    assert run.remaining() > 0
+    assert not run.out_of_time
 
 
 def orders(seed, names, tmp_path):
@@ -89,8 +129,8 @@ def orders(seed, names, tmp_path):
 def test_blocks_are_shuffled_by_the_seed(tmp_path):
     names = ("naive", "prints")
     first, again, other = (orders(seed, names, tmp_path) for seed in (3, 3, 4))
-    shared = min(len(first), len(again), len(other), schedule.MIN_BLOCKS)
-    assert shared == schedule.MIN_BLOCKS
+    shared = min(len(first), len(again), len(other))
+    assert shared >= MIN_PASSES
     assert first[:shared] == again[:shared]
     assert first[:shared] != other[:shared]
     assert len(set(first)) > 1
@@ -105,34 +145,53 @@ def test_failures_cost_their_own_rows_alone(tmp_path):
         "confused": "asked about the problem, it raised KeyError",
         "off-by-one": "times the error bound",
     }
-    records = records_of([SMALL], settings("naive", *reasons, "prints"), tmp_path)
+    records = cells_of([SMALL], settings("naive", *reasons, "prints"), tmp_path)
     first, *broken, last = records
     for (name, reason), record in zip(reasons.items(), broken, strict=True):
         assert (record["algorithm"], record["status"]) == (name, "failed")
         assert reason in record["reason"]
         assert "\n" not in record["reason"]
-        assert record["samples_s"] == []
-    # Every algorithm is sampled once a block, so entry i of each comes from block i.
     assert first["status"] == last["status"] == "ok"
-    assert len(first["samples_s"]) == len(last["samples_s"]) >= schedule.MIN_BLOCKS
+
+
+def test_every_algorithm_is_sampled_once_a_block(tmp_path):
+    events = events_of([SMALL], settings("naive", "prints"), tmp_path)
+    passes = [e for e in events if isinstance(e, dict) and e["record"] == "pass"]
+    for record in passes:  # entry i of each comes from block i
+        naive, prints = record["samples_s"]["naive"], record["samples_s"]["prints"]
+        assert len(naive) == len(prints) > 0
+
+
+def test_one_that_crashes_in_a_later_pass_is_told_so_after_all(tmp_path):
+    run = Run((SMALL,), settings("naive", "fft"), tmp_path)
+    records = []
+    for event in run:
+        if isinstance(event, dict):
+            records.append(event)
+            if event["record"] == "pass" and event["pass"] == 2:
+                os.kill(run._workers["fft"].pid, signal.SIGSEGV)
+    told = [(r["algorithm"], r["status"]) for r in records if r["record"] == "cell"]
+    assert told == [("naive", "ok"), ("fft", "ok"), ("fft", "failed")]
+    assert "fft" not in records[-1]["samples_s"]
 
 
 def test_one_that_hangs_is_given_up(tmp_path):
     chosen = settings("hangs", "naive", timeout=4.0)
-    hanging, naive = records_of([SMALL], chosen, tmp_path)
+    hanging, naive = cells_of([SMALL], chosen, tmp_path)
     assert hanging["status"] == "failed"
     assert hanging["reason"] == "it gave no answer within 4 s and was ended"
     assert naive["status"] == "ok"
 
 
 def test_the_next_problem_gets_a_new_worker(tmp_path):
-    records = records_of([SMALL, RANK1], settings("exits", "naive"), tmp_path)
+    records = cells_of([SMALL, RANK1], settings("exits", "naive"), tmp_path)
     assert [r["status"] for r in records] == ["failed", "ok"] * 2
 
 
 def test_budget_spent_means_skipped(tmp_path):
     run = Run((SMALL, RANK1), settings("naive", budget=1e-9), tmp_path)
     records = [event for event in run if isinstance(event, dict)]
+    assert {r["record"] for r in records} == {"cell"}
     assert [r["status"] for r in records] == ["skipped"] * 2
     assert "raise --budget" in records[0]["reason"]
     assert run.out_of_time
@@ -146,7 +205,7 @@ def test_what_fits_the_budget_is_not_called_out_of_it(tmp_path):
 
 def test_too_long_a_call_is_predicted_and_skipped(tmp_path):
     large = Case(Problem(size=(2000, 2000), kernel=61))
-    small, predicted = records_of([SMALL, large], settings("naive", call_limit=0.5), tmp_path)
+    small, predicted = cells_of([SMALL, large], settings("naive", call_limit=0.5), tmp_path)
     assert small["status"] == "ok"
     assert predicted["status"] == "skipped"
     assert "--call-limit 0.5 s" in predicted["reason"]
@@ -155,7 +214,7 @@ def test_too_long_a_call_is_predicted_and_skipped(tmp_path):
 def test_too_much_memory_is_refused_with_the_figure(tmp_path, monkeypatch):
     monkeypatch.setattr(machine, "available_memory", lambda: 2**30)
     large = Case(Problem(size=(20_000, 20_000), kernel=3))
-    (record,) = records_of([large], settings("naive"), tmp_path)
+    (record,) = cells_of([large], settings("naive"), tmp_path)
     assert record["status"] == "refused"
     assert record["reason"] == "it needs about 4.47 GiB, 0.80 GiB may be used"
 
@@ -163,30 +222,34 @@ def test_too_much_memory_is_refused_with_the_figure(tmp_path, monkeypatch):
 def test_cells_of_one_problem_share_the_memory(tmp_path, monkeypatch):
     needed = cell.memory_needed(SMALL.problem, "naive", 1)
     monkeypatch.setattr(schedule, "memory_allowed", lambda: 2 * needed)
-    records = records_of([SMALL], settings("naive", "prints", "slow"), tmp_path)
+    records = cells_of([SMALL], settings("naive", "prints", "slow"), tmp_path)
     assert [r["status"] for r in records] == ["ok", "ok", "refused"]
 
 
 def test_a_kernel_that_sees_padding_alone_is_timed(tmp_path):
     empty = Case(Problem(size=(1,), kernel=1, padding=2, stride=3))
     assert empty.problem.multiply_adds == 0
-    records = records_of([empty], settings("naive", "im2col"), tmp_path)
+    records = cells_of([empty], settings("naive", "im2col"), tmp_path)
     assert {r["status"] for r in records} == {"ok"}
 
 
 def test_an_interruption_leaves_what_is_known(tmp_path):
     run = Run((SMALL,), settings("naive", "separable", "fft"), tmp_path)
-    events = iter(run)
+    events, seen = iter(run), 0
     for event in events:
-        if isinstance(event, Progress) and event.done > 0.6:
+        seen += isinstance(event, Progress) and event.text == str(SMALL.problem)
+        if seen == 2:  # between the first block and the second
             break
+    worker = run._workers["naive"]
     events.close()
-    left = list(run.unfinished())
-    assert [(r["algorithm"], r["status"]) for r in left] == [
+    *cells, first = run.unfinished()
+    assert [(r["algorithm"], r["status"]) for r in cells] == [
         ("naive", "ok"), ("separable", "unsupported"), ("fft", "ok"),
     ]  # fmt: skip
-    assert len(left[0]["samples_s"]) == len(left[2]["samples_s"]) > 0
-    assert run._workers["naive"]._process.poll() is not None
+    assert {name: len(taken) for name, taken in first["samples_s"].items()} == {
+        "naive": 1, "fft": 1,
+    }  # fmt: skip
+    assert not psutil.pid_exists(worker.pid)
 
 
 def test_pictures_come_back_filtered_by_the_fastest(tmp_path):
@@ -200,7 +263,7 @@ def test_pictures_come_back_filtered_by_the_fastest(tmp_path):
 
 def test_a_slow_first_call_misleads_nobody(tmp_path):
     """A first call that reads from the disk says nothing about the pace of the next."""
-    records = records_of([SMALL, RANK1], settings("naive", "drowsy", call_limit=0.3), tmp_path)
+    records = cells_of([SMALL, RANK1], settings("naive", "drowsy", call_limit=0.3), tmp_path)
     assert [r["status"] for r in records] == ["ok"] * 4
     assert records[1]["loops"] > 1
     assert records[1]["first_call_s"] > 0.5
