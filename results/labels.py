@@ -144,7 +144,7 @@ def problem_labels(frame: pd.DataFrame) -> list[str]:
     """
     varies = {
         name: frame[name].nunique() > 1
-        for name in ("batch", "weights", "pixels", "dtype", "operation")
+        for name in ("batch", "weights", "pixels", "dtype", "operation", "kind")
     }
 
     own = (frame["name"] != "") & (
@@ -186,6 +186,8 @@ def _shape_parts(row: pd.Series, kernel: str, pixels: str, plain: bool) -> list[
     given, taps = shape_text(row["size"]), shape_text(row["kernel"])
     if ":" not in kernel:  # gaussian:15 gives its size itself
         kernel = f"{kernel} {taps}".lstrip()
+    if row["kind"] != "convolution":
+        kernel = f"{row['kind']} {taps}"
     parts = [f"{pixels} {given}".lstrip() + " · " + kernel]
     if not plain:
         parts.append(channels_text(row))

@@ -15,7 +15,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullForma
 
 from .labels import in_order, time_text, times_text
 from .style import GREY, Sheet, halo, joined, look, new_sheet, spread_out
-from .sweeps import AXES, FIELDS, Panel, describe, distinguish, told_apart
+from .sweeps import FIELDS, Panel, axis_of, describe, distinguish, told_apart
 
 MOST_PANELS = 9
 _ASIDE = 13  # points between the end of a line and its name
@@ -43,6 +43,7 @@ def draw_lines(
     baseline : str
     """
     panels = sorted(panels, key=lambda panel: _panel_order(panel[0]))
+    words = axis_of(axis, panels)
     same, differ = told_apart([fixed for fixed, _ in panels])
     first = panels[0][0]
     told = [field for field in _title_order(same) if field not in ("threads", "dtype")]
@@ -50,7 +51,7 @@ def draw_lines(
     columns = min(len(panels), 2 if len(panels) <= 6 else 3)
     sheet = new_sheet(
         name,
-        _question(axis, value, baseline),
+        _question(words.grows, value, baseline),
         detail,
         panels=len(panels),
         columns=columns,
@@ -66,7 +67,7 @@ def draw_lines(
         leftmost = at % columns == 0
         axes.tick_params(labelbottom=True, labelleft=leftmost, left=leftmost)
         if below:
-            axes.set_xlabel(AXES[axis].scale)
+            axes.set_xlabel(words.scale)
         if leftmost:
             axes.set_ylabel("time per call" if value == "time" else f"times as fast as {baseline}")
     _scales(sheet.axes, [rows for _, rows in panels], value, ticks=(12, 7, 5)[columns - 1])
@@ -74,8 +75,7 @@ def draw_lines(
     return sheet
 
 
-def _question(axis: str, value: str, baseline: str) -> str:
-    grows = AXES[axis].grows
+def _question(grows: str, value: str, baseline: str) -> str:
     if value == "time":
         return f"How does the time grow with the {grows}?"
     return f"How many times as fast as {baseline}, as the {grows} grows?"

@@ -20,11 +20,10 @@ COLUMNS = ("intensity", "attainable_s", "roofline_percent")
 
 def add(frame: pd.DataFrame, limits: dict[str, Any] | None) -> None:
     """Fill in `COLUMNS` of a run's table, by the `limits` of its header; NaN without them."""
-    operations = 2 * frame["multiply_adds"]
-    frame["intensity"] = operations / frame["compulsory_bytes"]
-    asked = (frame[name] for name in ("dtype", "threads", "multiply_adds", "compulsory_bytes"))
+    frame["intensity"] = frame["flops"] / frame["compulsory_bytes"]
+    asked = (frame[name] for name in ("dtype", "threads", "flops", "compulsory_bytes"))
     least = [
-        attainable(limits, str(dtype), int(threads), 2 * float(work), float(size))
+        attainable(limits, str(dtype), int(threads), float(work), float(size))
         for dtype, threads, work, size in zip(*asked, strict=True)
     ]
     frame["attainable_s"] = np.array(least, dtype=float)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -29,10 +29,20 @@ AXES = {
     "batch": Axis("batch", "batch", "inputs in a batch"),
 }
 
+#: What pooling calls the second of them.
+WINDOW = Axis("kernel", "window", "window size, samples per axis")
+
+
+def axis_of(name: str, panels: Sequence[Panel]) -> Axis:
+    """The words for a sweep, as those of all panels would have it."""
+    pools = all(fixed.get("kind", "convolution") != "convolution" for fixed, _ in panels)
+    return WINDOW if name == "kernel" and pools else AXES[name]
+
+
 #: A sweep has at least this many points; a shorter one may go along beside it.
 LEAST = 3
 #: What tells one panel of a sweep from the next, in the order a title names it.
-FIELDS = ("kernel", "size", "channels", "batch", "stride", "dilation", "padding", "words",
+FIELDS = ("kind", "kernel", "size", "channels", "batch", "stride", "dilation", "padding", "words",
           "weights", "pixels", "dtype", "threads", "operation", "spatial")  # fmt: skip
 
 
@@ -50,7 +60,7 @@ def with_coordinates(frame: pd.DataFrame) -> pd.DataFrame:
     either = frame["padding"] == ""  # a kernel of one tap pads nothing whatever was said
     common = frame.loc[~either, "padding"].mode()
     frame.loc[either, "padding"] = common.iloc[0] if len(common) else "same"
-    frame["words"] = [_words(str(row["problem"])) for row in rows]
+    frame["words"] = [_words(str(row["problem"]), str(row["kind"])) for row in rows]
     frame["spatial"] = [len(spread(row["size"])) for row in rows]
     alone = frame.groupby(["name", "operation"])["problem"].transform("nunique") == 1
     frame["layer"] = (frame["name"] != "") & alone
@@ -137,6 +147,8 @@ def split(found: list[Panel], most: int) -> Iterator[tuple[dict[str, Any], list[
 def describe(field: str, value: Any) -> str:
     """What it says that `field` is `value`, in a title; empty where that goes without saying."""
     match field:
+        case "kind":
+            return "" if value == "convolution" else str(value)
         case "kernel":
             return f"kernel {shape_text(value)}"
         case "size":
@@ -190,7 +202,7 @@ def _padding(row: Any) -> str:
     kinds = set()
     for size, out, kernel, stride, dilation in zip(
         *(spread(row[name]) for name in ("size", "output_size", "kernel", "stride", "dilation")),
-        strict=True,
+        strict=False,  # the bins of a spatial pyramid have no axes
     ):
         extent = (kernel - 1) * dilation + 1
         total = (out - 1) * stride + extent - size
@@ -206,8 +218,8 @@ def _padding(row: Any) -> str:
     return "/".join(sorted(kinds))
 
 
-def _words(descriptor: str) -> str:
+def _words(descriptor: str, kind: str) -> str:
     bare = re.sub(r'_?n"[^"]*"$', "", descriptor)
-    operations = ("bwdd", "bwdw")  # which have a field of their own
+    operations = ("bwdd", "bwdw", "backward")  # which have a field of their own
     parts = [p for p in bare.split("_") if p.isalpha() and p not in operations]
-    return " ".join(parts)
+    return " ".join(p for p in parts if p != kind)

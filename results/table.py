@@ -18,7 +18,8 @@ from .statistics import Passes, pass_times, ratio_interval, time_interval
 #: The columns of `read`, in order, with the type of each.
 COLUMNS: dict[str, str] = {
     "suite": "str", "label": "str", "problem": "str", "name": "str", "operation": "str",
-    "algorithm": "str", "dtype": "str", "threads": "int64", "weights": "str", "pixels": "str",
+    "kind": "str", "algorithm": "str", "dtype": "str", "threads": "int64", "weights": "str",
+    "pixels": "str",
     "status": "str", "reason": "str", "time_s": "float64", "time_low_s": "float64",
     "time_high_s": "float64", "speedup": "float64", "speedup_low": "float64",
     "speedup_high": "float64", "verdict": "str", "winner": "bool", "decided": "bool",
@@ -29,7 +30,8 @@ COLUMNS: dict[str, str] = {
     "batch": "int64", "in_channels": "int64", "out_channels": "int64", "groups": "int64",
     "size": "str", "kernel": "str", "stride": "str", "dilation": "str", "output_size": "str",
     "multiply_adds": "float64", "compulsory_bytes": "float64", "parameters": "float64",
-    "passes": "int64", "blocks": "int64", "loops": "float64", "samples": "object",
+    "flops": "float64", "passes": "int64", "blocks": "int64", "loops": "float64",
+    "samples": "object",
 }  # fmt: skip
 
 _SHAPES = ("size", "kernel", "stride", "dilation", "output_size")
@@ -57,8 +59,9 @@ def read(path: str | os.PathLike[str]) -> pd.DataFrame:
     pandas.DataFrame
         Columns, in this order:
 
-        - ``suite, label, problem, name, operation, algorithm, dtype, threads, weights, pixels``:
-          what was asked for; ``label`` is short and unique within the run;
+        - ``suite, label, problem, name, operation, kind, algorithm, dtype, threads, weights,
+          pixels``: what was asked for; ``label`` is short and unique within the run, ``kind`` is
+          "convolution" or what a window is pooled to;
         - ``status, reason``: ``ok``, ``unsupported``, ``failed``, ``refused`` or ``skipped``,
           and the sentence that explains it; whatever was not measured is NaN;
         - ``time_s, time_low_s, time_high_s``: seconds per call, the geometric mean over the
@@ -74,8 +77,9 @@ def read(path: str | os.PathLike[str]) -> pd.DataFrame:
         - ``winner``: fastest of its problem × threads. On that row ``rivals`` names, in order of
           speed, those it may not have beaten, ``ties`` those that are equivalent, and
           ``decided`` says that there are no rivals;
-        - ``gflops``: 2 · multiply_adds / time_s / 10⁹. Effective: it counts the operations of
-          the direct algorithm whatever this one does, and may pass the machine's peak;
+        - ``gflops``: flops / time_s / 10⁹, two operations for a multiply-add, one for a window's
+          reading a sample. Effective: it counts the operations of the direct algorithm whatever
+          this one does, and may pass the machine's peak;
         - ``intensity``: those operations per compulsory byte; ``attainable_s``: the least time
           that the machine's measured peak and bandwidth allow the problem;
           ``roofline_percent``: 100 · attainable_s / time_s, see `results.roofline`;
@@ -142,7 +146,7 @@ def _by_cell(passes: list[dict[str, Any]], what: str) -> dict[tuple[int, str], d
 def _row(cell: dict[str, Any], samples: Passes, loads: dict[int, float]) -> dict[str, Any]:
     samples = samples if cell["status"] == "ok" else {}
     time = time_interval(samples)
-    work = cell["multiply_adds"]
+    work = cell.get("flops", 2 * cell["multiply_adds"])  # older records leave it out
     row = {name: cell.get(name) for name in COLUMNS}
     row.update({name: "x".join(str(n) for n in cell[name]) for name in _SHAPES})
     row.update(
@@ -157,7 +161,9 @@ def _row(cell: dict[str, Any], samples: Passes, loads: dict[int, float]) -> dict
         time_s=time.middle,
         time_low_s=time.low,
         time_high_s=time.high,
-        gflops=2 * work / time.middle / 1e9 if work else math.nan,
+        kind=cell.get("kind", "convolution"),
+        flops=float(work),
+        gflops=work / time.middle / 1e9 if work else math.nan,
         load_s=loads[min(loads)] if loads else math.nan,
         passes=len(pass_times(samples)),
         blocks=sum(not math.isnan(sample) for entries in kept for sample in entries),

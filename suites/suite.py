@@ -14,7 +14,8 @@ A suite file gives a ``title``, the ``question`` it answers and any number of sw
     weights = ["random", "gaussian"]
     algorithms = ["separable", "fft"]     # optional: who takes part in this sweep
 
-The keys of a sweep are the fields of `Problem`; ``channels`` (input and output alike);
+The keys of a sweep are the fields of `Problem`, or where it gives a ``window`` those of
+`PoolProblem` (``kind``, ``stride``, …); ``channels`` (input and output alike);
 ``axes`` (1, 2 or 3, by default 2); ``weights`` and ``pixels`` as in `Case`;
 ``problems``, a list of descriptors that stands for size, kernel and all else they spell; and
 ``algorithms``, of those that the suite or the command line names the ones to be timed here.
@@ -34,6 +35,7 @@ from typing import Any
 
 from algos.errors import ConvbenchError, closest
 from algos.family import parse
+from algos.pooling import PoolProblem
 from algos.problem import AXES, Problem
 
 from . import filters, pictures
@@ -214,7 +216,7 @@ _SUITE_KEYS = {
     "sweep": (_is_list(lambda v: isinstance(v, dict)), "one or more tables, written [[sweep]]"),
 }
 _SWEEP_KEYS = {
-    **dict.fromkeys(("size", "kernel", "stride", "dilation"), _SIZES),
+    **dict.fromkeys(("size", "kernel", "window", "stride", "dilation"), _SIZES),
     "tile": (
         _or_list(lambda v: _is_text(v) or _is_sizes(v)),
         'a whole number, "unshared", or a list of such; per-axis values are lists inside it',
@@ -226,7 +228,7 @@ _SWEEP_KEYS = {
     ),
     "channels": _WHOLE,
     "axes": _WHOLE,
-    **dict.fromkeys(("dtype", "fit", "operation", "weights", "pixels"), _TEXTS),
+    **dict.fromkeys(("dtype", "fit", "operation", "kind", "weights", "pixels"), _TEXTS),
     "flip": _FLAG,
     "bias": (
         _or_list(lambda v: isinstance(v, bool) or _is_text(v)),
@@ -285,7 +287,8 @@ def _case(values: dict[str, Any], folder: Path) -> Case | None:
     if "problems" in values:
         problem: Any = parse(values.pop("problems"), **values)
     else:
-        problem = _problem(values, weights, pixels)
+        make = _pool_problem if "window" in values else _problem
+        problem = make(values, weights, pixels)
     if problem is None:
         return None
     if weights != "random" and problem.operation == "grad_weight":
@@ -330,6 +333,22 @@ def _problem(values: dict[str, Any], weights: str, pixels: str) -> Problem | Non
         if _is_whole(values[key]):
             values[key] = [values[key]] * axes
     return Problem(**values) if _fits(values) else None
+
+
+def _pool_problem(values: dict[str, Any], weights: str, pixels: str) -> PoolProblem | None:
+    """The same for pooling: windows of one size, of an input that is given by its size."""
+    lists = [v for k, v in values.items() if isinstance(v, list) and k != "padding"]
+    axes = values.pop("axes", len(lists[0]) if lists else 2)
+    for key in ("size", "window"):
+        if key not in values:
+            raise ConvbenchError(f"the sweep gives no {key}")
+        if _is_whole(values[key]):
+            values[key] = [values[key]] * axes
+    probe = PoolProblem(**{**values, "window": 1, "stride": 1})
+    sides = probe.padding if values.get("padding") != "same" else ((w, w) for w in probe.size)
+    room = (size + sum(side) for size, side in zip(probe.size, sides, strict=True))
+    fits = all(window <= most for window, most in zip(values["window"], room, strict=True))
+    return PoolProblem(**values) if fits else None
 
 
 def _fits(values: dict[str, Any]) -> bool:
