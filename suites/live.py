@@ -19,8 +19,8 @@ from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
 import results
-from algos.algorithm import get
 from algos.errors import ConvbenchError
+from algos.family import get
 from results.labels import time_text
 from results.statistics import ratio_interval, time_interval
 

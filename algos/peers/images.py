@@ -106,10 +106,11 @@ class SameSize:
         image: np.ndarray,
         into: np.ndarray,
         operator: Callable[[np.ndarray, np.ndarray], Any],
+        fill: float = 0.0,
     ) -> None:
-        """Write ``operator(image, result)`` into `into`, grown before and cut after."""
+        """Write ``operator(image, result)`` into `into`, grown by `fill` before, cut after."""
         if self.place is not None:
-            grown = np.zeros(self.size, image.dtype)
+            grown = np.full(self.size, fill, image.dtype)
             grown[self.place] = image
             image = grown
         if self.kept is None:
@@ -121,8 +122,8 @@ class SameSize:
 
 
 @lru_cache(maxsize=256)
-def same_size(problem: Problem) -> SameSize:
-    """The `SameSize` of a problem with stride 1."""
+def same_size(problem: Any) -> SameSize:
+    """The `SameSize` of a problem with stride 1, of convolution or of pooling."""
     anchor, size, place = [], [], []
     for w, e, o, (before, _) in zip(
         problem.size, problem.extent, problem.output_size, problem.padding, strict=True

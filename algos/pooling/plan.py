@@ -96,8 +96,8 @@ class PoolPlan:
         out = self._out(out, problem.output_shape, ("input", x))
         run, gate, threads = self.algorithm.forward, self._gate, self.threads
         with pools.numba_threads(threads):
-            if len(problem.parts) == 1:
-                run(problem.parts[0], x, gate, out, switches, threads)
+            if problem.layout != "pyramid":
+                run(problem, x, gate, out, switches, threads)
             else:
                 start = 0
                 for part in problem.parts:
@@ -138,8 +138,8 @@ class PoolPlan:
         out = self._out(out, problem.input_shape, ("output gradient", grad_out), ("input", x))
         run, gate, threads = self.algorithm.grad_input, self._gate, self.threads
         with pools.numba_threads(threads):
-            if len(problem.parts) == 1:
-                run(problem.parts[0], grad_out, x, gate, out, threads)
+            if problem.layout != "pyramid":
+                run(problem, grad_out, x, gate, out, threads)
                 return out
             out[...] = 0
             piece, start = np.empty_like(out), 0

@@ -265,6 +265,11 @@ class PoolProblem:
         """One letter per spatial axis: ``w``, ``hw`` or ``dhw``."""
         return AXES[self.axes]
 
+    @property
+    def extent(self) -> tuple[int, ...]:
+        """Samples that a regular window spans, (F − 1)·D + 1, per axis."""
+        return tuple(map(extent, self.window, self.dilation))
+
     @cached_property
     def parts(self) -> tuple[PoolProblem, ...]:
         """The problems of one grid of windows each that this one consists of, in order."""
