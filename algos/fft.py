@@ -5,55 +5,47 @@ are the transforms, O(log n) per sample whatever the kernel's size. Inputs much 
 the kernel are cut into overlapping tiles whose wrapped-around border is thrown away
 (overlap-save: Stockham, *High-speed convolution and correlation*, 1966). The products of all
 input channels are summed in the frequency domain, so a layer needs one forward transform per
-input channel and one inverse per output channel. Transforms are `scipy.fft`'s (pocketfft).
+input channel and one inverse per output channel. The work is done in `fft_tiles`; here is
+decided how large tiles are, and how wrong results may be.
 
-Because every output of a tile passes through sums over the whole tile, a NaN or infinity in
-the input spreads to its tile, and the error is relative to the tile's norm, not to each
-output element.
+Because every output of a tile passes through sums over the whole tile, and tiles travel in
+pairs, a NaN or infinity in the input spreads to its pair of tiles, and the error is relative to
+the pair's norm, not to each output element.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from bisect import bisect_left
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import numba
 import numpy as np
 import scipy.fft
 
+from . import fft_tiles, simd
 from .algorithm import Algorithm, as_correlation, gamma, subnormal_error, unit_roundoff
-from .jit import kernel
+from .arrays import read_only
 from .problem import Problem
+from .transform import LENGTHS, passes_cost
 
-#: Bytes of real samples transformed at a time: what a second-level cache can hold, so that a
-#: tile is still there when its spectrum is multiplied and transformed back.
-BATCH_BYTES = 1 << 20
-
-#: Transform lengths that pocketfft is quickest at: 2^a·3^b with b ≤ 2, and 5·2^a. Lengths with
-#: more odd factors took 1.3 times as long per sample (2-core Zen 4, float32).
-GOOD_LENGTHS = sorted(
-    odd << a for odd in (1, 3, 5, 9) for a in range(3, 25) if (odd << a) >= 16
-)  # fmt: skip
-OTHER_LENGTHS_COST = 1.3
+#: Bytes of a pair of tiles that stay in a second-level cache, more or less.
+NEAR_BYTES = 1 << 20
+#: Tile lengths that are tried along an axis, at most.
+CHOICES = 8
 
 Index = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
 class Tiling:
-    """How a problem is cut: tiles of `tile` input samples, `step` stride-1 outputs apart.
-
-    `axes` are the axes of the volume (0 to 2) that are transformed: the problem's own.
-    """
+    """How a problem is cut: tiles of `tile` input samples, `step` stride-1 outputs apart."""
 
     tile: tuple[int, int, int]
     step: tuple[int, int, int]
     counts: tuple[int, int, int]
-    axes: tuple[int, ...]
 
     @property
     def tiles(self) -> int:
@@ -65,89 +57,59 @@ class Tiling:
         """Real samples in a tile."""
         return math.prod(self.tile)
 
-    @property
-    def spectrum(self) -> tuple[int, ...]:
-        """Shape of a tile's half spectrum."""
-        shape = list(self.tile)
-        shape[self.axes[-1]] = shape[self.axes[-1]] // 2 + 1
-        return tuple(shape)
 
-
-@lru_cache(maxsize=256)
-def tiling(problem: Problem) -> Tiling:
-    """The cheapest tiling by a count of operations, with a surcharge for leaving the cache."""
-    v = problem.volume
-    axes = tuple(range(3 - problem.axes, 3))
-    choices = []
-    for a in range(3):
-        if a not in axes:
-            choices.append([1])
-            continue
-        whole = scipy.fft.next_fast_len(v.reach[a], real=True)
-        good = GOOD_LENGTHS[bisect_left(GOOD_LENGTHS, v.reach[a])]
-        parts = [
-            n for n in GOOD_LENGTHS if 1.2 * v.extent[a] < n < min(whole, 20 * v.extent[a] + 64)
-        ]
-        choices.append(sorted({whole, good, *parts}))
-    return min(
-        (_cut(v, tile, axes) for tile in itertools.product(*choices)),
-        key=lambda cut: _cost(v, cut),
-    )
-
-
-def _cut(v: Problem, tile: tuple[int, ...], axes: tuple[int, ...]) -> Tiling:
+def cut_up(v: Problem, tile: tuple[int, ...]) -> Tiling:
+    """The tiles of volume `v` that have the lengths `tile`."""
     step = tuple(t - e + 1 for t, e in zip(tile, v.extent, strict=True))
     counts = tuple(
         -(-(reach - e + 1) // s) for reach, e, s in zip(v.reach, v.extent, step, strict=True)
     )
-    return Tiling(tile, step, counts, axes)  # type: ignore[arg-type]
+    return Tiling(tile, step, counts)  # type: ignore[arg-type]
 
 
-def _cost(v: Problem, cut: Tiling) -> float:
-    """Relative time of one call: transforms, products, and a little for every tile."""
-    transformed = math.prod(cut.tile[a] for a in cut.axes)
-    transforms = v.batch * cut.tiles * (v.in_channels + v.out_channels)
-    if v.operation == "grad_weight":
-        transforms += v.out_channels * (v.in_channels // v.groups)
-    products = v.batch * cut.tiles * v.out_channels * (v.in_channels // v.groups)
-    rate = 15 + math.log2(transformed)
-    rate *= 1 + 0.18 * max(0.0, math.log2(cut.samples * v.itemsize / BATCH_BYTES))
-    for a in cut.axes:
-        rate *= 1.0 if cut.tile[a] in GOOD_LENGTHS else OTHER_LENGTHS_COST
-    per_transform = cut.samples * rate + 20_000
-    return transforms * per_transform + products * cut.samples * 3.0
+@lru_cache(maxsize=256)
+def tiling(problem: Problem) -> Tiling:
+    """The cheapest tiling, by a count of the passes over its tiles."""
+    v, lane = problem.volume, simd.lanes_of(problem.itemsize)
+    choices = [
+        [1] if axis < 3 - problem.axes else _lengths(v, axis, _unit(problem, axis, lane))
+        for axis in range(3)
+    ]
+    return min(
+        (cut_up(v, tile) for tile in itertools.product(*choices)),
+        key=lambda cut: _cost(v, cut, lane),
+    )
 
 
-@kernel(parallel=True)
-def _multiply(x, w, groups, y):
-    """y[m, o, f] = Σ_c x[m, c, f] · w[o, c, f] over the input channels of o's group.
+def _unit(problem: Problem, axis: int, lane: int) -> int:
+    """What a tile's length must be a multiple of: rows go by lanes, and as many at a time."""
+    if axis == 2:
+        return lane if problem.axes > 1 else lane * lane
+    return lane if axis == 1 else 1
 
-    x : (M, C, F) spectra; w : (O, C/groups, F); y : (M, O, F). The frequencies are walked in
-    stretches short enough for a stretch of y to stay in the first-level cache.
-    """
-    outputs_per_group = w.shape[0] // groups
-    stretch = 1024
-    stretches = (x.shape[2] + stretch - 1) // stretch
-    for item in numba.prange(x.shape[0] * stretches):
-        m, block = divmod(np.int64(item), stretches)
-        f0 = block * stretch
-        f1 = min(f0 + stretch, x.shape[2])
-        for o in range(w.shape[0]):
-            first = o // outputs_per_group * w.shape[1]
-            total = y[m, o, f0:f1]
-            for c in range(w.shape[1]):
-                a = x[m, first + c, f0:f1]
-                b = w[o, c, f0:f1]
-                if c == 0:
-                    for f in range(total.size):
-                        total[f] = a[f] * b[f]
-                else:
-                    for f in range(total.size):
-                        total[f] += a[f] * b[f]
+
+def _lengths(v: Problem, axis: int, unit: int) -> list[int]:
+    """A few lengths that transform well: from the kernel's extent on, up to all of the axis."""
+    extent, reach = v.extent[axis], v.reach[axis]
+    fitting = [n for n in LENGTHS if n % unit == 0 and n >= extent]
+    whole = next(n for n in fitting if n >= reach)
+    worth = [n for n in fitting if 1.1 * extent < n < whole]
+    return [*worth[:CHOICES], whole]
+
+
+def _cost(v: Problem, cut: Tiling, lane: int) -> float:
+    """Relative time of one call: passes over the tiles, products, a little for every tile."""
+    kernels = v.out_channels * (v.in_channels // v.groups)
+    pairs = -(-v.batch * cut.tiles // 2)
+    passes = 1.5 + passes_cost(cut.tile[2] // lane) + sum(map(passes_cost, cut.tile[:2]))
+    bytes_of_pair = 2 * cut.samples * v.itemsize
+    passes *= 1 + 0.15 * max(0.0, math.log2(bytes_of_pair / NEAR_BYTES))
+    per_transform = cut.samples * (1 + passes) + 1_000
+    return pairs * ((v.in_channels + v.out_channels) * per_transform + kernels * cut.samples)
 
 
 class FFT(Algorithm):
-    """Products of spectra (scipy.fft), overlap-save tiles, channels summed per frequency."""
+    """Products of spectra, overlap-save tiles two at a time, channels summed per frequency."""
 
     name = "fft"
     confines_nonfinite = False
@@ -155,62 +117,34 @@ class FFT(Algorithm):
     operations = ("forward", "grad_weight")
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
-        cut = tiling(problem)
-        kernels = problem.out_channels * (problem.in_channels // problem.groups)
-        together = tiles_together(problem, cut) * problem.batch
-        channels = problem.in_channels + problem.out_channels
-        spectrum = 2 * problem.itemsize * math.prod(cut.spectrum)
-        real = problem.itemsize * cut.samples
-        return kernels * spectrum + together * channels * (spectrum + real)
+        if problem.operation == "grad_weight":
+            from . import fft_weights
+
+            return fft_weights.workspace_bytes(problem)
+        return fft_tiles.workspace(problem, tiling(problem).tile, threads)
 
     def work(self, problem: Problem) -> float:
         """The cost by which the tiling was chosen."""
-        return _cost(problem.volume, tiling(problem))
+        if problem.operation == "grad_weight":
+            from . import fft_weights
+
+            return fft_weights.work(problem)
+        return _cost(problem.volume, tiling(problem), simd.lanes_of(problem.itemsize))
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> np.ndarray:
-        """Conjugate half spectra of the zero-stuffed kernels, ``(O, C/groups, *spectrum)``."""
-        v, cut = problem.volume, tiling(problem)
-        w = as_correlation(problem, w)
-        padded = np.zeros(w.shape[:2] + cut.tile, w.dtype)
-        taps: Index = tuple(slice(0, e, d) for e, d in zip(v.extent, v.dilation, strict=True))
-        padded[(..., *taps)] = w
-        spectra = self.forward_transform(padded, cut, threads)
-        return np.conjugate(spectra, out=spectra)
+        """Spectra of the kernels, as `fft_tiles` wants them."""
+        w = read_only(as_correlation(problem, w))
+        return fft_tiles.prepare(problem, tiling(problem).tile, w, threads)
 
     def forward(self, problem, x, prepared, bias, out, threads) -> None:
-        v, cut = problem.volume, tiling(problem)
-        x, y = x.reshape(v.input_shape), out.reshape(v.output_shape)
-        frequencies = math.prod(cut.spectrum)
-        w = prepared.reshape(*prepared.shape[:2], frequencies)
-        places = list(itertools.product(*(range(n) for n in cut.counts)))
-        together = tiles_together(problem, cut)
-        for start in range(0, len(places), together):
-            some = places[start : start + together]
-            tiles = gather(v, cut, x, some)
-            spectra = self.forward_transform(tiles, cut, threads)
-            spectra = spectra.reshape(len(some) * v.batch, v.in_channels, frequencies)
-            products = np.empty((len(spectra), v.out_channels, frequencies), spectra.dtype)
-            _multiply(spectra, w, v.groups, products)
-            results = self.inverse_transform(products, cut, threads)
-            results = results.reshape(len(some), v.batch, v.out_channels, *cut.tile)
-            _scatter(v, cut, results, some, y)
-        if problem.bias:
-            y += bias.reshape(-1, 1, 1, 1)
-
-    def forward_transform(self, tiles: np.ndarray, cut: Tiling, threads: int) -> np.ndarray:
-        axes = [tiles.ndim - 3 + a for a in cut.axes]
-        return scipy.fft.rfftn(tiles, axes=axes, workers=threads)
-
-    def inverse_transform(self, spectra: np.ndarray, cut: Tiling, threads: int) -> np.ndarray:
-        spectra = spectra.reshape(-1, *cut.spectrum)
-        axes = [1 + a for a in cut.axes]
-        lengths = [cut.tile[a] for a in cut.axes]
-        return scipy.fft.irfftn(spectra, s=lengths, axes=axes, workers=threads, overwrite_x=True)
+        fft_tiles.forward(
+            problem, tiling(problem).tile, read_only(x), prepared, read_only(bias), out, threads
+        )
 
     def grad_weight(self, problem, x, g, out, threads) -> None:
         from . import fft_weights
 
-        fft_weights.grad_weight(self, problem, x, g, out, threads)
+        fft_weights.grad_weight(problem, x, g, out, threads)
 
     def error_bound(self, problem, x, w, magnitude):
         """Normwise, see `spectral_error`: the same bound for every element of the output."""
@@ -220,7 +154,10 @@ class FFT(Algorithm):
             return fft_weights.error_bound(problem, x, w, magnitude)
         v, cut = problem.volume, tiling(problem)
         norms = tile_norms(v, cut, x.reshape(v.input_shape))
-        return spectral_error(problem, cut.tile, norms, w, magnitude)
+        both = np.zeros((-(-len(norms) // 2) * 2, norms.shape[1]))
+        both[: len(norms)] = norms
+        pairs = np.hypot(both[::2], both[1::2])
+        return spectral_error(problem, cut.tile, pairs, w, magnitude)
 
 
 def spectral_error(
@@ -281,13 +218,12 @@ def spectral_error(
     return (1 + 3 * epsilon) * worst + adding + length * subnormal_error(problem)
 
 
-def tiles_together(problem: Problem, cut: Tiling) -> int:
-    """How many tiles to transform in one batch."""
-    channels = max(problem.in_channels, problem.out_channels) * problem.batch
-    return max(1, min(cut.tiles, BATCH_BYTES // (channels * cut.samples * problem.itemsize)))
+def places(cut: Tiling) -> Iterator[tuple[int, ...]]:
+    """Every tile by its number along each axis."""
+    return itertools.product(*(range(n) for n in cut.counts))
 
 
-def _window(v: Problem, cut: Tiling, place: tuple[int, ...]) -> tuple[Index, Index]:
+def window(v: Problem, cut: Tiling, place: tuple[int, ...]) -> tuple[Index, Index]:
     """Where the input samples of the tile at `place` lie, and where in the tile they go."""
     sources, targets = [], []
     for a, index in enumerate(place):
@@ -299,44 +235,11 @@ def _window(v: Problem, cut: Tiling, place: tuple[int, ...]) -> tuple[Index, Ind
     return (..., *sources), (..., *targets)
 
 
-def gather(v: Problem, cut: Tiling, x: np.ndarray, places: list) -> np.ndarray:
-    """Tiles of the zero-padded input, ``(places, N, C, *tile)``."""
-    tiles = np.empty((len(places), *x.shape[:2], *cut.tile), x.dtype)
-    for tile, place in zip(tiles, places, strict=True):
-        sources, targets = _window(v, cut, place)
-        if targets[1:] != tuple(slice(0, n) for n in cut.tile):
-            tile[...] = 0
-        tile[targets] = x[sources]
-    return tiles
-
-
-def _scatter(v: Problem, cut: Tiling, results: np.ndarray, places: list, y: np.ndarray) -> None:
-    """Write each tile's valid outputs that the stride keeps; ``results (places, N, O, *tile)``."""
-    for result, place in zip(results, places, strict=True):
-        if kept := kept_outputs(v, cut, place):
-            y[kept[1]] = result[kept[0]]
-
-
-def kept_outputs(v: Problem, cut: Tiling, place: tuple[int, ...]) -> tuple[Index, Index] | None:
-    """Where in the tile at `place` outputs that the stride keeps lie, and which they are."""
-    sources, targets = [], []
-    for a, index in enumerate(place):
-        origin, s = index * cut.step[a], v.stride[a]
-        first = -(-origin // s)
-        last = min(-(-(origin + cut.step[a]) // s), v.output_size[a])
-        if first >= last:
-            return None
-        offset = first * s - origin
-        sources.append(slice(offset, offset + (last - first - 1) * s + 1, s))
-        targets.append(slice(first, last))
-    return (..., *sources), (..., *targets)
-
-
 def tile_norms(v: Problem, cut: Tiling, x: np.ndarray) -> np.ndarray:
     """2-norm of every tile, ``(tiles · N, C)``."""
     norms = []
-    for place in itertools.product(*(range(n) for n in cut.counts)):
-        sources, _ = _window(v, cut, place)
+    for place in places(cut):
+        sources, _ = window(v, cut, place)
         part = x[sources].astype(np.float64)
         norms.append(np.sqrt(np.einsum("ncdhw,ncdhw->nc", part, part)))
     return np.concatenate(norms)

@@ -352,20 +352,7 @@ def transpose(typing, tile):
 
     def emit(context, builder, signature, arguments):
         simd = Emitter(context, builder, kind)
-        rows = simd.items(arguments[0])
-        undefined = ir.Constant(simd.type, ir.Undefined)
-        rows += [undefined] * (kind.lanes - len(rows))
-        numbers = range(kind.lanes)
-        step = 1
-        while step < kind.lanes:
-            upper = [n if not n & step else kind.lanes + n - step for n in numbers]
-            lower = [n + step if not n & step else kind.lanes + n for n in numbers]
-            for i in numbers:
-                if not i & step:
-                    a, b = rows[i], rows[i + step]
-                    rows[i] = simd.shuffle(a, b, upper)
-                    rows[i + step] = simd.shuffle(a, b, lower)
-            step *= 2
+        rows = simd.transposed(simd.items(arguments[0]))
         return simd.tuple_of(rows)
 
     return _tile(kind, kind.lanes)(tile), emit

@@ -110,6 +110,22 @@ class Emitter:
         mask = ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes)
         return self.builder.shuffle_vector(a, b, mask)
 
+    def transposed(self, rows: list[ir.Value]) -> list[ir.Value]:
+        """As many vectors as there are lanes: lane i of vector k is lane k of ``rows[i]``."""
+        rows = rows + [ir.Constant(self.type, ir.Undefined)] * (self.kind.lanes - len(rows))
+        lanes = self.kind.lanes
+        step = 1
+        while step < lanes:
+            upper = [n if not n & step else lanes + n - step for n in range(lanes)]
+            lower = [n + step if not n & step else lanes + n for n in range(lanes)]
+            for i in range(lanes):
+                if not i & step:
+                    a, b = rows[i], rows[i + step]
+                    rows[i] = self.shuffle(a, b, upper)
+                    rows[i + step] = self.shuffle(a, b, lower)
+            step *= 2
+        return rows
+
     def fma(self, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
         """a·b + c: fused where the processor can, a product and a sum where it cannot."""
         kind = ir.FunctionType(self.type, [self.type] * 3)

@@ -100,7 +100,7 @@ class OpenCVFilter2D(Algorithm):
             tile.append(cv2.getOptimalDFTSize(block + taps - 1))
             step.append(min(tile[-1] - taps + 1, size))
         counts = [1, *(-(-size // s) for size, s in zip(corrected, step[1:], strict=True))]
-        cut = Tiling(tuple(tile), tuple(step), tuple(counts), (1, 2))  # type: ignore[arg-type]
+        cut = Tiling(tuple(tile), tuple(step), tuple(counts))  # type: ignore[arg-type]
         norms = tile_norms(v, cut, x.reshape(v.input_shape))
         additions = problem.in_channels // problem.groups
         return spectral_error(

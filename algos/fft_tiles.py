@@ -1,0 +1,435 @@
+"""Overlap-save in one sweep: tiles gathered, transformed, multiplied, transformed back, written.
+
+Two tiles travel as one: the second is the imaginary part of the first. A real kernel acts on
+both parts alike, so the parts of the product are the two results, and neither half spectra nor
+their bookkeeping are needed. A tile's rows are transformed as they are read and as they are
+written; rows of zeros, and results that would be thrown away, cost nothing. In between, a few
+columns at a time are transformed, multiplied with the kernel's spectrum, summed over input
+channels and transformed back while they are in the cache.
+
+Each pair of tiles is one thread's. Bound by arithmetic (see `transform`) while a tile fits L2
+(about 256² in float32); by L3, which a tile then crosses four times, beyond.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numba
+import numba.np.unsafe.ndarray
+import numpy as np
+
+from . import simd
+from .butterflies import multiply
+from .jit import kernel
+from .problem import Problem
+from .simd import clear, copy, lanes, pointer
+from .transform import (
+    line,
+    restore_columns,
+    restore_row,
+    restore_squares,
+    transform_columns,
+    transform_row,
+    transform_squares,
+)
+
+to_fixed_tuple: Any = numba.np.unsafe.ndarray.to_fixed_tuple
+
+#: Vectors of columns that are transformed together.
+SLAB = 2
+
+Three = tuple[int, int, int]
+
+
+class Shape(NamedTuple):
+    """The numbers that the compiled kernel works from.
+
+    Axes are called outer, middle and row. An image's rows are transformed first and its columns
+    last, so its columns are the outer axis and the middle one has size 1; so has a signal's outer.
+    """
+
+    images: int
+    groups: int
+    #: Channels of one group.
+    inputs: int
+    outputs: int
+    outer: int
+    middle: int
+    width: int
+    out_outer: int
+    out_middle: int
+    out_width: int
+    outer_stride: int
+    middle_stride: int
+    row_stride: int
+    outer_before: int
+    middle_before: int
+    row_before: int
+    #: Samples of a tile, stride-1 outputs from one to the next, and tiles, along each axis.
+    tile_outer: int
+    tile_middle: int
+    tile_row: int
+    outer_step: int
+    middle_step: int
+    row_step: int
+    outer_tiles: int
+    middle_tiles: int
+    row_tiles: int
+    #: Elements from row to row, and from the real to the imaginary plane.
+    pitch: int
+    plane: int
+    #: Rows that are read or written at a time; squares' rows and their distance.
+    rows: int
+    square_step: int
+    square_between: int
+    #: Passes of the transform along each axis.
+    outer_passes: int
+    middle_passes: int
+    row_passes: int
+    #: Chunks that a group's output channels are split into.
+    chunks: int
+
+
+_NUMBERS = len(Shape._fields)
+
+
+class Plan(NamedTuple):
+    """Shape, and what to transform with: passes and twiddle factors of the three axes."""
+
+    shape: Shape
+    numbers: np.ndarray
+    passes: tuple[np.ndarray, np.ndarray, np.ndarray]
+    factors: tuple[np.ndarray, np.ndarray, np.ndarray]
+
+    @property
+    def pairs(self) -> int:
+        """Pairs of tiles, over all images."""
+        s = self.shape
+        return -(-s.images * s.outer_tiles * s.middle_tiles * s.row_tiles // 2)
+
+
+def ordered(problem: Problem, values: Any) -> tuple[Any, Any, Any]:
+    """One value per axis of the volume, as (outer, middle, row)."""
+    first, second, row = values
+    return (second, first, row) if problem.axes == 2 else (first, second, row)
+
+
+@lru_cache(maxsize=256)
+def plan(problem: Problem, tile: Three, threads: int) -> Plan:
+    """How `tile`, in the order of the volume's axes, is transformed."""
+    v = problem.volume
+    lane = simd.lanes_of(problem.itemsize)
+    sides = ordered(problem, tile)
+    steps = [t - e + 1 for t, e in zip(sides, ordered(problem, v.extent), strict=True)]
+    reaches = ordered(problem, v.reach)
+    extents = ordered(problem, v.extent)
+    counts = [-(-(r - e + 1) // s) for r, e, s in zip(reaches, extents, steps, strict=True)]
+    lines = [line(sides[0], 1, problem.dtype), line(sides[1], 1, problem.dtype),
+             line(sides[2], lane, problem.dtype)]  # fmt: skip
+    many = sides[0] * sides[1] > 1
+    pitch = sides[2] + (lane if many else 0)
+    pairs = -(-v.batch * math.prod(counts) // 2)
+    outputs = v.out_channels // v.groups
+    shape = Shape._make((
+        v.batch, v.groups, v.in_channels // v.groups, outputs,
+        *ordered(problem, v.size), *ordered(problem, v.output_size), *ordered(problem, v.stride),
+        *(before for before, _ in ordered(problem, v.padding)), *sides, *steps, *counts,
+        pitch, sides[0] * sides[1] * pitch + lane, lane if many else 1,
+        pitch if many else lane, lane if many else lane * lane,
+        *(len(way.passes) for way in lines), min(outputs, -(-threads // (pairs * v.groups))),
+    ))  # fmt: skip
+    first, second, third = lines
+    return Plan(
+        shape, np.array(shape), tuple(way.passes.reshape(-1) for way in (first, second, third)),  # type: ignore[arg-type]
+        (first.factors, second.factors, third.factors),
+    )  # fmt: skip
+
+
+@kernel
+def _place(s, unit):
+    """(image, and where along each axis the tile begins in stride-1 outputs) of tile `unit`."""
+    image, rest = unit % s.images, unit // s.images
+    third, rest = rest % s.row_tiles, rest // s.row_tiles
+    return (
+        image, rest // s.middle_tiles * s.outer_step, rest % s.middle_tiles * s.middle_step,
+        third * s.row_step,
+    )  # fmt: skip
+
+
+@kernel
+def _read_row(x, s, unit, channel, row, tile, at):
+    """Copy a row of a tile, zeros where it lies outside the input; whether it holds anything."""
+    if unit < s.images * s.outer_tiles * s.middle_tiles * s.row_tiles:
+        image, a0, b0, c0 = _place(s, unit)
+        a = a0 + row // s.tile_middle - s.outer_before
+        b = b0 + row % s.tile_middle - s.middle_before
+        first = c0 - s.row_before
+        left = min(max(-first, 0), s.tile_row)
+        right = max(left, min(s.tile_row, s.width - first))
+        if 0 <= a < s.outer and 0 <= b < s.middle and left < right:
+            plane = (image * s.groups * s.inputs + channel) * s.outer
+            start = ((plane + a) * s.middle + b) * s.width + first
+            clear(tile, at, left)
+            copy(x, start + left, tile, at + left, right - left)
+            clear(tile, at + right, s.tile_row - right)
+            return True
+    clear(tile, at, s.tile_row)
+    return False
+
+
+@kernel
+def _read(x, s, pair, channel, tile, at, passes, factors):
+    """Gather a pair of tiles and transform their rows."""
+    for row in range(0, s.tile_outer * s.tile_middle, s.rows):
+        here = at + row * s.pitch
+        is_empty = True
+        for r in range(s.rows):
+            for part in range(2):
+                target = here + r * s.pitch + part * s.plane
+                if _read_row(x, s, 2 * pair + part, channel, row + r, tile, target):
+                    is_empty = False
+        if not is_empty:
+            for r in range(s.rows):
+                transform_row(
+                    tile, here + r * s.pitch, s.plane, s.tile_row, passes, s.row_passes, factors
+                )
+            transform_squares(tile, here, s.plane, s.tile_row, s.square_between, s.square_step)
+
+
+@kernel
+def _is_kept(s, a, b):
+    """Whether a row at stride-1 outputs (a, b) is one that the stride keeps."""
+    return (
+        a % s.outer_stride == 0 and a // s.outer_stride < s.out_outer
+        and b % s.middle_stride == 0 and b // s.middle_stride < s.out_middle
+    )  # fmt: skip
+
+
+@kernel
+def _keeps(s, unit, row):
+    """Whether a row of a tile is output: not wrapped around, not past the end, kept."""
+    if unit >= s.images * s.outer_tiles * s.middle_tiles * s.row_tiles:
+        return False
+    a, b = row // s.tile_middle, row % s.tile_middle
+    if a >= s.outer_step or b >= s.middle_step:
+        return False
+    _, a0, b0, _ = _place(s, unit)
+    return _is_kept(s, a0 + a, b0 + b)
+
+
+@kernel
+def _write_row(y, s, unit, channel, row, tile, at, offset):
+    """Write the outputs of a row of a tile, plus `offset`."""
+    image, a0, b0, c0 = _place(s, unit)
+    a = (a0 + row // s.tile_middle) // s.outer_stride
+    b = (b0 + row % s.tile_middle) // s.middle_stride
+    plane = (image * s.groups * s.outputs + channel) * s.out_outer
+    start = ((plane + a) * s.out_middle + b) * s.out_width
+    first = (c0 + s.row_stride - 1) // s.row_stride
+    last = min((c0 + s.row_step + s.row_stride - 1) // s.row_stride, s.out_width)
+    if s.row_stride == 1 and offset == 0:
+        copy(tile, at, y, start + first, max(last - first, 0))
+        return
+    for k in range(first, last):
+        y[start + k] = tile[at + k * s.row_stride - c0] + offset
+
+
+@kernel
+def _write(y, s, pair, channel, tile, at, offset, passes, factors):
+    """Transform rows of a pair of tiles back, those that are output alone, and write them."""
+    for row in range(0, s.tile_outer * s.tile_middle, s.rows):
+        here = at + row * s.pitch
+        is_wanted = False
+        for r in range(s.rows):
+            if _keeps(s, 2 * pair, row + r) or _keeps(s, 2 * pair + 1, row + r):
+                is_wanted = True
+        if not is_wanted:
+            continue
+        restore_squares(tile, here, s.plane, s.tile_row, s.square_between, s.square_step)
+        for r in range(s.rows):
+            wanted = _keeps(s, 2 * pair, row + r), _keeps(s, 2 * pair + 1, row + r)
+            place = here + r * s.pitch
+            if wanted[0] or wanted[1]:
+                restore_row(tile, place, s.plane, s.tile_row, passes, s.row_passes, factors)
+            for part in range(2):
+                if wanted[part]:
+                    _write_row(
+                        y, s, 2 * pair + part, channel, row + r, tile, place + part * s.plane,
+                        offset,
+                    )  # fmt: skip
+
+
+@kernel
+def _middle(s, tile, at, passes, factors, forward):
+    """Transform along the middle axis, or back."""
+    slab = SLAB * lanes(tile)
+    for a in range(s.tile_outer):
+        start = at + a * s.tile_middle * s.pitch
+        for v in range(0, s.tile_row, slab):
+            width = min(slab, s.tile_row - v)
+            if forward:
+                transform_columns(
+                    tile, start + v, s.plane, s.tile_middle, s.pitch, width, passes,
+                    s.middle_passes, factors,
+                )  # fmt: skip
+            else:
+                restore_columns(
+                    tile, start + v, s.plane, s.tile_middle, s.pitch, width, passes,
+                    s.middle_passes, factors,
+                )  # fmt: skip
+
+
+@kernel
+def _multiply(s, tiles, total, spectra, near, passes, factors, is_first):
+    """total = Σ tiles · spectra over a group's inputs, along columns: in and out of frequencies.
+
+    Spectra are read from `near` on.
+
+    The first time, the columns of `tiles` are transformed too.
+    """
+    lane = lanes(tiles)
+    slab, step, size = SLAB * lane, s.tile_middle * s.pitch, 2 * s.plane
+    for b in range(s.tile_middle):
+        for v in range(0, s.tile_row, slab):
+            at, width = b * s.pitch + v, min(slab, s.tile_row - v)
+            for c in range(s.inputs):
+                if is_first:
+                    transform_columns(
+                        tiles, c * size + at, s.plane, s.tile_outer, step, width, passes,
+                        s.outer_passes, factors,
+                    )  # fmt: skip
+                for a in range(s.tile_outer):
+                    for here in range(at + a * step, at + a * step + width, lane):
+                        x, w = c * size + here, near + c * size + here
+                        if c == 0:
+                            multiply(total, here, tiles, x, s.plane, spectra, w, s.plane, 0)
+                        else:
+                            multiply(total, here, tiles, x, s.plane, spectra, w, s.plane, 1)
+            restore_columns(
+                total, at, s.plane, s.tile_outer, step, width, passes, s.outer_passes, factors
+            )
+
+
+@kernel
+def _item(x, spectra, bias, y, s, item, tiles, total, passes, factors):
+    """A pair of tiles, for one group's input channels and a chunk of its output channels."""
+    chunk, rest = item % s.chunks, item // s.chunks
+    g, pair = rest % s.groups, rest // s.groups
+    for c in range(s.inputs):
+        at = c * 2 * s.plane
+        _read(x, s, pair, g * s.inputs + c, tiles, at, passes[2], factors[2])
+        if s.middle_passes:
+            _middle(s, tiles, at, passes[1], factors[1], True)
+    first = chunk * s.outputs // s.chunks
+    for o in range(first, (chunk + 1) * s.outputs // s.chunks):
+        channel = g * s.outputs + o
+        near = channel * s.inputs * 2 * s.plane
+        _multiply(s, tiles, total, spectra, near, passes[0], factors[0], o == first)
+        if s.middle_passes:
+            _middle(s, total, 0, passes[1], factors[1], False)
+        _write(y, s, pair, channel, total, 0, bias[channel], passes[2], factors[2])
+
+
+@kernel(parallel=True)
+def _convolve(x, spectra, bias, y, numbers, items, tiles, totals, passes, factors):
+    """Every item, split evenly among as many threads as there are buffers."""
+    workers = tiles.shape[0]
+    first, second, third = passes
+    first_factors, second_factors, third_factors = factors
+    for worker in numba.prange(workers):
+        t = np.int64(worker)
+        s = Shape(*to_fixed_tuple(numbers, _NUMBERS))
+        for item in range(t * items // workers, (t + 1) * items // workers):
+            _item(
+                pointer(x), pointer(spectra), pointer(bias), pointer(y), s, item,
+                pointer(tiles[t]), pointer(totals[t]),
+                (pointer(first), pointer(second), pointer(third)),
+                (pointer(first_factors), pointer(second_factors), pointer(third_factors)),
+            )  # fmt: skip
+
+
+@kernel
+def _spectrum(w, at, kernel_size, dilation, s, tile, target, passes, factors):
+    """The spectrum of one kernel, that correlates: its taps lie before the origin."""
+    clear(tile, target, 2 * s.plane)
+    scale = 1.0 / (s.tile_outer * s.tile_middle * s.tile_row)
+    for p in range(kernel_size[0]):
+        a = (s.tile_outer - p * dilation[0]) % s.tile_outer
+        for m in range(kernel_size[1]):
+            b = (s.tile_middle - m * dilation[1]) % s.tile_middle
+            row = target + (a * s.tile_middle + b) * s.pitch
+            for n in range(kernel_size[2]):
+                c = (s.tile_row - n * dilation[2]) % s.tile_row
+                tap = w[at + (p * kernel_size[1] + m) * kernel_size[2] + n]
+                tile[row + c] = tap * scale
+    for row in range(0, s.tile_outer * s.tile_middle, s.rows):
+        here = target + row * s.pitch
+        for r in range(s.rows):
+            transform_row(
+                tile, here + r * s.pitch, s.plane, s.tile_row, passes[2], s.row_passes, factors[2]
+            )
+        transform_squares(tile, here, s.plane, s.tile_row, s.square_between, s.square_step)
+    if s.middle_passes:
+        _middle(s, tile, target, passes[1], factors[1], True)
+    for b in range(s.tile_middle):
+        transform_columns(
+            tile, target + b * s.pitch, s.plane, s.tile_outer, s.tile_middle * s.pitch,
+            s.tile_row, passes[0], s.outer_passes, factors[0],
+        )  # fmt: skip
+
+
+@kernel(parallel=True)
+def _spectra(w, kernel_size, dilation, numbers, spectra, passes, factors):
+    first, second, third = passes
+    first_factors, second_factors, third_factors = factors
+    taps = kernel_size[0] * kernel_size[1] * kernel_size[2]
+    for item in numba.prange(w.size // taps):
+        n = np.int64(item)
+        s = Shape(*to_fixed_tuple(numbers, _NUMBERS))
+        _spectrum(
+            pointer(w), n * taps, kernel_size, dilation, s, pointer(spectra), n * 2 * s.plane,
+            (pointer(first), pointer(second), pointer(third)),
+            (pointer(first_factors), pointer(second_factors), pointer(third_factors)),
+        )  # fmt: skip
+
+
+def buffers(way: Plan) -> tuple[int, int]:
+    """Elements that a thread needs: for the tiles of all inputs, and for a product of them."""
+    s = way.shape
+    alone = s.inputs == 1 and s.outputs == s.chunks
+    return s.inputs * 2 * s.plane, 0 if alone else 2 * s.plane
+
+
+def workspace(problem: Problem, tile: Three, threads: int) -> int:
+    """Bytes of the kernel's spectra, and of every thread's tiles."""
+    way = plan(problem, tile, threads)
+    kernels = problem.out_channels * way.shape.inputs * 2 * way.shape.plane
+    return (kernels + threads * sum(buffers(way))) * problem.itemsize
+
+
+def prepare(problem: Problem, tile: Three, w: np.ndarray, threads: int) -> np.ndarray:
+    """Spectra of the kernels `w`, which correlate, in the order that the transform leaves."""
+    way, v = plan(problem, tile, threads), problem.volume
+    spectra = simd.aligned(w.shape[0] * w.shape[1] * 2 * way.shape.plane, w.dtype)
+    _spectra(
+        w.reshape(-1), ordered(problem, v.kernel), ordered(problem, v.dilation), way.numbers,
+        spectra, way.passes, way.factors,
+    )  # fmt: skip
+    return spectra
+
+
+def forward(
+    problem: Problem, tile: Three, x: np.ndarray, spectra: np.ndarray, bias: np.ndarray,
+    out: np.ndarray, threads: int,
+) -> None:  # fmt: skip
+    """Write the output for `x`."""
+    way = plan(problem, tile, threads)
+    items = way.pairs * way.shape.groups * way.shape.chunks
+    tiles, totals = (np.empty((threads, size), x.dtype) for size in buffers(way))
+    _convolve(
+        x.reshape(-1), spectra, bias, out.reshape(-1), way.numbers, items, tiles,
+        totals if totals.size else tiles, way.passes, way.factors,
+    )  # fmt: skip

@@ -1,0 +1,56 @@
+"""Transforms in registers: right after being sorted out, and back again where they came from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from algos import fft, fft_tiles
+from algos.problem import Problem
+from algos.transform import line, passes_cost
+
+
+@pytest.mark.parametrize(
+    ("length", "radices"), [(512, [8, 8, 8]), (256, [8, 8, 4]), (384, [3, 8, 4, 4]), (1, [])]
+)
+def test_lengths_are_split_into_few_passes(length, radices):
+    assert line(length, 1, "float64").passes[:, 0].tolist() == radices
+
+
+def test_a_length_that_splits_badly_costs_more():
+    assert passes_cost(64) < passes_cost(54) < passes_cost(512) + passes_cost(2)
+
+
+# Tiles that take every radix along every axis, pairs that lack their second tile, and inputs
+# shared by several outputs.
+@pytest.mark.parametrize(
+    ("fields", "tile"),
+    [
+        ({"size": (300,), "kernel": 20}, (1, 1, 512)),
+        ({"size": (1000,), "kernel": 5, "batch": 2}, (1, 1, 768)),
+        ({"size": (50, 40), "kernel": (3, 7)}, (1, 32, 48)),
+        ({"size": (50, 40), "kernel": 5, "in_channels": 2, "out_channels": 3}, (1, 96, 32)),
+        ({"size": (9, 20, 21), "kernel": 3, "batch": 3}, (6, 16, 32)),
+        ({"size": (70, 60), "kernel": 9, "stride": (2, 3), "dilation": 2}, (1, 64, 64)),
+    ],
+)
+def test_any_tile_gives_the_same(fields, tile):
+    problem = Problem(padding="same", dtype="float64", **fields)
+    random = np.random.default_rng(3)
+    x = random.standard_normal(problem.input_shape)
+    w = random.standard_normal(problem.volume.kernel_shape)
+    bias = random.standard_normal(problem.out_channels)
+    results = []
+    for lengths in (tile, fft.tiling(problem).tile):
+        spectra = fft_tiles.prepare(problem, lengths, fft.read_only(w), 1)
+        out = np.full(problem.output_shape, np.nan)
+        fft_tiles.forward(problem, lengths, fft.read_only(x), spectra, fft.read_only(bias), out, 1)
+        results.append(out)
+    np.testing.assert_allclose(*results, rtol=0, atol=1e-11)
+
+
+def test_small_kernels_take_small_tiles_and_large_ones_few():
+    small = fft.tiling(Problem(size=(2048, 2048), kernel=15, padding="same"))
+    large = fft.tiling(Problem(size=(256, 256), kernel=255, padding="same"))
+    assert max(small.tile) < 1024
+    assert large.tiles == 1
