@@ -103,7 +103,7 @@ def _cost(v: Problem, cut: Tiling, lane: int) -> float:
     pairs = -(-v.batch * cut.tiles // 2)
     passes = 1.5 + passes_cost(cut.tile[2] // lane) + sum(map(passes_cost, cut.tile[:2]))
     bytes_of_pair = 2 * cut.samples * v.itemsize
-    passes *= 1 + 0.15 * max(0.0, math.log2(bytes_of_pair / NEAR_BYTES))
+    passes *= 1 + 0.3 * max(0.0, math.log2(bytes_of_pair / NEAR_BYTES))
     per_transform = cut.samples * (1 + passes) + 1_000
     return pairs * ((v.in_channels + v.out_channels) * per_transform + kernels * cut.samples)
 

@@ -49,8 +49,9 @@ def test_any_tile_gives_the_same(fields, tile):
     np.testing.assert_allclose(*results, rtol=0, atol=1e-11)
 
 
-def test_small_kernels_take_small_tiles_and_large_ones_few():
-    small = fft.tiling(Problem(size=(2048, 2048), kernel=15, padding="same"))
-    large = fft.tiling(Problem(size=(256, 256), kernel=255, padding="same"))
-    assert max(small.tile) < 1024
-    assert large.tiles == 1
+def test_tiles_grow_with_the_kernel_and_with_what_is_left():
+    tiles = [
+        fft.tiling(Problem(size=(2048, 2048), kernel=kernel, padding="same")).samples
+        for kernel in (5, 15, 63, 255)
+    ]
+    assert tiles == sorted(tiles) and tiles[0] < tiles[-1]

@@ -1,0 +1,116 @@
+"""How `fft_tiles` cuts a problem up: the numbers its kernel works from, passes and factors."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import simd
+from .problem import Problem
+from .transform import line
+
+Three = tuple[int, int, int]
+
+
+class Shape(NamedTuple):
+    """The numbers that the compiled kernel works from.
+
+    Axes are called outer, middle and row. An image's rows are transformed first and its columns
+    last, so its columns are the outer axis and the middle one has size 1; so has a signal's outer.
+    """
+
+    images: int
+    groups: int
+    #: Channels of one group.
+    inputs: int
+    outputs: int
+    outer: int
+    middle: int
+    width: int
+    out_outer: int
+    out_middle: int
+    out_width: int
+    outer_stride: int
+    middle_stride: int
+    row_stride: int
+    outer_before: int
+    middle_before: int
+    row_before: int
+    #: Samples of a tile, stride-1 outputs from one to the next, and tiles, along each axis.
+    tile_outer: int
+    tile_middle: int
+    tile_row: int
+    outer_step: int
+    middle_step: int
+    row_step: int
+    outer_tiles: int
+    middle_tiles: int
+    row_tiles: int
+    #: Elements from row to row, and from the real to the imaginary plane.
+    pitch: int
+    plane: int
+    #: Rows that are read or written at a time; squares' rows and their distance.
+    rows: int
+    square_step: int
+    square_between: int
+    #: Passes of the transform along each axis.
+    outer_passes: int
+    middle_passes: int
+    row_passes: int
+    #: Chunks that a group's output channels are split into.
+    chunks: int
+
+
+class Plan(NamedTuple):
+    """Shape, and what to transform with: passes and twiddle factors of the three axes."""
+
+    shape: Shape
+    numbers: np.ndarray
+    passes: tuple[np.ndarray, np.ndarray, np.ndarray]
+    factors: tuple[np.ndarray, np.ndarray, np.ndarray]
+
+    @property
+    def pairs(self) -> int:
+        """Pairs of tiles, over all images."""
+        s = self.shape
+        return -(-s.images * s.outer_tiles * s.middle_tiles * s.row_tiles // 2)
+
+
+def ordered(problem: Problem, values: Any) -> tuple[Any, Any, Any]:
+    """One value per axis of the volume, as (outer, middle, row)."""
+    first, second, row = values
+    return (second, first, row) if problem.axes == 2 else (first, second, row)
+
+
+@lru_cache(maxsize=256)
+def plan(problem: Problem, tile: Three, threads: int) -> Plan:
+    """How `tile`, in the order of the volume's axes, is transformed."""
+    v = problem.volume
+    lane = simd.lanes_of(problem.itemsize)
+    sides = ordered(problem, tile)
+    steps = [t - e + 1 for t, e in zip(sides, ordered(problem, v.extent), strict=True)]
+    reaches = ordered(problem, v.reach)
+    extents = ordered(problem, v.extent)
+    counts = [-(-(r - e + 1) // s) for r, e, s in zip(reaches, extents, steps, strict=True)]
+    lines = [line(sides[0], 1, problem.dtype), line(sides[1], 1, problem.dtype),
+             line(sides[2], lane, problem.dtype)]  # fmt: skip
+    many = sides[0] * sides[1] > 1
+    pitch = sides[2] + (lane if many else 0)
+    pairs = -(-v.batch * math.prod(counts) // 2)
+    outputs = v.out_channels // v.groups
+    shape = Shape._make((
+        v.batch, v.groups, v.in_channels // v.groups, outputs,
+        *ordered(problem, v.size), *ordered(problem, v.output_size), *ordered(problem, v.stride),
+        *(before for before, _ in ordered(problem, v.padding)), *sides, *steps, *counts,
+        pitch, sides[0] * sides[1] * pitch + lane, lane if many else 1,
+        pitch if many else lane, lane if many else lane * lane,
+        *(len(way.passes) for way in lines), min(outputs, -(-threads // (pairs * v.groups))),
+    ))  # fmt: skip
+    first, second, third = lines
+    return Plan(
+        shape, np.array(shape), tuple(way.passes.reshape(-1) for way in (first, second, third)),  # type: ignore[arg-type]
+        (first.factors, second.factors, third.factors),
+    )  # fmt: skip
