@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -59,14 +58,13 @@ class Parallel(Algorithm):
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Prepared:
         """Choose a path and put the kernel into the order in which it is read."""
-        w = _writable(as_correlation(problem, w))
+        w = as_correlation(problem, w)
         if not _is_finite(w):
             return Prepared("generic", w)
         path = choose_path(problem)
         return Prepared(path, PATHS[path].prepare(problem, w, threads))
 
     def forward(self, problem, x, prepared, bias, out, threads) -> None:
-        x, bias = _writable(x), _writable(bias)
         if prepared.path == "generic":
             direct_generic.forward(problem, x, prepared.detail, bias, out)
         else:
@@ -78,7 +76,7 @@ class Parallel(Algorithm):
             Derived(self).grad_weight(problem, x, g, out, threads)
             return
         target = np.empty_like(out) if problem.flip else out
-        direct_weights.grad_weight(problem, _writable(x), _writable(g), target, threads)
+        direct_weights.grad_weight(problem, x, g, target, threads)
         if problem.flip:
             out[...] = np.flip(target, tuple(range(2, out.ndim)))
 
@@ -98,15 +96,3 @@ def choose_path(problem: Problem) -> str:
 def _is_finite(w: np.ndarray) -> bool:
     with np.errstate(all="ignore"):
         return math.isfinite(w.sum()) or bool(np.isfinite(w).all())
-
-
-def _writable(array: np.ndarray) -> np.ndarray:
-    """The same memory as an array that claims to be writeable, for the kernels' sake.
-
-    Numba would compile every kernel a second time for read-only arrays. None writes to it.
-    """
-    if array.flags.writeable:
-        return array
-    interface = array.__array_interface__
-    interface["data"] = (interface["data"][0], False)
-    return np.asarray(SimpleNamespace(__array_interface__=interface, keep=array))

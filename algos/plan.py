@@ -11,7 +11,7 @@ import numpy as np
 
 from . import algorithm as registry
 from . import threads as pools
-from .arrays import check_apart, check_out, take
+from .arrays import check_apart, check_out, read_only, take
 from .errors import ConvbenchError
 from .problem import Problem
 
@@ -34,7 +34,7 @@ class Plan:
     problem : Problem
     algorithm : Algorithm
     threads : int
-        How many threads a call may use.
+        How many threads a call may use: one where a second would cost more than it saves.
     """
 
     def __init__(
@@ -50,16 +50,22 @@ class Plan:
         self.problem = problem
         self.algorithm = chosen
         self.threads = pools.check(threads)
+        if not chosen.is_peer and pools.is_small(problem.multiply_adds, problem.compulsory_bytes):
+            self.threads = 1
         self._dtype = np.dtype(problem.dtype)
-        self._performer = chosen.performer(problem)
-        self._prepared: Any = None
+        performer = chosen.performer(problem)
+        # What calls need, looked up once: a small call takes a few microseconds in all.
+        self._run = getattr(performer, problem.operation)
+        self._made_ready: tuple[Any, ...] = ()
+        self._result_shape = problem.result_shape
+        self._expected = tuple(zip(_ROLES[problem.operation], problem.operands, strict=False))
         if problem.operation == "grad_weight":
             if w is not None or bias is not None:
                 raise ConvbenchError(
                     "grad_weight computes a gradient from input and output gradient; "
                     "give no kernel and no bias to the plan"
                 )
-            if reason := self._performer.why_not(problem):
+            if reason := performer.why_not(problem):
                 raise ConvbenchError(f"{chosen.name} cannot do this: {reason}")
             return
         w = take("kernel", w, problem.kernel_shape, self._dtype)
@@ -68,13 +74,15 @@ class Plan:
                 f"the problem says bias={problem.bias}, but "
                 f"{'no bias was given' if bias is None else 'a bias was given'}"
             )
-        self._bias = np.zeros(problem.bias_shape, self._dtype)
+        offset = np.zeros(problem.bias_shape, self._dtype)
         if bias is not None:
-            self._bias[:] = take("bias", bias, problem.bias_shape, self._dtype)
-        if reason := self._performer.why_not(problem, w):
+            offset[:] = take("bias", bias, problem.bias_shape, self._dtype)
+        if reason := performer.why_not(problem, w):
             raise ConvbenchError(f"{chosen.name} cannot do this: {reason}")
-        with pools.numba_threads(self.threads):
-            self._prepared = self._performer.prepare(problem, w, self.threads)
+        with pools.share(self.threads) as count:
+            self._made_ready = (performer.prepare(problem, w, count),)
+        if problem.operation == "forward":
+            self._made_ready += (read_only(offset),)
 
     def __call__(self, *arrays: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """Compute the result, into `out` where it is given, by name or as the last array.
@@ -88,32 +96,26 @@ class Plan:
             C-contiguous, sharing no memory with the others: ``(N, O, *output_size)``,
             ``(N, C, *size)`` or ``(O, C/groups, *kernel)``.
         """
-        problem = self.problem
-        roles = _ROLES[problem.operation]
-        if len(arrays) == len(roles) + 1 and out is None:
+        expected = self._expected
+        if len(arrays) != len(expected):
+            if len(arrays) != len(expected) + 1 or out is not None:
+                raise ConvbenchError(
+                    f"a plan for {self.problem.operation} is called with "
+                    f"{' and '.join(role for role, _ in expected)}, "
+                    f"{len(arrays)} arrays were given"
+                )
             *arrays, out = arrays  # type: ignore[assignment]
-        if len(arrays) != len(roles):
-            raise ConvbenchError(
-                f"a plan for {problem.operation} is called with {' and '.join(roles)}, "
-                f"{len(arrays)} arrays were given"
-            )
+        dtype = self._dtype
         taken = [
-            take(role, array, shape, self._dtype)
-            for role, array, shape in zip(roles, arrays, problem.operands, strict=False)
+            take(role, array, shape, dtype)
+            for (role, shape), array in zip(expected, arrays, strict=True)
         ]
         if out is None:
-            out = np.empty(problem.result_shape, self._dtype)
+            out = np.empty(self._result_shape, dtype)
         else:
-            check_out(out, problem.result_shape, self._dtype)
-            for role, array in zip(roles, taken, strict=True):
+            check_out(out, self._result_shape, dtype)
+            for (role, _), array in zip(expected, taken, strict=True):
                 check_apart(out, role, array)
-        with pools.numba_threads(self.threads):
-            if problem.operation == "forward":
-                self._performer.forward(
-                    problem, taken[0], self._prepared, self._bias, out, self.threads
-                )
-            elif problem.operation == "grad_input":
-                self._performer.grad_input(problem, taken[0], self._prepared, out, self.threads)
-            else:
-                self._performer.grad_weight(problem, taken[0], taken[1], out, self.threads)
+        with pools.share(self.threads) as count:
+            self._run(self.problem, *taken, *self._made_ready, out, count)
         return out

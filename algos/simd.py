@@ -26,9 +26,9 @@ from .jit import kernel
 from .simd_emitter import REGISTER_BYTES, REGISTERS, Emitter, Vector, element, lanes_of
 
 __all__ = [
-    "REGISTERS", "REGISTER_BYTES", "Vector", "add_outer", "add_window", "aligned", "clear", "copy",
+    "REGISTERS", "REGISTER_BYTES", "Vector", "add_outer", "aligned", "clear", "copy",
     "copy_every", "distance", "lanes", "lanes_of", "load", "load_alternate", "load_square",
-    "pointer", "prefetch", "repeat", "splat", "store", "store_block", "store_lanes", "store_rows",
+    "pointer", "prefetch", "repeat", "splat", "store", "store_lanes", "store_rows",
     "transpose",
 ]  # fmt: skip
 
@@ -245,100 +245,6 @@ def add_outer(typing, tile, scalars, i, vectors, j, ROWS, COLUMNS):
         return simd.tuple_of(sums)
 
     return tile(tile, scalars, types.intp, vectors, types.intp, ROWS, COLUMNS), emit
-
-
-@intrinsic(prefer_literal=True)
-def add_window(
-    typing,
-    tile,
-    scalars,
-    i,
-    vectors,
-    starts,
-    shift,
-    low,
-    high,
-    TAPS,
-    ROWS,
-    COLUMNS,
-):
-    """tile[r, c] += Σ_m scalars[i + m] · (vector c of `vectors` from starts[r + m] + shift on).
-
-    A column of TAPS weights slides down ROWS + TAPS − 1 rows of an image that begin at
-    `starts`. Each vector is loaded once and serves every row of the tile that it reaches.
-    Columns are counted from the starts; those not in low <= column < high are zero and are
-    not touched in memory.
-    """
-    kind = tile.dtype
-    taps, rows, columns = _literal(TAPS, ROWS, COLUMNS)
-
-    def emit(context, builder, signature, arguments):
-        simd = Emitter(context, builder, kind)
-        tile_, scalars_, i_, vectors_, starts_, shift_, low_, high_ = arguments[:8]
-        sums = simd.items(tile_)
-        weights = []
-        for m in range(taps):
-            at = simd.pointer(signature.args[1], scalars_, i_, m)
-            weights.append(simd.splat(builder.load(at, typ=element(kind))))
-        first = builder.sub(shift_, low_)
-        count = builder.sub(high_, low_)
-        masks = [simd.lanes_below(first, c * kind.lanes, count) for c in range(columns)]
-        for q in range(taps + rows - 1):
-            start = builder.load(builder.gep(starts_, [ir.Constant(ir.IntType(64), q)]))
-            row = builder.add(start, shift_)
-            for c in range(columns):
-                at = simd.pointer(signature.args[3], vectors_, row, c * kind.lanes)
-                pixels = simd.load_lanes(at, masks[c])
-                for r in range(max(0, q - taps + 1), min(rows, q + 1)):
-                    k = r * columns + c
-                    sums[k] = simd.fma(weights[q - r], pixels, sums[k])
-        return simd.tuple_of(sums)
-
-    numbers = [types.intp] * 3
-    return tile(
-        tile,
-        scalars,
-        types.intp,
-        vectors,
-        types.CPointer(types.int64),
-        *numbers,
-        TAPS,
-        ROWS,
-        COLUMNS,
-    ), emit
-
-
-@intrinsic(prefer_literal=True)
-def store_block(typing, tile, array, index, step, rows, count, ROWS, COLUMNS):
-    """Write the first `count` elements of each of the first `rows` rows of a tile.
-
-    Row r, of COLUMNS vectors, goes to ``array[index + r·step :]``.
-    """
-    kind = tile.dtype
-    most, columns = _literal(ROWS, COLUMNS)
-
-    def emit(context, builder, signature, arguments):
-        simd = Emitter(context, builder, kind)
-        tile_, array_, index_, step_, rows_, count_, _, _ = arguments
-        values = simd.items(tile_)
-        number = lambda value: ir.Constant(ir.IntType(64), value)  # noqa: E731
-        for r in range(most):
-            with builder.if_then(builder.icmp_signed("<", number(r), rows_), likely=True):
-                at = builder.add(index_, builder.mul(step_, number(r)))
-                for c in range(columns):
-                    pointer = simd.pointer(signature.args[1], array_, at, c * kind.lanes)
-                    value = values[r * columns + c]
-                    whole = builder.icmp_signed("<=", number((c + 1) * kind.lanes), count_)
-                    with builder.if_else(whole, likely=True) as (then, otherwise):
-                        with then:
-                            simd.store(value, pointer)
-                        with otherwise:
-                            left = builder.sub(count_, number(c * kind.lanes))
-                            simd.store_lanes(value, pointer, number(0), left)
-        return context.get_dummy_value()
-
-    numbers = [types.intp] * 4
-    return types.void(tile, array, *numbers, ROWS, COLUMNS), emit
 
 
 @intrinsic

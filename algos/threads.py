@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -28,9 +29,14 @@ def available() -> int:
 
 
 def check(threads: int | None) -> int:
-    """`threads`, or where None all that the caller may use at present."""
+    """`threads`, or where None all that the caller may use at present.
+
+    Those are as many as Numba may use, and no more than a limit put on every OpenMP pool in
+    this process, as by ``threadpoolctl.threadpool_limits(1)``.
+    """
+    usable = numba.get_num_threads()
     if threads is None:
-        return numba.get_num_threads()
+        return min(usable, *(pool.get_num_threads() for pool in _openmp_pools()), available())
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
         raise ConvbenchError(f"threads {threads!r} must be a whole number of at least 1")
     if threads > available():
@@ -41,22 +47,52 @@ def check(threads: int | None) -> int:
     return threads
 
 
-class numba_threads:  # noqa: N801 - used as a context manager, like a function
-    """Within ``with numba_threads(n):`` parallel kernels use `n` threads."""
+#: Multiply-adds and bytes below which work stays on the calling thread, some 50 µs of it. On
+#: quiet cores a parallel region costs 2 µs, but where its threads have to wait for a core, ms.
+SMALL_WORK, SMALL_BYTES = 2**21, 2**20
 
-    __slots__ = ("before", "threads")
+
+def is_small(multiply_adds: float, moved: float) -> bool:
+    """Whether a second thread would cost more than it saves, or might."""
+    return multiply_adds < SMALL_WORK and moved < SMALL_BYTES
+
+
+#: Held while a call computes with several threads. By one thread, which may take it again.
+_several = threading.RLock()
+
+
+class share:  # noqa: N801 - used as a context manager, like a function
+    """Within ``with share(n) as count:`` parallel kernels use `count` threads.
+
+    That is `n`, or 1 while another thread of this process computes with several: callers that
+    are threads themselves fill the cores already, and not every threading layer of Numba bears
+    two parallel regions at once.
+    """
+
+    __slots__ = ("before", "has_several", "threads")
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
 
-    def __enter__(self) -> None:
-        self.before = numba.get_num_threads()
-        if self.before != self.threads:
-            numba.set_num_threads(self.threads)
+    def __enter__(self) -> int:
+        self.has_several = self.threads > 1 and _several.acquire(blocking=False)
+        count = self.threads if self.has_several else 1
+        self.before = _get_num_threads()
+        if self.before != count:
+            numba.set_num_threads(count)
+        return count
 
     def __exit__(self, *_: object) -> None:
-        if self.before != self.threads:
+        if _get_num_threads() != self.before:
             numba.set_num_threads(self.before)
+        if self.has_several:
+            _several.release()
+
+
+@kernel
+def _get_num_threads():
+    """The count in force: a microsecond less than from the interpreter."""
+    return numba.get_num_threads()
 
 
 @contextmanager
@@ -138,6 +174,13 @@ def _blas_pools() -> list[Any]:
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController().select(user_api="blas").lib_controllers
+
+
+@cache
+def _openmp_pools() -> list[Any]:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="openmp").lib_controllers
 
 
 def use(threads: int) -> dict[str, int]:

@@ -6,7 +6,7 @@ import numba
 import numpy as np
 import pytest
 
-from algos import simd
+from algos import simd, simd_window
 from algos.jit import kernel
 
 DTYPES = ["float32", "float64"]
@@ -41,11 +41,11 @@ def test_add_outer(dtype):
 @kernel(cache=False)
 def run_window(weights, image, starts, shift, low, high, out, rows, count, step):
     tile = simd.splat(weights, 0, 4)
-    tile = simd.add_window(
+    tile = simd_window.add_window(
         tile, simd.pointer(weights), 1, simd.pointer(image), simd.pointer(starts), shift, low,
-        high, 3, 2, 2,
+        high, 3, 2, 2, 0,
     )  # fmt: skip
-    simd.store_block(tile, out, 0, step, rows, count, 2, 2)
+    simd_window.store_block(tile, out, 0, step, rows, count, 2, 2)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -25,10 +25,10 @@ def test_check_says_how_many_there_are():
 
 def test_numba_threads_are_put_back():
     before = numba.get_num_threads()
-    with threads.numba_threads(1):
-        assert numba.get_num_threads() == 1
+    with threads.share(1) as count:
+        assert count == numba.get_num_threads() == 1
     assert numba.get_num_threads() == before
-    with pytest.raises(KeyError), threads.numba_threads(1):
+    with pytest.raises(KeyError), threads.share(1):
         raise KeyError
     assert numba.get_num_threads() == before
 

@@ -1,0 +1,161 @@
+# ruff: noqa: N803 - capitals mark what must be a constant
+"""Register tiles over rows of an image: the vector building blocks of `direct_rows`.
+
+A tile holds ROWS × COLUMNS vectors, row by row. Borders are masked lanes: memory under them is
+not touched, and no loop asks where the image ends.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+from llvmlite import ir
+from numba.core import types
+
+from .simd_emitter import Emitter, Vector, element
+
+__all__ = ["add_window", "load_block", "split_pairs", "store_block"]
+
+intrinsic: Any = numba.extending.intrinsic
+
+
+def _literal(*values: Any) -> list[int]:
+    return [value.literal_value for value in values]
+
+
+def _number(value: int) -> ir.Value:
+    return ir.Constant(ir.IntType(64), value)
+
+
+@intrinsic(prefer_literal=True)
+def add_window(
+    typing, tile, scalars, i, vectors, starts, shift, low, high, TAPS, ROWS, COLUMNS, IS_INSIDE
+):
+    """tile[r, c] += Σ_m scalars[i + m] · (vector c of `vectors` from starts[r + m] + shift on).
+
+    A column of TAPS weights slides down ROWS + TAPS − 1 rows of an image that begin at
+    `starts`. Each vector is loaded once and serves every row of the tile that it reaches.
+    Columns are counted from the starts; those not in low <= column < high are zero and are
+    not touched in memory. IS_INSIDE, 1 or 0, promises that there are none of these.
+    """
+    kind = tile.dtype
+    taps, rows, columns, is_inside = _literal(TAPS, ROWS, COLUMNS, IS_INSIDE)
+
+    def emit(context, builder, signature, arguments):
+        simd = Emitter(context, builder, kind)
+        tile_, scalars_, i_, vectors_, starts_, shift_, low_, high_ = arguments[:8]
+        sums = simd.items(tile_)
+        weights = []
+        for m in range(taps):
+            at = simd.pointer(signature.args[1], scalars_, i_, m)
+            weights.append(simd.splat(builder.load(at, typ=element(kind))))
+        first = builder.sub(shift_, low_)
+        count = builder.sub(high_, low_)
+        masks = [simd.lanes_below(first, c * kind.lanes, count) for c in range(columns)]
+        for q in range(taps + rows - 1):
+            start = builder.load(builder.gep(starts_, [_number(q)]))
+            row = builder.add(start, shift_)
+            for c in range(columns):
+                at = simd.pointer(signature.args[3], vectors_, row, c * kind.lanes)
+                pixels = simd.load(at) if is_inside else simd.load_lanes(at, masks[c])
+                for r in range(max(0, q - taps + 1), min(rows, q + 1)):
+                    k = r * columns + c
+                    sums[k] = simd.fma(weights[q - r], pixels, sums[k])
+        return simd.tuple_of(sums)
+
+    numbers = [types.intp] * 3
+    starts_type = types.CPointer(types.int64)
+    constants = TAPS, ROWS, COLUMNS, IS_INSIDE
+    return tile(tile, scalars, types.intp, vectors, starts_type, *numbers, *constants), emit
+
+
+@intrinsic(prefer_literal=True)
+def load_block(typing, array, index, step, rows, count, ROWS, COLUMNS):
+    """A tile: row r from ``array[index + r·step]`` on, of which `count` elements are wanted.
+
+    The rest is zero, and rows beyond the first `rows` repeat the last of them.
+    """
+    kind = Vector(array.dtype)
+    most, columns = _literal(ROWS, COLUMNS)
+
+    def emit(context, builder, signature, arguments):
+        simd = Emitter(context, builder, kind)
+        array_, index_, step_, rows_, count_, _, _ = arguments
+        masks = [simd.lanes_below(_number(0), c * kind.lanes, count_) for c in range(columns)]
+        values, at = [], index_
+        for r in range(most):
+            for c in range(columns):
+                pointer = simd.pointer(signature.args[0], array_, at, c * kind.lanes)
+                values.append(simd.load_lanes(pointer, masks[c]))
+            more = builder.icmp_signed("<", _number(r + 1), rows_)
+            at = builder.add(at, builder.select(more, step_, _number(0)))
+        return simd.tuple_of(values)
+
+    numbers = [types.intp] * 4
+    tile = types.UniTuple(kind, most * columns)
+    return tile(array, *numbers, ROWS, COLUMNS), emit
+
+
+@intrinsic(prefer_literal=True)
+def store_block(typing, tile, array, index, step, rows, count, ROWS, COLUMNS):
+    """Write the first `count` elements of each of the first `rows` rows of a tile.
+
+    Row r, of COLUMNS vectors, goes to ``array[index + r·step :]``.
+    """
+    kind = tile.dtype
+    most, columns = _literal(ROWS, COLUMNS)
+
+    def emit(context, builder, signature, arguments):
+        simd = Emitter(context, builder, kind)
+        tile_, array_, index_, step_, rows_, count_, _, _ = arguments
+        values = simd.items(tile_)
+
+        def pointer(r, c):
+            at = builder.add(index_, builder.mul(step_, _number(r)))
+            return simd.pointer(signature.args[1], array_, at, c * kind.lanes)
+
+        whole = builder.and_(
+            builder.icmp_signed("<=", _number(most), rows_),
+            builder.icmp_signed("<=", _number(columns * kind.lanes), count_),
+        )
+        with builder.if_else(whole, likely=True) as (then, otherwise):
+            with then:
+                for k, value in enumerate(values):
+                    simd.store(value, pointer(k // columns, k % columns))
+            with otherwise:
+                for r in range(most):
+                    with builder.if_then(builder.icmp_signed("<", _number(r), rows_)):
+                        for c in range(columns):
+                            left = builder.sub(count_, _number(c * kind.lanes))
+                            value = values[r * columns + c]
+                            simd.store_lanes(value, pointer(r, c), _number(0), left)
+        return context.get_dummy_value()
+
+    numbers = [types.intp] * 4
+    return types.void(tile, array, *numbers, ROWS, COLUMNS), emit
+
+
+@intrinsic
+def split_pairs(typing, array, index, first, count):
+    """Two vectors: the even and the odd elements of the two vectors at ``array[index]``.
+
+    Element i counts as zero, and is not touched, unless 0 <= first + i < count.
+    """
+    kind = Vector(array.dtype)
+
+    def emit(context, builder, signature, arguments):
+        simd = Emitter(context, builder, kind)
+        array_, index_, first_, count_ = arguments
+        both = [
+            simd.load_lanes(
+                simd.pointer(signature.args[0], array_, index_, plus),
+                simd.lanes_below(first_, plus, count_),
+            )
+            for plus in (0, kind.lanes)
+        ]
+        chosen = [list(range(odd, 2 * kind.lanes, 2)) for odd in (0, 1)]
+        return simd.tuple_of([simd.shuffle(*both, lanes) for lanes in chosen])
+
+    numbers = [types.intp] * 3
+    return types.UniTuple(kind, 2)(array, *numbers), emit
