@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -122,39 +123,49 @@ def bias_kind(bias: np.ndarray | None, w: np.ndarray) -> bool | str:
 
 def problem_of(x: np.ndarray, w: np.ndarray, bias: bool | str = False, **fields: Any) -> Problem:
     """The problem that convolving `x` of shape (N, C, *size) with `w` poses."""
-    period = w.shape[: w.ndim - x.ndim]
-    w = w[(0,) * len(period)] if len(period) == x.ndim - 2 and 0 not in w.shape else w
-    if x.ndim != w.ndim or not 3 <= x.ndim <= 5:
+    try:
+        return _posed(x.shape, w.shape, x.dtype, w.dtype, bias, **fields)
+    except TypeError:  # a field that cannot be looked up by, such as a list
+        return _posed.__wrapped__(x.shape, w.shape, x.dtype, w.dtype, bias, **fields)
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _posed(
+    x: tuple[int, ...], w: tuple[int, ...], x_type: np.dtype, w_type: np.dtype, bias: bool | str,
+    **fields: Any,
+) -> Problem:  # fmt: skip
+    """The problem of arrays of shapes `x` and `w`."""
+    axes = len(x) - 2
+    period = w[: len(w) - len(x)]
+    w = w[axes:] if len(period) == axes and 0 not in w else w
+    if len(x) != len(w) or not 1 <= axes <= 3:
         raise ConvbenchError(
-            f"input has shape {x.shape} and kernel {w.shape}; expected (N, C, *size) and "
+            f"input has shape {x} and kernel {w}; expected (N, C, *size) and "
             f"(O, C/groups, *kernel) with the same 1, 2 or 3 spatial axes"
         )
-    if 0 in x.shape or 0 in w.shape:
-        raise ConvbenchError(
-            f"input has shape {x.shape} and kernel {w.shape}: no axis may be empty"
-        )
-    for what, array in (("input", x), ("kernel", w)):
-        if array.dtype.name not in DTYPES:
+    if 0 in x or 0 in w:
+        raise ConvbenchError(f"input has shape {x} and kernel {w}: no axis may be empty")
+    for what, dtype in (("input", x_type), ("kernel", w_type)):
+        if dtype.name not in DTYPES:
             raise ConvbenchError(
-                f"{what} is {array.dtype}; expected float32 or float64, convert with .astype()"
+                f"{what} is {dtype}; expected float32 or float64, convert with .astype()"
             )
-    if x.dtype.name != w.dtype.name:
+    if x_type.name != w_type.name:
         raise ConvbenchError(
-            f"input is {x.dtype} but kernel is {w.dtype}; convert one of them with .astype()"
+            f"input is {x_type} but kernel is {w_type}; convert one of them with .astype()"
         )
-    groups = fields.get("groups", 1)
     problem = Problem(
-        size=x.shape[2:], kernel=w.shape[2:], batch=x.shape[0], in_channels=x.shape[1],
-        out_channels=w.shape[0], dtype=x.dtype.name, bias=bias, **fields,
+        size=x[2:], kernel=w[2:], batch=x[0], in_channels=x[1], out_channels=w[0],
+        dtype=x_type.name, bias=bias, **fields,
     )  # fmt: skip
     if (period or problem.is_tiled) and period != problem.tile:
         raise ConvbenchError(
-            f"kernels of shape {period + w.shape} have a period of {period or 1}, tile "
+            f"kernels of shape {period + w} have a period of {period or 1}, tile "
             f"{problem.tile} was asked for; expected {problem.kernel_shape}"
         )
-    if problem.kernel_shape[-w.ndim :] != w.shape:
+    if problem.kernel_shape[-len(w) :] != w:
         raise ConvbenchError(
-            f"kernel has shape {w.shape}; {x.shape[1]} input channels in {groups} group(s) "
+            f"kernel has shape {w}; {x[1]} input channels in {problem.groups} group(s) "
             f"need {problem.kernel_shape}"
         )
     return problem

@@ -248,27 +248,27 @@ def workspace_bytes(problem: Problem, threads: int) -> int:
     return elements * problem.itemsize
 
 
-def prepare(problem: Problem, w: np.ndarray, threads: int) -> tuple[bool, Sliding, np.ndarray]:
-    """Whether it is folded, how it is cut, and the correlation kernel `w` in the order of its use."""
+def prepare(problem: Problem, w: np.ndarray, threads: int) -> tuple[Sliding, np.ndarray]:
+    """How it is cut, and the correlation kernel `w` in the order of its use."""
     cut = sliding(problem, threads)
-    return folded(problem) != problem, cut, w.reshape(-1, cut.order.size)[:, cut.order].reshape(-1)
+    return cut, w.reshape(-1, cut.order.size).take(cut.order, axis=1).reshape(-1)
 
 
 def forward(
-    problem: Problem, x: np.ndarray, prepared: tuple[bool, Sliding, np.ndarray],
-    bias: np.ndarray, out: np.ndarray, threads: int,
+    problem: Problem, x: np.ndarray, prepared: tuple[Sliding, np.ndarray], bias: np.ndarray,
+    out: np.ndarray, threads: int,
 ) -> None:  # fmt: skip
     """Write the output for `x`."""
-    is_folded, cut, weights = prepared
-    if not is_folded:
+    cut, weights = prepared
+    if not cut.is_folded:
         _run(x, weights, bias, cut.table, out, threads)
         return
-    fold = folded(problem)
-    y = out if math.prod(fold.output_shape) == out.size else np.empty(fold.output_shape, out.dtype)
-    _run(_padded_row(problem, cut.shape.channel, x), weights, bias, cut.table, y, threads)
+    s = cut.shape
+    shape = (*out.shape[:2], s.out_height * s.out_width)
+    y = out if math.prod(shape) == out.size else np.empty(shape, out.dtype)
+    _run(_padded_row(problem, s.channel, x), weights, bias, cut.table, y, threads)
     if y is not out:
-        rows = y.reshape(*out.shape[:2], -1)[:, :, : out.shape[-1]]
-        out[...] = rows.reshape(out.shape)
+        out[...] = y[:, :, : out.shape[-1]].reshape(out.shape)
 
 
 def _run(x, weights, bias, table, out, threads):

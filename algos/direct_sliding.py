@@ -81,6 +81,7 @@ class Sliding:
     #: The taps of a plane in the order in which they are multiplied.
     order: np.ndarray
     shape: Shape
+    is_folded: bool
 
 
 def runs(taps: int, dilation: int, stride: int) -> list[list[int]]:
@@ -173,7 +174,9 @@ def sliding(problem: Problem, threads: int) -> Sliding:
     tiles = tile_step * -(-height // (ROWS * tile_step))
     planes = v.batch * v.out_channels * v.output_size[0]
     # Few rows of tiles, as in tall or thin images, are cut into more bands of columns.
-    bands = max(-(-width // STRIP), min(-(-width // (WIDE * lane)), 8 * threads // (planes * tiles)))
+    bands = max(
+        -(-width // STRIP), min(-(-width // (WIDE * lane)), 8 * threads // (planes * tiles))
+    )
     band = -(-width // (bands * lane)) * lane
     bands = -(-width // band)
 
@@ -199,4 +202,4 @@ def sliding(problem: Problem, threads: int) -> Sliding:
         m * v.kernel[2] + n for run, first, end in parts for n in range(first, end) for m in run
     ]
     table = np.array([*shape, *offsets, *itertools.chain(*described)], np.int64)
-    return Sliding(table, np.array(order, np.intp), shape)
+    return Sliding(table, np.array(order, np.intp), shape, v != problem.volume)

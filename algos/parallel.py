@@ -20,8 +20,8 @@ the result.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ from . import direct_channels, direct_generic, direct_rows, direct_weights
 from .algorithm import Algorithm, as_correlation
 from .gradients import Derived, exchanged
 from .problem import Problem
+from .threads import share
 
 PATHS: dict[str, Any] = {"channels": direct_channels, "rows": direct_rows}
 
@@ -56,6 +57,9 @@ class Parallel(Algorithm):
             return Derived(self).workspace_bytes(problem, threads)
         return PATHS[choose_path(problem)].workspace_bytes(problem, threads)
 
+    def starts_region(self, problem: Problem, threads: int) -> bool:
+        return threads > 1 or problem.operation != "forward" or choose_path(problem) != "rows"
+
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Prepared:
         """Choose a path and put the kernel into the order in which it is read."""
         w = as_correlation(problem, w)
@@ -66,7 +70,8 @@ class Parallel(Algorithm):
 
     def forward(self, problem, x, prepared, bias, out, threads) -> None:
         if prepared.path == "generic":
-            direct_generic.forward(problem, x, prepared.detail, bias, out)
+            with share(threads):
+                direct_generic.forward(problem, x, prepared.detail, bias, out)
         else:
             PATHS[prepared.path].forward(problem, x, prepared.detail, bias, out, threads)
 
@@ -81,6 +86,7 @@ class Parallel(Algorithm):
             out[...] = np.flip(target, tuple(range(2, out.ndim)))
 
 
+@lru_cache(maxsize=1024)
 def choose_weights_path(problem: Problem) -> str:
     """ "weights", or "exchanged" where the derived convolution needs fewer operations."""
     derived = exchanged(problem)
@@ -88,11 +94,11 @@ def choose_weights_path(problem: Problem) -> str:
     return "weights" if direct_weights.cost(problem) < by_convolution else "exchanged"
 
 
+@lru_cache(maxsize=1024)
 def choose_path(problem: Problem) -> str:
     """ "channels" or "rows": where `problem` needs fewer register operations per product."""
     return min(PATHS, key=lambda path: PATHS[path].cost(problem))
 
 
 def _is_finite(w: np.ndarray) -> bool:
-    with np.errstate(all="ignore"):
-        return math.isfinite(w.sum()) or bool(np.isfinite(w).all())
+    return bool(np.isfinite(w).all())

@@ -56,6 +56,7 @@ class Plan:
         performer = chosen.performer(problem)
         # What calls need, looked up once: a small call takes a few microseconds in all.
         self._run = getattr(performer, problem.operation)
+        self._starts_region = performer.starts_region(problem, self.threads)
         self._made_ready: tuple[Any, ...] = ()
         self._result_shape = problem.result_shape
         self._expected = tuple(zip(_ROLES[problem.operation], problem.operands, strict=False))
@@ -79,8 +80,12 @@ class Plan:
             offset[:] = take("bias", bias, problem.bias_shape, self._dtype)
         if reason := performer.why_not(problem, w):
             raise ConvbenchError(f"{chosen.name} cannot do this: {reason}")
-        with pools.share(self.threads) as count:
-            self._made_ready = (performer.prepare(problem, w, count),)
+        if self._starts_region:
+            with pools.share(self.threads) as count:
+                ready = performer.prepare(problem, w, count)
+        else:
+            ready = performer.prepare(problem, w, self.threads)
+        self._made_ready = (ready,)
         if problem.operation == "forward":
             self._made_ready += (read_only(offset),)
 
@@ -116,6 +121,9 @@ class Plan:
             check_out(out, self._result_shape, dtype)
             for (role, _), array in zip(expected, taken, strict=True):
                 check_apart(out, role, array)
+        if not self._starts_region:
+            self._run(self.problem, *taken, *self._made_ready, out, self.threads)
+            return out
         with pools.share(self.threads) as count:
             self._run(self.problem, *taken, *self._made_ready, out, count)
         return out

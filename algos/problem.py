@@ -7,7 +7,7 @@ computation. It holds no data. Its text form is in `algos.descriptor`.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -166,6 +166,18 @@ class Problem:
                     f"choose a number of groups that divides it"
                 )
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        """Worked out once: what depends on a problem alone is looked up by it at every call."""
+        return hash(tuple(getattr(self, f.name) for f in fields(self) if f.compare))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A hash holds for one process alone, and all that is cached follows from the fields.
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
     @property
     def family(self) -> Family:
         """Whose algorithms compute it."""
@@ -213,23 +225,23 @@ class Problem:
             for o, s, e in zip(self.output_size, self.stride, self.extent, strict=True)
         )
 
-    @property
+    @cached_property
     def input_shape(self) -> tuple[int, ...]:
         """``(N, C, *size)``."""
         return (self.batch, self.in_channels, *self.size)
 
-    @property
+    @cached_property
     def kernel_shape(self) -> tuple[int, ...]:
         """``(O, C/groups, *kernel)``; where `tile` is not 1, ``(*tile, O, C/groups, *kernel)``."""
         one = (self.out_channels, self.in_channels // self.groups, *self.kernel)
         return (*self.tile, *one) if self.is_tiled else one
 
-    @property
+    @cached_property
     def output_shape(self) -> tuple[int, ...]:
         """``(N, O, *output_size)``."""
         return (self.batch, self.out_channels, *self.output_size)
 
-    @property
+    @cached_property
     def operands(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Shapes of the two arrays that are multiplied, in the order they are handed over."""
         return {
@@ -238,7 +250,7 @@ class Problem:
             "grad_weight": (self.input_shape, self.output_shape),
         }[self.operation]
 
-    @property
+    @cached_property
     def result_shape(self) -> tuple[int, ...]:
         """Shape of what is computed: of the output, the input or the kernel."""
         return {
@@ -247,18 +259,18 @@ class Problem:
             "grad_weight": self.kernel_shape,
         }[self.operation]
 
-    @property
+    @cached_property
     def bias_shape(self) -> tuple[int, ...]:
         """``(O,)``, ``(O, *output_size)`` or ``(O, *tile)``."""
         further = {"location": self.output_size, "tile": self.tile}
         return (self.out_channels, *further.get(str(self.bias), ()))
 
-    @property
+    @cached_property
     def is_tiled(self) -> bool:
         """Whether there is more than one kernel to a pair of channels."""
         return max(self.tile) > 1
 
-    @property
+    @cached_property
     def is_plain(self) -> bool:
         """Whether every position has the same kernel, and every channel of a group all others."""
         return not self.is_tiled and self.connections is None
@@ -338,7 +350,7 @@ class Problem:
         """Numbers the layer learns: elements of kernels that are connected, and biases."""
         return self._learnt(self.tile)
 
-    @property
+    @cached_property
     def compulsory_bytes(self) -> int:
         """Bytes that must move at least once: input and used parameters in, output out."""
         used = self._learnt(tuple(map(min, self.tile, self.output_size)))

@@ -69,7 +69,7 @@ class share:  # noqa: N801 - used as a context manager, like a function
     two parallel regions at once.
     """
 
-    __slots__ = ("before", "has_several", "threads")
+    __slots__ = ("before", "changed", "has_several", "threads")
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
@@ -77,22 +77,17 @@ class share:  # noqa: N801 - used as a context manager, like a function
     def __enter__(self) -> int:
         self.has_several = self.threads > 1 and _several.acquire(blocking=False)
         count = self.threads if self.has_several else 1
-        self.before = _get_num_threads()
-        if self.before != count:
+        self.before = numba.get_num_threads()
+        self.changed = self.before != count
+        if self.changed:
             numba.set_num_threads(count)
         return count
 
     def __exit__(self, *_: object) -> None:
-        if _get_num_threads() != self.before:
+        if self.changed:
             numba.set_num_threads(self.before)
         if self.has_several:
             _several.release()
-
-
-@kernel
-def _get_num_threads():
-    """The count in force: a microsecond less than from the interpreter."""
-    return numba.get_num_threads()
 
 
 @contextmanager

@@ -245,7 +245,7 @@ def test_bad_weights_are_not_multiplied_by_padding(problem, bad):
     w = rng.standard_normal(problem.kernel_shape).astype(problem.dtype)
     w[(0,) * w.ndim] = bad
     plan = algos.plan(problem, w, algorithm="parallel")
-    assert plan._prepared.path == "generic"
+    assert plan._made_ready[0].path == "generic"
     np.testing.assert_array_equal(plan(x), algos.plan(problem, w, algorithm="naive")(x))
 
 

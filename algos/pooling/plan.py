@@ -94,8 +94,8 @@ class PoolPlan:
         problem = self.problem
         x = take("input", x, problem.input_shape, self._dtype)
         out = self._out(out, problem.output_shape, ("input", x))
-        run, gate, threads = self.algorithm.forward, self._gate, self.threads
-        with pools.numba_threads(threads):
+        run, gate = self.algorithm.forward, self._gate
+        with pools.share(self.threads) as threads:
             if problem.layout != "pyramid":
                 run(problem, x, gate, out, switches, threads)
             else:
@@ -136,8 +136,8 @@ class PoolPlan:
         x = np.zeros(problem.input_shape, self._dtype) if x is None else x
         x = take("input", x, problem.input_shape, self._dtype)
         out = self._out(out, problem.input_shape, ("output gradient", grad_out), ("input", x))
-        run, gate, threads = self.algorithm.grad_input, self._gate, self.threads
-        with pools.numba_threads(threads):
+        run, gate = self.algorithm.grad_input, self._gate
+        with pools.share(self.threads) as threads:
             if problem.layout != "pyramid":
                 run(problem, grad_out, x, gate, out, threads)
                 return out
