@@ -23,6 +23,7 @@ import numba
 import numba.np.unsafe.ndarray
 import numpy as np
 
+from .arrays import read_only
 from .direct_sliding import (
     MOST_TAPS,
     NARROW,
@@ -34,7 +35,6 @@ from .direct_sliding import (
     folded,
     sliding,
 )
-from .arrays import read_only
 from .jit import kernel
 from .problem import Problem
 from .simd import clear, distance, lanes, pointer, splat, store
@@ -61,7 +61,7 @@ def _make_run(taps, vectors, least):
         """
         stretch = vectors * lanes(out)
         while width - k > least * lanes(out):
-            if done:  # noqa: SIM108 - Numba would not know one type for both
+            if done:
                 total = load_block(out, target + k, pitch, rows, width - k, ROWS, vectors)
             else:
                 total = splat(bias, o, registers)

@@ -27,7 +27,7 @@ from .simd_emitter import REGISTER_BYTES, REGISTERS, Emitter, Vector, element, l
 
 __all__ = [
     "REGISTERS", "REGISTER_BYTES", "Vector", "add_outer", "aligned", "clear", "copy",
-    "copy_every", "distance", "lanes", "lanes_of", "load", "load_alternate", "load_square",
+    "copy_every", "distance", "further", "lanes", "lanes_of", "load", "load_alternate", "load_square",
     "pointer", "prefetch", "repeat", "splat", "store", "store_lanes", "store_rows",
     "transpose",
 ]  # fmt: skip
@@ -56,6 +56,16 @@ def pointer(typing, array):
         return context.make_array(signature.args[0])(context, builder, value=arguments[0]).data
 
     return types.CPointer(array.dtype)(array), emit
+
+
+@intrinsic
+def further(typing, start, count):
+    """The pointer `count` elements on."""
+
+    def emit(context, builder, signature, arguments):
+        return builder.gep(arguments[0], [arguments[1]])
+
+    return start(start, types.intp), emit
 
 
 @intrinsic

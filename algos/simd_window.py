@@ -15,7 +15,7 @@ from numba.core import types
 
 from .simd_emitter import Emitter, Vector, element
 
-__all__ = ["add_window", "load_block", "split_pairs", "store_block"]
+__all__ = ["add_shifted", "add_window", "load_block", "load_inside", "split_pairs", "store_block"]
 
 intrinsic: Any = numba.extending.intrinsic
 
@@ -68,6 +68,37 @@ def add_window(
     starts_type = types.CPointer(types.int64)
     constants = TAPS, ROWS, COLUMNS, IS_INSIDE
     return tile(tile, scalars, types.intp, vectors, starts_type, *numbers, *constants), emit
+
+
+@intrinsic(prefer_literal=True)
+def add_shifted(typing, tile, scalars, i, vectors, at, TAPS):
+    """tile[c] += Σ_m scalars[i + m] · (vector c of `vectors` from at + m on), m < TAPS.
+
+    Neighbouring vectors are read once and shifted in registers: a load at any column takes two
+    cycles, a shift one, and in another unit. Reads up to two vectors past the tile's.
+    """
+    kind = tile.dtype
+    (taps,) = _literal(TAPS)
+
+    def emit(context, builder, signature, arguments):
+        simd = Emitter(context, builder, kind)
+        tile_, scalars_, i_, vectors_, at_, _ = arguments
+        sums, lanes = simd.items(tile_), kind.lanes
+        count = len(sums) + -(-(taps - 1) // lanes)
+        loaded = simd.load_row(signature.args[3], vectors_, at_, count)
+        for m in range(taps):
+            weight = simd.pointer(signature.args[1], scalars_, i_, m)
+            weight = simd.splat(builder.load(weight, typ=element(kind)))
+            skip, shift = divmod(m, lanes)
+            for c in range(len(sums)):
+                pixels = loaded[c + skip]
+                if shift:
+                    chosen = list(range(shift, shift + lanes))
+                    pixels = simd.shuffle(pixels, loaded[c + skip + 1], chosen)
+                sums[c] = simd.fma(weight, pixels, sums[c])
+        return simd.tuple_of(sums)
+
+    return tile(tile, scalars, types.intp, vectors, types.intp, TAPS), emit
 
 
 @intrinsic(prefer_literal=True)
@@ -137,6 +168,24 @@ def store_block(typing, tile, array, index, step, rows, count, ROWS, COLUMNS):
 
 
 @intrinsic
+def load_inside(typing, array, index, first, count):
+    """The vector at ``array[index]``; lane i is zero, its memory not touched, unless it is inside.
+
+    That is, unless 0 <= first + i < count.
+    """
+    kind = Vector(array.dtype)
+
+    def emit(context, builder, signature, arguments):
+        simd = Emitter(context, builder, kind)
+        array_, index_, first_, count_ = arguments
+        at = simd.pointer(signature.args[0], array_, index_)
+        return simd.tuple_of([simd.load_lanes(at, simd.lanes_below(first_, 0, count_))])
+
+    numbers = [types.intp] * 3
+    return types.UniTuple(kind, 1)(array, *numbers), emit
+
+
+@intrinsic
 def split_pairs(typing, array, index, first, count):
     """Two vectors: the even and the odd elements of the two vectors at ``array[index]``.
 
@@ -155,7 +204,7 @@ def split_pairs(typing, array, index, first, count):
             for plus in (0, kind.lanes)
         ]
         chosen = [list(range(odd, 2 * kind.lanes, 2)) for odd in (0, 1)]
-        return simd.tuple_of([simd.shuffle(*both, lanes) for lanes in chosen])
+        return simd.tuple_of([simd.shuffle(both[0], both[1], lanes) for lanes in chosen])
 
     numbers = [types.intp] * 3
     return types.UniTuple(kind, 2)(array, *numbers), emit
