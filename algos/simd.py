@@ -27,8 +27,8 @@ from .simd_emitter import REGISTER_BYTES, REGISTERS, Emitter, Vector, element, l
 
 __all__ = [
     "REGISTERS", "REGISTER_BYTES", "Vector", "add_outer", "aligned", "clear", "copy",
-    "copy_every", "distance", "further", "lanes", "lanes_of", "load", "load_alternate", "load_square",
-    "pointer", "prefetch", "repeat", "splat", "store", "store_lanes", "store_rows",
+    "copy_every", "distance", "further", "lanes", "lanes_of", "load", "load_alternate",
+    "load_square", "pointer", "prefetch", "repeat", "splat", "store", "store_lanes", "store_rows",
     "transpose",
 ]  # fmt: skip
 
