@@ -8,7 +8,8 @@ windows copy each sample up to ΠF times. Columns are therefore built and multip
 of bounded size, each slab on one thread, columns and product alike: two pools of threads that
 took turns would wait for each other's spinning to end. A 1×1 kernel with stride 1 and no
 padding needs no columns at all: the input is the column matrix already, and BLAS spreads the
-one product over the threads.
+one product over the threads. Nor does a kernel that covers the whole input, which is a fully
+connected layer (see `dense`).
 
 The gradients are products of the same matrices: of the kernel, output gradient × transposed
 columns; of the input, transposed kernel × output gradient, whose columns are then added back to
@@ -26,6 +27,7 @@ from functools import cache
 import numpy as np
 
 from .algorithm import Algorithm, as_correlation
+from .dense import Dense, is_fully_connected
 from .direct_generic import inside
 from .jit import kernel
 from .problem import Problem
@@ -116,6 +118,10 @@ class Im2col(Algorithm):
 
     name = "im2col"
     operations = ("forward", "grad_input", "grad_weight")
+
+    def performer(self, problem: Problem) -> Algorithm:
+        """As of every algorithm; but where the kernel covers the input it is its own column."""
+        return Dense(self) if is_fully_connected(problem) else super().performer(problem)
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
         if _is_pointwise(problem):

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -31,26 +32,12 @@ Index = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Part:
-    """One plain convolution that a layer is made of, and which elements it reads and writes.
-
-    `inputs` and `outputs` index the layer's input and output; `phase`, `rows` and `channels` say
-    whose kernels it uses, None standing for all.
-    """
+    """One layer that another is made of: whose elements it reads and writes, and its kernels."""
 
     problem: Problem
     inputs: Index
     outputs: Index
-    phase: tuple[int, ...]
-    rows: tuple[int, ...] | None
-    channels: tuple[int, ...] | None
-
-    @property
-    def kernels(self) -> Index:
-        """The index of the layer's kernels that are this part's, (O, C/groups, *kernel)."""
-        if self.rows is None:
-            return (*self.phase, slice(None))
-        assert self.channels is not None
-        return (*self.phase, *np.ix_(self.rows, self.channels))
+    kernels: Index
 
     def kernel(self, w: np.ndarray) -> np.ndarray:
         """This part's of the layer's kernels `w`."""
@@ -58,52 +45,44 @@ class Part:
 
 
 def count_parts(problem: Problem) -> int:
-    """How many convolutions the layer is made of."""
-    sharing = len(set(problem.connections)) if problem.connections else 1
-    return sharing * math.prod(map(min, problem.tile, problem.output_size))
+    """How many parts the layer is made of."""
+    if problem.connections:
+        return len(set(problem.connections))
+    return math.prod(map(min, problem.tile, problem.output_size))
 
 
 @lru_cache(maxsize=64)
 def parts(problem: Problem) -> tuple[Part, ...]:
-    """The convolutions that the layer is made of, `count_parts` of them."""
-    per_axis = [[_phase(problem, axis, a) for a in range(min(t, o))]
-                for axis, (t, o) in enumerate(zip(problem.tile, problem.output_size, strict=True))
-                ]  # fmt: skip
-    found = []
+    """The `count_parts` layers that this one is made of: with all connections, or untiled."""
+    return tuple(_of_connections(problem) if problem.connections else _of_phases(problem))
+
+
+def _of_connections(problem: Problem) -> Iterator[Part]:
+    """Per set of input channels that output channels are connected to: these and those."""
+    numbers, every = problem.connections, slice(None)
+    for number in dict.fromkeys(numbers):
+        rows = [o for o, other in enumerate(numbers) if other == number]
+        channels = [c for c in range(problem.in_channels) if number >> c & 1]
+        part = replace(
+            problem, in_channels=len(channels), out_channels=len(rows), connections=None, name=""
+        )  # fmt: skip
+        tile = (every,) * (problem.axes if problem.is_tiled else 0)
+        yield Part(part, (every, channels), (every, rows), (*tile, *np.ix_(rows, channels)))
+
+
+def _of_phases(problem: Problem) -> Iterator[Part]:
+    """Per phase of the tile: the outputs that share its kernel, a convolution of stride S·t."""
+    per_axis = [
+        [_phase(problem, axis, a) for a in range(min(t, o))]
+        for axis, (t, o) in enumerate(zip(problem.tile, problem.output_size, strict=True))
+    ]
+    stride = [s * t for s, t in zip(problem.stride, problem.tile, strict=True)]
     for chosen in itertools.product(*per_axis):
         phase, inputs, outputs, sizes, padding = zip(*chosen, strict=True)
-        spatial = replace(
-            problem, size=sizes, padding=padding, tile=1, connections=None, fit="floor", name="",
-            stride=[s * t for s, t in zip(problem.stride, problem.tile, strict=True)],
+        part = replace(
+            problem, size=sizes, padding=padding, stride=stride, tile=1, fit="floor", name=""
         )  # fmt: skip
-        own = phase if problem.is_tiled else ()
-        for rows, channels in _alike(problem):
-            if rows is None:
-                found.append(Part(
-                    spatial, (..., *inputs), (..., *outputs), own, None, None
-                ))  # fmt: skip
-                continue
-            one = replace(spatial, in_channels=len(channels), out_channels=len(rows))
-            every = slice(None)
-            found.append(Part(
-                one, (every, list(channels), *inputs), (every, list(rows), *outputs), own, rows,
-                channels,
-            ))  # fmt: skip
-    return tuple(found)
-
-
-def _alike(problem: Problem) -> list[tuple[Any, Any]]:
-    """Output channels with the same input channels, and these; (None, None) where all have all."""
-    if not problem.connections:
-        return [(None, None)]
-    rows = problem.connections
-    return [
-        (
-            tuple(o for o, other in enumerate(rows) if other == row),
-            tuple(c for c in range(problem.in_channels) if row >> c & 1),
-        )
-        for row in dict.fromkeys(rows)
-    ]
+        yield Part(part, (..., *inputs), (..., *outputs), phase)
 
 
 def _phase(problem: Problem, axis: int, a: int) -> tuple[int, slice, slice, int, tuple[int, int]]:
@@ -121,13 +100,16 @@ def _phase(problem: Problem, axis: int, a: int) -> tuple[int, slice, slice, int,
 
 
 class Parts(Adapter):
-    """A tiled layer or one with a connection table, by an algorithm that knows neither."""
+    """A tiled layer or one with a connection table, by an algorithm that knows neither.
+
+    One with both is taken apart by its connections first, and its parts by their phases.
+    """
 
     def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
         """Too many parts, or why the algorithm cannot do one of them."""
         if (count := count_parts(problem)) > MOST_PARTS:
             return (
-                f"a layer like this is made of {count} convolutions, more than the {MOST_PARTS} "
+                f"a layer like this is made of {count} plainer ones, more than the {MOST_PARTS} "
                 f"that {self.name} would compute one after another"
             )
         for part in parts(problem):
@@ -162,7 +144,7 @@ class Parts(Adapter):
     def forward(self, problem, x, prepared, bias, out, threads) -> None:
         for part, ready in zip(parts(problem), prepared, strict=True):
             source = read_only(np.ascontiguousarray(x[part.inputs]))
-            offset = bias if part.rows is None else read_only(bias[list(part.rows)])
+            offset = read_only(bias[part.outputs[1]]) if problem.connections else bias
             result = np.empty(part.problem.output_shape, out.dtype)
             self._performer(part).forward(part.problem, source, ready, offset, result, threads)
             out[part.outputs] = result

@@ -26,10 +26,11 @@ from .jit import kernel
 from .simd_emitter import REGISTER_BYTES, REGISTERS, Emitter, Vector, element, lanes_of
 
 __all__ = [
-    "REGISTERS", "REGISTER_BYTES", "Vector", "add_outer", "aligned", "clear", "copy",
+    "REGISTERS", "REGISTER_BYTES", "Vector", "add_outer", "add_products", "aligned",
+    "clear", "copy",
     "copy_every", "distance", "further", "lanes", "lanes_of", "load", "load_alternate",
     "load_square", "pointer", "prefetch", "repeat", "splat", "store", "store_lanes", "store_rows",
-    "transpose",
+    "sum_lanes", "transpose",
 ]  # fmt: skip
 
 intrinsic: Any = numba.extending.intrinsic
@@ -255,6 +256,49 @@ def add_outer(typing, tile, scalars, i, vectors, j, ROWS, COLUMNS):
         return simd.tuple_of(sums)
 
     return tile(tile, scalars, types.intp, vectors, types.intp, ROWS, COLUMNS), emit
+
+
+@intrinsic
+def add_products(typing, tile, a, i, step, b, j, count):
+    """tile[r] += (the vector of `a` at i + r·step) · (that of `b` at j), lanes below `count` alone.
+
+    The other lanes' memory is not touched.
+    """
+    kind, rows = tile.dtype, tile.count
+
+    def emit(context, builder, signature, arguments):
+        simd = Emitter(context, builder, kind)
+        tile_, a_, i_, step_, b_, j_, count_ = arguments
+        sums = simd.items(tile_)
+        mask = simd.lanes_below(ir.Constant(count_.type, 0), 0, count_)
+        vector = simd.load_lanes(simd.pointer(signature.args[4], b_, j_), mask)
+        for r in range(rows):
+            at = simd.pointer(signature.args[1], a_, i_)
+            sums[r] = simd.fma(simd.load_lanes(at, mask), vector, sums[r])
+            i_ = builder.add(i_, step_)
+        return simd.tuple_of(sums)
+
+    return tile(tile, a, types.intp, types.intp, b, types.intp, types.intp), emit
+
+
+@intrinsic
+def sum_lanes(typing, tile):
+    """The sum of the lanes of each vector of `tile`: halves added to halves until one is left."""
+    kind, rows = tile.dtype, tile.count
+
+    def emit(context, builder, signature, arguments):
+        simd = Emitter(context, builder, kind)
+        sums = []
+        for vector in simd.items(arguments[0]):
+            lanes = kind.lanes
+            while lanes > 1:
+                lanes //= 2
+                upper = simd.shuffle(vector, vector, list(range(lanes, 2 * lanes)))
+                vector = builder.fadd(simd.shuffle(vector, vector, list(range(lanes))), upper)
+            sums.append(builder.extract_element(vector, ir.Constant(ir.IntType(32), 0)))
+        return cgutils.pack_array(builder, sums, element(kind))
+
+    return types.UniTuple(kind.dtype, rows)(tile), emit
 
 
 @intrinsic

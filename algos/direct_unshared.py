@@ -1,0 +1,273 @@
+"""Locally connected and tiled layers: each kernel is read once, for all positions that use it.
+
+What a kernel meets is copied into patches, as im2col does, one for each position that uses it:
+one per image where nothing is shared. An output is then the product of a row of the kernel, read
+where it lies, with a patch from the first-level cache; the input's gradient gathers multiples of
+rows into patches, which are added back afterwards; the kernel's gradient is multiples of patches.
+
+Where nothing is shared there is one multiply-add for every weight, so reading the weights bounds
+it: the bandwidth of memory, or of the cache that holds them. Kernels are split evenly among the
+threads, and the order of summation does not depend on how many there are.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numba
+import numpy as np
+
+from .adapter import Adapter
+from .algorithm import as_correlation
+from .jit import kernel
+from .parts import MOST_PARTS
+from .problem import Problem
+from .simd import add_products, lanes, pointer, splat, sum_lanes
+
+#: Multiply-adds of a kernel from which on a convolution of its own is faster.
+WORTH_A_PART = 1e6
+#: Bytes of patches held at a time; a kernel with more positions is read again for the next ones.
+PATCH_BYTES = 1 << 17
+
+
+@kernel
+def _row_products(w, row, step, patch, at, size, zero, ROWS):  # noqa: N803
+    """Σ w·patch for ROWS rows of `size` weights, `step` apart; a tuple of as many sums."""
+    total = splat(zero, 0, ROWS)
+    for k in range(0, size, lanes(w)):
+        total = add_products(total, w, row + k, step, patch, at + k, size - k)
+    return sum_lanes(total)
+
+
+@kernel
+def _add_scaled(target, factor, source):
+    for k in range(target.size):
+        target[k] += factor * source[k]
+
+
+@kernel
+def _place(number, phase, tile, uses):
+    """(image, depth, row, column) of the output position that a kernel's use `number` is."""
+    number, k = divmod(number, uses[2])
+    number, j = divmod(number, uses[1])
+    n, h = divmod(number, uses[0])
+    return n, phase[0] + h * tile[0], phase[1] + j * tile[1], phase[2] + k * tile[2]
+
+
+@kernel
+def _take(x, n, first, corner, taps, dilation, patch):
+    """What a kernel at `corner` of the padded input meets, of the channels from `first` on."""
+    at = 0
+    for c in range(first, first + patch.size // (taps[0] * taps[1] * taps[2])):
+        for p in range(taps[0]):
+            d = corner[0] + p * dilation[0]
+            for m in range(taps[1]):
+                r = corner[1] + m * dilation[1]
+                outside = d < 0 or d >= x.shape[2] or r < 0 or r >= x.shape[3]
+                for q in range(taps[2]):
+                    s = corner[2] + q * dilation[2]
+                    inside = not outside and 0 <= s < x.shape[4]
+                    patch[at] = x[n, c, d, r, s] if inside else 0
+                    at += 1
+
+
+@kernel
+def _of_kernel(number, tile, output_size):
+    """The phase of the used kernel `number`, where it lies in the tile, and its uses an axis."""
+    used = (
+        min(tile[0], output_size[0]), min(tile[1], output_size[1]), min(tile[2], output_size[2])
+    )  # fmt: skip
+    rest, c = divmod(number, used[2])
+    a, b = divmod(rest, used[1])
+    uses = (
+        (output_size[0] - a + tile[0] - 1) // tile[0],
+        (output_size[1] - b + tile[1] - 1) // tile[1],
+        (output_size[2] - c + tile[2] - 1) // tile[2],
+    )
+    return (a, b, c), (a * tile[1] + b) * tile[2] + c, uses
+
+
+@kernel
+def _patches(x, first, start, count, phase, tile, uses, taps, stride, dilation, before, patches):
+    """The patches of `count` uses of a kernel from `start` on."""
+    for i in range(count):
+        n, h, j, k = _place(start + i, phase, tile, uses)
+        corner = (
+            h * stride[0] - before[0], j * stride[1] - before[1], k * stride[2] - before[2]
+        )  # fmt: skip
+        _take(x, n, first, corner, taps, dilation, patches[i])
+
+
+@kernel
+def _multiply(w, at, first, outputs, patches, count, start, phase, tile, uses, bias, zero, y):
+    """Outputs of `count` uses of the kernel `at`, four channels at a time, then the rest."""
+    size, last = w.shape[2], first + outputs
+    whole = first + outputs // 4 * 4
+    for o in range(first, whole, 4):
+        row = (at * w.shape[1] + o) * size
+        for i in range(count):
+            n, h, j, k = _place(start + i, phase, tile, uses)
+            sums = _row_products(
+                pointer(w), row, size, pointer(patches), i * size, size, pointer(zero), 4
+            )
+            for r in range(4):
+                y[n, o + r, h, j, k] = bias[o + r] + sums[r]
+    for o in range(whole, last):
+        row = (at * w.shape[1] + o) * size
+        for i in range(count):
+            n, h, j, k = _place(start + i, phase, tile, uses)
+            sums = _row_products(
+                pointer(w), row, size, pointer(patches), i * size, size, pointer(zero), 1
+            )
+            y[n, o, h, j, k] = bias[o] + sums[0]
+
+
+@kernel(parallel=True)
+def _forward(x, w, bias, taps, tile, stride, dilation, before, groups, kernels, workers, block, y):
+    """y for all of w, ``(kernels, O, C/groups · ΠF)``; `block` patches at a time."""
+    outputs, inputs = w.shape[1] // groups, x.shape[1] // groups
+    for worker in numba.prange(workers):
+        t = np.int64(worker)
+        patches, zero = np.empty((block, w.shape[2]), x.dtype), np.zeros(1, x.dtype)
+        for item in range(t * kernels * groups // workers, (t + 1) * kernels * groups // workers):
+            number, group = divmod(item, groups)
+            phase, at, uses = _of_kernel(number, tile, y.shape[2:])
+            total = x.shape[0] * uses[0] * uses[1] * uses[2]
+            for start in range(0, total, block):
+                count = min(block, total - start)
+                _patches(
+                    x, group * inputs, start, count, phase, tile, uses, taps, stride, dilation,
+                    before, patches,
+                )  # fmt: skip
+                _multiply(
+                    w, at, group * outputs, outputs, patches, count, start, phase, tile, uses,
+                    bias, zero, y,
+                )  # fmt: skip
+
+
+@kernel(parallel=True)
+def _spread(g, w, tile, groups, kernels, workers, columns):
+    """What every position's patch receives: columns[n, group, h, j, k] = Σ_o g · w[kernel, o]."""
+    outputs = w.shape[1] // groups
+    for worker in numba.prange(workers):
+        t = np.int64(worker)
+        for item in range(t * kernels * groups // workers, (t + 1) * kernels * groups // workers):
+            number, group = divmod(item, groups)
+            phase, at, uses = _of_kernel(number, tile, g.shape[2:])
+            for i in range(g.shape[0] * uses[0] * uses[1] * uses[2]):
+                n, h, j, k = _place(i, phase, tile, uses)
+                patch = columns[n, group, h, j, k]
+                patch[:] = 0
+                for o in range(group * outputs, (group + 1) * outputs):
+                    _add_scaled(patch, g[n, o, h, j, k], w[at, o])
+
+
+@kernel(parallel=True)
+def _fold(columns, taps, stride, dilation, before, out):
+    """Add every position's patch back to where it came from; a channel of an image at a time."""
+    inputs = out.shape[1] // columns.shape[1]
+    size = taps[0] * taps[1] * taps[2]
+    for item in numba.prange(out.shape[0] * out.shape[1]):
+        n, channel = divmod(np.int64(item), out.shape[1])
+        group, c = divmod(channel, inputs)
+        plane = out[n, channel]
+        plane[:] = 0
+        for h in range(columns.shape[2]):
+            for j in range(columns.shape[3]):
+                for k in range(columns.shape[4]):
+                    part = columns[n, group, h, j, k, c * size : (c + 1) * size]
+                    for at in range(size):
+                        rest, q = divmod(at, taps[2])
+                        p, m = divmod(rest, taps[1])
+                        d = h * stride[0] + p * dilation[0] - before[0]
+                        r = j * stride[1] + m * dilation[1] - before[1]
+                        s = k * stride[2] + q * dilation[2] - before[2]
+                        inside = 0 <= d < plane.shape[0] and 0 <= r < plane.shape[1]
+                        if inside and 0 <= s < plane.shape[2]:
+                            plane[d, r, s] += part[at]
+
+
+@kernel(parallel=True)
+def _correlate(x, g, taps, tile, stride, dilation, before, groups, kernels, workers, block, w):
+    """The gradients of all used kernels, in w ``(kernels, O, C/groups · ΠF)``."""
+    outputs, inputs = w.shape[1] // groups, x.shape[1] // groups
+    for worker in numba.prange(workers):
+        t = np.int64(worker)
+        patches = np.empty((block, w.shape[2]), x.dtype)
+        for item in range(t * kernels * groups // workers, (t + 1) * kernels * groups // workers):
+            number, group = divmod(item, groups)
+            phase, at, uses = _of_kernel(number, tile, g.shape[2:])
+            total = x.shape[0] * uses[0] * uses[1] * uses[2]
+            for start in range(0, total, block):
+                count = min(block, total - start)
+                _patches(
+                    x, group * inputs, start, count, phase, tile, uses, taps, stride, dilation,
+                    before, patches,
+                )  # fmt: skip
+                for o in range(group * outputs, (group + 1) * outputs):
+                    row = w[at, o]
+                    if start == 0:
+                        row[:] = 0
+                    for i in range(count):
+                        n, h, j, k = _place(start + i, phase, tile, uses)
+                        _add_scaled(row, g[n, o, h, j, k], patches[i])
+
+
+class Unshared(Adapter):
+    """Tiled layers with the kernels of this module; answers for `parallel`."""
+
+    def workspace_bytes(self, problem: Problem, threads: int) -> int:
+        """Patches of a thread, or of every position where they receive the input's gradient."""
+        kernels = math.prod(problem.kernel_shape) if problem.flip else 0
+        held = threads * _block(problem)
+        if problem.operation == "grad_input":
+            held = problem.batch * problem.groups * math.prod(problem.output_size)
+        return (kernels + held * problem.taps) * problem.itemsize
+
+    def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> np.ndarray:
+        """The kernels as ``(kernels, O, C/groups · ΠF)``, flipped for convolution."""
+        return as_correlation(problem, w).reshape(-1, problem.out_channels, problem.taps)
+
+    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+        v = problem.volume
+        _forward(
+            x.reshape(v.input_shape), prepared, bias, v.kernel, v.tile, v.stride, v.dilation,
+            v.before, v.groups, _kernels(v), threads, _block(v), out.reshape(v.output_shape),
+        )  # fmt: skip
+
+    def grad_input(self, problem, g, prepared, out, threads) -> None:
+        v = problem.volume
+        columns = np.empty((v.batch, v.groups, *v.output_size, v.taps), out.dtype)
+        g = g.reshape(v.output_shape)
+        _spread(g, prepared, v.tile, v.groups, _kernels(v), threads, columns)
+        _fold(columns, v.kernel, v.stride, v.dilation, v.before, out.reshape(v.input_shape))
+
+    def grad_weight(self, problem, x, g, out, threads) -> None:
+        v = problem.volume
+        if _kernels(v) < math.prod(v.tile):
+            out[...] = 0
+        _correlate(
+            x.reshape(v.input_shape), g.reshape(v.output_shape), v.kernel, v.tile, v.stride,
+            v.dilation, v.before, v.groups, _kernels(v), threads, _block(v),
+            out.reshape(-1, v.out_channels, v.taps),
+        )  # fmt: skip
+        if problem.flip:
+            out[...] = np.flip(out, tuple(range(out.ndim - problem.axes, out.ndim))).copy()
+
+
+def few_share(problem: Problem) -> bool:
+    """Whether each kernel has so few uses that a convolution of its own would not pay."""
+    kernels = _kernels(problem)
+    return kernels > MOST_PARTS or problem.multiply_adds / kernels < WORTH_A_PART
+
+
+def _kernels(problem: Problem) -> int:
+    """How many kernels of the tile are used."""
+    return math.prod(map(min, problem.tile, problem.output_size))
+
+
+def _block(problem: Problem) -> int:
+    """Patches held at a time, no more than a kernel has uses."""
+    uses = (-(-o // t) for o, t in zip(problem.output_size, problem.tile, strict=True))
+    fitting = max(1, PATCH_BYTES // (problem.taps * problem.itemsize))
+    return min(problem.batch * math.prod(uses), fitting)
