@@ -70,22 +70,28 @@ class Family:
 
 CONVOLUTION = Family("convolution", "convolve")
 POOLING = Family("pooling", "pool")
-FAMILIES = (CONVOLUTION, POOLING)
 
 
-def get(name: str, families: Iterable[Family] = FAMILIES) -> Any:
-    """The first algorithm called `name` in `families`.
+def families() -> tuple[Family, ...]:
+    """All of them, convolution first."""
+    from .inception import MODULES
+
+    return (CONVOLUTION, POOLING, MODULES)
+
+
+def get(name: str, among: Iterable[Family] | None = None) -> Any:
+    """The first algorithm called `name` in the families `among` which to look.
 
     Raises
     ------
     ConvbenchError
         With what the algorithm does instead, or with the nearest known name.
     """
-    asked = tuple(families)
+    asked = tuple(among) if among is not None else families()
     for family in asked:
         if name in family.registry():
             return family.registry()[name]
-    for other in FAMILIES:
+    for other in families():
         if name in other.registry():
             verbs = " or ".join(family.does for family in asked)
             raise ConvbenchError(f"{name} can {other.does}, it cannot {verbs}")
@@ -131,10 +137,13 @@ def parse(text: str, **defaults: Any) -> Any:
     ('convolution', 'pooling')
     """
     from .descriptor import parse_descriptor
+    from .inception import parse_inception
     from .pooling.descriptor import parse_pool_descriptor
     from .pooling.problem import KINDS
 
     word = re.match(r"_*([a-z0-9]*)", text)
+    if word and word[1] == "inception":
+        return parse_inception(text, **defaults)
     if word and word[1] in KINDS:
         return parse_pool_descriptor(text, **defaults)
     return parse_descriptor(text, **defaults)

@@ -86,7 +86,7 @@ def verdicts(frame: pd.DataFrame) -> list[str]:
     said += _never(frame, timed)
     said += _over_baseline(timed, baseline)
     said += _of_threads(timed)
-    return said
+    return said + _of_reductions(timed)
 
 
 def reasons(frame: pd.DataFrame) -> list[str]:
@@ -213,6 +213,16 @@ def _of_threads(timed: pd.DataFrame) -> list[str]:
         f"{plural(most, 'thread')} against {fewest}, in the geometric mean of the same problems: "
         f"{_listed(parts)} as fast."
     ]
+
+
+def _of_reductions(timed: pd.DataFrame) -> list[str]:
+    """What 1×1 reductions save of the multiply-adds of whole modules."""
+    modules = timed[timed["saved"] > 0].drop_duplicates("label")
+    if modules.empty:
+        return []
+    parts = [f"{label} {saved:.0%}" for label, saved in zip(modules["label"], modules["saved"],
+                                                            strict=True)]  # fmt: skip
+    return [f"1×1 reductions save, of the multiply-adds without them: {_listed(parts)}."]
 
 
 def _listed(parts: list[str]) -> str:

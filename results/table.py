@@ -30,13 +30,13 @@ COLUMNS: dict[str, str] = {
     "batch": "int64", "in_channels": "int64", "out_channels": "int64", "groups": "int64",
     "size": "str", "kernel": "str", "stride": "str", "dilation": "str", "output_size": "str",
     "multiply_adds": "float64", "compulsory_bytes": "float64", "parameters": "float64",
-    "flops": "float64", "passes": "int64", "blocks": "int64", "loops": "float64",
-    "samples": "object",
+    "flops": "float64", "saved": "float64",
+    "passes": "int64", "blocks": "int64", "loops": "float64", "samples": "object",
 }  # fmt: skip
 
 _SHAPES = ("size", "kernel", "stride", "dilation", "output_size")
 _OPTIONAL = ("compile_s", "prepare_s", "first_call_s", "workspace_bytes", "error_over_bound",
-             "multiply_adds", "compulsory_bytes", "parameters", "loops")  # fmt: skip
+             "multiply_adds", "compulsory_bytes", "parameters", "loops", "saved")  # fmt: skip
 _DTYPES: Any = {name: kind for name, kind in COLUMNS.items() if kind != "object"}
 #: What only the other cells of a problem can tell, until `_compare` fills it in.
 _COMPARED = {
@@ -90,7 +90,8 @@ def read(path: str | os.PathLike[str]) -> pd.DataFrame:
         - ``workspace_bytes``, ``error_over_bound`` (worst error over its proven bound);
         - ``batch, in_channels, out_channels, groups``, and as text, ``"256x256"``:
           ``size, kernel, stride, dilation, output_size``;
-        - ``multiply_adds, compulsory_bytes, parameters``;
+        - ``multiply_adds, compulsory_bytes, parameters, flops``, and ``saved``: the share of its
+          multiply-adds that 1×1 reductions save a module, NaN for all else;
         - ``passes, blocks``: how many passes and blocks gave a sample; ``loops``: calls per
           sample;
         - ``samples``: seconds per call, a tuple of passes that are tuples with one entry a

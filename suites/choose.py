@@ -11,6 +11,7 @@ from types import ModuleType
 
 from algos.errors import ConvbenchError, closest
 from algos.family import Family, get, parse
+from algos.inception import MODULES
 from algos.plugins import load_file
 from algos.threads import available
 
@@ -70,6 +71,11 @@ def verify_cases(arguments: argparse.Namespace) -> tuple[tuple[Case, ...], list[
         ]
         return _with_dtype(tuple(cases), arguments.dtype), []
     listed, notes = _listed(arguments)
+    if any(case.problem.family is MODULES for case in listed):
+        raise ConvbenchError(
+            "a module as a whole is checked step by step when it is run; verify its layers, "
+            "which convbench shape lists"
+        )
     listed = _with_operation(listed, arguments.operation)
     pixels = arguments.pixels
     if pixels and pixels not in ("random", *fills.PIXELS):

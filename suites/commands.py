@@ -15,7 +15,7 @@ from rich.table import Table
 
 import results
 from algos.errors import ConvbenchError
-from algos.family import FAMILIES, parse
+from algos.family import families, parse
 from algos.threads import available
 
 from . import choose, filters, limits, machine, starter, suite
@@ -174,7 +174,7 @@ def show_list(arguments: argparse.Namespace) -> int:
         table.add_column("algorithm")
         table.add_column("what it is")
         table.add_column("of")
-        for family in FAMILIES:
+        for family in families():
             for name, algorithm in family.registry().items():
                 asked = " [dim](only when asked for by name)[/]" if algorithm.opt_in else ""
                 table.add_row(name, escape(algorithm.summary) + asked, family.name)

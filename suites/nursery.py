@@ -27,7 +27,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from algos.family import FAMILIES
+from algos.family import families
 from algos.jit import kernel
 
 from . import clock, worker
@@ -114,7 +114,7 @@ def main() -> None:
     """Serve on the socket given as an argument."""
     worker.end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    for family in FAMILIES:
+    for family in families():
         family.registry()
     _wake(1)
     gc.collect()

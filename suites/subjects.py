@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from algos.family import CONVOLUTION, POOLING, Family
+from algos.inception import MODULES
 
-from . import generate, pool_cases, pool_shape, shape
+from . import generate, module_trial, pool_cases, pool_shape, shape
+from .module_trial import ModuleTrial
 from .pool_trial import PoolTrial
 from .suite import Case
 from .trial import ConvolutionTrial, Trial
@@ -26,7 +28,7 @@ class Subject:
     fills : operation -> pairs of weights and pixels
     simpler : problem -> changes of its fields, boldest first
     explain : problem -> lines that say what sizes it has and why
-    canaries : path of the file of algorithms that must fail
+    canaries : path of the file of algorithms that must fail, where there is one
     share : how many problems are made up where one of convolution is
     """
 
@@ -35,7 +37,7 @@ class Subject:
     fills: Callable[[str], tuple[tuple[str, str], ...]]
     simpler: Callable[[Any], Iterator[dict[str, Any]]]
     explain: Callable[[Any], list[str]]
-    canaries: str
+    canaries: str | None = None
     share: float = 1.0
 
 
@@ -51,6 +53,11 @@ SUBJECTS: dict[Family, Subject] = {
     POOLING: Subject(
         PoolTrial, pool_cases.cases, pool_cases.fills_for, pool_cases.simpler,
         pool_shape.explain, _beside("pool_canaries.py"), share=0.5,
+    ),
+    # A module is checked step by step before it is timed; its layers are what is judged.
+    MODULES: Subject(
+        ModuleTrial, lambda *_: [], lambda _: (("random", "random"),), lambda _: iter(()),
+        module_trial.explain,
     ),
 }  # fmt: skip
 

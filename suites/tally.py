@@ -34,7 +34,8 @@ def verify_and_show(
     """Judge the algorithms of each round, and where asked the judge; 1 where either fails."""
     if not any(r.names and r.cases for r in rounds):
         raise ConvbenchError("nothing was judged: none of the algorithms is for these cases")
-    files = {r.family: SUBJECTS[r.family].canaries for r in rounds if canaries}
+    known = {r.family: SUBJECTS[r.family].canaries for r in rounds if canaries}
+    files = {family: path for family, path in known.items() if path}
     wrong = [(r, name) for r in rounds if r.family in files for name in load_file(files[r.family])]
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),

@@ -30,6 +30,13 @@ class Trial:
     #: Values that an element of the first array may take to see where they spread.
     nonfinite: tuple[float, ...] = (np.nan, np.inf, -np.inf)
 
+    @classmethod
+    def of(cls, case: Case, arrays: tuple[np.ndarray, ...]) -> Self:
+        """The case with arrays of one's own."""
+        trial = object.__new__(cls)
+        trial.case, trial.arrays = case, arrays
+        return trial
+
     @property
     def problem(self) -> Any:
         """What is computed."""

@@ -29,8 +29,8 @@ def convolved(text):
 def judge(problem, x, w, bias, y, positions=None):
     if positions is None:
         positions = oracle.every_position(problem.output_shape)
-    trial = ConvolutionTrial(Case(problem))
-    trial.arrays = (x, w) if bias is None else (x, w, bias)
+    given = (x, w) if bias is None else (x, w, bias)
+    trial = ConvolutionTrial.of(Case(problem), given)
     return trial.check(get("naive"), y, positions)
 
 

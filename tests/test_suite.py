@@ -14,7 +14,7 @@ from suites import choose, suite
 from suites.suite import Case
 
 NETWORKS = ("alexnet", "vgg16", "resnet50", "googlenet", "mobilenet")
-OTHERS = ("gradients", "headline", "volumes", "pooling", "signals", "unshared")
+OTHERS = ("gradients", "headline", "volumes", "pooling", "inception", "signals", "unshared")
 SHIPPED = ("quick", "sizes", "kernels", "channels", "photo", *OTHERS, *NETWORKS)
 
 

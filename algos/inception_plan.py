@@ -1,0 +1,118 @@
+"""Inception modules computed: every branch by one algorithm, outputs written side by side."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from . import threads as pools
+from .arrays import check_apart, check_out, take
+from .errors import ConvbenchError
+from .family import CONVOLUTION, POOLING, AlgorithmBase
+from .inception import MODULES, InceptionProblem, Step
+from .plan import Plan
+from .pooling.plan import PoolPlan
+from .pooling.problem import PoolProblem
+
+
+class Branches(AlgorithmBase):
+    """Every step of every branch by one algorithm; maxima by its namesake, else by "parallel"."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.convolution = CONVOLUTION.get(name)
+        pooling = POOLING.registry()
+        self.pooling = pooling.get(name, pooling["parallel"])
+        self.opt_in = self.convolution.opt_in
+        self.family = MODULES
+
+    @property
+    def is_peer(self) -> bool:
+        return self.convolution.is_peer
+
+    @property
+    def summary(self) -> str:
+        return f"Whole modules: convolutions by {self.name}, maxima by {self.pooling.name}."
+
+    def able(self, step: Step) -> Any:
+        """Who computes a step."""
+        return self.pooling if step.family is POOLING else self.convolution
+
+    def _ask(self, problem: InceptionProblem, what: str, *more: Any) -> list[Any]:
+        steps = [step for branch in problem.branches for step in branch]
+        return [getattr(self.able(step).performer(step), what)(step, *more) for step in steps]
+
+    def why_not(self, problem: InceptionProblem) -> str | None:
+        return next(filter(None, self._ask(problem, "why_not")), None)
+
+    def workspace_bytes(self, problem: InceptionProblem, threads: int) -> int:
+        """What steps need, for they keep it, and the results between them."""
+        between = sum(math.prod(step.output_shape) for b in problem.branches for step in b[:-1])
+        return sum(self._ask(problem, "workspace_bytes", threads)) + between * problem.itemsize
+
+    def work(self, problem: InceptionProblem) -> float:
+        return sum(self._ask(problem, "work"))
+
+
+class InceptionPlan:
+    """A module with its kernels, made ready: ``plan(x) -> y``.
+
+    Parameters
+    ----------
+    problem : InceptionProblem
+    weights : sequence of ndarray
+        One for each of the problem's `convolutions`.
+    algorithm : str or Branches
+    threads : int, optional
+    """
+
+    def __init__(
+        self,
+        problem: InceptionProblem,
+        weights: Any,
+        *,
+        algorithm: str | Branches = "parallel",
+        threads: int | None = None,
+    ) -> None:
+        chosen = MODULES.get(algorithm) if isinstance(algorithm, str) else algorithm
+        if reason := chosen.why_not(problem):
+            raise ConvbenchError(f"{chosen.name} cannot do this: {reason}")
+        if len(weights) != len(problem.convolutions):
+            raise ConvbenchError(
+                f"the module has {len(problem.convolutions)} convolutions, "
+                f"{len(weights)} kernels were given"
+            )
+        self.problem, self.algorithm = problem, chosen
+        self.threads = pools.check(threads)
+        kernels = iter(weights)
+        self.chains = [[self._step(step, kernels) for step in b] for b in problem.branches]
+
+    def _step(self, step: Step, kernels: Any) -> Plan | PoolPlan:
+        able = self.algorithm.able(step)
+        if isinstance(step, PoolProblem):
+            return PoolPlan(step, algorithm=able, threads=self.threads)
+        return Plan(step, next(kernels), algorithm=able, threads=self.threads)
+
+    def __call__(self, x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """The outputs of all branches for `x` (N, C, *size), side by side: (N, O, *size)."""
+        problem, dtype = self.problem, np.dtype(self.problem.dtype)
+        x = take("input", x, problem.input_shape, dtype)
+        if out is None:
+            out = np.empty(problem.output_shape, dtype)
+        check_out(out, problem.output_shape, dtype)
+        check_apart(out, "input", x)
+        start = 0
+        for chain in self.chains:
+            y = x
+            for plan in chain[:-1]:
+                y = plan(y)
+            stop = start + chain[-1].problem.output_shape[1]
+            place = out[:, start:stop]
+            if place.flags.c_contiguous:  # of a single image: nothing to concatenate
+                chain[-1](y, out=place)
+            else:
+                place[...] = chain[-1](y)
+            start = stop
+        return out
