@@ -15,7 +15,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullForma
 
 from .labels import in_order, time_text, times_text
 from .style import GREY, Sheet, halo, joined, look, new_sheet, spread_out
-from .sweeps import FIELDS, Panel, axis_of, describe, distinguish, told_apart
+from .sweeps import FIELDS, WINDOW, Panel, axis_of, describe, distinguish, told_apart
 
 MOST_PANELS = 9
 _ASIDE = 13  # points between the end of a line and its name
@@ -46,7 +46,8 @@ def draw_lines(
     words = axis_of(axis, panels)
     same, differ = told_apart([fixed for fixed, _ in panels])
     first = panels[0][0]
-    told = [field for field in _title_order(same) if field not in ("threads", "dtype")]
+    unsaid = {"threads", "dtype"} | ({"weights"} if words is WINDOW else set())
+    told = [field for field in _title_order(same) if field not in unsaid]
     detail = joined([*(describe(field, first[field]) for field in told), about])
     columns = min(len(panels), 2 if len(panels) <= 6 else 3)
     sheet = new_sheet(
@@ -189,14 +190,25 @@ def _label_ends(sheet: Sheet) -> None:
         places: dict[float, list[Any]] = {}
         for text in texts:
             places.setdefault(round(float(text.xy[0]), 6), []).append(text)
-        for group in places.values():
+        for at, group in places.items():
             ends = [axes.transData.transform(text.xy) * points for text in group]
+            if at < max(places):  # it ends on the way: above it, where no other line comes from
+                _stack(group, [end[1] for end in ends], size * 1.12)
+                continue
             free = spread_out(
                 [end[1] for end in ends], size * 1.12, box.y0 * points, box.y1 * points
             )
             for text, end, height in zip(group, ends, free, strict=True):
                 text.set_position((_ASIDE, height - end[1]))
                 _leader(sheet.figure, (end[0] + 4, end[1]), (end[0] + _ASIDE - 1, height))
+
+
+def _stack(group: list[Any], heights: list[float], spacing: float) -> None:
+    """Names above the ends of lines, the highest line's on top; heights in points."""
+    ranked = sorted(zip(heights, group, strict=True), key=lambda pair: pair[0])
+    for number, (height, text) in enumerate(ranked):
+        text.set_horizontalalignment("right")
+        text.set_position((4, ranked[-1][0] - height + _ASIDE * 0.8 + number * spacing))
 
 
 def _leader(figure: Figure, start: tuple[float, float], stop: tuple[float, float]) -> None:
