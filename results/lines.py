@@ -207,8 +207,8 @@ def _stack(group: list[Any], heights: list[float], spacing: float) -> None:
     """Names above the ends of lines, the highest line's on top; heights in points."""
     ranked = sorted(zip(heights, group, strict=True), key=lambda pair: pair[0])
     for number, (height, text) in enumerate(ranked):
-        text.set_horizontalalignment("right")
-        text.set_position((4, ranked[-1][0] - height + _ASIDE * 0.8 + number * spacing))
+        text.set_horizontalalignment("center")
+        text.set_position((0, ranked[-1][0] - height + _ASIDE * 0.8 + number * spacing))
 
 
 def _leader(figure: Figure, start: tuple[float, float], stop: tuple[float, float]) -> None:
