@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +17,20 @@ _CODES = {
     "max": MAX, "maxout": MAX, "average": AVERAGE, "l2": NORM, "lp": NORM, "gaussian": GAUSSIAN,
     "mixed": MIXED, "gated": GATED,
 }  # fmt: skip
+
+
+def kept(function: Callable[[PoolProblem], Any]) -> Callable[[PoolProblem], Any]:
+    """Keep what `function` says of a problem with the problem: no hashing of all its fields."""
+    name = f"_{function.__module__}.{function.__qualname__}"
+
+    @wraps(function)
+    def look_up(problem: PoolProblem) -> Any:
+        known = problem.__dict__
+        if name not in known:
+            known[name] = function(problem)
+        return known[name]
+
+    return look_up
 
 
 class Windows(NamedTuple):
@@ -43,7 +58,7 @@ class Rule(NamedTuple):
     channels: int
 
 
-@lru_cache(maxsize=128)
+@kept
 def windows_of(problem: PoolProblem) -> Windows:
     """The windows of `problem`, which has a single grid of them."""
     lines = problem.lines
@@ -65,7 +80,7 @@ def windows_of(problem: PoolProblem) -> Windows:
     )
 
 
-@lru_cache(maxsize=128)
+@kept
 def rule_of(problem: PoolProblem) -> Rule:
     """The rule of `problem`."""
     if problem.kind == "stochastic":

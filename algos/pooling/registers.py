@@ -1,7 +1,8 @@
-"""Combining rows in vector registers: the maximum with NaN kept, or the sum.
+"""Rows of samples joined in vector registers: by the maximum with NaN kept, or by the sum.
 
-`combine` joins a register tile with memory; the two functions above it are all that `rows`
-needs. Arrays are addressed as in `algos.simd`.
+Which of the two is a matter of type, so that no loop asks: every function here takes `lowest`,
+which is -inf for maxima and None for sums. Arrays are addressed as in `algos.simd`; rows of
+scratch have `SLACK` elements behind the last one in use, which may be read and overwritten.
 """
 
 from __future__ import annotations
@@ -9,82 +10,266 @@ from __future__ import annotations
 from typing import Any
 
 import numba
+from llvmlite import ir
 from numba.core import types
 
 from ..jit import kernel
-from ..simd import lanes, load, store
-from ..simd_emitter import Emitter
+from ..simd import lanes, load, load_alternate, store, store_lanes
+from ..simd_emitter import Emitter, Vector, element
 
 intrinsic: Any = numba.extending.intrinsic
 
-
-def _combine(is_max: bool) -> Any:
-    @intrinsic
-    def combine(typing, tile, array, index):
-        """tile[c] = tile[c] joined with vector c of `array` from `index` on."""
-        kind = tile.dtype
-
-        def emit(context, builder, signature, arguments):
-            simd = Emitter(context, builder, kind)
-            values = simd.items(arguments[0])
-            loaded = simd.load_row(signature.args[1], arguments[1], arguments[2], len(values))
-            joined = []
-            for a, b in zip(values, loaded, strict=True):
-                if is_max:
-                    wins = builder.or_(
-                        builder.fcmp_ordered(">", b, a), builder.fcmp_unordered("uno", b, b)
-                    )
-                    joined.append(builder.select(wins, b, a))
-                else:
-                    joined.append(builder.fadd(a, b))
-            return simd.tuple_of(joined)
-
-        return tile(tile, array, types.intp), emit
-
-    return combine
+#: Elements behind a row of scratch: a tile of four of the widest registers.
+SLACK = 64
 
 
-raise_tile, add_tile = _combine(True), _combine(False)
+@intrinsic
+def combine(typing, tile, other, lowest):
+    """The larger of each two elements, or their sum where `lowest` is None.
+
+    A maximum is two instructions: the processor's own, which gives the second operand where
+    either is NaN, and a choice of the first where that is NaN.
+    """
+    kind = tile.dtype
+    is_sum = isinstance(lowest, types.NoneType)
+
+    def emit(context, builder, signature, arguments):
+        simd = Emitter(context, builder, kind)
+        joined = []
+        for a, b in zip(simd.items(arguments[0]), simd.items(arguments[1]), strict=True):
+            if is_sum:
+                joined.append(builder.fadd(a, b))
+            else:
+                larger = builder.select(builder.fcmp_ordered(">", a, b), a, b)
+                joined.append(builder.select(builder.fcmp_ordered("ord", a, a), larger, a))
+        return simd.tuple_of(joined)
+
+    return tile(tile, tile, lowest), emit
+
+
+@intrinsic
+def load_part(typing, array, index, count):
+    """One vector: `count` elements of `array` from `index` on, and zeros, touching no others."""
+    kind = Vector(array.dtype)
+
+    def emit(context, builder, signature, arguments):
+        simd = Emitter(context, builder, kind)
+        at = simd.pointer(signature.args[0], arguments[0], arguments[1])
+        mask = simd.lanes_below(ir.Constant(ir.IntType(64), 0), 0, arguments[2])
+        return simd.tuple_of([simd.load_lanes(at, mask)])
+
+    return types.UniTuple(kind, 1)(array, types.intp, types.intp), emit
+
+
+@intrinsic
+def load_every(typing, array, index, stride):
+    """One vector of every `stride`-th element of `array` from `index` on, lane by lane."""
+    kind = Vector(array.dtype)
+
+    def emit(context, builder, signature, arguments):
+        simd = Emitter(context, builder, kind)
+        array_, index_, stride_ = arguments
+        value = ir.Constant(simd.type, ir.Undefined)
+        for lane in range(kind.lanes):
+            steps = builder.mul(stride_, ir.Constant(ir.IntType(64), lane))
+            at = simd.pointer(signature.args[0], array_, builder.add(index_, steps))
+            scalar = builder.load(at, typ=element(kind))
+            value = builder.insert_element(value, scalar, ir.Constant(ir.IntType(32), lane))
+        return simd.tuple_of([value])
+
+    return types.UniTuple(kind, 1)(array, types.intp, types.intp), emit
+
+
+@intrinsic
+def halves(typing, tile):
+    """The even and the odd elements of two vectors, as two vectors."""
+    kind = tile.dtype
+
+    def emit(context, builder, signature, arguments):
+        simd = Emitter(context, builder, kind)
+        a, b = simd.items(arguments[0])
+        even = list(range(0, 2 * kind.lanes, 2))
+        return simd.tuple_of([simd.shuffle(a, b, even), simd.shuffle(a, b, [n + 1 for n in even])])
+
+    return tile(tile), emit
+
+
+@intrinsic
+def over(typing, tile, factor, array, index):
+    """tile / (factor · array[index:]), element by element."""
+    kind = tile.dtype
+
+    def emit(context, builder, signature, arguments):
+        simd = Emitter(context, builder, kind)
+        tile_, factor_, array_, index_ = arguments
+        values = simd.items(tile_)
+        counts = simd.load_row(signature.args[2], array_, index_, len(values))
+        spread = simd.splat(factor_)
+        return simd.tuple_of(
+            [builder.fdiv(v, builder.fmul(spread, c)) for v, c in zip(values, counts, strict=True)]
+        )
+
+    return tile(tile, kind.dtype, array, types.intp), emit
 
 
 @kernel
-def join(target, to, source, at, pitch, count, width, is_max, exact):
+def fill(target, at, count, value):
+    """target[at + k] = value for k < count."""
+    for k in range(at, at + count):
+        target[k] = value
+
+
+@kernel
+def join(target, to, source, at, pitch, count, width, lowest):
     """target[to + k] = joined over m < count of source[at + m·pitch + k], for k < width.
 
-    Where `exact`, nothing beyond the width is read or written, and target and source must be
-    apart; else whole vectors are, and target may be the first stretch of the source.
+    Nothing but that is read of the source; of the target whole vectors are written.
     """
     lane = lanes(source)
     k = 0
     while k + 4 * lane <= width:
         tile = load(source, at + k, 4)
         for m in range(1, count):
-            if is_max:
-                tile = raise_tile(tile, source, at + m * pitch + k)
-            else:
-                tile = add_tile(tile, source, at + m * pitch + k)
+            tile = combine(tile, load(source, at + m * pitch + k, 4), lowest)
         store(target, to + k, tile)
         k += 4 * lane
     while k < width:
-        if exact and k + lane > width:
-            if width < lane:
-                break
-            k = width - lane
-        one = load(source, at + k, 1)
+        one = load_part(source, at + k, width - k)
         for m in range(1, count):
-            if is_max:
-                one = raise_tile(one, source, at + m * pitch + k)
-            else:
-                one = add_tile(one, source, at + m * pitch + k)
+            one = combine(one, load_part(source, at + m * pitch + k, width - k), lowest)
         store(target, to + k, one)
         k += lane
-    if k < width:
-        for k in range(width):
-            best = source[at + k]
-            for m in range(1, count):
-                value = source[at + m * pitch + k]
-                if not is_max:
-                    best += value
-                elif value > best or value != value:
-                    best = value
-            target[to + k] = best
+
+
+@kernel
+def meet(room, to, held, source, at, width, lowest):
+    """room[to + k] = room[held + k] ⊕ source[at + k] for k < width."""
+    lane = lanes(room)
+    k = 0
+    while k + 4 * lane <= width:
+        tile = combine(load(room, held + k, 4), load(source, at + k, 4), lowest)
+        store(room, to + k, tile)
+        k += 4 * lane
+    while k < width:
+        one = combine(load(room, held + k, 1), load_part(source, at + k, width - k), lowest)
+        store(room, to + k, one)
+        k += lane
+
+
+@kernel
+def advance(room, to, running, finished, source, at, width, lowest):
+    """Join a row to the running one, and write that joined with a finished row.
+
+    room[running + k] ⊕= source[at + k]; room[to + k] = room[finished + k] ⊕ room[running + k].
+    """
+    lane = lanes(room)
+    k = 0
+    while k + 2 * lane <= width:
+        tile = combine(load(room, running + k, 2), load(source, at + k, 2), lowest)
+        store(room, running + k, tile)
+        store(room, to + k, combine(load(room, finished + k, 2), tile, lowest))
+        k += 2 * lane
+    while k < width:
+        one = combine(load(room, running + k, 1), load_part(source, at + k, width - k), lowest)
+        store(room, running + k, one)
+        store(room, to + k, combine(load(room, finished + k, 1), one, lowest))
+        k += lane
+
+
+@kernel
+def double(room, to, at, step, width, lowest):
+    """room[to + k] = room[at + k] ⊕ room[at + k + step] for k < width."""
+    for k in range(0, width, 2 * lanes(room)):
+        tile = combine(load(room, at + k, 2), load(room, at + k + step, 2), lowest)
+        store(room, to + k, tile)
+
+
+@kernel
+def pick(y, to, lines, offsets, pieces, stride, width, rows, widths, lowest):
+    """y[to + k] = joined over m < pieces of lines[offsets[m] + k·stride], for k < width.
+
+    A sum is divided by rows·widths[k].
+    """
+    lane = lanes(y)
+    k = 0
+    while stride == 1 and k + 2 * lane <= width:
+        tile = load(lines, offsets[0] + k, 2)
+        for m in range(1, pieces):
+            tile = combine(tile, load(lines, offsets[m] + k, 2), lowest)
+        if lowest is None:
+            tile = over(tile, rows, widths, k)
+        store(y, to + k, tile)
+        k += 2 * lane
+    while k < width:
+        one = _every(lines, offsets[0], stride, k)
+        for m in range(1, pieces):
+            one = combine(one, _every(lines, offsets[m], stride, k), lowest)
+        if lowest is None:
+            one = over(one, rows, widths, k)
+        if k + lane <= width:
+            store(y, to + k, one)
+        else:
+            store_lanes(y, to + k, one[0], 0, width - k)
+        k += lane
+
+
+@kernel
+def _every(lines, at, stride, k):
+    """A vector of lines[at + (k + lane)·stride]."""
+    if stride == 1:
+        return load(lines, at + k, 1)
+    if stride == 2:
+        return load_alternate(lines, at + 2 * k, 0)
+    return load_every(lines, at + stride * k, stride)
+
+
+@kernel
+def pick_alternate(y, to, x, at, pitch, count, taps, first, last, rows, widths, lowest):
+    """Windows of `count` rows and `taps` >= 2 samples, at every second sample, from memory.
+
+    y[to + k] = joined over m < count and t < taps of x[at + m·pitch + 2k + t] for first <= k <
+    last, at least a register full; nothing else is read or written. A sum is divided by
+    rows·widths[k].
+    """
+    lane = lanes(y)
+    k = first
+    while k < last:
+        k = min(k, last - lane)  # the last vector may overlap the one before it
+        start = at + 2 * k
+        pair = _stacked(x, start, pitch, count, lowest)
+        even, odd = halves(pair)
+        one = combine((even,), (odd,), lowest)
+        for t in range(3, taps, 2):
+            even, odd = halves(_stacked(x, start + t - 1, pitch, count, lowest))
+            one = combine(combine(one, (even,), lowest), (odd,), lowest)
+        if taps % 2:
+            # As the odd ones of those from one before, none behind the window is read.
+            _, odd = halves(_stacked(x, start + taps - 2, pitch, count, lowest))
+            one = combine(one, (odd,), lowest)
+        if lowest is None:
+            one = over(one, rows, widths, k)
+        store(y, to + k, one)
+        k += lane
+
+
+@kernel
+def _stacked(x, at, pitch, count, lowest):
+    """Two vectors from x[at] on, joined over `count` rows."""
+    pair = load(x, at, 2)
+    for m in range(1, count):
+        pair = combine(pair, load(x, at + m * pitch, 2), lowest)
+    return pair
+
+
+@kernel
+def pick_one(x, at, pitch, count, taps, lowest):
+    """`count` rows and `taps` samples from x[at] on, joined."""
+    best = x[at]
+    for m in range(count):
+        for t in range(1 if m == 0 else 0, taps):
+            value = x[at + m * pitch + t]
+            if lowest is None:
+                best += value
+            elif value > best or value != value:
+                best = value
+    return best

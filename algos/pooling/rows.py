@@ -1,148 +1,210 @@
-"""Maxima and averages over regular windows, a few output rows at a time.
+"""Maxima and averages over regular windows, one output row after the other.
 
-The rows under a window are joined first, sample by sample in vector registers, then the samples
-along the joined row. Both ways a window of F taps is either joined directly, F loads, or built
-by doubling: from windows of 1 come those of 2, 4, 8, …, each from two of half its size, and a
-maximum over F is that of two overlapping powers of two, a sum over F that of the powers in F's
-binary digits. Blocks of rows stay in the second-level cache.
+The rows under a window are joined first, sample by sample in vector registers, into a line that
+stays in the nearest cache; then the samples along the line. Few rows are read afresh for every
+output row. Many are joined twice, from both sides of a block as long as the window, whatever
+its length: van Herk's way (see `van_herk`), which serves sums as well as maxima, for the two
+parts of a window do not overlap. Along the line a window of many taps is built by doubling:
+from windows of 1 come those of 2, 4, 8, …; a maximum is that of two overlapping powers of two,
+a sum that of the powers in the window's binary digits. Nothing is ever subtracted, so no error
+outlives its window, and no NaN.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 
+from ..arrays import read_only
 from ..jit import kernel
-from ..simd import copy_every
-from .geometry import Windows, windows_of
-from .registers import join
+from ..simd import lanes_of, pointer
+from .geometry import kept, windows_of
+from .registers import (
+    SLACK,
+    advance,
+    double,
+    fill,
+    join,
+    meet,
+    pick,
+    pick_alternate,
+    pick_one,
+)
 
-#: Windows of more taps are built by doubling.
+#: Windows of more samples along a line are built by doubling.
 DIRECT = 8
 
-#: Output rows of a block; larger windows take larger blocks, so that few rows are done twice.
+#: Windows of more rows are joined from both sides.
+FEW_ROWS = 6
+
+#: Output rows of a block where they are joined afresh.
 BLOCK = 32
 
 
-@kernel
-def _fold(line, taps, step, span, is_max, direct, result):
-    """result[k] = `taps` samples of `line` from k on, `step` apart, joined, for k < span.
-
-    Spends the line unless `direct`. With a step of whole rows it folds rows, else samples.
-    """
-    size, done, length = 1, 0, span + (taps - 1) * step
-    if direct:
-        join(result, 0, line, 0, step, taps, span, is_max, False)
-        return
-    if not is_max:
-        for k in range(span):
-            result[k] = 0
-    while size <= taps:
-        if not is_max and taps & size:
-            at = done * step
-            for k in range(span):
-                result[k] += line[at + k]
-            done += size
-        if 2 * size > taps:
-            break
-        join(line, 0, line, 0, size * step, 2, length - (2 * size - 1) * step, is_max, False)
-        size *= 2
-    if is_max:
-        join(result, 0, line, 0, (taps - size) * step, 2, span, is_max, False)
+#: How rows are joined: into a line afresh, into a line from both sides of a block, or not into
+#: a line at all, for every second sample alone is wanted.
+AFRESH, BOTH_SIDES, ALTERNATE = range(3)
 
 
-@kernel
-def _stack(target, to, x, at, deep, apart, pitch, count, width, is_max, scratch):
-    """target[to + k] = `count` rows, `pitch` apart, on `deep` planes, `apart`, joined; k < width.
+class Shape(NamedTuple):
+    """Numbers that kernels need; sizes and windows along h and w are called tall and wide."""
 
-    `x` is flat and the first row begins at `at`.
-    """
-    for i in range(deep):
-        into, place = (target, to) if i == 0 else (scratch, 0)
-        join(into, place, x, at + i * apart, pitch, count, width, is_max, True)
-        if i == 0:
-            continue
-        for k in range(width):
-            value = scratch[k]
-            if not is_max:
-                target[to + k] += value
-            elif value > target[to + k] or value != value:
-                target[to + k] = value
+    depth: int
+    tall: int
+    wide: int
+    deep_step: int
+    tall_step: int
+    wide_step: int
+    tall_window: int
+    tall_before: int
+    wide_before: int
+    wide_stride: int
+    reach: int
+    pitch: int
+    doublings: int
+    pieces: int
+    block: int
+    wide_window: int
+    inner: int
+    outer: int
+    method: int
 
 
 @kernel
-def _block(x, b, d, first, height, windows, shape, is_max, direct, empty, y):
-    """`height` output rows from `first` on of depth `d`: x (B, D, H, W), y (B, *positions)."""
-    taps, stride, before = shape
-    dilation = windows.dilation
-    tall, wide = x.shape[2], x.shape[3]
-    flat_x, flat_y = x.reshape(x.size), y.reshape(y.size)
-    span = (y.shape[3] - 1) * stride[2] + 1
-    reach = span + (taps[2] - 1) * dilation[2]
-    pitch = (wide + 63) // 64 * 64
-    slack = 256  # whole vectors are read and written behind the last sample
-    size = max(reach, before[2] + wide) + slack
-    line, joined, picked = np.empty(size, x.dtype), np.empty(size, x.dtype), np.empty(size, x.dtype)
-    plane = (b * x.shape[1] + windows.begin[0][d]) * tall
-    deep, apart = windows.taps[0][d], dilation[0] * tall * wide
-    # Either the rows of each window joined, or every row once, to be folded.
-    rows = height if direct[1] else (height - 1) * stride[1] + taps[1]
-    top = first * stride[1] - before[1]
-    strip = np.empty(rows * pitch + slack, x.dtype)
-    for r in range(rows):
-        row, count = top + r, 1 if 0 <= top + r < tall else 0
-        if direct[1]:
-            row, count = windows.begin[1][first + r], windows.taps[1][first + r]
-        if deep > 0 and count > 0:
-            _stack(strip, r * pitch, flat_x, (plane + row) * wide, deep, apart,
-                   dilation[1] * wide, count, wide, is_max, picked)  # fmt: skip
-        else:
-            for k in range(wide):
-                strip[r * pitch + k] = empty
-        for k in range(wide, pitch):
-            strip[r * pitch + k] = empty
-    if not direct[1]:
-        folded = np.empty(rows * pitch + slack, x.dtype)
-        _fold(strip, taps[1], pitch, (rows - taps[1] + 1) * pitch, is_max, False, folded)
-        strip = folded
+def _source(x, room, scratch, blank, shape, plane, deep, row, lowest):
+    """(pointer, offset) of input row `row`, joined over the `deep` planes from `plane` on."""
+    if not 0 <= row < shape.tall or deep == 0:
+        return room, blank
+    at = (plane * shape.tall + row) * shape.wide
+    if deep == 1:
+        return x, at
+    join(room, scratch, x, at, shape.deep_step * shape.tall * shape.wide, deep, shape.wide, lowest)
+    return room, scratch
+
+
+@kernel
+def _along(room, shape, offsets, y, to, width, rows, widths, empty, lowest):
+    """Finish an output row from a line whose middle holds the rows under it, joined."""
+    behind = shape.wide_before + shape.wide
+    fill(room, behind, shape.reach - behind, empty)
+    at, step, length = 0, shape.wide_step, shape.reach
+    for _ in range(shape.doublings):
+        length -= step
+        double(room, at + shape.pitch, at, step, length, lowest)
+        at, step = at + shape.pitch, 2 * step
+    pick(y, to, room, offsets, shape.pieces, shape.wide_stride, width, rows, widths, lowest)
+
+
+@kernel
+def _block(
+    x, y, room, shape, b, d, first, height, positions, places, counts, widths, offsets, lowest
+):  # fmt: skip
+    """`height` output rows from `first` on of depth `d`; `room` is lines and rows of scratch."""
+    pitch, wide, before = shape.pitch, shape.wide, shape.wide_before
+    depths, talls, wides = positions
+    running = (shape.doublings + 1) * pitch
+    scratch, blank, right = running + pitch, running + 2 * pitch, running + 3 * pitch
+    zero = widths[0] * 0
+    empty = zero if lowest is None else lowest
+    fill(room, 0, before, empty)
+    fill(room, blank, pitch, empty)
+    fill(room, running, pitch, empty)
+    plane, deep = b * shape.depth + places[0, d], places[1, d]
+    top = first - shape.tall_before
+    if shape.method == BOTH_SIDES:
+        fill(room, right + (height - 1) * pitch, pitch, empty)
+        for i in range(shape.tall_window - 1, -1, -1):
+            source, at = _source(x, room, scratch, blank, shape, plane, deep, top + i, lowest)
+            to, held = right + min(i, height - 1) * pitch, right + min(i + 1, height - 1) * pitch
+            meet(room, to, held, source, at, wide, lowest)
     for r in range(height):
-        for k in range(before[2]):
-            line[k] = empty
-        for k in range(before[2] + wide, size):
-            line[k] = empty
-        at = r * pitch if direct[1] else r * stride[1] * pitch
-        for k in range(wide):
-            line[before[2] + k] = strip[at + k]
-        _fold(line, taps[2], dilation[2], span, is_max, direct[2], joined)
-        to = ((b * y.shape[1] + d) * y.shape[2] + first + r) * y.shape[3]
-        copy_every(joined, 0, stride[2], picked, 0, y.shape[3])
-        if is_max:
-            for k in range(y.shape[3]):
-                flat_y[to + k] = picked[k]
+        h = depths + first + r
+        if shape.method == AFRESH:
+            start, count = places[0, h], places[1, h]
+            if deep == 0 or count == 0:
+                fill(room, before, wide, empty)
+            for i in range(deep if count > 0 else 0):
+                at = ((plane + i * shape.deep_step) * shape.tall + start) * wide
+                join(room, scratch if i else before, x, at, shape.tall_step * wide, count, wide,
+                     lowest)  # fmt: skip
+                if i:
+                    meet(room, before, before, room, scratch, wide, lowest)
+        elif r == 0:
+            join(room, before, room, right, 0, 1, wide, lowest)
+        else:
+            row = top + shape.tall_window - 1 + r
+            source, at = _source(x, room, scratch, blank, shape, plane, deep, row, lowest)
+            advance(room, before, running, right + r * pitch, source, at, wide, lowest)
+        rows = zero + counts[d] * counts[h]
+        to = ((b * depths + d) * talls + first + r) * wides
+        _along(room, shape, offsets, y, to, wides, rows, widths, empty, lowest)
+
+
+@kernel
+def _alternate_rows(
+    x, y, shape, b, d, first, height, positions, places, counts, widths, lowest
+):  # fmt: skip
+    """The same for windows at every second sample of a row: memory to memory, without a line."""
+    depths, talls, wides = positions
+    wide, before = shape.wide, shape.wide_before
+    zero = widths[0] * 0
+    empty = zero if lowest is None else lowest
+    plane = (b * shape.depth + places[0, d]) * shape.tall
+    for r in range(height):
+        start, count = places[0, depths + first + r], places[1, depths + first + r]
+        rows = zero + counts[d] * counts[depths + first + r]
+        to = ((b * depths + d) * talls + first + r) * wides
+        at, pitch = (plane + start) * wide, shape.tall_step * wide
+        if count == 0 or places[1, d] == 0:
+            fill(y, to, wides, empty)
             continue
-        count_of_rows = windows.counts[0][d] * windows.counts[1][first + r]
-        for k in range(y.shape[3]):
-            line[k] = count_of_rows * windows.counts[2][k]
-        for k in range(y.shape[3]):
-            flat_y[to + k] = picked[k] / line[k]
+        pick_alternate(y, to, x, at - before, pitch, count, shape.wide_window, shape.inner,
+                       shape.outer, rows, widths, lowest)  # fmt: skip
+        for side in range(2):
+            for k in range(shape.outer if side else 0, wides if side else shape.inner):
+                begin, taps = places[0, depths + talls + k], places[1, depths + talls + k]
+                value = empty
+                if taps > 0:
+                    value = pick_one(x, at + begin, pitch, count, taps, lowest)
+                if lowest is None:
+                    value /= rows * widths[k]
+                y[to + k] = value
+
+
+@kernel
+def _item(item, x, y, numbers, places, counts, widths, offsets, lowest):
+    n = numbers
+    shape = Shape(
+        n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12], n[13],
+        n[14], n[15], n[16], n[17], n[18],
+    )  # fmt: skip
+    blocks = (y.shape[2] + shape.block - 1) // shape.block
+    volume, number = divmod(item, blocks)
+    b, d = divmod(volume, y.shape[1])
+    first = number * shape.block
+    height = min(shape.block, y.shape[2] - first)
+    if shape.method == ALTERNATE:
+        _alternate_rows(
+            pointer(x), pointer(y), shape, b, d, first, height, y.shape[1:], places, counts,
+            pointer(widths), lowest,
+        )  # fmt: skip
+        return
+    room = np.empty(n[19], x.dtype)
+    _block(
+        pointer(x), pointer(y), pointer(room), shape, b, d, first, height, y.shape[1:], places,
+        counts, pointer(widths), pointer(offsets), lowest,
+    )  # fmt: skip
+    room[0] = 0  # a use of the buffer behind its last pointer
 
 
 @kernel(parallel=True)
-def _pool(
-    x, begin, taps, skip, counts, weights, dilation, window, stride, before, is_max, direct, empty,
-    block, y,
-):  # fmt: skip
-    blocks = (y.shape[2] + block - 1) // block
+def _pool(x, y, numbers, places, counts, widths, offsets, lowest):
+    blocks = (y.shape[2] + numbers[14] - 1) // numbers[14]
     for item in numba.prange(y.shape[0] * y.shape[1] * blocks):
-        volume, number = divmod(np.int64(item), blocks)
-        b, d = divmod(volume, y.shape[1])
-        first = number * block
-        height = min(block, y.shape[2] - first)
-        windows = Windows(begin, taps, skip, counts, weights, dilation)
-        shape = (window, stride, before)
-        _block(x, b, d, first, height, windows, shape, is_max, direct, empty, y)
+        _item(np.int64(item), x, y, numbers, places, counts, widths, offsets, lowest)
 
 
 def applies_to(problem) -> bool:
@@ -154,45 +216,105 @@ def applies_to(problem) -> bool:
     )
 
 
-def _direct(problem) -> tuple[bool, bool, bool]:
-    """Along which axes windows are joined tap by tap."""
-    lines = problem.lines
-    tall = lines[1].window > DIRECT and lines[1].stride == 1 and lines[1].dilation == 1
-    return True, not tall, lines[2].window <= DIRECT
-
-
 def forward(problem, x: np.ndarray, out: np.ndarray) -> None:
     """Pool `x` (N, C, *size) into `out`."""
-    lines = problem.lines
-    shape = tuple(
-        tuple(getattr(line, name) for line in lines) for name in ("window", "stride", "before")
-    )
-    is_max = problem.kind == "max"
+    _pool(x.reshape(problem.planes), out.reshape(problem.pooled_planes), *_tables(problem))
+
+
+@kept
+def _tables(problem) -> tuple[Any, ...]:
+    """What `_pool` is told about a problem: numbers, places, counts, widths, offsets, lowest."""
+    windows = windows_of(problem)
     dtype = np.dtype(problem.dtype).type
-    _pool(
-        x.reshape(problem.planes), *windows_of(problem), *shape, is_max, _direct(problem),
-        dtype(-np.inf if is_max else 0.0), _block_rows(problem), out.reshape(problem.pooled_planes),
-    )  # fmt: skip
+    shape = _shape(problem)
+    places = np.array([np.concatenate(windows.begin), np.concatenate(windows.taps)])
+    widths = np.ones(problem.lines[2].positions + SLACK, dtype)
+    widths[:-SLACK] = windows.counts[2]
+    tables = (
+        np.array([*shape, scratch_elements(problem)]),
+        places,
+        np.concatenate(windows.counts[:2]),
+        widths,
+        np.array(_offsets(problem, shape.pitch)),
+    )
+    lowest = dtype(-np.inf) if problem.kind == "max" else None
+    return *map(read_only, tables), lowest
+
+
+def _shape(problem) -> Shape:
+    _d, h, w = problem.lines
+    pitch = -(-(max(w.reach, w.before + w.size) + SLACK) // 16) * 16
+    return Shape._make([
+        *problem.planes[1:], *(line.dilation for line in problem.lines), h.window, h.before,
+        w.before, w.stride, w.reach, pitch, _doublings(problem), len(_offsets(problem, pitch)),
+        _block_rows(problem), w.window, *_inside(w), _method(problem),
+    ])  # fmt: skip
+
+
+def _method(problem) -> int:
+    d, h, w = problem.lines
+    if h.window > FEW_ROWS and h.stride == 1 and h.dilation == 1:
+        return BOTH_SIDES
+    inner, outer = _inside(w)
+    small = 2 <= w.window <= DIRECT and w.stride == 2 and w.dilation == 1 and d.window == 1
+    return ALTERNATE if small and inner < outer else AFRESH
+
+
+def _inside(line) -> tuple[int, int]:
+    """First and one past the last position whose window lies wholly inside the input.
+
+    Nothing where they would not fill a register.
+    """
+    whole = np.flatnonzero(line.taps == line.window)
+    inner, outer = (int(whole[0]), int(whole[-1]) + 1) if len(whole) else (0, 0)
+    return (inner, outer) if outer - inner >= lanes_of(4) else (0, 0)
 
 
 def _block_rows(problem) -> int:
-    return BLOCK if _direct(problem)[1] else max(BLOCK, problem.lines[1].window)
+    """Output rows of a block, by the problem alone: a sum's order depends on it.
+
+    A window's worth where rows are joined from both sides, or a little less for an even number
+    of blocks.
+    """
+    h = problem.lines[1]
+    if _method(problem) != BOTH_SIDES:
+        return BLOCK
+    pairs = math.ceil(h.positions / (2 * h.window))
+    return math.ceil(h.positions / (2 * pairs))
+
+
+def _doublings(problem) -> int:
+    window = problem.lines[2].window
+    return 0 if window <= DIRECT else window.bit_length() - 1
+
+
+def _offsets(problem, pitch: int) -> list[int]:
+    """Where to find what a window along the line consists of; line n has windows of 2^n taps."""
+    w = problem.lines[2]
+    top = _doublings(problem)
+    if top == 0:
+        return [tap * w.dilation for tap in range(w.window)]
+    if problem.kind == "max":
+        return [top * pitch, top * pitch + (w.window - (1 << top)) * w.dilation]
+    offsets, tap = [], 0
+    for line in range(top + 1):
+        if w.window >> line & 1:
+            offsets.append(line * pitch + tap * w.dilation)
+            tap += 1 << line
+    return offsets
 
 
 def scratch_elements(problem) -> int:
-    """Elements of scratch per thread."""
-    lines = problem.lines
-    pitch = max(lines[2].reach, lines[2].before + lines[2].size) + 256
-    tall = 0 if _direct(problem)[1] else _block_rows(problem) + lines[1].window
-    return pitch * (2 * tall + 6)
+    """Elements of scratch per thread: lines, three rows, and rows joined from the right."""
+    shape = _shape(problem)
+    right = shape.block if shape.method == BOTH_SIDES else 0
+    return (shape.doublings + 4 + right) * shape.pitch + 16 * shape.wide_stride + SLACK
 
 
 def work(problem) -> float:
     """Joins of one sample with another, by all passes."""
     d, h, w = problem.lines
-    steps = [
-        line.window if direct else 2 * math.log2(line.window) + 1
-        for line, direct in zip(problem.lines, _direct(problem), strict=True)
-    ]
+    rows = 3 if _method(problem) == BOTH_SIDES else h.window
+    along = w.window if w.window <= DIRECT else 2 * math.log2(w.window) + 1
     planes = problem.planes[0] * d.positions
-    return planes * (h.positions * w.size * steps[0] * steps[1] + h.positions * w.size * steps[2])
+    return planes * h.positions * (w.size * d.window * rows + w.positions * along)
