@@ -14,7 +14,7 @@ import numba
 import numpy as np
 
 from ..jit import kernel
-from . import rows
+from . import gradient_rows, rows
 from .algorithm import PoolAlgorithm
 from .geometry import Windows, rule_of, windows_of
 from .naive import no_switches
@@ -48,16 +48,20 @@ class Parallel(PoolAlgorithm):
     def workspace_bytes(self, problem, threads) -> int:
         if rows.applies_to(problem):
             return threads * rows.scratch_elements(problem) * problem.itemsize
+        if gradient_rows.applies_to(problem):
+            return threads * gradient_rows.scratch_elements(problem) * problem.itemsize
         return threads * 16 * problem.taps
 
     def work(self, problem) -> float:
         if rows.applies_to(problem):
             return rows.work(problem)
+        if gradient_rows.applies_to(problem):
+            return gradient_rows.work(problem)
         return problem.multiply_adds
 
     def arithmetic(self, problem) -> tuple[str, float]:
         """Averages by rows are summed in the problem's dtype, however the sums are paired."""
-        if rows.applies_to(problem):
+        if rows.applies_to(problem) or gradient_rows.applies_to(problem):
             return problem.dtype, sum(line.window for line in problem.lines) + 2
         return super().arithmetic(problem)
 
@@ -72,6 +76,9 @@ class Parallel(PoolAlgorithm):
         )  # fmt: skip
 
     def grad_input(self, problem, grad_out, x, gate, out, threads) -> None:
+        if gradient_rows.applies_to(problem):
+            gradient_rows.grad_input(problem, grad_out, x, out)
+            return
         out[...] = 0
         _spread(
             grad_out.reshape(problem.pooled_planes), x.reshape(problem.planes), gate,

@@ -185,6 +185,15 @@ def double(room, to, at, step, width, lowest):
 
 
 @kernel
+def scale(room, to, source, at, rows, widths, width):
+    """room[to + k] = source[at + k] / (rows·widths[k]) for k < width."""
+    lane = lanes(room)
+    for k in range(0, width, lane):
+        one = load_part(source, at + k, width - k)
+        store(room, to + k, over(one, rows, widths, k))
+
+
+@kernel
 def pick(y, to, lines, offsets, pieces, stride, width, rows, widths, lowest):
     """y[to + k] = joined over m < pieces of lines[offsets[m] + k·stride], for k < width.
 
