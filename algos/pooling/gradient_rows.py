@@ -155,7 +155,8 @@ def applies_to(problem) -> bool:
 
 def grad_input(problem, grad: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
     """Write the gradient (N, C, *size) into `out`."""
-    planes, tall, wide = problem.planes[0] * problem.planes[1], *problem.planes[2:]
+    volumes, depth, tall, wide = problem.planes
+    planes = volumes * depth
     _spread(
         grad.reshape(planes, *problem.pooled_planes[2:]), x.reshape(planes, tall, wide),
         out.reshape(planes, tall, wide), *_tables(problem),

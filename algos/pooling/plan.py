@@ -39,6 +39,8 @@ class PoolPlan:
         self.problem = problem
         self.algorithm = chosen
         self.threads = pools.check(threads)
+        if not chosen.is_peer and pools.is_small(problem.multiply_adds, problem.compulsory_bytes):
+            self.threads = 1
         self._gate = _resolve_gate(problem, gate)
         self._dtype = np.dtype(problem.dtype)
         if reason := chosen.performer(problem).why_not(problem):
