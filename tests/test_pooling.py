@@ -145,6 +145,29 @@ def test_gradients_agree_with_finite_differences(kind):
     assert abs(change - (gradient * step).sum()) < 1e-5 * abs(step * gradient).sum()
 
 
+@pytest.mark.parametrize("windows", [{"size": 2, "stride": 1}, {"size": 3, "padding": 1}])
+def test_what_pooling_learns_has_gradients_that_agree_with_finite_differences(windows):
+    rng = np.random.default_rng(12)
+    x = rng.standard_normal((2, 3, 6, 5))
+    g = rng.standard_normal(pool(x, "mixed", **windows).shape)
+    shares = [(g * pool(x, "mixed", mix=0.4 + e, **windows)).sum() for e in (-1e-3, 1e-3)]
+    slope = algos.pooling.grad_mix(g, x, mix=0.4, **windows)
+    assert slope == pytest.approx((shares[1] - shares[0]) / 2e-3)  # linear in the share
+    for shape in ((windows["size"],) * 2, (3, *(windows["size"],) * 2)):
+        gate, step = rng.standard_normal(shape), 1e-5 * rng.standard_normal(shape)
+        ends = [(g * pool(x, "gated", gate=gate + s, **windows)).sum() for s in (-step, step)]
+        slope = algos.pooling.grad_gate(g, x, gate, **windows)
+        assert slope.shape == shape
+        assert (slope * step).sum() == pytest.approx((ends[1] - ends[0]) / 2, rel=1e-6)
+
+
+def test_shares_learn_over_a_pyramid_too():
+    x = np.random.default_rng(13).standard_normal((1, 2, 6))
+    g = np.random.default_rng(14).standard_normal((1, 2, 3))
+    ends = [(g * pool(x, "mixed", mix=m, levels=(2, 1))).sum() for m in (0, 1)]
+    assert algos.pooling.grad_mix(g, x, levels=(2, 1)) == pytest.approx(ends[1] - ends[0])
+
+
 def test_unpooling_puts_maxima_back():
     x = np.random.default_rng(3).standard_normal((2, 3, 7, 8))
     y, switches = pool(x, size=2, return_switches=True)

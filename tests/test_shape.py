@@ -3,8 +3,10 @@
 import pytest
 
 from algos import ConvbenchError, parse_descriptor
+from algos.family import parse
 from suites.cli import main
 from suites.shape import explain
+from suites.subjects import subject_of
 
 
 def lines(text):
@@ -44,6 +46,36 @@ def test_gradients_say_what_goes_in_and_which_sizes_share_an_output():
     assert "grad_input: from (1, 2, 3, 3) and (2, 2, 3, 3) to (1, 4, 8, 8)" in text
     assert "inputs of 7 … 8 × 7 … 8 have this output" in text
     assert "at most 9 products a sum" in lines("mb1_ic1ih5_oc1_kh3_bwdw")[-2]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("max_mb1_ic2ih6iw7_kh3_sh2", "w: (7 − (3 − 1)·1 − 1 + 0)/2 + 1 = 3"),
+        ("max_mb1_ic2ih6_kh3_sh2", "rounded down to 2; 1 sample is never read: pad by 1 more"),
+        ("average_mb1_ic2ih6_kh3_sh2_ceil", "rounded up to 3; the last is ragged"),
+        ("max_mb1_ic1ih4_kh2_sh3_ph1_ceil", "would begin in the padding behind, and is left out"),
+        ("average_mb1_ic2ih7_output=3,3", "7 samples in 3 windows of 3"),
+        ("max_mb1_ic2ih8_levels=4,2,1", "16 + 4 + 1 = 21 bins"),
+        ("max_mb1_ic1iw25_ratio=1.5", "25 samples in 16 windows of 2 … 3"),
+        ("maxout_mb1_ic6ih3_pieces=3", "6/3 = 2 channels"),
+        ("max_mb1_ic2ih8_kh3_sh2", "unpooling: inputs of 7 … 8 × 7 … 8 pool to this output"),
+        ("l2_mb1_ic2ih8_kh3_sh2_backward", "grad_input: from (1, 2, 3, 3) and (1, 2, 8, 8)"),
+        ("inception_ic4ih8_ones=1_threes=2,3_fives=1,2_pooled=1", "they save 60%"),
+    ],
+)
+def test_pooling_and_modules_have_their_formulas(text, said):
+    problem = parse(text)
+    assert said in "\n".join(subject_of(problem).explain(problem))
+
+
+def test_a_pooling_that_does_not_fit_says_what_would(capsys):
+    assert main(["shape", "max_mb1_ic1ih4_kh7"]) == 2
+    assert "the window spans 7 samples along h" in capsys.readouterr().err
+    assert main(["shape", "max_mb1_ic1ih9_kh2_sh2_ph2"]) == 2
+    assert "pad by at most half the window" in capsys.readouterr().err
+    assert main(["shape", "average_mb1_ic1ih9_kh2_sh2_exact"]) == 2
+    assert "is not whole, 1 of 9 samples" in capsys.readouterr().err
 
 
 def test_the_command_prints_it_and_refuses_in_one_sentence(capsys):

@@ -10,10 +10,11 @@ array([[ 5.,  7.],
 from .algorithm import PoolAlgorithm
 from .api import names, pool, pool_grad, pool_problem_of, unpool, why_not
 from .descriptor import parse_pool_descriptor
+from .parameters import grad_gate, grad_mix
 from .plan import PoolPlan
 from .problem import PoolProblem
 
 __all__ = [
-    "PoolAlgorithm", "PoolPlan", "PoolProblem", "names", "parse_pool_descriptor", "pool",
-    "pool_grad", "pool_problem_of", "unpool", "why_not",
+    "PoolAlgorithm", "PoolPlan", "PoolProblem", "grad_gate", "grad_mix", "names",
+    "parse_pool_descriptor", "pool", "pool_grad", "pool_problem_of", "unpool", "why_not",
 ]  # fmt: skip
