@@ -183,7 +183,7 @@ def blocking(problem: Problem, threads: int) -> Blocking:
     ))  # fmt: skip
     items = v.batch * v.groups * out_depth * -(-out_rows // rows) * -(-out_columns // columns)
     items *= -(-blocks // blocks_per_item)
-    # A tile may read past the strip, and `_finish` past the last tile of sums, by this much.
+    # A tile may read past the strip, and `finish` past the last tile of sums, by this much.
     return Blocking(
         shape, np.array(shape), offsets.astype(np.int64), items,
         block_channels * channel_size + pixels,

@@ -78,9 +78,7 @@ _tile0, _tile1, _tile2, _tile3 = (_make_tile(m, v) for m, v in TILES)
 
 
 @kernel
-def _run_tile(
-    which, source, pixel, offsets, taps, weights, block, ahead, sums, at, start, is_first
-):
+def run_tile(which, source, pixel, offsets, taps, weights, block, ahead, sums, at, start, is_first):
     """The register tile number `which` of `TILES`."""
     if which == 0:
         _tile0(source, pixel, offsets, taps, weights, block, ahead, sums, at, start, is_first)
@@ -93,7 +91,7 @@ def _run_tile(
 
 
 @kernel
-def _pack_row(x, start, first, stride, width, target, at, count):
+def pack_row(x, start, first, stride, width, target, at, count):
     """target[at + k] = row[first + k·stride] for k < count, zero outside 0 … width − 1.
 
     `row` is the `width` elements of `x` from `start` on.
@@ -127,7 +125,7 @@ def _pack(x, plane, channels, s, h, j, k, rows, target):
                         inside = 0 <= d < s.depth and 0 <= r < s.height
                         start = (((plane + c) * s.depth + d) * s.height + r) * s.width
                         # A row outside the input is one of width 0: nothing but zeros.
-                        _pack_row(
+                        pack_row(
                             x, start, first, s.column_stride, s.width if inside else 0,
                             target, at + i * s.pitch, s.pitch,
                         )  # fmt: skip
@@ -135,7 +133,7 @@ def _pack(x, plane, channels, s, h, j, k, rows, target):
 
 
 @kernel
-def _finish(sums, at, pixels, vectors, out, plane, plane_size, outputs, start, width, rows, pitch,
+def finish(sums, at, pixels, vectors, out, plane, plane_size, outputs, start, width, rows, pitch,
             out_width):  # fmt: skip
     """Write one tile of sums, channels along lanes, to `out`, pixels along lanes.
 
@@ -199,13 +197,13 @@ def _item(x, weights, bias, offsets, out, s, item, pixels, sums, start):
                         at = ((block - first_block) * runs + r) * tiles + t
                     at *= s.pixels * stretch
                     position = r * s.pitch + t * s.pixels
-                    _run_tile(
+                    run_tile(
                         s.tile, pixels, position, offsets, channels * s.taps, weights, near,
                         ahead, sums, at, start, c == 0,
                     )  # fmt: skip
                     ahead += channels * s.taps * lane
                     if is_last:
-                        _finish(
+                        finish(
                             sums, at, s.pixels, s.vectors, out, plane, plane_size,
                             s.outputs - o, position, columns,
                             rows if s.flat else r + 1, s.pitch, s.out_width,
@@ -227,7 +225,7 @@ def _forward(x, weights, bias, offsets, out, numbers, items, pixels, sums, start
 
 
 @kernel(parallel=True)
-def _pack_weights(w, groups, stretch, packed):
+def pack_weights(w, groups, stretch, packed):
     """`w` (O, K) to [group][block of `stretch` channels][K][channel], short blocks with zeros."""
     outputs, taps = w.shape[0] // groups, w.shape[1]
     blocks = -(-outputs // stretch)
@@ -270,7 +268,7 @@ def prepare(problem: Problem, w: np.ndarray, threads: int) -> tuple[Blocking, np
     cut = blocking(problem, threads)
     packed = simd.aligned(_packed_size(problem, cut), w.dtype)
     stretch = cut.shape.vectors * simd.lanes_of(problem.itemsize)
-    _pack_weights(w.reshape(w.shape[0], -1), cut.shape.groups, stretch, packed)
+    pack_weights(w.reshape(w.shape[0], -1), cut.shape.groups, stretch, packed)
     return cut, packed
 
 

@@ -17,6 +17,7 @@ from suites.trial import ConvolutionTrial
 
 OURS = [name for name, a in registry().items() if ".peers" not in type(a).__module__]
 DIRECT = [name for name in ("naive", "im2col", "parallel", "separable") if name in OURS]
+NARROW = ("winograd2", "winograd4")  # do few of the problems that there are
 EXACT = ("naive", "im2col", "parallel")
 COUNTS = sorted({1, min(2, threads.available())})
 
@@ -44,7 +45,7 @@ def test_within_the_bound_on_generated_cases(name, count):
         if case.pixels == "random" and (verdict := judge(name, case, count)):
             judged += 1
             assert verdict.passed, f"{case}: {verdict.reason}"
-    assert judged >= 5
+    assert judged >= (2 if name in NARROW else 5)
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -98,7 +99,7 @@ def test_nan_stays_inside_its_receptive_field(name, dtype):
 @pytest.mark.parametrize("count", COUNTS)
 @pytest.mark.parametrize("name", OURS)
 def test_a_plan_gives_the_same_bits_again(name, count):
-    problem = Problem(size=(65, 130), kernel=5, in_channels=2, out_channels=2, padding="same")
+    problem = Problem(size=(65, 130), kernel=3, in_channels=2, out_channels=2, padding="same")
     if reason := algos.why_not(problem).get(name):
         pytest.skip(reason)
     x, w, _ = arrays(Case(problem, "rank1"))
@@ -112,7 +113,7 @@ def test_a_plan_gives_the_same_bits_again(name, count):
 
 @pytest.mark.parametrize("name", OURS)
 def test_read_only_arrays_will_do(name):
-    problem = Problem(size=(30, 30), kernel=5, bias=True)
+    problem = Problem(size=(30, 30), kernel=3, bias=True)
     x, w, bias = arrays(Case(problem, "rank1"))
     expected = algos.plan(problem, w, bias, algorithm=name, threads=1)(x)
     for array in (x, w, bias):

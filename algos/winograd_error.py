@@ -1,0 +1,83 @@
+"""How far Winograd's filtering may be off: a bound through |Aᵀ|, |G|, |Bᵀ| and the operands.
+
+The analysis is that of Barabasz et al. (2020, Theorem 4.3, see `winograd_points`), applied to the
+transforms that the operands at hand really have instead of to norms of the matrices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from .algorithm import as_correlation, gamma
+from .problem import Problem
+from .winograd_points import TAPS, matrices
+
+#: Roundings that a term meets on its way through both axes. Bᵀ, free of rounded coefficients,
+#: takes a product, a sum or two, and the sum of two halves; G one more, its coefficients being
+#: rounded; Aᵀ, which joins the halves first, a sum, a product and two sums, and then the bias.
+INPUT, WEIGHTS, OUTPUT = 2 * 3, 2 * 4, 2 * 4 + 1
+#: Input tiles, of one channel each, whose transforms are looked at together.
+TILES_AT_ONCE = 1 << 16
+
+
+def bound(problem: Problem, m: int, x: np.ndarray, w: np.ndarray, bias: float) -> float:
+    """An upper bound on |computed − exact| of any output; `bias` is the largest of those.
+
+    Write U = G w Gᵀ and V = Bᵀ x B for one channel's kernel and tile, and U*, V* for what the
+    absolute matrices make of |w| and |x|. Each transform errs by δU = γ_8·U* and δV = γ_6·V*,
+    and a point's products, summed over C channels in any order, by
+
+        ΔM = Σ [γ_C·|U||V| + |U|·δV + δU·|V|],
+
+    U and V standing for their computed values, |U| + δU at most. Each of these sums is no more
+    than the product of two norms over the channels (Cauchy-Schwarz); of the norms of V the
+    largest of any tile is taken. The way out makes of it |Aᵀ| [ΔM + γ_9·Σ|U||V|] |A|. Whatever
+    rounding there is among the subnormals is within 64 of them a transform.
+    """
+    dtype, (a, g, b) = problem.dtype, matrices(m)
+    least = 64 * float(np.finfo(dtype).smallest_subnormal)
+    kernels = as_correlation(problem, w).reshape(-1, TAPS * TAPS).astype(np.float64)
+    shape = (problem.groups, -1, problem.in_channels // problem.groups, (m + TAPS - 1) ** 2)
+    u, u_wrong = (part.reshape(shape) for part in _transform(g, kernels, WEIGHTS, dtype))
+    u, u_wrong = (np.linalg.norm(part, axis=2) for part in (u, u_wrong + least))
+    v, v_wrong = np.zeros((2, problem.groups, 1, shape[-1]))
+    for found in _input_tiles(problem, m, x):
+        parts = _transform(b, found, INPUT, dtype)
+        for largest, part in zip((v, v_wrong), (parts[0], parts[1] + least), strict=True):
+            norms = np.sqrt(np.einsum("gctp,gctp->gtp", part, part))
+            np.maximum(largest, norms.max(axis=1, keepdims=True), out=largest)
+    products = gamma(problem.taps // TAPS**2 + OUTPUT + 1, dtype) * u * v
+    wrong = products + u * v_wrong + u_wrong * v + problem.taps * least
+    out = np.kron(abs(a), abs(a))
+    return float((wrong @ out.T).max()) * (1 + 1e-6) + gamma(1, dtype) * bias + least
+
+
+def _transform(
+    matrix: np.ndarray, tiles: np.ndarray, roundings: int, dtype: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """(largest magnitude of the computed M X Mᵀ, bound on its error); tiles (…, taps²)."""
+    both = np.kron(matrix, matrix)
+    wrong = (np.abs(tiles) @ np.abs(both).T) * gamma(roundings, dtype)
+    # What is worked out here is rounded, too, though in float64.
+    slack = 1 + gamma(both.shape[1] + 2, "float64") / gamma(roundings, dtype)
+    return np.abs(tiles @ both.T) + slack * wrong, wrong
+
+
+def _input_tiles(problem: Problem, m: int, x: np.ndarray) -> Iterator[np.ndarray]:
+    """The padded input's tiles in float64, ``(groups, C/groups, tiles, (m + 2)²)`` at a time."""
+    size = m + TAPS - 1
+    counts = [-(-outputs // m) for outputs in problem.output_size]
+    room = [
+        (before, max(0, count * m + TAPS - 1 - before - length))
+        for count, before, length in zip(counts, problem.before, problem.size, strict=True)
+    ]
+    rows = max(1, TILES_AT_ONCE // (problem.in_channels * counts[1]))
+    for image in x:
+        padded = np.pad(image.astype(np.float64), [(0, 0), *room])
+        windows = sliding_window_view(padded, (size, size), axis=(1, 2))[:, ::m, ::m]
+        for first in range(0, counts[0], rows):
+            some = windows[:, first : min(first + rows, counts[0]), : counts[1]]
+            yield some.reshape(problem.groups, -1, some.shape[1] * some.shape[2], size * size)

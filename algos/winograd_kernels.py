@@ -1,0 +1,214 @@
+"""Winograd's minimal filtering F(m × m, 3 × 3) in vector registers, cache blocks and threads.
+
+A thread takes some rows of tiles through three stages, and what passes between them stays in
+its caches:
+
+1. **In.** Every input channel's rows are transformed, Bᵀ X B, with neighbouring tiles in the
+   lanes. Down the columns pixels are neighbours as they lie; along the rows, every m-th is
+   shuffled into a vector of its own. Bound by shuffles and additions, about 250 cycles for
+   16 tiles of a channel.
+2. **Products.** For each of the (m + 2)² points, tiles × input channels times input × output
+   channels: the register tile of `direct_channels`, with tiles for its pixels and one tap a
+   channel. Bound by the multiply-add units, at 90 % of their peak; for feature maps of a few
+   tiles, where each weight is used a few times only, by the cache or memory it comes from.
+3. **Out.** Aᵀ M A with output channels in the lanes, transposed to lie as pixels.
+
+With lanes over output channels in the products, networks' powers of two fill them, whatever the
+number of tiles; lanes over tiles all the way would leave a quarter of them empty at 14 × 14
+tiles, which costs more than the transposition in stage 3 (a tenth of the time at 64 channels).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numba.np.unsafe.ndarray
+import numpy as np
+
+from .direct_channels import finish, pack_row, run_tile
+from .jit import kernel
+from .simd import clear, lanes, pointer
+from .winograd_blocking import Shape
+from .winograd_points import TAPS
+from .winograd_simd import (
+    INPUT,
+    OUTPUT,
+    WEIGHTS,
+    load_overlapping,
+    load_spaced,
+    store_spaced,
+    store_tile,
+    transform,
+    transform_square,
+)
+
+_NUMBERS = len(Shape._fields)
+to_fixed_tuple: Any = numba.np.unsafe.ndarray.to_fixed_tuple
+
+
+def _make_way_in(m):
+    size = m + TAPS - 1
+
+    @kernel
+    def way_in(x, channel, first, rows, band, s, lines, transforms):
+        """Bᵀ X B of `rows` rows of tiles of every input channel, point by point.
+
+        `channel` is the first of image 0's, `first` the first row of tiles of the batch. The
+        transforms are [point][channel][tile]; what a last vector writes beyond its row of
+        tiles, the next row replaces.
+        """
+        lane = lanes(lines)
+        left = band * s.columns * m - s.columns_before
+        turned = size * s.line
+        for c in range(s.inputs):
+            for r in range(rows):
+                image, i = (first + r) // s.image_rows, (first + r) % s.image_rows
+                plane = (image * s.groups * s.inputs + channel + c) * s.height
+                for q in range(size):
+                    row = i * m + q - s.rows_before
+                    width = s.width if 0 <= row < s.height else 0
+                    start = (plane + row) * s.width
+                    pack_row(x, start, left, 1, width, lines, q * s.line, s.line)
+                for k in range(0, s.line - lane + 1, lane):
+                    column = load_spaced(lines, k, s.line, size)
+                    store_spaced(transform(column, m, INPUT), lines, turned + k, s.line)
+                at = c * s.pitch + r * s.columns
+                for t in range(0, s.columns, lane):
+                    for q in range(size):
+                        row = load_overlapping(lines, turned + q * s.line + m * t, m)
+                        target = q * size * s.plane + at + t
+                        store_spaced(transform(row, m, INPUT), transforms, target, s.plane)
+
+    return way_in
+
+
+_way_in2, _way_in4 = _make_way_in(2), _make_way_in(4)
+
+
+def _make_way_out(m):
+    @kernel
+    def way_out(sums, base, block, group, first, rows, band, s, bias, tiles, out):
+        """Aᵀ M A of one block of output channels, written to `out`, with the bias.
+
+        Sums are [point][tile][output channel] from `base` on; the bias is behind the zeros.
+        """
+        lane = lanes(sums)
+        stretch = s.vectors * lane
+        pitch = s.columns * m
+        for v in range(s.vectors):
+            o = block * stretch + v * lane
+            for r in range(rows):
+                image, i = (first + r) // s.image_rows, (first + r) % s.image_rows
+                for t in range(s.columns):
+                    at = base + (r * s.columns + t) * stretch + v * lane
+                    y = transform_square(sums, at, s.pitch * stretch, m, OUTPUT)
+                    store_tile(y, tiles, t * m * lane, pitch * lane, bias, stretch + v * lane, m)
+                plane = (image * s.groups + group) * s.outputs + o
+                plane = (plane * s.out_height + i * m) * s.out_width + band * pitch
+                finish(
+                    tiles, 0, m * pitch, 1, out, plane, s.out_height * s.out_width,
+                    s.outputs - o, 0, min(pitch, s.out_width - band * pitch),
+                    min(m, s.out_height - i * m), pitch, s.out_width,
+                )  # fmt: skip
+
+    return way_out
+
+
+_way_out2, _way_out4 = _make_way_out(2), _make_way_out(4)
+
+
+@kernel
+def _products(transforms, weights, offsets, panel, first, last, s, zeros, sums):
+    """Products of transforms, summed over input channels, for blocks first … last − 1.
+
+    The weights of a block are [point][input channel][output channel] from `panel` on; sums are
+    [block][point][tile][output channel].
+    """
+    lane = lanes(weights)
+    stretch = s.vectors * lane
+    for p in range(s.points):
+        for b in range(first, last):
+            near = panel + (b * s.points + p) * s.inputs * stretch
+            ahead = near + s.inputs * stretch
+            at = ((b - first) * s.points + p) * s.pitch * stretch
+            for t in range(0, s.pitch, s.pixels):
+                run_tile(
+                    s.tile, transforms, p * s.plane + t, offsets, s.inputs, weights, near, ahead,
+                    sums, at + t * stretch, zeros, True,
+                )  # fmt: skip
+                ahead += s.inputs * lane
+
+
+@kernel
+def _item(x, weights, bias, offsets, out, s, item, lines, transforms, sums, tiles, starts):
+    """One strip of rows of tiles, for some blocks of output channels of one group."""
+    stretch = s.vectors * lanes(weights)
+    chunks = -(-s.blocks // s.blocks_per_item)
+    bands = -(-s.out_width // (s.columns * s.step))
+    strips = -(-s.all_rows // s.rows)
+    item, chunk = item // chunks, item % chunks
+    item, band = item // bands, item % bands
+    g, first = item // strips, item % strips * s.rows
+    rows = min(s.rows, s.all_rows - first)
+    if s.step == 2:
+        _way_in2(x, g * s.inputs, first, rows, band, s, lines, transforms)
+    else:
+        _way_in4(x, g * s.inputs, first, rows, band, s, lines, transforms)
+    clear(starts, 0, stretch)
+    panel = g * s.blocks * s.points * s.inputs * stretch
+    last_block = min((chunk + 1) * s.blocks_per_item, s.blocks)
+    for begin in range(chunk * s.blocks_per_item, last_block, s.blocks_together):
+        end = min(begin + s.blocks_together, last_block)
+        _products(transforms, weights, offsets, panel, begin, end, s, starts, sums)
+        for b in range(begin, end):
+            o = b * stretch
+            for v in range(stretch):
+                starts[stretch + v] = bias[g * s.outputs + o + v] if o + v < s.outputs else 0
+            base = (b - begin) * s.points * s.pitch * stretch
+            if s.step == 2:
+                _way_out2(sums, base, b, g, first, rows, band, s, starts, tiles, out)
+            else:
+                _way_out4(sums, base, b, g, first, rows, band, s, starts, tiles, out)
+
+
+@kernel(parallel=True)
+def forward(x, weights, bias, offsets, out, numbers, items, lines, transforms, sums, tiles,
+            starts):  # fmt: skip
+    """Every item, split evenly among as many threads as there are buffers."""
+    workers = lines.shape[0]
+    for worker in numba.prange(workers):
+        t = np.int64(worker)
+        s = Shape(*to_fixed_tuple(numbers, _NUMBERS))
+        for item in range(t * items // workers, (t + 1) * items // workers):
+            _item(
+                pointer(x), pointer(weights), pointer(bias), pointer(offsets), pointer(out), s,
+                item, pointer(lines[t]), pointer(transforms[t]), pointer(sums[t]),
+                pointer(tiles[t]), pointer(starts[t]),
+            )  # fmt: skip
+
+
+@kernel
+def _transform_block(packed, taps, inputs, stretch, step, target, at):
+    """G W Gᵀ of one block of output channels, [channel][tap] to [point][channel]."""
+    lane = lanes(packed)
+    for c in range(inputs):
+        for v in range(0, stretch, lane):
+            here, there = taps + c * TAPS * TAPS * stretch + v, at + c * stretch + v
+            if step == 2:
+                points = transform_square(packed, here, stretch, 2, WEIGHTS)
+                store_spaced(points, target, there, inputs * stretch)
+            else:
+                more = transform_square(packed, here, stretch, 4, WEIGHTS)
+                store_spaced(more, target, there, inputs * stretch)
+
+
+@kernel(parallel=True)
+def transform_weights(packed, inputs, stretch, step, target):
+    """G W Gᵀ of every block; `packed` (blocks, …) is what `direct_channels` packs."""
+    for item in numba.prange(packed.shape[0]):
+        b = np.int64(item)
+        _transform_block(
+            pointer(packed), b * packed.shape[1], inputs, stretch, step, pointer(target),
+            b * target.shape[1],
+        )  # fmt: skip

@@ -1,0 +1,150 @@
+"""Winograd's filtering: its matrices, every border of its blocking, its bound, its gradients."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import algos
+from algos import Problem
+from algos.algorithm import get
+from algos.winograd_blocking import STRIP_TILES, blocking
+from algos.winograd_points import POINTS, matrices
+from suites import oracle
+from suites.data import arrays
+from suites.judge import judge
+from suites.suite import Case
+from suites.trial import ConvolutionTrial
+
+NAMES = ("winograd2", "winograd4")
+
+
+@pytest.mark.parametrize("m", POINTS)
+def test_the_matrices_filter(m):
+    a, g, b = matrices(m)
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((m + 2, m + 2)), rng.standard_normal((3, 3))
+    y = a @ ((g @ w @ g.T) * (b @ x @ b.T)) @ a.T
+    exact = [[np.sum(x[i : i + 3, j : j + 3] * w) for j in range(m)] for i in range(m)]
+    np.testing.assert_allclose(y, exact, rtol=1e-12)
+
+
+@pytest.mark.parametrize("m", POINTS)
+def test_the_coefficients_of_both_ways_are_exact_in_float32(m):
+    for matrix in (matrices(m).output, matrices(m).input):
+        np.testing.assert_array_equal(matrix, matrix.astype(np.float32))
+
+
+@pytest.mark.parametrize("m", POINTS)
+def test_points_come_as_zero_and_pairs(m):
+    zero, *pairs = POINTS[m]
+    assert zero == 0
+    assert all(p == -q for p, q in zip(pairs[::2], pairs[1::2], strict=True))
+
+
+SHAPES = [
+    {"size": (1, 1), "padding": 1},
+    {"size": (3, 3)},
+    {"size": (13, 9), "padding": "full", "in_channels": 3, "out_channels": 5, "bias": True},
+    {"size": (8, 67), "padding": ((0, 3), (2, 1)), "in_channels": 4, "out_channels": 34},
+    {"size": (14, 14), "padding": 1, "in_channels": 40, "out_channels": 70, "batch": 3},
+    {"size": (7, 7), "padding": 1, "in_channels": 12, "out_channels": 36, "groups": 3, "batch": 2},
+    {"size": (5, 300), "padding": 4, "out_channels": 17, "flip": True, "bias": True},
+    {"size": (30, 18), "padding": 1, "in_channels": 5, "out_channels": 5, "groups": 5},
+]
+
+
+@pytest.mark.parametrize("fields", SHAPES, ids=str)
+@pytest.mark.parametrize("name", NAMES)
+def test_within_the_bound_at_every_output(name, fields):
+    problem = Problem(kernel=3, **fields)
+    trial = ConvolutionTrial(Case(problem, "random"), seed=1)
+    positions = oracle.every_position(problem.output_shape)
+    results = []
+    for threads in range(1, algos.threads.available() + 1):
+        out = np.full(problem.output_shape, np.nan, problem.dtype)
+        plan, given = trial.plan(get(name), threads)
+        plan(*given, out)
+        verdict = trial.check(get(name), out, positions)
+        assert verdict.passed, verdict.reason
+        assert problem.taps < 100 or verdict.error_over_bound > 1e-4  # a bound worth its name
+        results.append(out)
+    for other in results[1:]:
+        np.testing.assert_array_equal(results[0], other)
+
+
+@pytest.mark.parametrize("operation", ["forward", "grad_input"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", NAMES)
+def test_judged_in_every_way(name, dtype, operation):
+    problem = Problem(size=(11, 22), kernel=3, padding=1, in_channels=9, out_channels=18,
+                      dtype=dtype, operation=operation)  # fmt: skip
+    for pixels in ("random", "integers", "spread", "offset"):
+        weights = "integers" if pixels == "integers" else "random"
+        verdict = judge(get(name), Case(problem, weights, pixels=pixels), threads=2)
+        assert verdict.status in ("ok", "mistrusted"), verdict.reason
+
+
+@pytest.mark.parametrize("channels", [1, 16, 512])
+@pytest.mark.parametrize("name", NAMES)
+def test_the_bound_sees_a_lost_tap(name, channels):
+    problem = Problem(size=(9, 9), kernel=3, padding=1, in_channels=channels, out_channels=4)
+    x, w, _ = arrays(Case(problem, "random"))
+    bound = get(name).error_bound(problem, x, w, np.array([3.0 * channels]))
+    assert bound < abs(x).max() * abs(w).max() / 2
+
+
+def test_two_by_two_is_the_more_accurate():
+    problem = Problem(size=(28, 28), kernel=3, padding=1, in_channels=64, out_channels=16)
+    x, w, _ = arrays(Case(problem, "random"))
+    exact = algos.plan(
+        Problem(size=(28, 28), kernel=3, padding=1, in_channels=64, out_channels=16,
+                dtype="float64"), w.astype(float), algorithm="im2col",
+    )(x.astype(float))  # fmt: skip
+    errors = {
+        name: np.sqrt(np.mean((algos.plan(problem, w, algorithm=name)(x) - exact) ** 2))
+        for name in (*NAMES, "naive")
+    }
+    assert errors["winograd2"] < errors["winograd4"] < 10 * errors["naive"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_says_what_it_cannot(name):
+    whys = [
+        get(name).why_not(Problem(size=size, kernel=kernel, **more))
+        for size, kernel, more in [
+            ((9, 9), 5, {}), ((9,), 3, {}), ((9, 9), 3, {"stride": 2}), ((9, 9), 3, {"dilation": 2})
+        ]
+    ]  # fmt: skip
+    assert all(whys)
+    assert "5 × 5" in whys[0]
+    assert get(name).why_not(Problem(size=(9, 9), kernel=3, groups=1)) is None
+
+
+def test_wide_images_are_cut_into_bands_and_small_ones_joined():
+    wide = blocking(Problem(size=(20, 2000), kernel=3, in_channels=8, out_channels=8), 4, 1)
+    assert wide.shape.columns <= STRIP_TILES
+    batch = Problem(size=(7, 7), kernel=3, padding=1, in_channels=64, out_channels=64, batch=16)
+    assert blocking(batch, 4, 1).shape.rows > 2
+
+
+def test_small_images_occupy_every_thread():
+    deep = algos.parse_descriptor("mb1_ic512ih7_oc512_kh3ph1")
+    assert blocking(deep, 4, 2).items == 2
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_written_beside_the_output(name):
+    problem = Problem(size=(9, 21), kernel=3, padding=1, in_channels=3, out_channels=18)
+    x, w, _ = arrays(Case(problem, "random"))
+    room = np.full(np.prod(problem.output_shape) + 64, 7, problem.dtype)
+    out = room[32:-32].reshape(problem.output_shape)
+    algos.plan(problem, w, algorithm=name)(x, out)
+    assert (room[:32] == 7).all()
+    assert (room[-32:] == 7).all()
+
+
+def test_workspace_grows_with_threads():
+    problem = Problem(size=(56, 56), kernel=3, padding=1, in_channels=64, out_channels=64)
+    one, two = (get("winograd4").workspace_bytes(problem, n) for n in (1, 2))
+    assert 36 * 64 * 64 * 4 < one < two
