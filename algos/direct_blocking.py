@@ -18,8 +18,13 @@ from .problem import Problem
 
 #: Register tiles (M pixels, V vectors of channels). Of those, sums and operands included,
 #: that fit the register file, a problem takes the one that wastes least on its sizes.
-TILES = ((28, 1), (14, 2), (7, 2), (16, 1)) if simd.REGISTERS == 32 else (
-    (6, 2), (12, 1), (7, 1), (4, 2))  # fmt: skip
+#: ARM has as many registers as AVX-512, but LLVM keeps some scalars in vectors ahead of their use
+#: there: of 14 × 2 sums it would hold two in memory.
+TILES = (
+    ((6, 2), (12, 1), (7, 1), (4, 2))
+    if simd.REGISTERS == 16
+    else ((28, 1), (14 if simd.REGISTER_BYTES == 64 else 12, 2), (7, 2), (16, 1))
+)
 #: Bytes of L2 that a strip of input, and the sums kept between channel blocks, may each fill.
 STRIP_BYTES = 192 * 1024
 SUMS_BYTES = 320 * 1024

@@ -1,0 +1,111 @@
+"""What the innermost loops compile to: fused multiply-adds on whole registers, and no spills.
+
+A kernel is compiled anew for it, since one that comes from the cache has no assembly to show.
+Where a register tile does not fit the register file, LLVM keeps part of it in memory and the
+loop stores and reloads vectors at the stack pointer: still right, and half as fast.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numba
+import pytest
+from numba.core import types
+
+from algos import direct_channels, direct_weights, simd
+from algos.jit import kernel
+
+WIDEST = {64: "zmm", 32: "ymm", 16: "xmm"}[simd.REGISTER_BYTES]
+DTYPES = [numba.float32, pytest.param(numba.float64, marks=pytest.mark.slow)]
+INT, INTS = types.intp, types.CPointer(types.int64)
+
+
+def assembly(dispatcher, signature):
+    """What `dispatcher`'s function compiles to for the argument types of `signature`."""
+    fresh = kernel(dispatcher.py_func, cache=False)
+    fresh.compile(signature)
+    return fresh.inspect_asm(fresh.signatures[0])
+
+
+def innermost_loops(text):
+    """The lines of every loop that holds no other: from a label back to which there is a jump."""
+    lines = [line.split("#")[0].strip() for line in text.splitlines()]
+    labels = {line[:-1]: n for n, line in enumerate(lines) if re.fullmatch(r"\.\w+:", line)}
+    loops = []
+    for n, line in enumerate(lines):
+        jump = re.match(r"j\w+\s+(\.\w+)", line)
+        if jump and labels.get(jump[1], n) < n:
+            loops.append((labels[jump[1]], n))
+    inner = [
+        loop for loop in loops
+        if not any(o != loop and loop[0] <= o[0] and o[1] <= loop[1] for o in loops)
+    ]  # fmt: skip
+    return [lines[first : last + 1] for first, last in inner]
+
+
+def products(loop):
+    """Instructions that multiply vectors: fused, or in the days before that, not."""
+    return [line for line in loop if re.match(r"vfn?madd\d+p|v?mulp", line)]
+
+
+def spills(loop):
+    """Vectors stored to the stack, or loaded from it; a broadcast scalar is none."""
+    at_stack = [line for line in loop if re.search(r"\(%rsp", line) and "mm" in line]
+    return [line for line in at_stack if not re.search(r"broadcast|\{1to|\bv?movs[sd]\b", line)]
+
+
+def hottest(text):
+    return max(innermost_loops(text), key=lambda loop: len(products(loop)))
+
+
+def assert_tight(loop, expected):
+    found = products(loop)
+    assert len(found) >= expected
+    assert not [line for line in found if WIDEST not in line]
+    if WIDEST != "xmm":
+        assert all(line.startswith("vf") for line in found), "products are not fused with sums"
+    assert not spills(loop), spills(loop)[:4]
+
+
+def channels_signature(dtype):
+    """Of the register tile that direct convolution and Winograd's products share."""
+    data = types.CPointer(dtype)
+    return (data, INT, INTS, INT, data, INT, INT, data, INT, data, types.boolean)
+
+
+def weights_signature(dtype):
+    data = types.CPointer(dtype)
+    return (data, INT, INT, INT, data, INT, INT, INT, INT, data, INT)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("number", range(len(direct_channels.TILES)))
+def test_tiles_of_channels_stay_in_registers(number, dtype):
+    tile = getattr(direct_channels, f"_tile{number}")
+    pixels, vectors = direct_channels.TILES[number]
+    assert_tight(hottest(assembly(tile, channels_signature(dtype))), pixels * vectors)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(len(direct_weights.TILES)))
+def test_tiles_of_weights_stay_in_registers(number):
+    tile = getattr(direct_weights, f"_tile{number}")
+    scalars, vectors = direct_weights.TILES[number]
+    assert_tight(hottest(assembly(tile, weights_signature(numba.float32))), scalars * vectors)
+
+
+def test_a_tile_too_large_for_the_registers_is_seen_to_spill():
+    tile = direct_channels._make_tile(3 * simd.REGISTERS // 4, 2)
+    loop = hottest(assembly(tile, channels_signature(numba.float32)))
+    with pytest.raises(AssertionError):
+        assert_tight(loop, 1)
+    assert spills(loop)
+
+
+def test_narrow_or_separate_products_are_seen():
+    wide = f"vfmadd231ps %{WIDEST}1, %{WIDEST}2, %{WIDEST}3"
+    assert_tight([wide] * 4, 4)
+    for line in ("vfmadd231ss %xmm1, %xmm2, %xmm3", "vfmadd231ps %mm1, %mm2, %mm3"):
+        with pytest.raises(AssertionError):
+            assert_tight([wide] * 3 + [line], 4)
