@@ -26,9 +26,8 @@ from .jit import kernel
 from .simd_emitter import REGISTER_BYTES, REGISTERS, Emitter, Vector, element, lanes_of
 
 __all__ = [
-    "REGISTERS", "REGISTER_BYTES", "Vector", "add_outer", "add_products", "aligned",
-    "clear", "copy",
-    "copy_every", "distance", "further", "lanes", "lanes_of", "load", "load_alternate",
+    "REGISTERS", "REGISTER_BYTES", "Vector", "add_outer", "add_products", "aligned", "clear",
+    "copy", "copy_every", "distance", "further", "lanes", "lanes_of", "load", "load_alternate",
     "load_square", "pointer", "prefetch", "repeat", "splat", "store", "store_lanes", "store_rows",
     "sum_lanes", "transpose",
 ]  # fmt: skip
