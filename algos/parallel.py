@@ -1,12 +1,13 @@
 """Direct convolution at the speed of the machine: vector registers, cache blocks, threads.
 
 Every product of the definition is computed, none twice over, so the operation count is
-that of `naive`; what differs is how many happen at once. Four kernels share the work, each
+that of `naive`; what differs is how many happen at once. Five kernels share the work, each
 compiled once for all sizes:
 
 - `direct_channels`: output channels in the lanes of vector registers. For network layers.
 - `direct_rows`: neighbouring pixels in the lanes. For images, depthwise and small groups.
 - `direct_unshared`: a patch for every position. For layers where few positions share a kernel.
+- `direct_tables`: one connected channel after the other. For tables of connections.
 - `direct_generic`: plain loops. For kernels that hold inf or NaN, which the first two would
   multiply by the zeros of the padding.
 
@@ -30,6 +31,7 @@ import numpy as np
 from . import direct_channels, direct_generic, direct_rows, direct_weights
 from .algorithm import Algorithm, as_correlation
 from .dense import Dense, is_fully_connected
+from .direct_tables import Tables, own_connections
 from .direct_unshared import Unshared, few_share
 from .gradients import Derived, exchanged
 from .problem import Problem
@@ -54,10 +56,12 @@ class Parallel(Algorithm):
 
     def performer(self, problem: Problem) -> Algorithm:
         """As of every algorithm; but a fully connected layer is a matrix product, and where few
-        positions share a kernel each is read once.
+        positions share a kernel each is read once; few channels that share connections likewise.
         """
         if is_fully_connected(problem):
             return Dense(self)
+        if own_connections(problem) and not isinstance(problem.bias, str):
+            return Tables(self)
         tiled = problem.is_tiled and problem.connections is None
         if tiled and not isinstance(problem.bias, str) and few_share(problem):
             return Unshared(self)

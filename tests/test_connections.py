@@ -69,6 +69,23 @@ def test_absent_weights_are_not_read(name):
     assert (again[:, ~C3.table[:, 5]] == y[:, ~C3.table[:, 5]]).all()
 
 
+@pytest.mark.parametrize(
+    "text", ["mb1_ic4ih7_oc3_kh3_ph1_conn3.6.c", "mb1_ic4ih7_oc3_kh3_sh2_conn3.6.c"]
+)
+def test_a_kernel_that_is_not_finite_meets_no_padding(text):
+    layer = parse_descriptor(text)
+    w = integers(layer.kernel_shape, "float32")
+    w[1, 2, 0, 0] = np.inf
+    for operation in ("forward", "grad_input"):
+        problem = replace(layer, operation=operation)
+        first = 1 + abs(integers(problem.operands[0], "float32"))
+        got, expected = (
+            algos.plan(problem, w, algorithm=name)(first) for name in ("parallel", "naive")
+        )
+        assert np.array_equal(got, expected, equal_nan=True)
+        assert np.isfinite(got).any() and not np.isfinite(got).all()
+
+
 def test_a_table_of_groups_is_groups():
     x, w = integers((2, 4, 8)), integers((6, 4, 3))
     table = np.kron(np.eye(2), np.ones((3, 2)))

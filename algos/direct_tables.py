@@ -1,0 +1,131 @@
+"""Layers whose output channels are each connected to input channels of their own.
+
+Where few output channels share a set of inputs, a convolution for each set would be many small
+ones. Here an output channel takes up one connected input channel after the other: the padded
+planes are flat rows, so every tap is a scaled run of the input, shifted, and the run is as long
+as the whole plane; (F − 1)/W of it are between two rows of the output and thrown away.
+
+Bound by the first-level cache, from which each multiply-add reads input and sum. The gradient of
+the input is the same with the table transposed and the kernels turned round.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numba
+import numpy as np
+
+from .algorithm import as_correlation
+from .direct_generic import add_scaled
+from .jit import kernel
+from .parts import Index, Parts, count_parts
+from .problem import Problem
+
+#: Elements of a plane at work at a time: few enough for sums and input to stay in the cache.
+STRETCH = 2048
+#: Output channels that a set of inputs must have before a convolution of its own is faster.
+SHARED = 4
+
+
+def own_connections(problem: Problem) -> bool:
+    """Whether this module is the way: stride 1, few that share, and no tile."""
+    inside = all(b < e for b, e in zip(problem.before, problem.extent, strict=True))
+    return (
+        problem.connections is not None
+        and problem.operation != "grad_weight"
+        and not problem.is_tiled
+        and set(problem.stride) == {1}
+        and inside
+        and problem.out_channels < SHARED * count_parts(problem)
+    )
+
+
+@kernel(parallel=True)
+def _run(x, w, starts, channels, bias, shifts, pitch, out):
+    """Every output plane; `x` (N, C, elements), `w` (connections, taps), `out` (N, O, d, h, w).
+
+    Output channel o has the connections from starts[o] to starts[o + 1]; `pitch` elements of x
+    lie between its planes and between its rows.
+    """
+    for item in numba.prange(out.shape[0] * out.shape[1]):
+        n, o = divmod(np.int64(item), out.shape[1])
+        planes, rows, columns = out.shape[2:]
+        sums = np.empty((planes - 1) * pitch[0] + (rows - 1) * pitch[1] + columns, x.dtype)
+        sums[:] = bias[o]
+        for first in range(0, sums.size, STRETCH):
+            part = sums[first : first + STRETCH]
+            for pair in range(starts[o], starts[o + 1]):
+                source = x[n, channels[pair], first:]
+                for t in range(shifts.size):
+                    add_scaled(part, source[shifts[t] :], w[pair, t], 1)
+        for h in range(planes):
+            for j in range(rows):
+                at = h * pitch[0] + j * pitch[1]
+                out[n, o, h, j] = sums[at : at + columns]
+
+
+class Tables(Parts):
+    """Connection tables with the kernel of this module; answers for `parallel`."""
+
+    def workspace_bytes(self, problem: Problem, threads: int) -> int:
+        """Padded input or output gradient, the connected kernels, and a plane a thread."""
+        v = problem.volume
+        plane = math.prod(r + e for r, e in zip(v.reach, v.extent, strict=True))
+        channels = max(v.in_channels, v.out_channels)
+        return (problem.parameters + (v.batch * channels + threads) * plane) * problem.itemsize
+
+    def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
+        return None
+
+    def work(self, problem: Problem) -> float:
+        return problem.multiply_adds
+
+    def prepare(self, problem, w, threads):
+        """(starts, channels, kernels) of the connections; or None and that of the parts.
+
+        The zeros of the padding must not be multiplied by a kernel that is not finite.
+        """
+        v, table = problem.volume, problem.table
+        kernels = as_correlation(problem, w)
+        if problem.operation == "grad_input":
+            kernels, table = kernels.swapaxes(0, 1)[..., ::-1, ::-1, ::-1], table.T
+        connected = np.ascontiguousarray(kernels[table]).reshape(-1, math.prod(v.kernel))
+        if not np.isfinite(connected).all():
+            return None, super().prepare(problem, w, threads)
+        starts = np.concatenate([[0], np.cumsum(table.sum(axis=1))]).astype(np.int64)
+        return (starts, np.nonzero(table)[1].astype(np.int64)), connected
+
+    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+        v = problem.volume
+        if prepared[0] is None:
+            super().forward(problem, x, prepared[1], bias, out, threads)
+            return
+        _convolve(
+            v, x.reshape(v.input_shape), v.before, prepared, bias, out.reshape(v.output_shape)
+        )
+
+    def grad_input(self, problem, g, prepared, out, threads) -> None:
+        v = problem.volume
+        if prepared[0] is None:
+            super().grad_input(problem, g, prepared[1], out, threads)
+            return
+        before = tuple(e - 1 - b for e, b in zip(v.extent, v.before, strict=True))
+        none = np.zeros(v.in_channels, out.dtype)
+        _convolve(v, g.reshape(v.output_shape), before, prepared, none, out.reshape(v.input_shape))
+
+
+def _convolve(v: Problem, x: np.ndarray, before, prepared, bias, out: np.ndarray) -> None:
+    """Run the kernel over `x` with so many zeros `before`, and behind as many as `out` reads."""
+    (starts, channels), kernels = prepared
+    size = [o + e - 1 for o, e in zip(out.shape[2:], v.extent, strict=True)]
+    padded = np.zeros((*x.shape[:2], *size), x.dtype)
+    kept = [min(n, s - b) for n, s, b in zip(x.shape[2:], size, before, strict=True)]
+    read: Index = (..., *map(slice, kept))
+    inside: Index = (..., *(slice(b, b + n) for b, n in zip(before, kept, strict=True)))
+    padded[inside] = x[read]
+    pitch = size[1] * size[2], size[2]
+    taps = np.indices(v.kernel).reshape(3, -1).T * np.array(v.dilation)
+    shifts = (taps @ np.array([*pitch, 1])).astype(np.int64)
+    flat = padded.reshape(*x.shape[:2], -1)
+    _run(flat, kernels, starts, channels, bias, shifts, pitch, out)
