@@ -63,7 +63,11 @@ class Algorithm(AlgorithmBase):
         return None
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
-        """Bytes needed beyond input, kernel and output, prepared kernel included."""
+        """Bytes needed beyond input, kernel and output at the most, prepared kernel included."""
+        return 0
+
+    def prepared_bytes(self, problem: Problem, threads: int) -> int:
+        """How many of `workspace_bytes` what `prepare` returns holds; 0 for the kernel itself."""
         return 0
 
     def starts_region(self, problem: Problem, threads: int) -> bool:

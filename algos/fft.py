@@ -123,6 +123,9 @@ class FFT(Algorithm):
             return fft_weights.workspace_bytes(problem)
         return fft_tiles.workspace(problem, tiling(problem).tile, threads)
 
+    def prepared_bytes(self, problem: Problem, threads: int) -> int:
+        return fft_tiles.workspace(problem, tiling(problem).tile, 0)
+
     def work(self, problem: Problem) -> float:
         """The cost by which the tiling was chosen."""
         if problem.operation == "grad_weight":

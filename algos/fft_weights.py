@@ -99,7 +99,10 @@ def workspace_bytes(problem: Problem) -> int:
     channels = problem.in_channels + problem.out_channels
     spectrum = 2 * problem.itemsize * math.prod(_spectrum(problem, cut))
     real = problem.itemsize * cut.samples
-    return kernels * spectrum + together * channels * (spectrum + real)
+    again = together < cut.tiles * problem.batch  # the last batch's are held while these are made
+    tiles = together * channels * (spectrum + real) * (1 + again)
+    ending = together * channels * spectrum + kernels * (2 * spectrum + real)
+    return kernels * spectrum + max(tiles, ending - kernels * spectrum)
 
 
 @kernel(parallel=True)

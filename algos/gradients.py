@@ -169,14 +169,41 @@ class Derived(Adapter):
         )
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
-        """What the convolutions need, the arrays they are handed, and their results."""
+        """What the convolutions need, and copies of the arrays they are handed and return."""
         if problem.operation == "grad_weight":
             derived = exchanged(problem)
-            return self.algorithm.workspace_bytes(derived, threads) + derived.compulsory_bytes
-        parts = [phase.problem for phase in phases(problem)]
-        kernels = math.prod(problem.kernel_shape) * problem.itemsize
-        largest = max((p.compulsory_bytes for p in parts), default=0)
-        return kernels + largest + sum(self.algorithm.workspace_bytes(p, threads) for p in parts)
+            copies = [derived.output_shape]
+            if problem.batch > 1 or problem.groups > 1 or derived.size != problem.size:
+                copies.append(derived.input_shape)
+            if problem.batch > 1 and problem.out_channels > 1:
+                copies.append(derived.kernel_shape)
+            copied = sum(map(math.prod, copies)) * problem.itemsize
+            return copied + self.algorithm.workspace_bytes(derived, threads)
+        held, most = 0, 0
+        for phase in phases(problem):
+            kernel = math.prod(phase.problem.kernel_shape) * problem.itemsize
+            prepared = self.algorithm.prepared_bytes(phase.problem, threads)
+            working = self.algorithm.workspace_bytes(phase.problem, threads) - prepared
+            held += prepared or kernel
+            most = max(most, kernel if prepared else 0, working + self._copied(problem, phase))
+        return held + most
+
+    def prepared_bytes(self, problem: Problem, threads: int) -> int:
+        """The kernel of every phase, as it is or made ready."""
+        return sum(
+            self.algorithm.prepared_bytes(phase.problem, threads)
+            or math.prod(phase.problem.kernel_shape) * problem.itemsize
+            for phase in phases(problem)
+        )
+
+    def _copied(self, problem: Problem, phase: Phase) -> int:
+        """Bytes of what `grad_input` copies of the output's gradient, and of its own result."""
+        elements = 0
+        if phase.problem.size != problem.output_size:
+            elements += math.prod(phase.problem.input_shape)
+        if phase.problem.output_size != problem.size:
+            elements += math.prod(phase.problem.output_shape)
+        return elements * problem.itemsize
 
     def work(self, problem: Problem) -> float:
         """The work of the convolutions."""

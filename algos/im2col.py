@@ -124,13 +124,19 @@ class Im2col(Algorithm):
         return Dense(self) if is_fully_connected(problem) else super().performer(problem)
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
-        if _is_pointwise(problem):
-            return 0
-        columns = problem.taps * _slab(problem)
+        """Per thread the columns of a slab; the kernel where it is flipped."""
+        columns = 0 if _is_pointwise(problem) else problem.taps * _slab(problem)
+        kernel = math.prod(problem.kernel_shape)
         # A slab's share of the kernel's gradient stands beside the sum of all.
-        share = problem.taps * (problem.out_channels // problem.groups)
-        share = share if problem.operation == "grad_weight" else 0
-        return threads * (columns + share) * problem.itemsize
+        share = kernel // problem.groups if problem.operation == "grad_weight" else 0
+        workers = threads if self._tasks(problem) >= threads else 1
+        return (workers * (columns + share) + kernel * problem.flip) * problem.itemsize
+
+    def _tasks(self, problem: Problem) -> int:
+        """What there is to share out among threads."""
+        images = 1 if problem.operation == "grad_weight" else problem.batch
+        slabs = -(-math.prod(problem.output_size) // _slab(problem))
+        return images * problem.groups * (slabs if problem.operation == "forward" else 1)
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> np.ndarray:
         """The kernel matrices, ``(groups, O/groups, C/groups · ΠF)``."""
@@ -179,7 +185,7 @@ class Im2col(Algorithm):
 
 def _multiply(v: Problem, tasks: list[tuple]) -> None:
     """``part = matrix @ columns`` for each (matrix, channels, start, part), one after another."""
-    buffer = np.empty(v.taps * _slab(v), v.dtype)
+    buffer = _buffer(v)
     with np.errstate(all="ignore"):  # NaN and infinity are data here
         for matrix, channels, start, part in tasks:
             count = part.shape[1]
@@ -192,14 +198,14 @@ def _multiply(v: Problem, tasks: list[tuple]) -> None:
 
 def _spread(problem: Problem, tasks: list[tuple]) -> None:
     """``columns(image) = matrix @ outputs``, overlaps added, for each (matrix, outputs, image)."""
-    v = problem.volume
+    v, buffer = problem.volume, _buffer(problem)
     with np.errstate(all="ignore"):
         for matrix, outputs, image in tasks:
             if _is_pointwise(problem):
                 np.matmul(matrix, outputs, out=image.reshape(matrix.shape[0], -1))
                 continue
             image[...] = 0
-            for start, columns in _slabs(problem):
+            for start, columns in _slabs(problem, buffer):
                 stop = start + columns.shape[1]
                 np.matmul(matrix, outputs[:, start:stop], out=columns)
                 _fold(
@@ -209,7 +215,7 @@ def _spread(problem: Problem, tasks: list[tuple]) -> None:
 
 def _correlate(problem: Problem, tasks: list[tuple]) -> None:
     """``matrix = Σ outputs @ columns(channels)ᵀ`` over the images of each task."""
-    v = problem.volume
+    v, buffer = problem.volume, _buffer(problem)
     with np.errstate(all="ignore"):
         for images, gradients, matrix in tasks:
             matrix[...] = 0
@@ -217,7 +223,7 @@ def _correlate(problem: Problem, tasks: list[tuple]) -> None:
                 if _is_pointwise(problem):
                     matrix += outputs @ channels.reshape(matrix.shape[1], -1).T
                     continue
-                for start, columns in _slabs(problem):
+                for start, columns in _slabs(problem, buffer):
                     part = outputs[:, start : start + columns.shape[1]]
                     _unroll(
                         channels, v.kernel, v.stride, v.dilation, v.before, v.output_size, start,
@@ -226,10 +232,14 @@ def _correlate(problem: Problem, tasks: list[tuple]) -> None:
                     matrix += part @ columns.T
 
 
-def _slabs(problem: Problem) -> Iterator[tuple[int, np.ndarray]]:
-    """The first output position of every slab, and its columns, in memory used anew each time."""
+def _buffer(problem: Problem) -> np.ndarray:
+    """Room for the columns of a slab."""
+    return np.empty(problem.taps * _slab(problem), problem.dtype)
+
+
+def _slabs(problem: Problem, buffer: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """The first output position of every slab, and its columns, each time in `buffer`."""
     positions, slab = math.prod(problem.output_size), _slab(problem)
-    buffer = np.empty(problem.taps * slab, problem.dtype)
     for start in range(0, positions, slab):
         count = min(slab, positions - start)
         yield start, buffer[: problem.taps * count].reshape(-1, count)

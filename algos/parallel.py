@@ -78,6 +78,10 @@ class Parallel(Algorithm):
     def starts_region(self, problem: Problem, threads: int) -> bool:
         return threads > 1 or problem.operation != "forward" or choose_path(problem) != "rows"
 
+    def prepared_bytes(self, problem: Problem, threads: int) -> int:
+        kernel = math.prod(problem.kernel_shape) * problem.itemsize
+        return min(kernel, self.workspace_bytes(problem, threads))
+
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Prepared:
         """Choose a path and put the kernel into the order in which it is read."""
         w = as_correlation(problem, w)

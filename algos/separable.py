@@ -59,7 +59,16 @@ class Separable(Algorithm):
         return f"the kernel of output {bad[0]}, input {bad[1]} has {shown}, not 1"
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
-        return self._terms(problem) * _factor_bytes(problem) + threads * _tile_bytes(problem)
+        factors = self._terms(problem) * _factor_bytes(problem)
+        return factors + max(threads * _tile_bytes(problem), self._factoring_bytes(problem))
+
+    def prepared_bytes(self, problem: Problem, threads: int) -> int:
+        return self._terms(problem) * _factor_bytes(problem)
+
+    def _factoring_bytes(self, problem: Problem) -> int:
+        """Kernels, what their factors compose to, the difference, and fibres, in float64."""
+        kernels = problem.out_channels * (problem.in_channels // problem.groups)
+        return 8 * kernels * (3 * math.prod(problem.kernel) + sum(problem.kernel) + 8)
 
     def work(self, problem: Problem) -> float:
         """Multiply-adds of the passes, borders included."""
