@@ -124,7 +124,7 @@ class FFT(Algorithm):
         return fft_tiles.workspace(problem, tiling(problem).tile, threads)
 
     def prepared_bytes(self, problem: Problem, threads: int) -> int:
-        return fft_tiles.workspace(problem, tiling(problem).tile, 0)
+        return fft_tiles.spectra_bytes(problem, tiling(problem).tile, threads)
 
     def work(self, problem: Problem) -> float:
         """The cost by which the tiling was chosen."""

@@ -299,9 +299,14 @@ def buffers(way: Plan) -> tuple[int, int]:
 
 def workspace(problem: Problem, tile: Three, threads: int) -> int:
     """Bytes of the kernel's spectra, and of every thread's tiles."""
-    way = plan(problem, tile, threads)
-    kernels = problem.out_channels * way.shape.inputs * 2 * way.shape.plane
-    return (kernels + threads * sum(buffers(way))) * problem.itemsize
+    tiles = threads * sum(buffers(plan(problem, tile, threads)))
+    return spectra_bytes(problem, tile, threads) + tiles * problem.itemsize
+
+
+def spectra_bytes(problem: Problem, tile: Three, threads: int) -> int:
+    """Bytes of the kernel's spectra."""
+    shape = plan(problem, tile, threads).shape
+    return problem.out_channels * shape.inputs * 2 * shape.plane * problem.itemsize
 
 
 def prepare(problem: Problem, tile: Three, w: np.ndarray, threads: int) -> np.ndarray:

@@ -25,6 +25,11 @@ from typing import Any, Self
 
 from algos.errors import ConvbenchError, closest
 
+try:
+    import fcntl
+except ImportError:  # not offered by this system
+    fcntl = None  # type: ignore[assignment]
+
 from .files import disk_error, sync_folder, words
 
 SCHEMA = 2
@@ -96,12 +101,43 @@ class RunWriter:
             raise disk_error(self.folder, error) from None
         try:
             self.id, self.path = self._settle(staging, header)
-            self._descriptor = os.open(self.path / FILE, os.O_WRONLY | os.O_APPEND)
+            self._open()
         except OSError as error:
             raise disk_error(self.folder, error) from None
         finally:
             shutil.rmtree(staging, ignore_errors=True)
-        self._end = os.fstat(self._descriptor).st_size
+
+    @classmethod
+    def reopen(cls, path: Path) -> Self:
+        """Go on with the run in the folder `path`; half a line at its end is taken back.
+
+        Raises `ConvbenchError` where another process is writing to it.
+        """
+        self = cls.__new__(cls)
+        self.folder, self.id, self.path, self._descriptor = path.parent, path.name, path, -1
+        try:
+            self._open()
+        except OSError as error:
+            raise disk_error(path, error) from None
+        return self
+
+    def _open(self) -> None:
+        """Open the records for this process alone, at the end of the last whole line."""
+        self._descriptor = os.open(self.path / FILE, os.O_RDWR | os.O_APPEND)
+        if fcntl:
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self.close()
+                raise ConvbenchError(
+                    f"run {self.id} is being written by another process; wait for its end"
+                ) from None
+            except OSError:  # a file system without locks
+                pass
+        written = (self.path / FILE).read_bytes()
+        self._end = written.rfind(b"\n") + 1
+        if self._end < len(written):
+            os.ftruncate(self._descriptor, self._end)
 
     def _settle(self, staging: Path, header: dict[str, Any]) -> tuple[str, Path]:
         """Write the header in `staging`, then rename that to the first id that is free."""

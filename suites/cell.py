@@ -60,6 +60,7 @@ class Cell:
             "threads_seen": {},
             **self.result,
             "loops": self.loops,
+            "once_s": self.once,
         }
 
 

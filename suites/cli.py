@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NoReturn
 
+import results
 from algos.errors import ConvbenchError, closest
 from results.decide import MIN_EFFECT
 
@@ -36,6 +37,7 @@ _RUN_EPILOG = """examples:
   convbench run --input picture.png --kernel gaussian:15
   convbench run --algorithm-file mine.py
   convbench run sizes --dry-run
+  convbench run --resume 20261120-104212-sizes
 """
 
 _VERIFY_EPILOG = """examples:
@@ -154,6 +156,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
         help="give an algorithm up that does not answer for so long (default: 120)",
     )  # fmt: skip
     how.add_argument("--seed", type=_whole(0), default=0, help="of data and order (default: 0)")
+    how.add_argument("--resume", metavar="RUN", help="go on with a run that was cut short")
     how.add_argument("--dry-run", action="store_true", help="show what would be timed")
     how.add_argument("--runs", metavar="DIR", help="where to keep runs (default: results/runs)")
 
@@ -261,8 +264,23 @@ def _command(argv: Sequence[str] | None) -> int:
     if arguments.command is None:
         _parser().print_help()
         return 2
+    arguments.words = list(sys.argv[1:] if argv is None else argv)
+    if arguments.command == "run" and arguments.resume:
+        arguments = _taken_up(arguments)
     command: Callable[[argparse.Namespace], int] = commands.COMMANDS[arguments.command]
     return command(arguments)
+
+
+def _taken_up(arguments: argparse.Namespace) -> argparse.Namespace:
+    """The command line of the run to be resumed; what is given anew beside it must agree."""
+    earlier = results.find(arguments.resume, arguments.runs)
+    words = results.read_records(earlier).header.get("words") or ["run"]
+    told, usual = _parser().parse_args(words), _parser().parse_args(["run"])
+    for name, value in vars(arguments).items():
+        if name not in ("resume", "words") and value != getattr(usual, name):
+            setattr(told, name, value)
+    told.words, told.earlier, told.resume = words, earlier, None
+    return told
 
 
 def _mute() -> None:

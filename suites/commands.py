@@ -65,7 +65,9 @@ def run(arguments: argparse.Namespace) -> int:
         return _dry_run(chosen, settings)
     _refuse_the_impossible(chosen, settings)
     folder = arguments.runs or results.runs_folder()
-    return run_and_show(chosen, settings, folder, out)
+    return run_and_show(
+        chosen, settings, folder, out, arguments.words, getattr(arguments, "earlier", None)
+    )
 
 
 def _remark(remarks: list[str]) -> None:

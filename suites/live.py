@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import shlex
 import shutil
-import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -24,14 +23,22 @@ from algos.family import get
 from results.labels import time_text
 from results.statistics import ratio_interval, time_interval
 
-from . import clock, limits, machine, pictures
+from . import clock, limits, machine, pictures, resume
 from .schedule import Picture, Progress, Run, Settings, Settled
 from .suite import Case, Suite
 
 
-def run_and_show(suite: Suite, settings: Settings, folder: str | Path, out: Console) -> int:
+def run_and_show(
+    suite: Suite,
+    settings: Settings,
+    folder: str | Path,
+    out: Console,
+    words: Sequence[str] = (),
+    earlier: Path | None = None,
+) -> int:
     """Measure `suite`, show how it goes, write the records and the report.
 
+    `words` are the command line; `earlier` is the folder of a run to be taken up.
     Returns 1 where an algorithm gave wrong results, else 0. Ctrl-C ends with what there is.
     """
     environment = machine.environment()
@@ -44,10 +51,14 @@ def run_and_show(suite: Suite, settings: Settings, folder: str | Path, out: Cons
         f"numba {environment['numba']}, {environment['blas']}. "
         f"The first call of an algorithm compiles it; that is not timed as work."
     )
-    header = _header(suite, settings, environment)
-    header["limits"] = limits.known()
-    with tempfile.TemporaryDirectory() as scratch, results.RunWriter(folder, header) as writer:
+    header = _header(suite, settings, environment, words)
+    with tempfile.TemporaryDirectory() as scratch, _writer(folder, header, earlier) as writer:
         run = Run(suite.cases, settings, Path(scratch))
+        if earlier is not None:
+            before = results.read_records(earlier)
+            if before.status in ("complete", "out of budget"):
+                return _conclude(earlier, [], before.status, out)
+            resume.take_up(run, before)
         made: list[Path] = []
         try:
             filtered = _measure(run, writer, out)
@@ -65,7 +76,17 @@ def run_and_show(suite: Suite, settings: Settings, folder: str | Path, out: Cons
         raise _interrupted(writer.path) from None
 
 
-def _header(suite: Suite, settings: Settings, environment: dict[str, Any]) -> dict[str, Any]:
+def _writer(folder: str | Path, header: dict[str, Any], earlier: Path | None) -> results.RunWriter:
+    """A new run's, or that of the `earlier` one, provided that it is the same still."""
+    if earlier is None:
+        return results.RunWriter(folder, {**header, "limits": limits.known()})
+    resume.check_same(results.read_records(earlier), header)
+    return results.RunWriter.reopen(earlier)
+
+
+def _header(
+    suite: Suite, settings: Settings, environment: dict[str, Any], words: Sequence[str]
+) -> dict[str, Any]:
     return {
         "suite": suite.name,
         "title": suite.title,
@@ -78,7 +99,9 @@ def _header(suite: Suite, settings: Settings, environment: dict[str, Any]) -> di
         "min_effect": settings.min_effect,
         "budget_s": settings.budget,
         "settings": asdict(settings),
-        "command": shlex.join(["convbench", *sys.argv[1:]]),
+        "problems": resume.fingerprint(suite.cases),
+        "words": list(words),
+        "command": shlex.join(["convbench", *words]),
         "started": clock.utc().isoformat(),
         "environment": environment,
     }
@@ -182,5 +205,8 @@ def _conclude(path: Path, made: list[Path], state: str, out: Console) -> int:
 
 def _interrupted(path: Path) -> ConvbenchError:
     usual = path.parent.resolve() == results.runs_folder()
-    again = shlex.join(["convbench", "report", path.name if usual else str(path)])
-    return ConvbenchError(f"interrupted; what was measured is kept, see it with: {again}")
+    name = shlex.quote(path.name if usual else str(path))
+    return ConvbenchError(
+        f"interrupted; what was measured is kept, see it with: convbench report {name}, "
+        f"go on with: convbench run --resume {name}"
+    )

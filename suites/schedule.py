@@ -103,24 +103,35 @@ class Run:
         self._begun = clock.now()
         self._compiled = 0.0
         self._pass = self._open = 0
+        self.first, self.spent = 0, 0.0  # where a run that is taken up begins
+        self._done: set[tuple[int, int]] = set()
         self._flying: Group | None = None
         self._settled: set[int] = set()
 
     def __iter__(self) -> Generator[Event, None, None]:
         try:
-            for self._pass in itertools.count():
+            yield from self._pictures_again()
+            first = self.first
+            for self._pass in itertools.count(first):
                 asked = self._asked()
                 if not asked:
                     return
                 self._open = sum(len(pairs) for pairs in self._open_pairs().values())
                 for group, cells in asked:
-                    yield from self._one(group, cells)
+                    if (self._pass, group.number) not in self._done:
+                        yield from self._one(group, cells)
                 self._end_workers()
                 if self.out_of_time:
                     return
                 yield from self._look()
         finally:
             self._end_workers()
+
+    def mark_done(self, group: Group, passes: list[int]) -> None:
+        """Passes over `group` that an earlier run has made."""
+        self._done |= {(number, group.number) for number in passes}
+        for cell in group.alive:
+            self._learn_pace(cell)
 
     def unfinished(self) -> Iterator[dict[str, Any]]:
         """Records of what an interruption left of the problem in hand: whatever is known."""
@@ -129,7 +140,8 @@ class Run:
 
     def remaining(self) -> float:
         """Seconds of the budget that are left; compiling does not count against it."""
-        return self.settings.budget - (clock.now() - self._begun) + self._compiled
+        spent = self.spent + clock.now() - self._begun - self._compiled
+        return self.settings.budget - spent
 
     def _asked(self) -> list[tuple[Group, list[Cell]]]:
         """What the present pass measures: who is part of a comparison that is still open."""
@@ -189,6 +201,7 @@ class Run:
                 cell.reported = cell.result["status"]
                 yield cell.record(self.settings.suite, group.number)
         record = group.pass_record(self._pass, loads)
+        record["spent_s"] = self.settings.budget - self.remaining()
         if record["samples_s"]:
             yield record
 
@@ -266,12 +279,16 @@ class Run:
         for cell in group.alive:
             seconds = share / (MAX_BLOCKS * len(group.alive))
             self._ask(cell, "calibrate", seconds=min(max(seconds, MIN_SAMPLE), MAX_SAMPLE))
-            if cell.alive and cell.work:  # a kernel that sees padding alone has nothing to do
-                key = (cell.algorithm, cell.threads, cell.case.problem.operation)
-                pace = cell.once / cell.work
-                self._paces[key] = min(pace, self._paces.get(key, pace))  # small problems mislead
+            if cell.alive:
+                self._learn_pace(cell)
         block = sum(cell.once * cell.loops for cell in group.alive)
         group.blocks = max(1, min(MAX_BLOCKS, round(share / block))) if block else 1
+
+    def _learn_pace(self, cell: Cell) -> None:
+        if cell.work:  # a kernel that sees padding alone has nothing to do
+            key = (cell.algorithm, cell.threads, cell.case.problem.operation)
+            pace = cell.once / cell.work
+            self._paces[key] = min(pace, self._paces.get(key, pace))  # small problems mislead
 
     def _block(self, cells: list[Cell]) -> None:
         """One sample of each, in random order."""
@@ -308,6 +325,15 @@ class Run:
     def _end_workers(self) -> None:
         while self._workers:
             self._workers.popitem()[1].close()
+
+    def _pictures_again(self) -> Iterator[Event]:
+        """The pictures of groups that an earlier run has filtered."""
+        for group in self.groups:
+            if (0, group.number) in self._done and group.case.pixels != "random":
+                for cell in group.alive:
+                    self._again(cell)
+                yield from self._picture(group)
+        self._end_workers()
 
     def _picture(self, group: Group) -> Iterator[Picture]:
         """Have the fastest algorithm leave its output behind, where the input is a picture."""
