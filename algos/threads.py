@@ -119,8 +119,9 @@ def load(library: str) -> Any:
     if library in sys.modules:
         return sys.modules[library]
     module = importlib.import_module(library)
-    if _in_use is not None and library in _LIBRARIES:
-        _reader_and_setter(library)[1](_in_use)
+    _blas_pools.cache_clear()  # it may have brought a BLAS of its own
+    if _in_use is not None:
+        use(_in_use)
     return module
 
 

@@ -26,7 +26,7 @@ COLUMNS: dict[str, str] = {
     "rivals": "str", "ties": "str", "gflops": "float64", "intensity": "float64",
     "attainable_s": "float64", "roofline_percent": "float64", "compile_s": "float64",
     "prepare_s": "float64", "first_call_s": "float64", "load_s": "float64",
-    "workspace_bytes": "float64", "error_over_bound": "float64",
+    "workspace_bytes": "float64", "peak_extra_bytes": "float64", "error_over_bound": "float64",
     "batch": "int64", "in_channels": "int64", "out_channels": "int64", "groups": "int64",
     "size": "str", "kernel": "str", "stride": "str", "dilation": "str", "output_size": "str",
     "multiply_adds": "float64", "compulsory_bytes": "float64", "parameters": "float64",
@@ -35,8 +35,9 @@ COLUMNS: dict[str, str] = {
 }  # fmt: skip
 
 _SHAPES = ("size", "kernel", "stride", "dilation", "output_size")
-_OPTIONAL = ("compile_s", "prepare_s", "first_call_s", "workspace_bytes", "error_over_bound",
-             "multiply_adds", "compulsory_bytes", "parameters", "loops", "saved")  # fmt: skip
+_OPTIONAL = ("compile_s", "prepare_s", "first_call_s", "workspace_bytes", "peak_extra_bytes",
+             "error_over_bound", "multiply_adds", "compulsory_bytes", "parameters", "loops",
+             "saved")  # fmt: skip
 _DTYPES: Any = {name: kind for name, kind in COLUMNS.items() if kind != "object"}
 #: What only the other cells of a problem can tell, until `_compare` fills it in.
 _COMPARED = {
@@ -87,7 +88,9 @@ def read(path: str | os.PathLike[str]) -> pd.DataFrame:
           each other; ``compile_s`` is 0 where all kernels came from the on-disk cache or had
           been compiled for an earlier problem. ``load_s``: prepare and first call in a fresh
           process that finds everything in the cache;
-        - ``workspace_bytes``, ``error_over_bound`` (worst error over its proven bound);
+        - ``workspace_bytes``, predicted, and ``peak_extra_bytes``, measured in a process of its
+          own: held at the most beyond input, kernel and output;
+        - ``error_over_bound`` (worst error over its proven bound);
         - ``batch, in_channels, out_channels, groups``, and as text, ``"256x256"``:
           ``size, kernel, stride, dilation, output_size``;
         - ``multiply_adds, compulsory_bytes, parameters, flops``, and ``saved``: the share of its

@@ -53,6 +53,7 @@ class Cell:
             "algorithm": self.algorithm,
             "threads": self.threads,
             "workspace_bytes": self.workspace_bytes,
+            "peak_extra_bytes": None,
             "compile_s": None,
             "prepare_s": None,
             "first_call_s": None,

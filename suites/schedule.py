@@ -98,6 +98,7 @@ class Run:
         self.out_of_time = False
         self._scratch = scratch
         self._workers: dict[str, Worker] = {}
+        self._scales: dict[str, Worker] = {}  # that weigh and never time
         self._paces: dict[tuple[str, int, str], float] = {}
         self._random = random.Random(settings.seed)
         self._begun = clock.now()
@@ -255,7 +256,22 @@ class Run:
         self._compiled += cell.result.get("compile_s", 0.0)
         if not cell.alive:
             return 0
+        cell.result["peak_extra_bytes"] = self._weigh(cell)
         return memory_needed(problem, cell.algorithm, cell.threads)
+
+    def _weigh(self, cell: Cell) -> int | None:
+        """What `cell` holds at its peak, measured in a process apart; None where not known."""
+        try:
+            if cell.algorithm not in self._scales:
+                worker = Worker(max(self.settings.threads), self.settings.files)
+                self._scales[cell.algorithm] = worker
+            scale = self._scales[cell.algorithm]
+            answer = scale.ask(self.settings.timeout, do="weigh", **self._asking(cell))
+        except WorkerDiedError:  # nothing that the cell would have to pay for
+            if cell.algorithm in self._scales:
+                self._scales.pop(cell.algorithm).close()
+            return None
+        return answer.get("peak_extra_bytes")
 
     def _again(self, cell: Cell) -> dict[str, float]:
         """Make `cell` ready in a fresh process; how long that took."""
@@ -323,8 +339,9 @@ class Run:
         return answer
 
     def _end_workers(self) -> None:
-        while self._workers:
-            self._workers.popitem()[1].close()
+        for workers in (self._workers, self._scales):
+            while workers:
+                workers.popitem()[1].close()
 
     def _pictures_again(self) -> Iterator[Event]:
         """The pictures of groups that an earlier run has filtered."""

@@ -23,7 +23,7 @@ from algos import threads
 from algos.errors import ConvbenchError
 from algos.plugins import load_file
 
-from . import clock
+from . import clock, memory
 from .judge import judge
 from .subjects import trial_of
 from .suite import Case
@@ -49,7 +49,7 @@ class Session:
     ) -> dict[str, Any]:
         """Prepare, call once, verify. Answers the cell's status and everything but samples."""
         self.drop()
-        seen = threads.use(threads_wanted)
+        threads.use(threads_wanted)
         trial = trial_of(Case.of_words(case), seed)
         problem, chosen = trial.problem, trial.problem.family.get(algorithm)
         if reason := trial.reason_against(chosen):
@@ -73,7 +73,7 @@ class Session:
             "error_over_bound": verdict.error_over_bound,
             "compile_s": preparing.compiling + calling.compiling,
             "first_call_s": calling.working,
-            "threads_seen": seen,
+            "threads_seen": threads.read_back(),  # libraries are loaded by the first call
         }
         if verdict.passed:
             with clock.stopwatch() as preparing:
@@ -96,6 +96,23 @@ class Session:
             plan(*given, out)
         self.plan, self.arrays, self.out = plan, given, out
         return {"load_s": loading.seconds, "compile_s": loading.compiling}
+
+    def weigh(
+        self, case: dict[str, str], algorithm: str, threads_wanted: int, seed: int
+    ) -> dict[str, Any]:
+        """Bytes held at the most beyond input, kernel and output; not for one that times."""
+        memory.return_what_is_freed()
+        threads.use(threads_wanted)
+        trial = trial_of(Case.of_words(case), seed)
+        chosen = trial.problem.family.get(algorithm)
+        out = np.zeros(trial.problem.result_shape, trial.problem.dtype)
+
+        def work() -> None:
+            plan, given = trial.plan(chosen, threads_wanted)
+            plan(*given, out)
+
+        work()  # loads code and libraries, which are nobody's workspace
+        return {"peak_extra_bytes": memory.peak_extra(work)}
 
     def judge(
         self, case: dict[str, str], algorithm: str, threads_wanted: int, seed: int

@@ -1,0 +1,28 @@
+"""What a piece of work holds at its peak, read from the system."""
+
+import numpy as np
+
+from suites import memory
+
+
+def test_the_peak_is_counted_and_what_was_there_is_not():
+    kept = np.ones(1 << 20)
+
+    def work():
+        first = np.ones(2 << 20)  # 16 MiB
+        del first
+        return kept + np.ones(1 << 20)  # 16 MiB at a time
+
+    found = memory.peak_extra(work)
+    assert found is None or abs(found - (16 << 20)) < 0.1 * (16 << 20) + (1 << 20)
+
+
+def test_room_that_is_never_touched_is_not_held():
+    found = memory.peak_extra(lambda: np.empty(8 << 20))
+    assert found is None or found < 1 << 20
+
+
+def test_where_the_system_does_not_tell_nothing_is_known(tmp_path, monkeypatch):
+    done = []
+    monkeypatch.setattr(memory, "_CLEAR", tmp_path / "no" / "such")
+    assert memory.peak_extra(lambda: done.append(1)) is None
