@@ -59,10 +59,12 @@ def _average(grad, y, room, shape, b, top, bottom, size, counts, widths):
     start, _ = _reaching(top, shape, talls)
     _, stop = _reaching(bottom - 1, shape, talls)
     line, shared = 0, pitch
+    fill(room, line, pitch, zero)
     for h in range(start, stop):
         to = shared + (h - start) * pitch
-        scale(room, to, grad, (b * talls + h) * wides, zero + counts[h], widths, wides)
-    fill(room, line, pitch, zero)
+        fill(room, to, lead, zero)
+        scale(room, to + lead, grad, (b * talls + h) * wides, zero + counts[h], widths, wides)
+        fill(room, to + lead + wides, SLACK, zero)
     known = (-1, -1)
     for row in range(top, bottom):
         first, last = _reaching(row, shape, talls)
@@ -71,13 +73,15 @@ def _average(grad, y, room, shape, b, top, bottom, size, counts, widths):
             copy(y, to - shape.wide, y, to, shape.wide)
             continue
         known = first, last
-        if last > first:
-            at = shared + (first - start) * pitch
-            join(room, line + lead, room, at, pitch, last - first, wides, None)
+        gains = shared + (first - start) * pitch
+        if last - first > 1:
+            join(room, line + lead, room, gains + lead, pitch, last - first, wides, None)
             fill(room, line + lead + wides, SLACK, zero)
-        else:
+        elif last <= first:
             fill(room, line + lead, wides, zero)
-        spread(y, to, room, line + lead, -1, shape.wide_window, shape.wide_stride,
+        if last - first != 1:
+            gains = line
+        spread(y, to, room, gains + lead, -1, shape.wide_window, shape.wide_stride,
                shape.wide_before, shape.wide, zero)  # fmt: skip
 
 
@@ -95,12 +99,18 @@ def _maximum(grad, x, y, room, shape, b, top, bottom, size, skips):
     head = max(min(start * shape.tall_stride - shape.tall_before, top), 0)
     tail = (stop - 1) * shape.tall_stride - shape.tall_before + shape.tall_window
     tail = min(max(tail, bottom), shape.tall)
-    line, best = 0, shape.line
+    best = 2 * shape.line
     which, gains, step = best + pitch, best + 2 * pitch, 3 * pitch
-    fill(room, line, best, zero - np.inf)
-    for row in range(head, tail):
-        at = (row - head) * step
-        copy(x, (b * shape.tall + row) * wide, room, line + shape.wide_before, wide)
+    fill(room, 0, best, zero - np.inf)
+    for row in range(head, tail + 1):
+        # A row is copied while the one before it is read: to read at once what was written
+        # in other vectors stops the processor.
+        if row < tail:
+            line = (row & 1) * shape.line + shape.wide_before
+            copy(x, (b * shape.tall + row) * wide, room, line, wide)
+        if row == head:
+            continue
+        line, at = (row - 1 & 1) * shape.line, (row - 1 - head) * step
         choose_along(room, best + lead + at, which + lead + at, line, shape.wide_window,
                      shape.wide_stride, wides, skips)  # fmt: skip
         fill(room, gains + at, pitch, zero)
@@ -181,7 +191,7 @@ def _shape(problem) -> Shape:
     is_max = problem.kind == "max"
     line = max(w.size + w.before + w.window * (1 + w.stride), pitch) + 16 * w.stride + 2 * SLACK
     rows = 3 * (BLOCK + 2 * h.window) if is_max else (BLOCK + h.window) // h.stride + 2
-    room = line + (rows + 2) * pitch
+    room = 2 * line + (rows + 2) * pitch
     return Shape(
         h.size, w.size, h.window, h.stride, h.before, w.window, w.stride, w.before, lead, pitch,
         line, is_max, room,

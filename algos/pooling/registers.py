@@ -14,7 +14,7 @@ from llvmlite import ir
 from numba.core import types
 
 from ..jit import kernel
-from ..simd import lanes, load, load_alternate, store, store_lanes
+from ..simd import lanes, load, load_alternate, splat, store, store_lanes
 from ..simd_emitter import Emitter, Vector, element
 
 intrinsic: Any = numba.extending.intrinsic
@@ -92,6 +92,19 @@ def halves(typing, tile):
         return simd.tuple_of([simd.shuffle(a, b, even), simd.shuffle(a, b, [n + 1 for n in even])])
 
     return tile(tile), emit
+
+
+@intrinsic
+def follow(typing, tile, last):
+    """A vector's elements from the second on, and then the first of `last`."""
+    kind = tile.dtype
+
+    def emit(context, builder, signature, arguments):
+        simd = Emitter(context, builder, kind)
+        (a,), (b,) = simd.items(arguments[0]), simd.items(arguments[1])
+        return simd.tuple_of([simd.shuffle(a, b, list(range(1, kind.lanes + 1)))])
+
+    return tile(tile, tile), emit
 
 
 @intrinsic
@@ -252,9 +265,9 @@ def pick_alternate(y, to, x, at, pitch, count, taps, first, last, rows, widths, 
             even, odd = halves(_stacked(x, start + t - 1, pitch, count, lowest))
             one = combine(combine(one, (even,), lowest), (odd,), lowest)
         if taps % 2:
-            # As the odd ones of those from one before, none behind the window is read.
-            _, odd = halves(_stacked(x, start + taps - 2, pitch, count, lowest))
-            one = combine(one, (odd,), lowest)
+            # All but one element is at hand; whole vectors would be read across cache lines.
+            one = combine(one, follow((even,), _edge(x, start + taps - 3 + 2 * lane, pitch, count,
+                                                     lowest)), lowest)  # fmt: skip
         if lowest is None:
             one = over(one, rows, widths, k)
         store(y, to + k, one)
@@ -268,6 +281,15 @@ def _stacked(x, at, pitch, count, lowest):
     for m in range(1, count):
         pair = combine(pair, load(x, at + m * pitch, 2), lowest)
     return pair
+
+
+@kernel
+def _edge(x, at, pitch, count, lowest):
+    """A vector full of x[at], joined over `count` rows."""
+    one = splat(x, at, 1)
+    for m in range(1, count):
+        one = combine(one, splat(x, at + m * pitch, 1), lowest)
+    return one
 
 
 @kernel
