@@ -8,6 +8,13 @@ parts of a window do not overlap. Along the line a window of many taps is built 
 from windows of 1 come those of 2, 4, 8, …; a maximum is that of two overlapping powers of two,
 a sum that of the powers in the window's binary digits. Nothing is ever subtracted, so no error
 outlives its window, and no NaN.
+
+What bounds it: loads and stores of the nearest caches, four to ten vectors for each of output,
+and NaN, which costs a maximum a second instruction. On one Zen 4 core 3×3 maxima of 1024²
+float32 take 0.26 ms, which is 2.6 times copying the image, 15×15 and 63×63 seven to eight times;
+2×2 maxima of 64 maps of 112² at stride 2 take 0.1 ms, 1.3 times copying the maps. Rows copied
+into a line with its border, then folded in passes of their own, took 5 to 12 times as long; a
+line for windows at every second sample, twice as long as none.
 """
 
 from __future__ import annotations
