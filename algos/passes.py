@@ -11,14 +11,32 @@ the rows under a kernel, one stretch wide, fit in it.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 import numpy as np
 
 from .jit import kernel
-from .simd import add_outer, clear, copy, lanes, load, pointer, splat, store, store_lanes
+from .simd import (
+    REGISTERS,
+    add_outer,
+    clear,
+    copy,
+    further,
+    lanes,
+    load,
+    pointer,
+    splat,
+    store,
+    store_lanes,
+)
+from .simd_window import add_shifted, add_window, load_block, load_inside, store_block
 
-#: Output samples of a tile along d, h and w.
-TILE = (4, 64, 512)
+#: Output samples of a tile along d, h and w, of an image and of a volume.
+TILE, VOLUME_TILE = (1, 256, 512), (4, 64, 512)
+#: Rows and vectors of the register tile of a pass down, vectors of one across.
+ROWS, ABREAST, ACROSS = (4, 4, 8) if REGISTERS == 32 else (4, 2, 4)
+_TILE = ROWS * ABREAST
 
 
 @kernel
@@ -49,6 +67,100 @@ def _pass(source, at, pitch, taps, count, start, first, is_row, target, to, widt
                 one = add_outer(one, taps, m, source, at + k + m * pitch, 1, 1)
             store_lanes(target, to + k, one[0], 0, width - k)
             k += lane
+
+
+@kernel
+def _pass_across(x, row, size, start, taps, count, zero, line, target, to, width):
+    """A row through the pass along contiguous samples: Σ_m taps[m] · row[start + m + k].
+
+    ``x[row]`` is where the row of `size` samples begins; beside them it is zero. Only where a
+    stretch reaches there it is copied. Writes whole stretches, the last beyond `width`.
+    """
+    lane, whole = lanes(x), count // 4 * 4
+    for k in range(0, width, ACROSS * lane):
+        source, at, first = x, row + start + k, start + k
+        read = ACROSS * lane + count + 2 * lane
+        if first < 0 or first + read > size:
+            for n in range(0, read, lane):
+                if first + n >= 0 and first + n + lane <= size:
+                    store(line, n, load(x, at + n, 1))
+                else:
+                    store(line, n, load_inside(x, at + n, first + n, size))
+            source, at = line, 0
+        sums = splat(zero, 0, ACROSS)
+        for m in range(0, whole, 4):
+            sums = add_shifted(sums, taps, m, source, at + m, 4)
+        if count - whole == 3:
+            sums = add_shifted(sums, taps, whole, source, at + whole, 3)
+        elif count - whole == 2:
+            sums = add_shifted(sums, taps, whole, source, at + whole, 2)
+        elif count - whole == 1:
+            sums = add_shifted(sums, taps, whole, source, at + whole, 1)
+        store(target, to + k, sums)
+
+
+@kernel
+def _pass_down(source, taps, count, start, first, start_pitch, is_sum, target, to, target_pitch,
+               rows, width, starts):  # fmt: skip
+    """target[to + r·target_pitch + k] = start + Σ_m taps[m] · source[starts[r + m] + k].
+
+    For the first `rows` of ROWS rows; the sum starts from ``start[first + r·start_pitch + k]``
+    where `is_sum`, else from ``start[first]``.
+    """
+    whole = count // 4 * 4
+    for k in range(0, width, ABREAST * lanes(source)):
+        if is_sum:
+            sums = load_block(start, first + k, start_pitch, rows, width - k, ROWS, ABREAST)
+        else:
+            sums = splat(start, first, _TILE)
+        for m in range(0, whole, 4):
+            sums = add_window(
+                sums, taps, m, source, further(starts, m), k, 0, 0, 4, ROWS, ABREAST, 1
+            )  # fmt: skip
+        if count - whole == 3:
+            sums = add_window(
+                sums, taps, whole, source, further(starts, whole), k, 0, 0, 3, ROWS, ABREAST, 1
+            )  # fmt: skip
+        elif count - whole == 2:
+            sums = add_window(
+                sums, taps, whole, source, further(starts, whole), k, 0, 0, 2, ROWS, ABREAST, 1
+            )  # fmt: skip
+        elif count - whole == 1:
+            sums = add_window(
+                sums, taps, whole, source, further(starts, whole), k, 0, 0, 1, ROWS, ABREAST, 1
+            )  # fmt: skip
+        store_block(sums, target, to + k, target_pitch, rows, width - k, ROWS, ABREAST)
+
+
+@kernel
+def _filter_plane(x, size, start, taps, counts, zero, line, ring, pitch, origin, first, old_pitch,
+                  is_sum, target, to, target_pitch, height, width, starts):  # fmt: skip
+    """Both passes over a tile of one plane, ROWS output rows at a time, with stride 1.
+
+    ``x[start[0]]`` is where the plane begins, of which the tile needs rows from `start[1]` and
+    columns from `start[2]` on. The rows that the pass across has made stay in `ring`, room for
+    those under a kernel, until the pass down has used them: in L1, for all but long kernels.
+    """
+    room = counts[0] + ROWS - 1
+    made = 0
+    for j in range(0, height, ROWS):
+        while made < j + room:
+            row, slot = start[1] + made, made % room * pitch
+            if 0 <= row < size[0]:
+                _pass_across(
+                    x, start[0] + row * size[1], size[1], start[2], taps[1], counts[1], zero,
+                    line, ring, slot, width,
+                )  # fmt: skip
+            else:
+                clear(ring, slot, width)
+            made += 1
+        for q in range(room):
+            starts[q] = (j + q) % room * pitch
+        _pass_down(
+            ring, taps[0], counts[0], origin, first + j * old_pitch if is_sum else first,
+            old_pitch, is_sum, target, to + j * target_pitch, target_pitch,
+            min(ROWS, height - j), width, starts,
+        )  # fmt: skip
 
 
 @kernel
@@ -89,7 +201,7 @@ def _filter_tile(x, size, first, shape, taps, counts, stride, dilation, before, 
     along w and the planes after the one along h, rows being `pitch` apart.
     """
     depth, height, width = shape
-    zero, line, whole, after_w, after_h = scratch
+    zero, line, whole, after_w, after_h, starts = scratch
     along_d, along_h, along_w = taps
     rows = (height - 1) * stride[1] + (counts[1] - 1) * dilation[1] + 1
     planes = (depth - 1) * stride[0] + (counts[0] - 1) * dilation[0] + 1
@@ -97,8 +209,25 @@ def _filter_tile(x, size, first, shape, taps, counts, stride, dilation, before, 
     r0 = first[1] * stride[1] - before[1]
     c0 = first[2] * stride[2] - before[2]
     single = counts[0] == 1
+    is_dense = stride[1:] == (1, 1) and dilation[1:] == (1, 1)
     for p in range(0, planes, stride[0] if single else 1):
         inside = 0 <= d0 + p < size[0]
+        h = p // stride[0]
+        if is_dense and inside:
+            plane = ((d0 + p) * size[1] * size[2], r0, c0)
+            if single:
+                _filter_plane(
+                    x, size[1:], plane, taps[1:], counts[1:], zero, line, after_w, pitch,
+                    total if is_sum else start, h * total_pitch[0] if is_sum else 0,
+                    total_pitch[1], is_sum, target, h * target_pitch[0], target_pitch[1], height,
+                    width, starts,
+                )  # fmt: skip
+            else:
+                _filter_plane(
+                    x, size[1:], plane, taps[1:], counts[1:], zero, line, after_w, pitch, zero, 0,
+                    0, False, after_h, p * height * pitch, pitch, height, width, starts,
+                )  # fmt: skip
+            continue
         for r in range(rows):
             if inside and 0 <= r0 + r < size[1]:
                 row = ((d0 + p) * size[1] + r0 + r) * size[2]
@@ -109,7 +238,6 @@ def _filter_tile(x, size, first, shape, taps, counts, stride, dilation, before, 
             else:
                 clear(after_w, r * pitch, width)
         for j in range(height):
-            h = p // stride[0]
             origin, old = start, 0
             into, to = target, h * target_pitch[0] + j * target_pitch[1]
             if not single:
@@ -131,7 +259,7 @@ def _filter_tile(x, size, first, shape, taps, counts, stride, dilation, before, 
                 )  # fmt: skip
 
 
-@kernel
+@kernel(inline="always")
 def _filter_item(
     item, x, along_d, along_h, along_w, bias, stride, dilation, before, groups, tile, y
 ):
@@ -154,28 +282,31 @@ def _filter_item(
     inputs, terms = along_w.shape[1], along_w.shape[2]
     lane = lanes(pointer(x))
     # An odd number of vectors, so that rows one below the other fall in different cache sets.
-    pitch = ((shape[2] + lane - 1) // lane + 1 | 1) * lane
+    pitch = (-(-shape[2] // (ACROSS * lane)) * ACROSS + 1) * lane
     planes = (shape[0] - 1) * stride[0] + (along_d.shape[3] - 1) * dilation[0] + 1
     rows = (shape[1] - 1) * stride[1] + (along_h.shape[3] - 1) * dilation[1] + 1
-    samples = (shape[2] - 1) * stride[2] + (along_w.shape[3] - 1) * dilation[2] + 1 + lane
-    room = (
-        1,
-        samples,
-        samples if stride[2] > 1 else 0,
-        rows * pitch + lane,
-        (planes * shape[1] * pitch if along_d.shape[3] > 1 else 0) + lane,
-        shape[0] * shape[1] * pitch if inputs * terms > 1 else 0,
-    )
-    buffer = np.empty(room[0] + room[1] + room[2] + room[3] + room[4] + room[5], y.dtype)
+    samples = (shape[2] - 1) * stride[2] + (along_w.shape[3] - 1) * dilation[2] + 1
+    samples += (ACROSS + 2) * lane
+    line = -(-max(samples, (ACROSS + 3) * lane + along_w.shape[3]) // lane) * lane
+    is_dense = stride[1:] == (1, 1) and dilation[1:] == (1, 1)
+    after_w = lane + line + (line if stride[2] > 1 else 0)
+    after_h = after_w + (along_h.shape[3] + ROWS if is_dense else rows) * pitch
+    sums = after_h + (planes * shape[1] * pitch if along_d.shape[3] > 1 else 0) + lane
+    room = sums + (shape[0] * shape[1] * pitch if inputs * terms > 1 else 0)
+    # Every part begins on a cache line, so that loads of the passes down touch one each.
+    whole = np.empty(room + 4 * lane, y.dtype)
+    buffer = whole[-whole.ctypes.data % 64 // whole.itemsize :]
     buffer[0] = 0
+    places = np.empty(along_h.shape[3] + ROWS, np.int64)
     scratch = (
         pointer(buffer),
-        pointer(buffer[room[0] :]),
-        pointer(buffer[room[0] + room[1] :]),
-        pointer(buffer[room[0] + room[1] + room[2] :]),
-        pointer(buffer[room[0] + room[1] + room[2] + room[3] :]),
+        pointer(buffer[lane:]),
+        pointer(buffer[lane + line :]),
+        pointer(buffer[after_w:]),
+        pointer(buffer[after_h:]),
+        pointer(places),
     )
-    total = pointer(buffer[room[0] + room[1] + room[2] + room[3] + room[4] :])
+    total = pointer(buffer[sums:])
     total_pitch = (shape[1] * pitch, pitch)
     size = (x.shape[2], x.shape[3], x.shape[4])
     counts = (along_d.shape[3], along_h.shape[3], along_w.shape[3])
@@ -191,23 +322,45 @@ def _filter_item(
             target if is_last else total,
             (y.shape[3] * y.shape[4], y.shape[4]) if is_last else total_pitch, scratch, pitch,
         )  # fmt: skip
-    buffer[0] = 0  # a use after the last pointer into it, so that Numba keeps it till here
+    whole[0] = places[0] = 0  # a use after the last pointer into them, so that Numba keeps them
 
 
-@kernel(parallel=True)
-def filter_separably(x, along_d, along_h, along_w, bias, stride, dilation, before, groups, tile, y):
-    """y = bias + Σ over input channels and terms of the separable responses.
-
-    x : (N, C, D, H, W); along_* : (O, C/groups, terms, F along the axis); y : (N, O, D, H, W).
-    Where `along_d` has one tap it must be 1: depth is then not a pass of its own.
-    """
+@kernel
+def _filter_share(
+    worker, workers, x, along_d, along_h, along_w, bias, stride, dilation, before, groups, tile, y
+):
+    """The tiles that fall to one of `workers`."""
     tiles = (
         ((y.shape[2] + tile[0] - 1) // tile[0])
         * ((y.shape[3] + tile[1] - 1) // tile[1])
         * ((y.shape[4] + tile[2] - 1) // tile[2])
     )
-    for item in numba.prange(y.shape[0] * y.shape[1] * tiles):
+    items = y.shape[0] * y.shape[1] * tiles
+    for item in range(worker * items // workers, (worker + 1) * items // workers):
         _filter_item(
-            np.int64(item), x, along_d, along_h, along_w, bias, stride, dilation, before, groups,
-            tile, y,
+            item, x, along_d, along_h, along_w, bias, stride, dilation, before, groups, tile, y
+        )
+
+
+@kernel(parallel=True)
+def _filter_shares(
+    workers, x, along_d, along_h, along_w, bias, stride, dilation, before, groups, tile, y
+):
+    for worker in numba.prange(workers):
+        _filter_share(
+            np.int64(worker), workers, x, along_d, along_h, along_w, bias, stride, dilation,
+            before, groups, tile, y,
         )  # fmt: skip
+
+
+def filter_separably(*arguments: Any, threads: int) -> None:
+    """y = bias + Σ over input channels and terms of the separable responses.
+
+    `arguments` are x, along_d, along_h, along_w, bias, stride, dilation, before, groups, tile
+    and y; x : (N, C, D, H, W); along_* : (O, C/groups, terms, F along the axis); y : (N, O, D, H,
+    W). Where `along_d` has one tap it must be 1: depth is then not a pass of its own.
+    """
+    if threads == 1:
+        _filter_share(0, 1, *arguments)
+    else:
+        _filter_shares(threads, *arguments)

@@ -16,12 +16,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from .algorithm import Algorithm, as_correlation, gamma, subnormal_error, unit_roundoff
-from .passes import TILE, filter_separably
+from .passes import ACROSS, ROWS, TILE, VOLUME_TILE, filter_separably
 from .problem import Problem
+from .simd import lanes_of
 
 #: How far, in units of roundoff of the largest element, a kernel may be from an outer product.
 TOLERANCE = 16
@@ -60,7 +62,8 @@ class Separable(Algorithm):
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
         factors = self._terms(problem) * _factor_bytes(problem)
-        return factors + max(threads * _tile_bytes(problem), self._factoring_bytes(problem))
+        tiles = threads * _tile_bytes(problem, threads)
+        return factors + max(tiles, self._factoring_bytes(problem))
 
     def prepared_bytes(self, problem: Problem, threads: int) -> int:
         return self._terms(problem) * _factor_bytes(problem)
@@ -69,6 +72,9 @@ class Separable(Algorithm):
         """Kernels, what their factors compose to, the difference, and fibres, in float64."""
         kernels = problem.out_channels * (problem.in_channels // problem.groups)
         return 8 * kernels * (3 * math.prod(problem.kernel) + sum(problem.kernel) + 8)
+
+    def starts_region(self, problem: Problem, threads: int) -> bool:
+        return threads > 1
 
     def work(self, problem: Problem) -> float:
         """Multiply-adds of the passes, borders included."""
@@ -87,7 +93,7 @@ class Separable(Algorithm):
         v = problem.volume
         filter_separably(
             x.reshape(v.input_shape), *prepared.along, bias, v.stride, v.dilation,
-            v.before, v.groups, _tile(v), out.reshape(v.output_shape),
+            v.before, v.groups, _tile(v, threads), out.reshape(v.output_shape), threads=threads,
         )  # fmt: skip
 
     def error_bound(self, problem, x, w, magnitude):
@@ -168,12 +174,23 @@ def multilinear_rank(kernel: np.ndarray, dtype: str) -> tuple[int, ...]:
     return tuple(ranks)
 
 
-def _tile(v: Problem) -> tuple[int, int, int]:
-    """Output samples of a tile: larger along an axis whose kernel would make it mostly halo."""
-    d, h, w = (
-        min(size, max(least, 2 * f))
-        for size, least, f in zip(v.output_size, TILE, v.kernel, strict=True)
-    )
+@lru_cache(maxsize=256)
+def _tile(v: Problem, threads: int) -> tuple[int, int, int]:
+    """Output samples of a tile: larger along an axis whose kernel would make it mostly halo.
+
+    Rows of the last axis are read where they are, so their halo costs nothing. Where there
+    would be few tiles they are made less high, so that every thread has as many to do.
+    """
+    depth, height, width = TILE if v.kernel[0] == 1 else VOLUME_TILE
+    planes = v.batch * v.out_channels * -(-v.output_size[0] // depth)
+    across = planes * -(-v.output_size[2] // width)
+    if across % threads:
+        strips = threads * max(1, round(v.output_size[1] / (threads * height)))
+        height = -(-v.output_size[1] // strips)
+    else:
+        height = max(height, 4 * v.kernel[1])
+    least = max(depth, 2 * v.kernel[0]), height, width
+    d, h, w = map(min, v.output_size, least)
     return (d, h, w)
 
 
@@ -182,12 +199,14 @@ def _factor_bytes(problem: Problem) -> int:
     return kernels * sum(problem.volume.kernel) * problem.itemsize
 
 
-def _tile_bytes(problem: Problem) -> int:
-    """Scratch of one tile: its output, the strip after each pass, one padded line."""
+def _tile_bytes(problem: Problem, threads: int) -> int:
+    """Scratch of one tile: its output, the strip after each pass, padded lines."""
     v = problem.volume
-    tile = _tile(v)
+    tile = _tile(v, threads)
     planes, rows, samples = (
         (t - 1) * s + e for t, s, e in zip(tile, v.stride, v.extent, strict=True)
     )
-    planes = planes if v.kernel[0] > 1 else 1
-    return problem.itemsize * (math.prod(tile) + 2 * planes * rows * tile[2] + samples)
+    pitch = tile[2] + 2 * ACROSS * lanes_of(problem.itemsize)
+    planes = planes if v.kernel[0] > 1 else 0
+    strips = (rows + ROWS + planes * tile[1] + tile[0] * tile[1]) * pitch
+    return problem.itemsize * (strips + 2 * (samples + pitch))
