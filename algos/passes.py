@@ -1,12 +1,17 @@
 """One-dimensional passes: a kernel that is an outer product, applied axis after axis.
 
-A tile of the output is finished before the next is begun, so what one pass hands to the next
-stays in the second-level cache and no full intermediate image exists. Along every axis a pass
-is the same sum of shifted stretches, Σ_m taps[m] · source[at + m·pitch …]: shifted by samples
-along the last axis, by whole rows or planes along the others.
+With stride 1 the two passes over an image are fused: four rows are passed across into a ring
+that holds the rows under a kernel, then four rows of the output are passed down from it. No
+intermediate image exists; the ring lies in the first-level cache for kernels of up to a dozen
+taps (512 columns), in the second for longer ones. Other strides and dilations, and the third
+axis, go through `_pass`, axis after axis within a tile.
 
-Bound by loads: each fused multiply-add reads one vector, from the first-level cache as long as
-the rows under a kernel, one stretch wide, fit in it.
+Bound by the multiply-add units on the way down, where a tile of 4 × 4 vectors reuses every row
+loaded. Across, each product needs its own shifted pixels: a load at any column takes two cycles,
+a shift in registers one and a third, beside the product. On a 2-core AVX-512 machine (Zen 4, 116
+GFLOP/s a core in float32) one thread reached 50 % of the peak with 5 taps on 512², 55 % with 7,
+65 % with 15, 62 to 67 % with 31 and 127. Passing over a tile's rows wholly before its columns,
+through the second-level cache, cost 20 to 30 %.
 """
 
 from __future__ import annotations
