@@ -62,7 +62,7 @@ class Separable(Algorithm):
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
         factors = self._terms(problem) * _factor_bytes(problem)
-        tiles = threads * _tile_bytes(problem, threads)
+        tiles = threads * _tile_bytes(problem, threads, self._terms(problem))
         return factors + max(tiles, self._factoring_bytes(problem))
 
     def prepared_bytes(self, problem: Problem, threads: int) -> int:
@@ -199,14 +199,17 @@ def _factor_bytes(problem: Problem) -> int:
     return kernels * sum(problem.volume.kernel) * problem.itemsize
 
 
-def _tile_bytes(problem: Problem, threads: int) -> int:
-    """Scratch of one tile: its output, the strip after each pass, padded lines."""
-    v = problem.volume
+def _tile_bytes(problem: Problem, threads: int, terms: int) -> int:
+    """Scratch of one tile: rows and planes between the passes, sums, padded lines."""
+    v, lane = problem.volume, lanes_of(problem.itemsize)
     tile = _tile(v, threads)
     planes, rows, samples = (
         (t - 1) * s + e for t, s, e in zip(tile, v.stride, v.extent, strict=True)
     )
-    pitch = tile[2] + 2 * ACROSS * lanes_of(problem.itemsize)
-    planes = planes if v.kernel[0] > 1 else 0
-    strips = (rows + ROWS + planes * tile[1] + tile[0] * tile[1]) * pitch
-    return problem.itemsize * (strips + 2 * (samples + pitch))
+    pitch = (-(-tile[2] // (ACROSS * lane)) * ACROSS + 1) * lane
+    if v.stride[1:] == v.dilation[1:] == (1, 1):
+        rows = v.kernel[1] + ROWS
+    kept = rows + (planes * tile[1] if v.kernel[0] > 1 else 0)
+    if v.in_channels // v.groups * terms > 1:
+        kept += tile[0] * tile[1]
+    return problem.itemsize * (kept * pitch + 2 * (samples + pitch))
