@@ -32,6 +32,13 @@ class Cell:
     once: float = 0.0
     work: float = 0.0
     workspace_bytes: int | None = None
+    runs: str = ""  # what `algorithm` stands for, where that is a name for an audit
+    planted: float = 0.0  # slow-down made on purpose, as a part of its time
+
+    @property
+    def implementation(self) -> str:
+        """The algorithm that its process runs."""
+        return self.runs or self.algorithm
 
     @property
     def alive(self) -> bool:
@@ -90,7 +97,7 @@ class Group:
         """Seconds per call by algorithm and pass, one entry a block."""
         return {cell.algorithm: cell.samples for cell in self.cells}
 
-    def pass_record(self, number: int, loads: dict[str, float]) -> dict[str, Any]:
+    def pass_record(self, number: int, loads: dict[str, float | None]) -> dict[str, Any]:
         """The line of the result file for pass `number`; `loads` are of fresh processes."""
         taken = {cell.algorithm: cell.samples.get(number) for cell in self.cells}
         return {

@@ -16,7 +16,6 @@ and its children end with it.
 from __future__ import annotations
 
 import gc
-import importlib
 import json
 import os
 import signal
@@ -74,16 +73,6 @@ class Nursery:
             if clock.now() > deadline:
                 return None
             clock.settle(0.002)
-
-    def load(self, modules: list[str]) -> list[str]:
-        """Import what workers would otherwise import one by one; those that are there."""
-        loaded = []
-        for name in modules:
-            with suppress(ImportError):
-                importlib.import_module(name)
-                loaded.append(name)
-        gc.freeze()
-        return loaded
 
 
 def _become_worker(requests: int, complaints: int, files: list[str]) -> None:

@@ -81,11 +81,6 @@ def _nursery(max_threads: int) -> _Nursery:
     return found[max_threads]
 
 
-def preload(max_threads: int, modules: Sequence[str]) -> None:
-    """Import `modules` once, so that workers made from now on need not."""
-    _nursery(max_threads).ask(do="load", modules=list(modules))
-
-
 class Worker:
     """A process that runs one algorithm; it answers one request at a time.
 

@@ -19,15 +19,16 @@ from pathlib import Path
 from typing import Any
 
 from algos.errors import ConvbenchError
-from results.decide import MIN_EFFECT, MIN_PASSES, Referee, looks
+from results.decide import MIN_PASSES, Referee, looks
 
 from . import clock
+from .bench import Bench, Settings
 from .cell import Cell, Group, memory_allowed, memory_needed, obstacle, performer
-from .process import Worker, WorkerDiedError
 from .suite import Case
 
-#: The budget is good for at least so many passes of everything: the fewest, and two to decide.
-PASSES = MIN_PASSES + 2
+#: The samples of a pass may take this part of the budget: a few passes more than the fewest,
+#: and as much again for making cells ready.
+PASS_SHARE = 1 / (2.4 * MIN_PASSES)
 #: Blocks of a problem in a pass: as many as its share of the time allows, up to this.
 MAX_BLOCKS = 5
 #: Multiply-adds that claim as much of the time budget as every problem gets anyway.
@@ -36,22 +37,6 @@ EQUAL_SHARE = 3e7
 MIN_SAMPLE, MAX_SAMPLE = 0.002, 0.02
 #: Seconds that idle thread pools are given to stop spinning before another process starts.
 SETTLE = 0.01
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to run: what the command line decides."""
-
-    suite: str
-    algorithms: tuple[str, ...]
-    threads: tuple[int, ...] = (1,)
-    baseline: str = ""
-    min_effect: float = MIN_EFFECT
-    budget: float = 60.0
-    call_limit: float = 2.0
-    timeout: float = 120.0
-    seed: int = 0
-    files: tuple[str, ...] = ()  # of algorithms from outside
 
 
 @dataclass(frozen=True)
@@ -97,17 +82,15 @@ class Run:
         self.referee = Referee(settings.baseline, settings.min_effect)
         self.out_of_time = False
         self._scratch = scratch
-        self._workers: dict[str, Worker] = {}
-        self._scales: dict[str, Worker] = {}  # that weigh and never time
+        self.bench = Bench(settings)
         self._paces: dict[tuple[str, int, str], float] = {}
         self._random = random.Random(settings.seed)
         self._begun = clock.now()
-        self._compiled = 0.0
         self._pass = self._open = 0
-        self.first, self.spent = 0, 0.0  # where a run that is taken up begins
-        self._done: set[tuple[int, int]] = set()
         self._flying: Group | None = None
         self._settled: set[int] = set()
+        self.first, self.spent = 0, 0.0  # where a run that is taken up begins
+        self._done: set[tuple[int, int]] = set()
 
     def __iter__(self) -> Generator[Event, None, None]:
         try:
@@ -121,12 +104,12 @@ class Run:
                 for group, cells in asked:
                     if (self._pass, group.number) not in self._done:
                         yield from self._one(group, cells)
-                self._end_workers()
+                self.bench.close()
                 if self.out_of_time:
                     return
                 yield from self._look()
         finally:
-            self._end_workers()
+            self.bench.close()
 
     def mark_done(self, group: Group, passes: list[int]) -> None:
         """Passes over `group` that an earlier run has made."""
@@ -141,7 +124,7 @@ class Run:
 
     def remaining(self) -> float:
         """Seconds of the budget that are left; compiling does not count against it."""
-        spent = self.spent + clock.now() - self._begun - self._compiled
+        spent = self.spent + clock.now() - self._begun - self.bench.compiled
         return self.settings.budget - spent
 
     def _asked(self) -> list[tuple[Group, list[Cell]]]:
@@ -169,15 +152,15 @@ class Run:
             self.out_of_time = True
             return
         self._flying = group
-        begun, compiled = clock.now(), self._compiled
-        loads: dict[str, float] = {}
+        begun, compiled = clock.now(), self.bench.compiled
+        loads: dict[str, float | None] = {}
         memory = memory_allowed()
         for cell in cells:
             yield self._progress(f"{group.label} {cell.algorithm}")
             if self._pass == 0:
                 memory -= self._verify(cell, memory)
             else:
-                loads.update(self._again(cell))
+                loads[cell.algorithm] = self.bench.again(cell)
         if self._pass == 0:
             self._calibrate(group)
         for cell in group.alive:
@@ -186,16 +169,16 @@ class Run:
         for _ in range(group.blocks):
             yield self._progress(group.label)
             self._block([cell for cell in cells if cell.alive])
-        group.seconds = clock.now() - begun - (self._compiled - compiled)
+        group.seconds = clock.now() - begun - (self.bench.compiled - compiled)
         yield from self._records(group, loads)
         self._flying = None
         if self._pass == 0:
             yield from self._picture(group)
         for cell in cells:
             if cell.alive:
-                self._ask(cell, "drop")
+                self.bench.drop(cell)
 
-    def _records(self, group: Group, loads: dict[str, float]) -> Iterator[dict[str, Any]]:
+    def _records(self, group: Group, loads: dict[str, float | None]) -> Iterator[dict[str, Any]]:
         """What is to be kept of the present pass over `group`; of a failure, the cell anew."""
         for cell in group.cells:
             if cell.reported != cell.result["status"] and (cell.samples or not cell.alive):
@@ -227,7 +210,7 @@ class Run:
         """Seconds that a pass over `group` may take, by its size among all."""
         weights = {g.number: 1 + g.case.problem.multiply_adds / EQUAL_SHARE for g in self.groups}
         part = weights[group.number] / sum(weights.values())
-        return self.settings.budget / PASSES * part
+        return self.settings.budget * PASS_SHARE * part
 
     def _verify(self, cell: Cell, memory: int) -> int:
         """Verify `cell` and make it ready; returns the bytes it now holds."""
@@ -237,10 +220,10 @@ class Run:
             reason = f"the time budget of {settings.budget:g} s was spent; raise --budget"
             cell.end("skipped", reason)
             return 0
-        if found := obstacle(problem, cell.algorithm, cell.threads, memory):
+        if found := obstacle(problem, cell.implementation, cell.threads, memory):
             cell.end(*found)
             return 0
-        algorithm = performer(problem, cell.algorithm)
+        algorithm = performer(problem, cell.implementation)
         cell.work = algorithm.work(problem)
         cell.workspace_bytes = algorithm.workspace_bytes(problem, cell.threads)
         pace = self._paces.get((cell.algorithm, cell.threads, problem.operation), 0.0)
@@ -252,38 +235,11 @@ class Run:
                 f"longer than --call-limit {settings.call_limit:g} s",
             )
             return 0
-        self._ask(cell, "load", **self._asking(cell))
-        self._compiled += cell.result.get("compile_s", 0.0)
+        self.bench.verify(cell)
         if not cell.alive:
             return 0
-        cell.result["peak_extra_bytes"] = self._weigh(cell)
-        return memory_needed(problem, cell.algorithm, cell.threads)
-
-    def _weigh(self, cell: Cell) -> int | None:
-        """What `cell` holds at its peak, measured in a process apart; None where not known."""
-        try:
-            if cell.algorithm not in self._scales:
-                worker = Worker(max(self.settings.threads), self.settings.files)
-                self._scales[cell.algorithm] = worker
-            scale = self._scales[cell.algorithm]
-            answer = scale.ask(self.settings.timeout, do="weigh", **self._asking(cell))
-        except WorkerDiedError:  # nothing that the cell would have to pay for
-            if cell.algorithm in self._scales:
-                self._scales.pop(cell.algorithm).close()
-            return None
-        return answer.get("peak_extra_bytes")
-
-    def _again(self, cell: Cell) -> dict[str, float]:
-        """Make `cell` ready in a fresh process; how long that took."""
-        answer = self._ask(cell, "again", **self._asking(cell))
-        self._compiled += answer.get("compile_s", 0.0)
-        return {cell.algorithm: answer["load_s"]} if "load_s" in answer else {}
-
-    def _asking(self, cell: Cell) -> dict[str, Any]:
-        return {
-            "case": cell.case.as_words(), "algorithm": cell.algorithm,
-            "threads_wanted": cell.threads, "seed": self.settings.seed,
-        }  # fmt: skip
+        self.bench.weigh(cell)
+        return memory_needed(problem, cell.implementation, cell.threads)
 
     def _calibrate(self, group: Group) -> None:
         """Choose the calls in a sample and the blocks in a pass, once for the whole run.
@@ -294,7 +250,7 @@ class Run:
         share = self._share(group)
         for cell in group.alive:
             seconds = share / (MAX_BLOCKS * len(group.alive))
-            self._ask(cell, "calibrate", seconds=min(max(seconds, MIN_SAMPLE), MAX_SAMPLE))
+            self.bench.calibrate(cell, min(max(seconds, MIN_SAMPLE), MAX_SAMPLE))
             if cell.alive:
                 self._learn_pace(cell)
         block = sum(cell.once * cell.loops for cell in group.alive)
@@ -311,46 +267,9 @@ class Run:
         order = [cell for cell in cells if cell.alive]
         self._random.shuffle(order)
         for cell in order:
-            answer = self._ask(cell, "sample", loops=cell.loops)
-            if "seconds" in answer:
-                cell.samples[self._pass].append(answer["seconds"])
+            self.bench.sample(cell, self._pass)
             if cell.threads > 1:
                 clock.settle(SETTLE)
-
-    def _ask(self, cell: Cell, do: str, **request: Any) -> dict[str, Any]:
-        """Ask the cell's worker; whatever goes wrong ends the cell and nothing else."""
-        try:
-            worker = self._workers.get(cell.algorithm)
-            if worker is None:
-                worker = Worker(max(self.settings.threads), self.settings.files)
-                self._workers[cell.algorithm] = worker
-            answer = worker.ask(self.settings.timeout, do=do, **request)
-        except WorkerDiedError as death:
-            if cell.algorithm in self._workers:
-                self._workers.pop(cell.algorithm).close()
-            cell.end("failed", str(death))
-            return {}
-        cell.loops = answer.pop("loops", cell.loops)
-        cell.once = answer.pop("once_s", cell.once)
-        if answer.get("status", "ok") != "ok":
-            cell.end(answer["status"], answer["reason"])
-        if do == "load":
-            cell.result = answer
-        return answer
-
-    def _end_workers(self) -> None:
-        for workers in (self._workers, self._scales):
-            while workers:
-                workers.popitem()[1].close()
-
-    def _pictures_again(self) -> Iterator[Event]:
-        """The pictures of groups that an earlier run has filtered."""
-        for group in self.groups:
-            if (0, group.number) in self._done and group.case.pixels != "random":
-                for cell in group.alive:
-                    self._again(cell)
-                yield from self._picture(group)
-        self._end_workers()
 
     def _picture(self, group: Group) -> Iterator[Picture]:
         """Have the fastest algorithm leave its output behind, where the input is a picture."""
@@ -359,10 +278,16 @@ class Run:
             return
         best = next(cell for cell in group.cells if cell.algorithm == winner)
         path = self._scratch / f"{len(list(self._scratch.iterdir()))}.npy"
-        answer = self._ask(best, "save", path=str(path))
-        if "disk" in answer:
-            raise ConvbenchError(
-                f"{path} cannot be written: {answer['disk']}; set TMPDIR elsewhere"
-            )
+        if complaint := self.bench.save(best, str(path)):
+            raise ConvbenchError(f"{path} cannot be written: {complaint}; set TMPDIR elsewhere")
         if best.alive:
             yield Picture(group.case, path)
+
+    def _pictures_again(self) -> Iterator[Event]:
+        """The pictures of groups that an earlier run has filtered."""
+        for group in self.groups:
+            if (0, group.number) in self._done and group.case.pixels != "random":
+                for cell in group.alive:
+                    self.bench.again(cell)
+                yield from self._picture(group)
+        self.bench.close()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import json
+import resource
 import signal
 import zlib
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from dataclasses import asdict
 from typing import Any, BinaryIO
 
 import numpy as np
+import psutil
 
 from algos import threads
 from algos.errors import ConvbenchError
@@ -46,9 +48,14 @@ class Session:
         algorithm: str,
         threads_wanted: int,
         seed: int,
+        allowance: int | None = None,
     ) -> dict[str, Any]:
-        """Prepare, call once, verify. Answers the cell's status and everything but samples."""
+        """Prepare, call once, verify. Answers the cell's status and everything but samples.
+
+        It may take `allowance` bytes beyond what the process has already.
+        """
         self.drop()
+        _limit(allowance)
         threads.use(threads_wanted)
         trial = trial_of(Case.of_words(case), seed)
         problem, chosen = trial.problem, trial.problem.family.get(algorithm)
@@ -83,10 +90,16 @@ class Session:
         return answer
 
     def again(
-        self, case: dict[str, str], algorithm: str, threads_wanted: int, seed: int
+        self,
+        case: dict[str, str],
+        algorithm: str,
+        threads_wanted: int,
+        seed: int,
+        allowance: int | None = None,
     ) -> dict[str, Any]:
         """Prepare and call once what another process has verified."""
         self.drop()
+        _limit(allowance)
         threads.use(threads_wanted)
         trial = trial_of(Case.of_words(case), seed)
         chosen = trial.problem.family.get(algorithm)
@@ -155,6 +168,14 @@ class Session:
         self.plan(*self.arrays, self.out)
 
 
+def _limit(allowance: int | None) -> None:
+    """Let no more than `allowance` bytes be taken from now on, where the system can see to it."""
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    soft = hard if allowance is None else psutil.Process().memory_info().vms + allowance
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
 def serve(requests: BinaryIO, answers: BinaryIO, files: Sequence[str]) -> None:
     """Answer requests until there are no more; `files` are algorithms from outside."""
     for path in files:
@@ -169,7 +190,7 @@ def serve(requests: BinaryIO, answers: BinaryIO, files: Sequence[str]) -> None:
         except ConvbenchError as error:
             answer = {"status": "failed", "reason": str(error)}
         except MemoryError:
-            answer = {"status": "failed", "reason": "it ran out of memory"}
+            answer = {"status": "failed", "reason": "it asked for more memory than it may have"}
         except Exception as error:
             text = " ".join(str(error).split())[:300]
             kind = type(error).__name__

@@ -5,6 +5,9 @@ import signal
 import sys
 import time
 
+import numba
+import numpy as np
+
 from algos.naive import Naive
 
 
@@ -137,4 +140,26 @@ class Drowsy(Naive):
         if not Drowsy.awake:
             Drowsy.awake = True
             time.sleep(0.5)
+        super().forward(problem, x, prepared, bias, out, threads)
+
+
+class Glutton(Naive):
+    """Needs far more memory than it owns up to."""
+
+    name = "glutton"
+
+    def forward(self, problem, x, prepared, bias, out, threads):
+        np.ones(2**33, np.uint8)
+
+
+class Recompiles(Naive):
+    """Compiles something new in every other call."""
+
+    name = "recompiles"
+    calls = 0
+
+    def forward(self, problem, x, prepared, bias, out, threads):
+        Recompiles.calls += 1
+        if Recompiles.calls % 2:
+            numba.njit(lambda number: number + 1)(Recompiles.calls)
         super().forward(problem, x, prepared, bias, out, threads)

@@ -80,6 +80,11 @@ def test_per_call_calls_as_often_as_it_says():
     assert len(calls) == 7
 
 
+def test_a_sample_with_a_compilation_in_it_is_none(function):
+    assert clock.sample(lambda: function(10), 3) is None
+    assert clock.sample(lambda: function(10), 3) > 0
+
+
 def test_moments():
     before = clock.now()
     clock.settle(0.001)

@@ -1,5 +1,6 @@
 """A worker process answers, or its end is told in plain words."""
 
+import json
 from pathlib import Path
 
 import psutil
@@ -102,6 +103,43 @@ def test_one_that_cannot_start_says_why(tmp_path):
     with pytest.raises(WorkerDiedError, match="No module named 'nosuchmodule'"):
         load(worker, "naive")
     worker.close()
+
+
+def test_memory_beyond_what_was_predicted_is_refused(living):
+    answer = load(living, "glutton", allowance=1 << 30)
+    assert answer["status"] == "failed"
+    assert "memory" in answer["reason"]
+    assert load(living, "naive", allowance=1 << 30)["status"] == "ok"
+
+
+def test_a_compilation_makes_a_sample_worthless(living):
+    assert load(living, "recompiles")["status"] == "ok"
+    assert living.ask(60, do="sample", loops=2) == {"seconds": None}
+    assert load(living, "naive")["status"] == "ok"
+    assert living.ask(60, do="sample", loops=2)["seconds"] > 0
+
+
+def test_a_fresh_worker_finds_the_cache_warm(living):
+    """What one process compiled no other has to; two at once do not spoil it for each other."""
+    load(living, "naive")
+    others = [Worker(2) for _ in range(2)]
+    asked = {"do": "again", "case": CASE, "algorithm": "naive", "threads_wanted": 1, "seed": 0}
+    for other in others:  # both at once, as no run does
+        other._socket.sendall(json.dumps(asked).encode() + b"\n")
+    for other in others:
+        answer = json.loads(other._line(60))
+        assert answer["compile_s"] == 0
+        assert answer["load_s"] > 0
+        other.close()
+
+
+def test_workers_are_forked_from_one_process_without_pools():
+    first, second = Worker(2), Worker(2)
+    parents = {psutil.Process(worker.pid).ppid() for worker in (first, second)}
+    assert len(parents) == 1
+    assert psutil.Process(parents.pop()).num_threads() == 1
+    first.close()
+    second.close()
 
 
 def test_threads_are_set_and_read_back(living):

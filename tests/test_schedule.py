@@ -10,7 +10,7 @@ import pytest
 from algos import Problem, plugins
 from algos.algorithm import registry
 from results.decide import MIN_PASSES
-from suites import cell, machine, schedule
+from suites import bench, cell, machine, schedule
 from suites.schedule import Picture, Progress, Run, Settings, Settled
 from suites.suite import Case
 
@@ -89,8 +89,8 @@ def test_every_cell_becomes_a_record_in_order_then_passes_go_on(tmp_path):
 
 def test_every_pass_has_processes_of_its_own(tmp_path, monkeypatch):
     made = []
-    worker = schedule.Worker
-    monkeypatch.setattr(schedule, "Worker", lambda *given: made.append(worker(*given)) or made[-1])
+    worker = bench.Worker
+    monkeypatch.setattr(bench, "Worker", lambda *given: made.append(worker(*given)) or made[-1])
     events = events_of([SMALL, RANK1], settings("naive", "fft"), tmp_path)
     passes = {e["pass"] for e in events if isinstance(e, dict) and e["record"] == "pass"}
     assert len(passes) >= MIN_PASSES
@@ -112,14 +112,13 @@ def test_what_is_decided_costs_no_more(tmp_path):
 def orders(seed, names, tmp_path):
     """The algorithms in the order they were sampled in, block by block."""
     run = Run((SMALL,), settings(*names, seed=seed), tmp_path)
-    ask, asked = run._ask, []
+    sample, asked = run.bench.sample, []
 
-    def listen(cell, do, **request):
-        if do == "sample":
-            asked.append(cell.algorithm)
-        return ask(cell, do, **request)
+    def listen(cell, number):
+        asked.append(cell.algorithm)
+        sample(cell, number)
 
-    run._ask = listen
+    run.bench.sample = listen
     list(run)
     blocks = [tuple(asked[i : i + len(names)]) for i in range(0, len(asked), len(names))]
     assert all(sorted(block) == sorted(names) for block in blocks)
@@ -169,7 +168,7 @@ def test_one_that_crashes_in_a_later_pass_is_told_so_after_all(tmp_path):
         if isinstance(event, dict):
             records.append(event)
             if event["record"] == "pass" and event["pass"] == 2:
-                os.kill(run._workers["fft"].pid, signal.SIGSEGV)
+                os.kill(run.bench._workers["fft"].pid, signal.SIGSEGV)
     told = [(r["algorithm"], r["status"]) for r in records if r["record"] == "cell"]
     assert told == [("naive", "ok"), ("fft", "ok"), ("fft", "failed")]
     assert "fft" not in records[-1]["samples_s"]
@@ -240,7 +239,7 @@ def test_an_interruption_leaves_what_is_known(tmp_path):
         seen += isinstance(event, Progress) and event.text == str(SMALL.problem)
         if seen == 2:  # between the first block and the second
             break
-    worker = run._workers["naive"]
+    worker = run.bench._workers["naive"]
     events.close()
     *cells, first = run.unfinished()
     assert [(r["algorithm"], r["status"]) for r in cells] == [

@@ -1,0 +1,132 @@
+"""Where cells are measured: a process per algorithm, what it is asked, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from results.decide import MIN_EFFECT
+
+from .cell import Cell, memory_needed
+from .process import Worker, WorkerDiedError
+
+#: So many times what was predicted, and so many bytes more, a process may take.
+EXCESS, SLACK = 2, 1 << 30
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to run: what the command line decides."""
+
+    suite: str
+    algorithms: tuple[str, ...]
+    threads: tuple[int, ...] = (1,)
+    baseline: str = ""
+    min_effect: float = MIN_EFFECT
+    budget: float = 60.0
+    call_limit: float = 2.0
+    timeout: float = 120.0
+    seed: int = 0
+    files: tuple[str, ...] = ()  # of algorithms from outside
+    strict: bool = False  # no verdicts without a passed audit
+
+
+class Bench:
+    """The worker processes of a pass, one per name; whatever goes wrong ends one cell alone.
+
+    Attributes
+    ----------
+    compiled : float
+        Seconds that went to compiling so far.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.compiled = 0.0
+        self._workers: dict[str, Worker] = {}
+        self._scales: dict[str, Worker] = {}  # that weigh and never time
+
+    def verify(self, cell: Cell) -> None:
+        """Make `cell` ready and hold it to the oracle."""
+        answer = self._ask(cell, "load", **self._about(cell))
+        if answer:
+            cell.result = answer
+            self.compiled += answer.get("compile_s", 0.0)
+
+    def weigh(self, cell: Cell) -> None:
+        """Measure what `cell` holds at its peak, in a process apart; None where not known."""
+        name, about = cell.algorithm, self._about(cell)
+        del about["allowance"]
+        cell.result["peak_extra_bytes"] = None
+        try:
+            if name not in self._scales:
+                self._scales[name] = self._new_worker()
+            answer = self._scales[name].ask(self.settings.timeout, do="weigh", **about)
+        except WorkerDiedError:  # nothing that the cell would have to pay for
+            if name in self._scales:
+                self._scales.pop(name).close()
+        else:
+            cell.result["peak_extra_bytes"] = answer.get("peak_extra_bytes")
+
+    def again(self, cell: Cell) -> float | None:
+        """Make `cell` ready in a fresh process; the seconds it took, unless it failed."""
+        answer = self._ask(cell, "again", **self._about(cell))
+        self.compiled += answer.get("compile_s", 0.0)
+        return answer.get("load_s")
+
+    def calibrate(self, cell: Cell, seconds: float) -> None:
+        """Choose how many calls of `cell` fill a sample of `seconds`."""
+        answer = self._ask(cell, "calibrate", seconds=seconds)
+        if "loops" in answer:
+            cell.loops, cell.once = answer["loops"], answer["once_s"]
+
+    def sample(self, cell: Cell, number: int) -> None:
+        """Take one sample, as part of pass `number`."""
+        loops = round(cell.loops * (1 + cell.planted))
+        answer = self._ask(cell, "sample", loops=loops)
+        if "seconds" in answer:
+            seconds = answer["seconds"]
+            calls = loops / cell.loops  # of a planted slow-down, more than are owned up to
+            cell.samples[number].append(None if seconds is None else seconds * calls)
+
+    def save(self, cell: Cell, path: str) -> str | None:
+        """Have `cell` write its output to `path`; what the disk says against it, if so."""
+        return self._ask(cell, "save", path=path).get("disk")
+
+    def drop(self, cell: Cell) -> None:
+        """Let `cell` give back its memory."""
+        self._ask(cell, "drop")
+
+    def close(self) -> None:
+        """End all processes."""
+        for workers in (self._workers, self._scales):
+            while workers:
+                workers.popitem()[1].close()
+
+    def _new_worker(self) -> Worker:
+        return Worker(max(self.settings.threads), self.settings.files)
+
+    def _about(self, cell: Cell) -> dict[str, Any]:
+        problem = cell.case.problem
+        needed = memory_needed(problem, cell.implementation, cell.threads)
+        return {
+            "case": cell.case.as_words(), "algorithm": cell.implementation,
+            "threads_wanted": cell.threads, "seed": self.settings.seed,
+            "allowance": EXCESS * needed + SLACK,
+        }  # fmt: skip
+
+    def _ask(self, cell: Cell, do: str, **request: Any) -> dict[str, Any]:
+        """The answer of the cell's worker; empty where it died."""
+        name = cell.algorithm
+        try:
+            if name not in self._workers:
+                self._workers[name] = self._new_worker()
+            answer = self._workers[name].ask(self.settings.timeout, do=do, **request)
+        except WorkerDiedError as death:
+            if name in self._workers:
+                self._workers.pop(name).close()
+            cell.end("failed", str(death))
+            return {}
+        if answer.get("status", "ok") != "ok":
+            cell.end(answer["status"], answer["reason"])
+        return answer

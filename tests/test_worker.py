@@ -1,0 +1,64 @@
+"""The timing side of a worker, by a clock that is turned by hand: compilation reaches no sample."""
+
+import numba
+import numpy as np
+import pytest
+from numba.core import event
+
+from suites import clock
+from suites.worker import Session
+
+WORK = 3_000_000  # nanoseconds of a call
+SECOND = 1_000_000_000
+
+
+class Compiler(event.Listener):
+    """Takes `nanoseconds` for every compilation, on the clock that is turned by hand."""
+
+    def __init__(self, hand, nanoseconds):
+        self.hand, self.nanoseconds = hand, nanoseconds
+
+    def on_start(self, event):
+        pass
+
+    def on_end(self, event):
+        self.hand[0] += self.nanoseconds
+
+
+def timings(monkeypatch, compiling, calibrate=Session.calibrate):
+    """Loops and samples of a function whose first call compiles, for so many nanoseconds."""
+    hand = [0]
+    monkeypatch.setattr(clock.time, "perf_counter_ns", lambda: hand[0])
+    kernel = numba.njit(lambda array: array.sum())
+
+    def plan(array, out):
+        kernel(array)
+        hand[0] += WORK
+
+    session = Session()
+    session.plan, session.arrays, session.out = plan, (np.ones(3),), np.empty(0)
+    with event.install_listener("numba:compile", Compiler(hand, compiling)):
+        session._call()  # the first call, as `load` makes it
+        loops = calibrate(session, 0.02)["loops"]
+        samples = [session.sample(loops)["seconds"] for _ in range(4)]
+    return loops, samples
+
+
+def test_a_second_more_to_compile_changes_nothing(monkeypatch):
+    quick, slow = (timings(monkeypatch, compiling) for compiling in (SECOND, 2 * SECOND))
+    assert quick == slow
+    assert quick == (7, [pytest.approx(WORK * 1e-9)] * 4)
+
+
+def test_this_would_be_noticed_where_calibration_met_the_compiler(monkeypatch):
+    """The test above can fail: here what is calibrated is compiled anew, as elsewhere."""
+
+    def naive(session, seconds):
+        plan, kernel = session.plan, numba.njit(lambda array: array.sum() + 1)
+        session.plan = lambda array, out: (kernel(array), plan(array, out))
+        once = clock.per_call(session._call, 1)
+        session.plan = plan
+        return {"loops": max(1, round(seconds / once))}
+
+    quick, slow = (timings(monkeypatch, compiling, naive) for compiling in (SECOND // 100, SECOND))
+    assert quick[0] != slow[0]
