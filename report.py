@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,13 +35,15 @@ examples:
 """
 
 
-def build(run: str | os.PathLike[str]) -> list[Path]:
+def build(run: str | os.PathLike[str], strict: bool = False) -> list[Path]:
     """Write the report of `run` into its folder.
 
     Parameters
     ----------
     run : path
         The folder of a run, or its ``records.jsonl``.
+    strict : bool
+        Withhold verdicts where the run's machine has not passed an audit since.
 
     Returns
     -------
@@ -53,12 +56,16 @@ def build(run: str | os.PathLike[str]) -> list[Path]:
     ConvbenchError
         Where the run cannot be read, or its folder cannot be written.
     """
+    from results.audit import AUDITS, objection
     from results.export import write_tables
     from results.figures import draw
     from results.files import write_whole
     from results.table import tabulate_run
 
     records = results.read_records(run)
+    if strict:
+        why = objection(records.path.parent / AUDITS, records.header.get("environment") or {})
+        records = replace(records, header={**records.header, "withheld": why})
     frame = tabulate_run(records)
     tables = write_tables(frame, records.path)
     pictures = draw(frame, records.path / "figures")
@@ -190,13 +197,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("run", nargs="?", metavar="RUN", help="which run; by default the latest")
     parser.add_argument("--runs", metavar="DIR", help="where runs are kept")
+    parser.add_argument("--strict", action="store_true", help="no verdicts without a passed audit")
     arguments = parser.parse_args(argv)
     try:
         if arguments.run:
             folder = results.find(arguments.run, arguments.runs)
         else:
             folder = results.latest(arguments.runs)
-        files = build(folder)
+        files = build(folder, arguments.strict)
     except ConvbenchError as error:
         print(f"report: error: {error}", file=sys.stderr)
         return 2

@@ -13,7 +13,9 @@ GROUP = ("operation", "problem", "name", "weights", "pixels", "dtype", "threads"
 #: The order in which a reader meets the algorithms; others follow by name.
 KNOWN = ("naive", "im2col", "fft", "separable", "parallel", "winograd", "toeplitz")
 
-VERDICT_SIGNS = {"faster": "▲", "slower": "▼", "equivalent": "≈", "undecided": "?"}
+VERDICTS = ("faster", "slower", "equivalent", "undecided")
+#: What a ratio carries where it alone does not say it.
+VERDICT_SIGNS = {"equivalent": " ≈", "undecided": " ?", "withheld": " ?"}
 
 STATUS_WORDS = {
     "unsupported": "cannot",

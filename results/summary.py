@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
-from .labels import GROUP, STATUS_WORDS, in_order, lead_text, plural, time_text, times_text
+from .decide import MIN_EFFECT, MIN_PASSES
+from .labels import (
+    GROUP,
+    STATUS_WORDS,
+    VERDICT_SIGNS,
+    VERDICTS,
+    in_order,
+    lead_text,
+    plural,
+    time_text,
+    times_text,
+)
 from .statistics import geometric_mean
 from .table import folded_reasons
 
@@ -19,6 +31,19 @@ class Entry:
     time_s: float
     speedup: float
     status: str
+    verdict: str = ""
+    interval: tuple[float, float] = (math.nan, math.nan)
+
+    @property
+    def ratio(self) -> str:
+        """How many times as fast as the baseline; marked where that is undecided, or the same."""
+        return times_text(self.speedup) + VERDICT_SIGNS.get(self.verdict, "")
+
+    @property
+    def between(self) -> str:
+        """The 95 % interval of the speed-up."""
+        low, high = map(times_text, self.interval)
+        return "" if "–" in low + high else f"{low[:-1]}–{high}"
 
     @property
     def text(self) -> str:
@@ -48,7 +73,11 @@ def summary(frame: pd.DataFrame) -> list[Row]:
     for _, group in frame.groupby(list(GROUP), sort=False):
         entries = {
             str(cell["algorithm"]): Entry(
-                float(cell["time_s"]), float(cell["speedup"]), str(cell["status"])
+                float(cell["time_s"]),
+                float(cell["speedup"]),
+                str(cell["status"]),
+                str(cell["verdict"]),
+                (float(cell["speedup_low"]), float(cell["speedup_high"])),
             )
             for _, cell in group.iterrows()
         }
@@ -70,6 +99,8 @@ def verdicts(frame: pd.DataFrame) -> list[str]:
     """What the run in `frame` says, as sentences; the gravest first."""
     timed = frame[frame["time_s"].notna()]
     said = _troubles(frame)
+    if withheld := frame.attrs.get("withheld"):
+        said.append(f"Verdicts are withheld: {withheld}.")
     if timed.empty:
         return [*said, "Nothing was timed, so nothing can be said."]
     baseline = str(frame.attrs.get("baseline", "naive"))
@@ -85,6 +116,7 @@ def verdicts(frame: pd.DataFrame) -> list[str]:
             said += _one_for_all(here, within)
     said += _never(frame, timed)
     said += _over_baseline(timed, baseline)
+    said += _decided(timed, baseline)
     said += _of_threads(timed)
     return said + _of_reductions(timed)
 
@@ -195,6 +227,24 @@ def _over_baseline(timed: pd.DataFrame, baseline: str) -> list[str]:
         f"in the geometric mean of {len(best)} problems, "
         f"from {times_text(best.min())} to {times_text(best.max())}."
     ]
+
+
+def _decided(timed: pd.DataFrame, baseline: str) -> list[str]:
+    """How the verdicts fell, and what they rest on."""
+    counts = timed.loc[timed["verdict"].isin(VERDICTS), "verdict"].value_counts()
+    if not len(counts):
+        return []
+    parts = [f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts.get(verdict)]
+    few, most = int(timed["passes"].min()), int(timed["passes"].max())
+    effect = f"{100 * float(timed.attrs.get('min_effect', MIN_EFFECT)):g} %"
+    text = (
+        f"Verdicts against {baseline}, for differences of {effect} or more, after "
+        f"{few if few == most else f'{few} to {most}'} {'pass' if most == 1 else 'passes'}: "
+        f"{_listed(parts)}"
+    )
+    if few < MIN_PASSES and counts.get("undecided"):
+        text += f"; it takes {MIN_PASSES} passes to decide, give more --budget"
+    return [text + "."]
 
 
 def _of_threads(timed: pd.DataFrame) -> list[str]:

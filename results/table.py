@@ -73,8 +73,9 @@ def read(path: str | os.PathLike[str]) -> pd.DataFrame:
           algorithm, same problem, data, dtype and threads, from the ratios formed inside each
           block, and its interval, as above;
         - ``verdict``: this algorithm against the baseline: ``faster``, ``slower``,
-          ``equivalent`` or ``undecided``, by the rules of `results.decide`; empty for the
-          baseline itself and where nothing was timed;
+          ``equivalent`` or ``undecided``, by the rules of `results.decide`; ``withheld`` where
+          ``--strict`` found no audit to trust them by; empty for the baseline itself and
+          where nothing was timed;
         - ``winner``: fastest of its problem × threads. On that row ``rivals`` names, in order of
           speed, those it may not have beaten, ``ties`` those that are equivalent, and
           ``decided`` says that there are no rivals;
@@ -182,7 +183,8 @@ def _compare(
 ) -> None:
     """Fill in what comes from comparing the algorithms of a group."""
     baseline = str(header.get("baseline", "naive"))
-    referee = judge(groups, baseline, float(header.get("min_effect", MIN_EFFECT)))
+    withheld = bool(header.get("withheld"))
+    referee = judge({} if withheld else groups, baseline, header.get("min_effect", MIN_EFFECT))
     columns: dict[str, list[Any]] = {
         name: [value] * len(frame) for name, value in _COMPARED.items() if name != "label"
     }
@@ -194,7 +196,8 @@ def _compare(
             found = ratio_interval(group[baseline], group[name])
             columns["speedup"][at], columns["speedup_low"][at], columns["speedup_high"][at] = found
             if name != baseline:
-                columns["verdict"][at] = referee.verdict(key, name, baseline)
+                verdict = referee.verdict(key, name, baseline)
+                columns["verdict"][at] = "withheld" if withheld else verdict
         if name == referee.leader(key, group):
             columns["winner"][at] = True
             rivals, ties = _not_beaten(referee, key, name, group)

@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from .labels import in_order, lead_text, three_digits, times_text
+from .labels import in_order, lead_text, three_digits
 from .ratios import HEADINGS, Ratio, ratio_cells, ratio_sentences, ratios
 from .summary import Entry, Row, reasons, summary, verdicts
 
@@ -93,7 +93,7 @@ def _all_times(
             entry = row.entries.get(name)
             cells.append(_entry(entry, row, name, speedups and name != baseline, not column))
         if not speedups:
-            cells.append(times_text(row.entries[row.winner].speedup) if row.winner else "–")
+            cells.append(row.entries[row.winner].ratio if row.winner else "–")
         cells += [_winner(row)] if column else []
         table.add_row(*cells, three_digits(row.gflops))
     return table
@@ -106,7 +106,7 @@ def _entry(entry: Entry | None, row: Row, name: str, speedup: bool, marked: bool
         return Text(entry.text, style="bold red" if entry.status == "failed" else "dim")
     text = entry.text
     if speedup:
-        text += f" {times_text(entry.speedup):>5}"
+        text += f" {entry.ratio:>5}"
     if name != row.winner:
         return Text(text)
     if marked:
@@ -129,6 +129,7 @@ def _winners_only(rows: list[Row], baseline: str, full: bool) -> Table:
     table.add_column("time", justify="right", no_wrap=True)
     table.add_column(f"× {baseline}", justify="right", no_wrap=True)
     if full:
+        table.add_column("95 %", justify="right", no_wrap=True)
         table.add_column("next", no_wrap=True)
         table.add_column("takes", justify="right", no_wrap=True)
     table.add_column("GFLOP/s", justify="right", no_wrap=True)
@@ -144,8 +145,9 @@ def _winners_only(rows: list[Row], baseline: str, full: bool) -> Table:
             table.add_row(*cells, ", ".join(marks))
             continue
         best = row.entries[row.winner]
-        cells += [best.text, times_text(best.speedup)]
+        cells += [best.text, best.ratio]
         if full:
+            cells.append(best.between)
             after = next(((time, name) for time, name in times if name != row.winner), None)
             cells += [Text(after[1]), lead_text(after[0] / best.time_s)] if after else ["–", "–"]
         table.add_row(*cells, three_digits(row.gflops))

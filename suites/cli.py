@@ -54,6 +54,11 @@ _REPORT_EPILOG = """examples:
   convbench report 20261120-104212-quick
 """
 
+_AUDIT_EPILOG = """examples:
+  convbench audit
+  convbench audit --budget 120
+"""
+
 _LIST_EPILOG = """examples:
   convbench list suites
   convbench list algorithms
@@ -94,6 +99,8 @@ def _parser() -> argparse.ArgumentParser:
         "run", nargs="?", metavar="RUN", help="id, suite or folder; else the latest"
     )
     report.add_argument("--runs", metavar="DIR", help="where runs are kept")
+    report.add_argument("--strict", action="store_true", help="no verdicts without a passed audit")
+    _add_audit(_add(sub, "audit", "how often are verdicts wrong on this machine?", _AUDIT_EPILOG))
     listing = _add(sub, "list", "show suites, algorithms or a suite's problems", _LIST_EPILOG)
     listing.add_argument("what", choices=("suites", "algorithms", "problems"))
     listing.add_argument("suite", nargs="?", metavar="SUITE", help="for problems: whose")
@@ -157,8 +164,22 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     how.add_argument("--seed", type=_whole(0), default=0, help="of data and order (default: 0)")
     how.add_argument("--resume", metavar="RUN", help="go on with a run that was cut short")
+    how.add_argument("--strict", action="store_true", help="no verdicts without a passed audit")
     how.add_argument("--dry-run", action="store_true", help="show what would be timed")
     how.add_argument("--runs", metavar="DIR", help="where to keep runs (default: results/runs)")
+
+
+def _add_audit(audit: argparse.ArgumentParser) -> None:
+    audit.add_argument(
+        "--budget", type=_seconds, default=600.0, metavar="SECONDS",
+        help="time to spend; the number of pairs follows from it (default: 600)",
+    )  # fmt: skip
+    audit.add_argument(
+        "--min-effect", type=_percent, default=MIN_EFFECT, metavar="PERCENT",
+        help="differences below do not matter (default: 2%%)",
+    )  # fmt: skip
+    audit.add_argument("--seed", type=_whole(0), default=0, help="of data and order (default: 0)")
+    audit.add_argument("--runs", metavar="DIR", help="where runs are kept, and audits beside them")
 
 
 def _add_verify(verify: argparse.ArgumentParser) -> None:

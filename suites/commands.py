@@ -17,6 +17,7 @@ import results
 from algos.errors import ConvbenchError
 from algos.family import families, parse
 from algos.threads import available
+from results.audit import AUDITS, BASELINE
 
 from . import choose, filters, limits, machine, starter, suite
 from .cell import describe, memory_allowed, memory_needed, obstacle
@@ -59,6 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         suite=chosen.name, algorithms=algorithms, threads=threads, budget=budget,
         call_limit=arguments.call_limit, timeout=arguments.timeout, seed=arguments.seed,
         baseline=baseline, min_effect=arguments.min_effect, files=files,
+        strict=arguments.strict,
     )  # fmt: skip
     _warn_of_nonfinite(chosen)
     if arguments.dry_run:
@@ -160,7 +162,23 @@ def report(arguments: argparse.Namespace) -> int:
     from report import main
 
     words = [arguments.run] if arguments.run else []
+    words += ["--strict"] if arguments.strict else []
     return main(words + (["--runs", arguments.runs] if arguments.runs else []))
+
+
+def audit(arguments: argparse.Namespace) -> int:
+    """Decide pairs whose truth is known; exit code 1 where verdicts are not to be trusted."""
+    from . import audit as auditing
+
+    settings = Settings(
+        suite="audit", algorithms=(), baseline=BASELINE, min_effect=arguments.min_effect,
+        budget=arguments.budget, seed=arguments.seed,
+    )  # fmt: skip
+    return auditing.run_and_show(settings, _audits(arguments), out)
+
+
+def _audits(arguments: argparse.Namespace) -> Path:
+    return Path(arguments.runs or results.runs_folder()) / AUDITS
 
 
 def show_list(arguments: argparse.Namespace) -> int:
@@ -243,6 +261,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": run,
     "verify": verify,
     "report": report,
+    "audit": audit,
     "list": show_list,
     "shape": show_shape,
     "new-algorithm": new_algorithm,

@@ -20,6 +20,7 @@ from rich.progress import Progress as Bar
 import results
 from algos.errors import ConvbenchError
 from algos.family import get
+from results.audit import AUDITS, objection
 from results.labels import time_text
 from results.statistics import ratio_interval, time_interval
 
@@ -52,6 +53,9 @@ def run_and_show(
         f"The first call of an algorithm compiles it; that is not timed as work."
     )
     header = _header(suite, settings, environment, words)
+    if settings.strict and (why := objection(Path(folder) / AUDITS, environment)):
+        header["withheld"] = why
+        out.print(f"[yellow]Verdicts will be withheld:[/] {escape(why)}.", soft_wrap=True)
     with tempfile.TemporaryDirectory() as scratch, _writer(folder, header, earlier) as writer:
         run = Run(suite.cases, settings, Path(scratch))
         if earlier is not None:
@@ -116,7 +120,7 @@ def _measure(run: Run, writer: results.RunWriter, out: Console) -> list[Picture]
         for event in events:
             if isinstance(event, Progress):
                 spent = run.settings.budget - max(event.left, 0)
-                bar.update(task, completed=spent, description=_progress_line(event))
+                bar.update(task, completed=spent, description=progress_line(event))
             elif isinstance(event, Picture):
                 filtered.append(event)
             elif isinstance(event, Settled):
@@ -126,7 +130,7 @@ def _measure(run: Run, writer: results.RunWriter, out: Console) -> list[Picture]
     return filtered
 
 
-def _progress_line(event: Progress) -> str:
+def progress_line(event: Progress) -> str:
     """``pass 3 · 12 decided, 30 undecided · at most 41 s left · 64² fft``."""
     return (
         f"pass {event.number + 1} · {event.decided} decided, {event.undecided} undecided · "

@@ -1,0 +1,136 @@
+"""The harness on trial: pairs whose truth is known, decided as in any run.
+
+Every group is one small problem and one algorithm under several names, each name in a process
+of its own: two that are the same, and where asked slow-downs that are planted by making more calls
+than are counted, 101 for 100, so that the effect is exact whatever the machine does. Passes,
+blocks, looks and verdicts are those of `suites.schedule`; nothing here decides anything.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import islice, product
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+import results
+from algos.problem import Problem
+from results.audit import AGAIN, BASELINE, NAMES, Audit, audit_of, save
+
+from . import clock, machine
+from .bench import Settings
+from .cell import Cell, Group
+from .live import progress_line
+from .schedule import Progress, Run
+from .suite import Case
+
+ALGORITHMS = ("naive", "im2col", "parallel", "fft")
+#: Calls in a sample are a multiple of this, so that 1, 2, 5 and 10 % more are whole calls.
+CALLS = 100
+#: Blocks of a group in a pass.
+BLOCKS = 3
+#: Seconds of the budget for a pair of equals, slow-downs included; the fewest and the most pairs.
+PAIR_SECONDS, LEAST_PAIRS, MOST_PAIRS = 1.0, 20, 560
+
+
+def cases() -> Iterator[tuple[Case, str]]:
+    """Small problems, each with an algorithm for it, in an endless variety."""
+    sizes = range(12, 47)
+    kinds = product(sizes, (3, 5), ((1, 1), (2, 3)))
+    flat = (Problem(size=(n, n), kernel=k, in_channels=i, out_channels=o) for n, k, (i, o) in kinds)
+    for problem, algorithm in product(flat, ALGORITHMS):
+        yield Case(problem), algorithm
+
+
+class AuditRun(Run):
+    """A run whose groups are one algorithm each, under the names of `results.audit`."""
+
+    def __init__(self, pairs: int, settings: Settings, scratch: Path) -> None:
+        super().__init__((), settings, scratch)
+        chosen = list(cases())
+        step = max(1, len(chosen) // pairs)
+        for number, (case, algorithm) in enumerate(islice(chosen[::step], pairs)):
+            # FFTs of this size take long for what they are; every other of the rest has them all.
+            names = NAMES if algorithm != "fft" and (number // 4) % 2 == 0 else (BASELINE, AGAIN)
+            cells = [Cell(case, name, 1, runs=algorithm, planted=NAMES[name]) for name in names]
+            self.groups.append(Group(number, case, 1, cells, blocks=BLOCKS))
+
+    def _calibrate(self, group: Group) -> None:
+        """As many calls under every name."""
+        if not group.alive:  # the time was spent
+            return
+        first, *others = group.alive
+        self.bench.calibrate(first, 0.002)
+        most = CALLS if others[1:] else 10
+        first.loops = max(most, round(first.loops / most) * most)
+        for cell in others:
+            cell.loops, cell.once = first.loops, first.once
+
+
+def run_and_show(settings: Settings, folder: Path, out: Console) -> int:
+    """Audit within the budget, write the records and what they say; 1 where it falls short."""
+    pairs = min(MOST_PAIRS, max(LEAST_PAIRS, int(settings.budget / PAIR_SECONDS)))
+    out.print(
+        f"[bold]Audit[/]: {pairs} pairs of equals and slow-downs of 1, 2, 5 and 10 %, "
+        f"decided as in a run, within about {settings.budget:g} s"
+    )
+    header = {
+        "suite": "audit", "title": "Audit", "baseline": BASELINE, "algorithms": list(NAMES),
+        "threads": settings.threads, "seed": settings.seed, "min_effect": settings.min_effect,
+        "budget_s": settings.budget, "command": shlex.join(["convbench", *sys.argv[1:]]),
+        "started": clock.utc().isoformat(), "environment": machine.environment(),
+    }  # fmt: skip
+    with tempfile.TemporaryDirectory() as scratch, results.RunWriter(folder, header) as writer:
+        run = AuditRun(pairs, settings, Path(scratch))
+        columns = (BarColumn(), TextColumn("{task.description}"))
+        with Bar(*columns, console=out, transient=True) as bar, closing(iter(run)) as events:
+            task = bar.add_task("starting", total=settings.budget)
+            for event in events:
+                if isinstance(event, dict):
+                    writer.append(event)
+                elif isinstance(event, Progress):
+                    spent = settings.budget - max(event.left, 0)
+                    bar.update(task, completed=spent, description=progress_line(event))
+        state = "out of budget" if run.out_of_time else "complete"
+        writer.append({"record": "end", "finished": clock.utc().isoformat(), "status": state})
+    records = results.read_records(writer.path)
+    found = audit_of(records)
+    save(found, records)
+    show(found, out)
+    out.print(f"\naudit    {writer.path}", soft_wrap=True)
+    return 1 if found.shortcomings else 0
+
+
+def show(audit: Audit, out: Console) -> None:
+    """Print the error rates in per cent, with their exact intervals in brackets."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("rule", no_wrap=True)
+    effects = [name for name in NAMES if name not in (BASELINE, AGAIN)]
+    for heading in ("false alarms", *(f"found {name.removeprefix('A ')}" for name in effects)):
+        table.add_column(heading, justify="right")
+    for rule, alarms in audit.alarms.items():
+        rates = [audit.power[rule][name] for name in effects]
+        table.add_row(rule, str(alarms), *map(str, rates))
+    out.print(table)
+    equals = audit.coverage[AGAIN]
+    others = [rate for name, rate in audit.coverage.items() if name != AGAIN]
+    hits, trials = (sum(getattr(r, what) for r in others) for what in ("hits", "trials"))
+    out.print(
+        f"\nNominal 95 % intervals held the truth in {equals} of {equals.trials} pairs of equals"
+        + (f", and in {type(equals)(hits, trials)} of {trials} slow-downs." if trials else ".")
+    )
+    middle, low, high = audit.variances
+    out.print(
+        f"Variance between passes over that within: {middle:.2f} ({low:.2f} – {high:.2f}); "
+        f"{audit.passes:.1f} passes a pair. All rates in per cent, with exact 95 % intervals."
+    )
+    for sentence in audit.shortcomings:
+        out.print(f"[bold red]Falls short:[/] {sentence}.")
