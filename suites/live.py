@@ -24,7 +24,7 @@ from results.audit import AUDITS, objection
 from results.labels import time_text
 from results.statistics import ratio_interval, time_interval
 
-from . import clock, limits, machine, pictures, resume
+from . import clock, limits, machine, noise, pictures, resume
 from .schedule import Picture, Progress, Run, Settings, Settled
 from .suite import Case, Suite
 
@@ -64,6 +64,7 @@ def run_and_show(
                 return _conclude(earlier, [], before.status, out)
             resume.take_up(run, before)
         made: list[Path] = []
+        watch = noise.Watch()
         try:
             filtered = _measure(run, writer, out)
             state = "out of budget" if run.out_of_time else "complete"
@@ -71,7 +72,15 @@ def run_and_show(
             state = "interrupted"
             for record in run.unfinished():
                 writer.append(record)
-        writer.append({"record": "end", "finished": clock.utc().isoformat(), "status": state})
+        heard = watch.found()
+        writer.append(
+            {
+                "record": "end", "finished": clock.utc().isoformat(), "status": state,
+                "noise": heard,
+            }
+        )  # fmt: skip
+        for sentence in noise.warnings(heard):
+            out.print(f"[yellow]warning:[/] {sentence}", soft_wrap=True)
         if state != "interrupted":
             made = _pictures(filtered, writer.path)
     try:

@@ -1,0 +1,73 @@
+"""What else the machine did meanwhile: other processes, a host that takes time away, frequency.
+
+Read where the system tells, from counters that run anyway; looking at them disturbs nothing.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import psutil
+
+#: Cores that others may keep busy, and the share of time a host may take, without a warning.
+FEW_CORES, LITTLE_STEAL = 0.1, 0.01
+
+
+class Watch:
+    """Counts from its making on; `found` says what there was up to now."""
+
+    def __init__(self) -> None:
+        self._cpu, self._own = psutil.cpu_times(), _own_seconds()
+
+    def found(self) -> dict[str, Any]:
+        """Cores that other processes kept busy, share of time stolen, MHz; None: not told."""
+        now, before = psutil.cpu_times(), self._cpu
+        passed = {name: getattr(now, name) - getattr(before, name) for name in now._fields}
+        for counted_twice in ("guest", "guest_nice"):  # in user and nice already
+            passed.pop(counted_twice, None)
+        total = sum(passed.values())
+        if total <= 0:
+            return {"other_cores": None, "steal": None, "mhz": _frequency()}
+        stolen = passed.get("steal", 0.0)
+        idle = passed.get("idle", 0.0) + passed.get("iowait", 0.0) + stolen
+        others = max(total - idle - (_own_seconds() - self._own), 0.0)
+        cores = psutil.cpu_count() or 1
+        return {
+            "other_cores": round(others / total * cores, 3),
+            "steal": round(stolen / total, 4),
+            "mhz": _frequency(),
+        }
+
+
+def warnings(found: dict[str, Any]) -> list[str]:
+    """What makes a run untrustworthy, in plain words; nothing where all was quiet."""
+    said = []
+    if (others := found.get("other_cores") or 0.0) > FEW_CORES:
+        said.append(
+            f"other processes kept {others:.1f} of {psutil.cpu_count()} cores busy meanwhile; "
+            f"end them and run again, these times are not to be trusted"
+        )
+    if (stolen := found.get("steal") or 0.0) > LITTLE_STEAL:
+        said.append(
+            f"the host of this virtual machine took {100 * stolen:.0f} % of the time away; "
+            f"run again when it is quieter"
+        )
+    return said
+
+
+def _own_seconds() -> float:
+    """Processor time of this process and of all below it, those that have ended included."""
+    seconds = 0.0
+    root = psutil.Process()
+    for process in [root, *root.children(recursive=True)]:
+        with suppress(psutil.Error):
+            seconds += sum(process.cpu_times()[:4])
+    return seconds
+
+
+def _frequency() -> float | None:
+    try:
+        return round(psutil.cpu_freq().current, 1)
+    except (AttributeError, NotImplementedError, OSError):
+        return None
