@@ -49,7 +49,7 @@ def as_image(problem: Problem) -> Problem:
     """A 1-D problem as one of images of a single row; others as they are."""
     if problem.axes > 1:
         return problem
-    fields = ("size", "kernel", "stride", "dilation")
+    fields = ("size", "kernel", "stride", "dilation", "tile")
     row: dict[str, Any] = {name: (1, *getattr(problem, name)) for name in fields}
     return replace(problem, padding=((0, 0), *problem.padding), **row)
 
