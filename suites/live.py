@@ -220,6 +220,6 @@ def _interrupted(path: Path) -> ConvbenchError:
     usual = path.parent.resolve() == results.runs_folder()
     name = shlex.quote(path.name if usual else str(path))
     return ConvbenchError(
-        f"interrupted; what was measured is kept, see it with: convbench report {name}, "
-        f"go on with: convbench run --resume {name}"
+        f"interrupted; what was measured is kept; go on with: convbench run --resume {name}, "
+        f"or see it with: convbench report {name}"
     )
