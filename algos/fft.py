@@ -5,111 +5,142 @@ are the transforms, O(log n) per sample whatever the kernel's size. Inputs much 
 the kernel are cut into overlapping tiles whose wrapped-around border is thrown away
 (overlap-save: Stockham, *High-speed convolution and correlation*, 1966). The products of all
 input channels are summed in the frequency domain, so a layer needs one forward transform per
-input channel and one inverse per output channel. The work is done in `fft_tiles`; here is
-decided how large tiles are, and how wrong results may be.
+input channel and one inverse per output channel. Transforms are `scipy.fft`'s (pocketfft).
 
-Because every output of a tile passes through sums over the whole tile, and tiles travel in
-pairs, a NaN or infinity in the input spreads to its pair of tiles, and the error is relative to
-the pair's norm, not to each output element.
+Because every output of a tile passes through sums over the whole tile, a NaN or infinity in
+the input spreads to its tile, and the error is relative to the tile's norm, not to each
+output element.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from bisect import bisect_left
 from functools import lru_cache
-from typing import Any
 
+import numba
 import numpy as np
 import scipy.fft
 
-from . import fft_tiles, simd
-from .algorithm import Algorithm, as_correlation, gamma, subnormal_error, unit_roundoff
-from .arrays import read_only
+from .algorithm import Algorithm, as_correlation
+from .jit import kernel
+from .overlap_save import (
+    Index,
+    Tiling,
+    cut_up,
+    gather,
+    kept_outputs,
+    places,
+    spectral_error,
+    tile_norms,
+)  # fmt: skip
 from .problem import Problem
-from .transform import LENGTHS, passes_cost
 
-#: Bytes of a pair of tiles that stay in a second-level cache, more or less.
-NEAR_BYTES = 1 << 20
-#: Tile lengths that are tried along an axis, at most.
-CHOICES = 8
+#: Bytes of real samples transformed at a time: what a second-level cache can hold, so that a
+#: tile is still there when its spectrum is multiplied and transformed back.
+BATCH_BYTES = 1 << 20
 
-Index = tuple[Any, ...]
-
-
-@dataclass(frozen=True)
-class Tiling:
-    """How a problem is cut: tiles of `tile` input samples, `step` stride-1 outputs apart."""
-
-    tile: tuple[int, int, int]
-    step: tuple[int, int, int]
-    counts: tuple[int, int, int]
-
-    @property
-    def tiles(self) -> int:
-        """Tiles per image and channel."""
-        return math.prod(self.counts)
-
-    @property
-    def samples(self) -> int:
-        """Real samples in a tile."""
-        return math.prod(self.tile)
-
-
-def cut_up(v: Problem, tile: tuple[int, ...]) -> Tiling:
-    """The tiles of volume `v` that have the lengths `tile`."""
-    step = tuple(t - e + 1 for t, e in zip(tile, v.extent, strict=True))
-    counts = tuple(
-        -(-(reach - e + 1) // s) for reach, e, s in zip(v.reach, v.extent, step, strict=True)
-    )
-    return Tiling(tile, step, counts)  # type: ignore[arg-type]
+#: Transform lengths that pocketfft is quickest at: 2^a·3^b with b ≤ 2, and 5·2^a. Lengths with
+#: more odd factors took 1.3 times as long per sample (2-core Zen 4, float32).
+GOOD_LENGTHS = sorted(
+    odd << a for odd in (1, 3, 5, 9) for a in range(3, 25) if (odd << a) >= 16
+)  # fmt: skip
+OTHER_LENGTHS_COST = 1.3
 
 
 @lru_cache(maxsize=256)
 def tiling(problem: Problem) -> Tiling:
-    """The cheapest tiling, by a count of the passes over its tiles."""
-    v, lane = problem.volume, simd.lanes_of(problem.itemsize)
-    choices = [
-        [1] if axis < 3 - problem.axes else _lengths(v, axis, _unit(problem, axis, lane))
-        for axis in range(3)
-    ]
+    """The cheapest tiling by a count of operations, with a surcharge for leaving the cache."""
+    v = problem.volume
+    axes = transformed_axes(problem)
+    choices = []
+    for a in range(3):
+        if a not in axes:
+            choices.append([1])
+            continue
+        whole = scipy.fft.next_fast_len(v.reach[a], real=True)
+        good = GOOD_LENGTHS[bisect_left(GOOD_LENGTHS, v.reach[a])]
+        parts = [
+            n for n in GOOD_LENGTHS if 1.2 * v.extent[a] < n < min(whole, 20 * v.extent[a] + 64)
+        ]
+        choices.append(sorted({whole, good, *parts}))
     return min(
         (cut_up(v, tile) for tile in itertools.product(*choices)),
-        key=lambda cut: _cost(v, cut, lane),
+        key=lambda cut: _cost(v, cut, axes),
     )
 
 
-def _unit(problem: Problem, axis: int, lane: int) -> int:
-    """What a tile's length must be a multiple of: rows go by lanes, and as many at a time."""
-    if axis == 2:
-        return lane if problem.axes > 1 else lane * lane
-    return lane if axis == 1 else 1
+def transformed_axes(problem: Problem) -> tuple[int, ...]:
+    """The axes of the volume that are transformed: the problem's own."""
+    return tuple(range(3 - problem.axes, 3))
 
 
-def _lengths(v: Problem, axis: int, unit: int) -> list[int]:
-    """A few lengths that transform well: from the kernel's extent on, up to all of the axis."""
-    extent, reach = v.extent[axis], v.reach[axis]
-    fitting = [n for n in LENGTHS if n % unit == 0 and n >= extent]
-    whole = next(n for n in fitting if n >= reach)
-    worth = [n for n in fitting if 1.1 * extent < n < whole]
-    return [*worth[:CHOICES], whole]
+def spectrum(cut: Tiling) -> tuple[int, ...]:
+    """Shape of a tile's half spectrum."""
+    return (*cut.tile[:2], cut.tile[2] // 2 + 1)
 
 
-def _cost(v: Problem, cut: Tiling, lane: int) -> float:
-    """Relative time of one call: passes over the tiles, products, a little for every tile."""
-    kernels = v.out_channels * (v.in_channels // v.groups)
-    pairs = -(-v.batch * cut.tiles // 2)
-    passes = 1.5 + passes_cost(cut.tile[2] // lane) + sum(map(passes_cost, cut.tile[:2]))
-    bytes_of_pair = 2 * cut.samples * v.itemsize
-    passes *= 1 + 0.3 * max(0.0, math.log2(bytes_of_pair / NEAR_BYTES))
-    per_transform = cut.samples * (1 + passes) + 1_000
-    return pairs * ((v.in_channels + v.out_channels) * per_transform + kernels * cut.samples)
+def _cost(v: Problem, cut: Tiling, axes: tuple[int, ...]) -> float:
+    """Relative time of one call: transforms, products, and a little for every tile."""
+    transformed = math.prod(cut.tile[a] for a in axes)
+    transforms = v.batch * cut.tiles * (v.in_channels + v.out_channels)
+    if v.operation == "grad_weight":
+        transforms += v.out_channels * (v.in_channels // v.groups)
+    products = v.batch * cut.tiles * v.out_channels * (v.in_channels // v.groups)
+    rate = 15 + math.log2(transformed)
+    rate *= 1 + 0.18 * max(0.0, math.log2(cut.samples * v.itemsize / BATCH_BYTES))
+    for a in axes:
+        rate *= 1.0 if cut.tile[a] in GOOD_LENGTHS else OTHER_LENGTHS_COST
+    per_transform = cut.samples * rate + 20_000
+    return transforms * per_transform + products * cut.samples * 3.0
+
+
+@kernel(parallel=True)
+def _multiply(x, w, groups, y):
+    """y[m, o, f] = Σ_c x[m, c, f] · w[o, c, f] over the input channels of o's group.
+
+    x : (M, C, F) spectra; w : (O, C/groups, F); y : (M, O, F). The frequencies are walked in
+    stretches short enough for a stretch of y to stay in the first-level cache.
+    """
+    outputs_per_group = w.shape[0] // groups
+    stretch = 1024
+    stretches = (x.shape[2] + stretch - 1) // stretch
+    for item in numba.prange(x.shape[0] * stretches):
+        m, block = divmod(np.int64(item), stretches)
+        f0 = block * stretch
+        f1 = min(f0 + stretch, x.shape[2])
+        for o in range(w.shape[0]):
+            first = o // outputs_per_group * w.shape[1]
+            total = y[m, o, f0:f1]
+            for c in range(w.shape[1]):
+                a = x[m, first + c, f0:f1]
+                b = w[o, c, f0:f1]
+                if c == 0:
+                    for f in range(total.size):
+                        total[f] = a[f] * b[f]
+                else:
+                    for f in range(total.size):
+                        total[f] += a[f] * b[f]
+
+
+def to_spectra(problem: Problem, tiles: np.ndarray, threads: int) -> np.ndarray:
+    """Half spectra of `tiles` (…, *tile)."""
+    axes = [tiles.ndim - 3 + a for a in transformed_axes(problem)]
+    return scipy.fft.rfftn(tiles, axes=axes, workers=threads)
+
+
+def from_spectra(problem: Problem, cut: Tiling, spectra: np.ndarray, threads: int) -> np.ndarray:
+    """Tiles (M, *tile) of half `spectra`, which are used up."""
+    axes = transformed_axes(problem)
+    return scipy.fft.irfftn(
+        spectra.reshape(-1, *spectrum(cut)), s=[cut.tile[a] for a in axes],
+        axes=[1 + a for a in axes], workers=threads, overwrite_x=True,
+    )  # fmt: skip
 
 
 class FFT(Algorithm):
-    """Products of spectra, overlap-save tiles two at a time, channels summed per frequency."""
+    """Products of spectra (scipy.fft), overlap-save tiles, channels summed per frequency."""
 
     name = "fft"
     confines_nonfinite = False
@@ -121,28 +152,44 @@ class FFT(Algorithm):
             from . import fft_weights
 
             return fft_weights.workspace_bytes(problem)
-        return fft_tiles.workspace(problem, tiling(problem).tile, threads)
+        cut = tiling(problem)
+        kernels = problem.out_channels * (problem.in_channels // problem.groups)
+        together = tiles_together(problem, cut) * problem.batch
+        frequencies = 2 * problem.itemsize * math.prod(spectrum(cut))
+        real = problem.itemsize * cut.samples
+        passes = 1 if problem.axes == 1 else 2  # several axes go back through a copy
+        going = problem.in_channels * (frequencies + real)
+        coming = (problem.in_channels + passes * problem.out_channels) * frequencies
+        coming += problem.out_channels * real
+        return kernels * frequencies + max(kernels * real, together * max(going, coming))
 
     def prepared_bytes(self, problem: Problem, threads: int) -> int:
-        return fft_tiles.spectra_bytes(problem, tiling(problem).tile, threads)
+        kernels = problem.out_channels * (problem.in_channels // problem.groups)
+        return kernels * 2 * problem.itemsize * math.prod(spectrum(tiling(problem)))
 
     def work(self, problem: Problem) -> float:
         """The cost by which the tiling was chosen."""
-        if problem.operation == "grad_weight":
-            from . import fft_weights
-
-            return fft_weights.work(problem)
-        return _cost(problem.volume, tiling(problem), simd.lanes_of(problem.itemsize))
+        return _cost(problem.volume, tiling(problem), transformed_axes(problem))
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> np.ndarray:
-        """Spectra of the kernels, as `fft_tiles` wants them."""
-        w = read_only(as_correlation(problem, w))
-        return fft_tiles.prepare(problem, tiling(problem).tile, w, threads)
+        """Conjugate half spectra of the zero-stuffed kernels, ``(O, C/groups, *spectrum)``."""
+        v, cut = problem.volume, tiling(problem)
+        w = as_correlation(problem, w)
+        padded = np.zeros(w.shape[:2] + cut.tile, w.dtype)
+        taps: Index = tuple(slice(0, e, d) for e, d in zip(v.extent, v.dilation, strict=True))
+        padded[(..., *taps)] = w
+        spectra = to_spectra(problem, padded, threads)
+        return np.conjugate(spectra, out=spectra)
 
     def forward(self, problem, x, prepared, bias, out, threads) -> None:
-        fft_tiles.forward(
-            problem, tiling(problem).tile, read_only(x), prepared, read_only(bias), out, threads
-        )
+        v, cut = problem.volume, tiling(problem)
+        x, y = x.reshape(v.input_shape), out.reshape(v.output_shape)
+        w = prepared.reshape(*prepared.shape[:2], -1)
+        everywhere, together = list(places(cut)), tiles_together(problem, cut)
+        for start in range(0, len(everywhere), together):
+            _filter(problem, cut, x, w, y, everywhere[start : start + together], threads)
+        if problem.bias:
+            y += bias.reshape(-1, 1, 1, 1)
 
     def grad_weight(self, problem, x, g, out, threads) -> None:
         from . import fft_weights
@@ -157,92 +204,24 @@ class FFT(Algorithm):
             return fft_weights.error_bound(problem, x, w, magnitude)
         v, cut = problem.volume, tiling(problem)
         norms = tile_norms(v, cut, x.reshape(v.input_shape))
-        both = np.zeros((-(-len(norms) // 2) * 2, norms.shape[1]))
-        both[: len(norms)] = norms
-        pairs = np.hypot(both[::2], both[1::2])
-        return spectral_error(problem, cut.tile, pairs, w, magnitude)
+        return spectral_error(problem, cut.tile, norms, w, magnitude)
 
 
-def spectral_error(
-    problem: Problem,
-    tile: tuple[int, int, int],
-    norms: np.ndarray,
-    w: np.ndarray,
-    magnitude: np.ndarray,
-    *,
-    arithmetic: str | None = None,
-    additions: int = 1,
-) -> np.ndarray:
-    """Bound on |computed − exact| of a convolution through transforms of the size of `tile`.
+def tiles_together(problem: Problem, cut: Tiling) -> int:
+    """How many tiles to transform in one batch."""
+    channels = max(problem.in_channels, problem.out_channels) * problem.batch
+    return max(1, min(cut.tiles, BATCH_BYTES // (channels * cut.samples * problem.itemsize)))
 
-    One transform of T samples errs by ε = log2(T)·η in the 2-norm, η = u + γ_4·√2 with
-    twiddle factors accurate to u (Higham, *Accuracy and Stability*, 2nd ed., Theorem
-    24.2, stated for radix 2; radices 3, 5 are charged log2 of theirs). Write x, w for a
-    tile and kernel of one channel and sum over the channels:
 
-    - rounding in both forward transforms and in the products reaches an output element,
-      by Cauchy-Schwarz and Parseval, as at most (2ε + √2·γ_{C+3})·‖x‖₂·‖w‖₂;
-    - the inverse transform adds ε times the norm of its whole result, at most
-      ‖x‖₂·max|ŵ|.
-
-    ``ε²`` terms are covered by evaluating with 1 + 3ε. The tile of largest norm counts.
-
-    Parameters
-    ----------
-    norms : (tiles, C)
-        2-norm of the samples of every tile.
-    w : (O, C/groups, *kernel)
-    magnitude : |x| ⋆ |w| + |bias| at some positions of the output
-    arithmetic : dtype name, optional
-        What the transforms compute in, where that is not the problem's dtype.
-    additions : int
-        Roundings in the problem's dtype after the transform back: the bias, and for some
-        the sum over channels or tiles.
-    """
+def _filter(problem, cut, x, w, y, some, threads) -> None:
+    """Write the outputs of the tiles at the places `some`; `w` are the kernels' spectra."""
     v = problem.volume
-    arithmetic = arithmetic or problem.dtype
-    length = math.prod(tile)
-    epsilon = math.log2(max(length, 2)) * (
-        unit_roundoff(arithmetic) + math.sqrt(2) * gamma(4, arithmetic)
-    )
-    products = math.sqrt(2) * gamma(problem.in_channels // problem.groups + 3, arithmetic)
-    kernels = as_correlation(problem, w).astype(np.float64)
-    flat = np.linalg.norm(kernels.reshape(*kernels.shape[:2], -1), axis=2)
-    if set(v.dilation) == {1} and all(k <= t for k, t in zip(v.kernel, tile, strict=True)):
-        spectra = scipy.fft.rfftn(kernels, s=tile, axes=(2, 3, 4))
-        peaks = np.abs(spectra).max(axis=(2, 3, 4))
-    else:  # a zero-stuffed kernel's spectrum is the kernel's, repeated; a cut one's is unknown
-        peaks = np.abs(kernels).sum(axis=(2, 3, 4))
-    weight = (2 * epsilon + products) * flat + epsilon * peaks
-    per_group = norms.reshape(len(norms), v.groups, -1)
-    weight = weight.reshape(v.groups, v.out_channels // v.groups, -1)
-    worst = float(np.einsum("mgc,goc->mgo", per_group, weight).max())
-    adding = 2 * gamma(additions + 1, problem.dtype) * magnitude
-    return (1 + 3 * epsilon) * worst + adding + length * subnormal_error(problem)
-
-
-def places(cut: Tiling) -> Iterator[tuple[int, ...]]:
-    """Every tile by its number along each axis."""
-    return itertools.product(*(range(n) for n in cut.counts))
-
-
-def window(v: Problem, cut: Tiling, place: tuple[int, ...]) -> tuple[Index, Index]:
-    """Where the input samples of the tile at `place` lie, and where in the tile they go."""
-    sources, targets = [], []
-    for a, index in enumerate(place):
-        origin = index * cut.step[a] - v.padding[a][0]
-        first, last = max(origin, 0), min(origin + cut.tile[a], v.size[a])
-        last = max(first, last)
-        sources.append(slice(first, last))
-        targets.append(slice(first - origin, last - origin))
-    return (..., *sources), (..., *targets)
-
-
-def tile_norms(v: Problem, cut: Tiling, x: np.ndarray) -> np.ndarray:
-    """2-norm of every tile, ``(tiles · N, C)``."""
-    norms = []
-    for place in places(cut):
-        sources, _ = window(v, cut, place)
-        part = x[sources].astype(np.float64)
-        norms.append(np.sqrt(np.einsum("ncdhw,ncdhw->nc", part, part)))
-    return np.concatenate(norms)
+    spectra = to_spectra(problem, gather(v, cut, x, some), threads)
+    spectra = spectra.reshape(len(some) * v.batch, v.in_channels, w.shape[2])
+    products = np.empty((len(spectra), v.out_channels, w.shape[2]), spectra.dtype)
+    _multiply(spectra, w, v.groups, products)
+    results = from_spectra(problem, cut, products, threads)
+    results = results.reshape(len(some), v.batch, v.out_channels, *cut.tile)
+    for result, place in zip(results, some, strict=True):
+        if kept := kept_outputs(v, cut, place):
+            y[kept[1]] = result[kept[0]]

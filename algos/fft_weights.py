@@ -7,88 +7,16 @@ transform for each pair of channels ends it; tiles are small, since those pairs 
 
 from __future__ import annotations
 
-import itertools
 import math
-from bisect import bisect_left
-from functools import lru_cache
 
 import numba
 import numpy as np
-import scipy.fft
 
 from .algorithm import gamma, subnormal_error, unit_roundoff
-from .fft import Index, Tiling, cut_up, places, tile_norms, window
+from .fft import from_spectra, spectrum, tiles_together, tiling, to_spectra
 from .jit import kernel
+from .overlap_save import Index, Tiling, gather, kept_outputs, places, tile_norms
 from .problem import Problem
-
-#: Bytes of real samples transformed at a time: what a second-level cache can hold, so that a
-#: tile is still there when its spectrum is multiplied and transformed back.
-BATCH_BYTES = 1 << 20
-
-#: Transform lengths that pocketfft is quickest at: 2^a·3^b with b ≤ 2, and 5·2^a. Lengths with
-#: more odd factors took 1.3 times as long per sample (2-core Zen 4, float32).
-GOOD_LENGTHS = sorted(
-    odd << a for odd in (1, 3, 5, 9) for a in range(3, 25) if (odd << a) >= 16
-)  # fmt: skip
-OTHER_LENGTHS_COST = 1.3
-
-
-@lru_cache(maxsize=256)
-def tiling(problem: Problem) -> Tiling:
-    """The cheapest tiling by a count of operations, with a surcharge for leaving the cache."""
-    v = problem.volume
-    axes = _axes(problem)
-    choices = []
-    for a in range(3):
-        if a not in axes:
-            choices.append([1])
-            continue
-        whole = scipy.fft.next_fast_len(v.reach[a], real=True)
-        good = GOOD_LENGTHS[bisect_left(GOOD_LENGTHS, v.reach[a])]
-        parts = [
-            n for n in GOOD_LENGTHS if 1.2 * v.extent[a] < n < min(whole, 20 * v.extent[a] + 64)
-        ]
-        choices.append(sorted({whole, good, *parts}))
-    return min(
-        (cut_up(v, tile) for tile in itertools.product(*choices)),
-        key=lambda cut: _cost(v, cut, axes),
-    )
-
-
-def _cost(v: Problem, cut: Tiling, axes: tuple[int, ...]) -> float:
-    """Relative time of one call: transforms, products, and a little for every tile."""
-    transformed = math.prod(cut.tile[a] for a in axes)
-    transforms = v.batch * cut.tiles * (v.in_channels + v.out_channels)
-    transforms += v.out_channels * (v.in_channels // v.groups)
-    products = v.batch * cut.tiles * v.out_channels * (v.in_channels // v.groups)
-    rate = 15 + math.log2(transformed)
-    rate *= 1 + 0.18 * max(0.0, math.log2(cut.samples * v.itemsize / BATCH_BYTES))
-    for a in axes:
-        rate *= 1.0 if cut.tile[a] in GOOD_LENGTHS else OTHER_LENGTHS_COST
-    per_transform = cut.samples * rate + 20_000
-    return transforms * per_transform + products * cut.samples * 3.0
-
-
-def _axes(problem: Problem) -> tuple[int, ...]:
-    """The axes of the volume that are transformed: the problem's own."""
-    return tuple(range(3 - problem.axes, 3))
-
-
-def _spectrum(problem: Problem, cut: Tiling) -> tuple[int, ...]:
-    """Shape of a tile's half spectrum."""
-    return (*cut.tile[:2], cut.tile[2] // 2 + 1)
-
-
-def _transform(problem: Problem, tiles: np.ndarray, threads: int) -> np.ndarray:
-    """Half spectra of `tiles` (…, C, *tile), as (M, C, frequencies)."""
-    axes = [tiles.ndim - 3 + a for a in _axes(problem)]
-    spectra = scipy.fft.rfftn(tiles, axes=axes, workers=threads)
-    return spectra.reshape(-1, tiles.shape[-4], math.prod(spectra.shape[-3:]))
-
-
-def work(problem: Problem) -> float:
-    """The cost by which the tiling was chosen."""
-    return _cost(problem.volume, tiling(problem), _axes(problem))
 
 
 def workspace_bytes(problem: Problem) -> int:
@@ -97,12 +25,12 @@ def workspace_bytes(problem: Problem) -> int:
     kernels = problem.out_channels * (problem.in_channels // problem.groups)
     together = tiles_together(problem, cut) * problem.batch
     channels = problem.in_channels + problem.out_channels
-    spectrum = 2 * problem.itemsize * math.prod(_spectrum(problem, cut))
+    half = 2 * problem.itemsize * math.prod(spectrum(cut))
     real = problem.itemsize * cut.samples
     again = together < cut.tiles * problem.batch  # the last batch's are held while these are made
-    tiles = together * channels * (spectrum + real) * (1 + again)
-    ending = together * channels * spectrum + kernels * (2 * spectrum + real)
-    return kernels * spectrum + max(tiles, ending - kernels * spectrum)
+    tiles = together * channels * (half + real) * (1 + again)
+    ending = together * channels * half + kernels * (2 * half + real)
+    return kernels * half + max(tiles, ending - kernels * half)
 
 
 @kernel(parallel=True)
@@ -132,59 +60,24 @@ def _gather_outputs(v: Problem, cut: Tiling, g: np.ndarray, places: list) -> np.
     return tiles
 
 
-def tiles_together(problem: Problem, cut: Tiling) -> int:
-    """How many tiles to transform in one batch."""
-    channels = max(problem.in_channels, problem.out_channels) * problem.batch
-    return max(1, min(cut.tiles, BATCH_BYTES // (channels * cut.samples * problem.itemsize)))
-
-
-def gather(v: Problem, cut: Tiling, x: np.ndarray, places: list) -> np.ndarray:
-    """Tiles of the zero-padded input, ``(places, N, C, *tile)``."""
-    tiles = np.empty((len(places), *x.shape[:2], *cut.tile), x.dtype)
-    for tile, place in zip(tiles, places, strict=True):
-        sources, targets = window(v, cut, place)
-        if targets[1:] != tuple(slice(0, n) for n in cut.tile):
-            tile[...] = 0
-        tile[targets] = x[sources]
-    return tiles
-
-
-def kept_outputs(v: Problem, cut: Tiling, place: tuple[int, ...]) -> tuple[Index, Index] | None:
-    """Where in the tile at `place` outputs that the stride keeps lie, and which they are."""
-    sources, targets = [], []
-    for a, index in enumerate(place):
-        origin, s = index * cut.step[a], v.stride[a]
-        first = -(-origin // s)
-        last = min(-(-(origin + cut.step[a]) // s), v.output_size[a])
-        if first >= last:
-            return None
-        offset = first * s - origin
-        sources.append(slice(offset, offset + (last - first - 1) * s + 1, s))
-        targets.append(slice(first, last))
-    return (..., *sources), (..., *targets)
-
-
 def grad_weight(
     problem: Problem, x: np.ndarray, g: np.ndarray, out: np.ndarray, threads: int
 ) -> None:
     """Write the kernel's gradient."""
     v, cut = problem.volume, tiling(problem)
     x, g = x.reshape(v.input_shape), g.reshape(v.output_shape)
+    frequencies = math.prod(spectrum(cut))
     kind = np.result_type(x.dtype, np.complex64)
-    total = np.zeros((*v.kernel_shape[:2], math.prod(_spectrum(problem, cut))), kind)
+    total = np.zeros((*v.kernel_shape[:2], frequencies), kind)
     everywhere, together = list(places(cut)), tiles_together(problem, cut)
     for start in range(0, len(everywhere), together):
         some = everywhere[start : start + together]
         spectra = [
-            _transform(problem, tiles, threads)
+            to_spectra(problem, tiles, threads).reshape(len(some) * v.batch, -1, frequencies)
             for tiles in (gather(v, cut, x, some), _gather_outputs(v, cut, g, some))
         ]
         _accumulate(*spectra, v.groups, total)
-    axes = [2 + a for a in _axes(problem)]
-    lags = scipy.fft.irfftn(
-        total.reshape(*v.kernel_shape[:2], *_spectrum(problem, cut)),
-        s=[cut.tile[a] for a in _axes(problem)], axes=axes, workers=threads, overwrite_x=True,
-    )  # fmt: skip
+    lags = from_spectra(problem, cut, total, threads).reshape(*v.kernel_shape[:2], *cut.tile)
     taps: Index = (..., *(slice(0, e, d) for e, d in zip(v.extent, v.dilation, strict=True)))
     result = lags[taps]
     out.reshape(v.kernel_shape)[...] = np.flip(result, (2, 3, 4)) if v.flip else result

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from algos import fft, fft_tiles
+from algos import fft_fused, fft_tiles
+from algos.arrays import read_only
 from algos.problem import Problem
 from algos.transform import line, passes_cost
 
@@ -41,17 +42,17 @@ def test_any_tile_gives_the_same(fields, tile):
     w = random.standard_normal(problem.volume.kernel_shape)
     bias = random.standard_normal(problem.out_channels)
     results = []
-    for lengths in (tile, fft.tiling(problem).tile):
-        spectra = fft_tiles.prepare(problem, lengths, fft.read_only(w), 1)
+    for lengths in (tile, fft_fused.tiling(problem).tile):
+        spectra = fft_tiles.prepare(problem, lengths, read_only(w), 1)
         out = np.full(problem.output_shape, np.nan)
-        fft_tiles.forward(problem, lengths, fft.read_only(x), spectra, fft.read_only(bias), out, 1)
+        fft_tiles.forward(problem, lengths, read_only(x), spectra, read_only(bias), out, 1)
         results.append(out)
     np.testing.assert_allclose(*results, rtol=0, atol=1e-11)
 
 
 def test_tiles_grow_with_the_kernel_and_with_what_is_left():
     tiles = [
-        fft.tiling(Problem(size=(2048, 2048), kernel=kernel, padding="same")).samples
+        fft_fused.tiling(Problem(size=(2048, 2048), kernel=kernel, padding="same")).samples
         for kernel in (5, 15, 63, 255)
     ]
     assert tiles == sorted(tiles) and tiles[0] < tiles[-1]

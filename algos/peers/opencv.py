@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..algorithm import Algorithm, as_correlation
-from ..fft import Tiling, spectral_error, tile_norms
+from ..overlap_save import Tiling, spectral_error, tile_norms
 from ..problem import Problem
 from ..separable import Separable, cross_factors
 from ..threads import library_threads, load

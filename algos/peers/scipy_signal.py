@@ -8,7 +8,7 @@ import numpy as np
 import scipy.fft
 
 from ..algorithm import Algorithm
-from ..fft import spectral_error
+from ..overlap_save import spectral_error
 from ..problem import Problem
 from ..threads import blas_threads, load
 from .images import covered, each_image, for_convolution, in_full, mode_of, not_offered, take
