@@ -218,18 +218,19 @@ def _filter_tile(x, size, first, shape, taps, counts, stride, dilation, before, 
     for p in range(0, planes, stride[0] if single else 1):
         inside = 0 <= d0 + p < size[0]
         h = p // stride[0]
-        if is_dense and inside:
+        if is_dense:
             plane = ((d0 + p) * size[1] * size[2], r0, c0)
+            area = (size[1] if inside else 0, size[2])  # a plane of padding has no rows
             if single:
                 _filter_plane(
-                    x, size[1:], plane, taps[1:], counts[1:], zero, line, after_w, pitch,
+                    x, area, plane, taps[1:], counts[1:], zero, line, after_w, pitch,
                     total if is_sum else start, h * total_pitch[0] if is_sum else 0,
                     total_pitch[1], is_sum, target, h * target_pitch[0], target_pitch[1], height,
                     width, starts,
                 )  # fmt: skip
             else:
                 _filter_plane(
-                    x, size[1:], plane, taps[1:], counts[1:], zero, line, after_w, pitch, zero, 0,
+                    x, area, plane, taps[1:], counts[1:], zero, line, after_w, pitch, zero, 0,
                     0, False, after_h, p * height * pitch, pitch, height, width, starts,
                 )  # fmt: skip
             continue

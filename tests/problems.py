@@ -8,8 +8,8 @@ from algos import Problem
 
 
 @st.composite
-def problems(draw, largest=9, most_channels=3):
-    """A valid `Problem` with sizes up to `largest` and 1 to 3 axes."""
+def problems(draw, largest=9, most_channels=3, plain=True):
+    """A valid `Problem` with sizes up to `largest` and 1 to 3 axes; tiled or with a table, too."""
     axes = draw(st.integers(1, 3))
     every = range(axes)
     size = [draw(st.integers(1, largest)) for _ in every]
@@ -44,6 +44,12 @@ def problems(draw, largest=9, most_channels=3):
             st.sampled_from(["", "net:conv1", "a name with blanks", "kh3_ih5", "ünïcode/5x5"])
         ),
     )
+    if not plain and draw(st.booleans()):
+        problem = replace(problem, tile=draw(st.integers(1, 3)))
+    elif not plain and groups == 1:
+        row = st.integers(1, 2**problem.in_channels - 1)
+        rows = st.lists(row, min_size=problem.out_channels, max_size=problem.out_channels)
+        problem = replace(problem, connections=draw(rows))
     if problem.fit == "floor" and replace(problem, fit="ceil").output_size == problem.output_size:
         return replace(problem, fit=draw(st.sampled_from(["floor", "exact"])))
     return problem

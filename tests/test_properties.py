@@ -20,14 +20,15 @@ def runner(algorithm):
     """Convolves integers exactly, or answers None where rounding might not be undone."""
 
     def run(problem, x, w):
-        if algorithm.why_not(problem, w):
+        performer = algorithm.performer(problem)
+        if performer.why_not(problem, w):
             return None
-        bias = np.zeros(problem.out_channels, problem.dtype) if problem.bias else None
+        bias = np.zeros(problem.bias_shape, problem.dtype) if problem.bias else None
         y = Plan(problem, w, bias, algorithm=algorithm)(x)
-        if algorithm.exact_on_integers:
+        if performer.exact_on_integers:
             return y
         most = np.array([float((problem.taps + 1) * largest_integer(problem) ** 2)])
-        bound = algorithm.error_bound(problem, x, w, most)
+        bound = performer.error_bound(problem, x, w, most)
         return np.rint(y) if np.max(bound) < 0.5 else None
 
     return run
@@ -36,7 +37,7 @@ def runner(algorithm):
 @pytest.mark.parametrize("name", OURS)
 @pytest.mark.parametrize("law", PROPERTIES, ids=lambda law: law.__name__)
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
-@given(problem=problems(largest=9), seed=st.integers(0, 2**32 - 1))
+@given(problem=problems(largest=9, plain=False), seed=st.integers(0, 2**32 - 1))
 def test_law_holds(law, name, problem, seed):
     holds = law(problem, np.random.default_rng(seed), runner(registry()[name]))
     assert holds is not False, (law.__doc__ or "").strip()
@@ -48,15 +49,13 @@ def test_law_applies_somewhere_and_can_be_broken(law):
     applied, broken = [], []
 
     @settings(max_examples=60, deadline=None, database=None, derandomize=True)
-    @given(problem=problems(largest=9))
+    @given(problem=problems(largest=9, plain=False))
     def look(problem):
         applied.append(law(problem, np.random.default_rng(0), naive))
         calls = itertools.count(1)
 
         def wrong(p, x, w):
-            y = naive(p, x, w).copy()
-            y.reshape(-1)[-1] += next(calls)
-            return y
+            return naive(p, x, w) + next(calls) ** 2
 
         broken.append(law(problem, np.random.default_rng(0), wrong))
 
