@@ -14,13 +14,19 @@ def pytest_configure(config):
     # What is remembered of a machine is the user's; tests have a folder of their own.
     os.environ["CONVBENCH_CACHE"] = tempfile.mkdtemp(prefix="convbench-tests-")
     if hasattr(config.option, "benchmark_disable"):
-        config.option.benchmark_disable |= not any(getattr(config.option, o) for o in asked)
+        timed = any(getattr(config.option, o) for o in asked)
+        config.option.benchmark_disable |= not timed
+        if timed:  # one process, with the machine to itself
+            config.option.dist, config.option.tx = "no", []
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    for item in items:  # the examples of pooling compile what tests/test_pooling.py compiles
-        if "pooling" in item.path.parts:
+    """Leave to the gate what compiles for half a minute and more, wherever it is tested."""
+    for item in items:
+        fields = getattr(item, "callspec", None)
+        name = fields.params.get("name") if fields else None
+        if "pooling" in item.path.parts or name == "fft-fused":
             item.add_marker(pytest.mark.slow)
 
 

@@ -37,8 +37,13 @@ def judge(name, case, count=1, seed=0):
     return trial.check(algorithm, out, oracle.every_position(problem.output_shape))
 
 
+LONG = ("low-rank", *NARROW)  # compile for a while, and are the same blocks as others
+
+
 @pytest.mark.parametrize("count", COUNTS)
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in OURS]
+)
 def test_within_the_bound_on_generated_cases(name, count):
     judged = 0
     for case in generate.cases(60, seed=count):

@@ -30,7 +30,12 @@ def test_every_canary_is_caught_each_time(canary, seed):
     assert any(caught)
 
 
-@pytest.mark.parametrize("name", OURS)
+LONG = ("parallel", "low-rank", "winograd2", "winograd4")  # compile much for so many cases
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in OURS]
+)
 def test_every_algorithm_passes(name):
     judged = exact = properties = 0
     for case in generate.cases(50, 3, generate.OPERATIONS):

@@ -10,6 +10,8 @@ from algos.arrays import read_only
 from algos.problem import Problem
 from algos.transform import line, passes_cost
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("length", "radices"), [(512, [8, 8, 8]), (256, [8, 8, 4]), (384, [3, 8, 4, 4]), (1, [])]
