@@ -254,7 +254,8 @@ def workspace_bytes(problem: Problem, threads: int) -> int:
     elements = threads * cut.shape.buffer + math.prod(problem.kernel_shape)
     if fold != problem:
         elements += fold.batch * fold.in_channels * cut.shape.channel
-        elements += math.prod(fold.output_shape)
+        whole = math.prod(fold.output_shape)
+        elements += whole if whole != math.prod(problem.output_shape) else 0
     return elements * problem.itemsize
 
 

@@ -161,7 +161,8 @@ class FFT(Algorithm):
         going = problem.in_channels * (frequencies + real)
         coming = (problem.in_channels + passes * problem.out_channels) * frequencies
         coming += problem.out_channels * real
-        return kernels * frequencies + max(kernels * real, together * max(going, coming))
+        preparing = kernels_together(problem, cut) * (frequencies + real)
+        return kernels * frequencies + max(preparing, together * max(going, coming))
 
     def prepared_bytes(self, problem: Problem, threads: int) -> int:
         kernels = problem.out_channels * (problem.in_channels // problem.groups)
@@ -175,11 +176,17 @@ class FFT(Algorithm):
         """Conjugate half spectra of the zero-stuffed kernels, ``(O, C/groups, *spectrum)``."""
         v, cut = problem.volume, tiling(problem)
         w = as_correlation(problem, w)
-        padded = np.zeros(w.shape[:2] + cut.tile, w.dtype)
+        kernels = w.reshape(-1, *v.kernel)
+        kind = np.result_type(w.dtype, np.complex64)
+        spectra = np.empty((len(kernels), *spectrum(cut)), kind)
         taps: Index = tuple(slice(0, e, d) for e, d in zip(v.extent, v.dilation, strict=True))
-        padded[(..., *taps)] = w
-        spectra = to_spectra(problem, padded, threads)
-        return np.conjugate(spectra, out=spectra)
+        padded = np.zeros((kernels_together(problem, cut), *cut.tile), w.dtype)
+        for start in range(0, len(kernels), len(padded)):
+            some = kernels[start : start + len(padded)]
+            padded[(slice(len(some)), *taps)] = some
+            transformed = to_spectra(problem, padded[: len(some)], threads)
+            np.conjugate(transformed, out=spectra[start : start + len(some)])
+        return spectra.reshape(*w.shape[:2], *spectrum(cut))
 
     def forward(self, problem, x, prepared, bias, out, threads) -> None:
         v, cut = problem.volume, tiling(problem)
@@ -211,6 +218,12 @@ def tiles_together(problem: Problem, cut: Tiling) -> int:
     """How many tiles to transform in one batch."""
     channels = max(problem.in_channels, problem.out_channels) * problem.batch
     return max(1, min(cut.tiles, BATCH_BYTES // (channels * cut.samples * problem.itemsize)))
+
+
+def kernels_together(problem: Problem, cut: Tiling) -> int:
+    """How many kernels to transform in one batch."""
+    kernels = problem.out_channels * (problem.in_channels // problem.groups)
+    return max(1, min(kernels, BATCH_BYTES // (cut.samples * problem.itemsize)))
 
 
 def _filter(problem, cut, x, w, y, some, threads) -> None:

@@ -27,10 +27,7 @@ def workspace_bytes(problem: Problem) -> int:
     channels = problem.in_channels + problem.out_channels
     half = 2 * problem.itemsize * math.prod(spectrum(cut))
     real = problem.itemsize * cut.samples
-    again = together < cut.tiles * problem.batch  # the last batch's are held while these are made
-    tiles = together * channels * (half + real) * (1 + again)
-    ending = together * channels * half + kernels * (2 * half + real)
-    return kernels * half + max(tiles, ending - kernels * half)
+    return kernels * half + max(together * channels * (half + real), kernels * (half + real))
 
 
 @kernel(parallel=True)
@@ -60,6 +57,15 @@ def _gather_outputs(v: Problem, cut: Tiling, g: np.ndarray, places: list) -> np.
     return tiles
 
 
+def _spectra(problem, cut, x, g, some, threads) -> list[np.ndarray]:
+    """Those of both operands at the places `some`, ``(M, C, F)`` and ``(M, O, F)``."""
+    v = problem.volume
+    return [
+        to_spectra(problem, tiles, threads).reshape(len(some) * v.batch, tiles.shape[2], -1)
+        for tiles in (gather(v, cut, x, some), _gather_outputs(v, cut, g, some))
+    ]
+
+
 def grad_weight(
     problem: Problem, x: np.ndarray, g: np.ndarray, out: np.ndarray, threads: int
 ) -> None:
@@ -72,11 +78,7 @@ def grad_weight(
     everywhere, together = list(places(cut)), tiles_together(problem, cut)
     for start in range(0, len(everywhere), together):
         some = everywhere[start : start + together]
-        spectra = [
-            to_spectra(problem, tiles, threads).reshape(len(some) * v.batch, -1, frequencies)
-            for tiles in (gather(v, cut, x, some), _gather_outputs(v, cut, g, some))
-        ]
-        _accumulate(*spectra, v.groups, total)
+        _accumulate(*_spectra(problem, cut, x, g, some, threads), v.groups, total)
     lags = from_spectra(problem, cut, total, threads).reshape(*v.kernel_shape[:2], *cut.tile)
     taps: Index = (..., *(slice(0, e, d) for e, d in zip(v.extent, v.dilation, strict=True)))
     result = lags[taps]

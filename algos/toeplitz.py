@@ -15,7 +15,6 @@ understanding and for small problems; what would not fit is refused with the fig
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -91,7 +90,6 @@ def _meetings(problem: Problem, axis: int) -> tuple[np.ndarray, np.ndarray, np.n
     return position[inside], tap[inside], sample[inside]
 
 
-@lru_cache(maxsize=4)
 def _entries(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(row, tap, column) of every element of one pair of channels that is not zero by shape."""
     v = problem.volume
@@ -110,7 +108,8 @@ def _dense(problem: Problem, w: np.ndarray) -> np.ndarray:
     outputs = problem.out_channels // groups
     positions, samples = math.prod(problem.output_size), math.prod(problem.size)
     rows, taps, columns = _entries(problem)
-    parts = np.zeros((groups, outputs, positions, inputs, samples), w.dtype)
+    # Written, for pages of zeros that nobody has touched are one page, and in the cache.
+    parts = np.full((groups, outputs, positions, inputs, samples), 0, w.dtype)
     kernels = w.reshape(groups, outputs, inputs, -1)
     for o in range(outputs):
         for c in range(inputs):
@@ -141,7 +140,9 @@ class Toeplitz(Algorithm):
         return _too_large(problem, self.workspace_bytes(problem, 1))
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
-        return int(self._elements(problem)) * problem.itemsize + _entry_bytes(problem)
+        """The matrix; places of a pair of channels, and what goes there in every group."""
+        there = _entry_count(problem) * (24 + problem.groups * problem.itemsize)
+        return int(self._elements(problem)) * problem.itemsize + there
 
     def _elements(self, problem: Problem) -> int:
         rows = problem.out_channels * math.prod(problem.output_size)
@@ -180,9 +181,10 @@ class SparseToeplitz(Algorithm):
         return _too_large(problem, self.workspace_bytes(problem, 1))
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
-        """Elements with their columns; while it is built with rows and columns twice."""
-        elements = problem.multiply_adds // problem.batch
-        return elements * (2 * problem.itemsize + 24) + _entry_bytes(problem)
+        """Elements with their columns; while a group is built its own again, and its rows."""
+        elements, places = problem.multiply_adds // problem.batch, _entry_count(problem)
+        building = elements // problem.groups * (8 + problem.itemsize)
+        return elements * (4 + problem.itemsize) + building + 24 * places
 
     def work(self, problem: Problem) -> float:
         """Products, each with its index, and a row of the matrix for every output."""
@@ -217,7 +219,7 @@ class SparseToeplitz(Algorithm):
             result[:, number] = (part.T @ g[:, number].T).T
 
 
-def _entry_bytes(problem: Problem) -> int:
-    """Row, tap and column of every product of a pair of channels, twice while they are made."""
+def _entry_count(problem: Problem) -> int:
+    """Products of a pair of channels, each with a row, a tap and a column."""
     pairs = problem.out_channels * (problem.in_channels // problem.groups)
-    return 48 * problem.multiply_adds // (problem.batch * pairs)
+    return problem.multiply_adds // (problem.batch * pairs)
