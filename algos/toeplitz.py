@@ -197,13 +197,17 @@ class SparseToeplitz(Algorithm):
         outputs = problem.out_channels // groups
         positions, samples = math.prod(problem.output_size), math.prod(problem.size)
         rows, taps, columns = _entries(problem)
-        row = (np.arange(outputs)[:, None, None] * positions + rows).astype(np.int32)
-        column = (np.arange(inputs)[:, None] * samples + columns).astype(np.int32)
-        index = [np.broadcast_to(i, (outputs, inputs, len(taps))).ravel() for i in (row, column)]
+
+        def everywhere(index: np.ndarray) -> np.ndarray:
+            spread = np.broadcast_to(index, (outputs, inputs, len(taps)))
+            return spread.astype(np.int32, order="C").reshape(-1)
+
+        row = everywhere(np.arange(outputs)[:, None, None] * positions + rows)
+        column = everywhere(np.arange(inputs)[:, None] * samples + columns)
         shape = (outputs * positions, inputs * samples)
         kernels = as_correlation(problem, w).reshape(groups, outputs, inputs, -1)
         return [
-            sparse.coo_array((part[:, :, taps].ravel(), tuple(index)), shape=shape).tocsr()
+            sparse.coo_array((part[:, :, taps].ravel(), (row, column)), shape=shape).tocsr()
             for part in kernels
         ]
 
