@@ -36,6 +36,7 @@ from .overlap_save import (
     tile_norms,
 )  # fmt: skip
 from .problem import Problem
+from .threads import fft_workers
 
 #: Bytes of real samples transformed at a time: what a second-level cache can hold, so that a
 #: tile is still there when its spectrum is multiplied and transformed back.
@@ -127,7 +128,7 @@ def _multiply(x, w, groups, y):
 def to_spectra(problem: Problem, tiles: np.ndarray, threads: int) -> np.ndarray:
     """Half spectra of `tiles` (…, *tile)."""
     axes = [tiles.ndim - 3 + a for a in transformed_axes(problem)]
-    return scipy.fft.rfftn(tiles, axes=axes, workers=threads)
+    return scipy.fft.rfftn(tiles, axes=axes, workers=fft_workers(threads))
 
 
 def from_spectra(problem: Problem, cut: Tiling, spectra: np.ndarray, threads: int) -> np.ndarray:
@@ -135,7 +136,7 @@ def from_spectra(problem: Problem, cut: Tiling, spectra: np.ndarray, threads: in
     axes = transformed_axes(problem)
     return scipy.fft.irfftn(
         spectra.reshape(-1, *spectrum(cut)), s=[cut.tile[a] for a in axes],
-        axes=[1 + a for a in axes], workers=threads, overwrite_x=True,
+        axes=[1 + a for a in axes], workers=fft_workers(threads), overwrite_x=True,
     )  # fmt: skip
 
 

@@ -110,6 +110,17 @@ _LIBRARIES = {
     "cv2": ("getNumThreads", "setNumThreads"),
 }
 
+#: What `fft_workers` was last told since `use` was called.
+_fft_workers: int | None = None
+
+
+def fft_workers(threads: int) -> int:
+    """`threads`, for the ``workers`` of scipy.fft: they last for a call, so they are noted."""
+    global _fft_workers
+    _fft_workers = threads
+    return threads
+
+
 #: What `use` set last; a library that is loaded later starts with it.
 _in_use: int | None = None
 
@@ -151,13 +162,16 @@ class library_threads:  # noqa: N801 - used as a context manager, like a functio
 def read_back() -> dict[str, int]:
     """The thread counts in force now, by pool: ``{"numba": 2, "openblas": 2}``.
 
-    A library that has not been loaded has no pool and no entry.
+    A library that has not been loaded has no pool and no entry; scipy.fft, whose threads belong
+    to a call, has one where it was called since `use`.
     """
     counts = {"numba": numba.get_num_threads()}
     for pool in _blas_pools():
         counts[pool.internal_api] = pool.get_num_threads()
     for library in _loaded():
         counts[library] = _reader_and_setter(library)[0]()
+    if _fft_workers is not None:
+        counts["scipy.fft"] = _fft_workers
     return counts
 
 
@@ -181,8 +195,8 @@ def _openmp_pools() -> list[Any]:
 
 def use(threads: int) -> dict[str, int]:
     """Set every pool of this process to `threads` for good; returns what is read back."""
-    global _in_use
-    _in_use = check(threads)
+    global _in_use, _fft_workers
+    _in_use, _fft_workers = check(threads), None
     numba.set_num_threads(_in_use)
     for pool in _blas_pools():
         pool.set_num_threads(threads)

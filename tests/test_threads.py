@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from algos import ConvbenchError, Problem, threads
+from algos import ConvbenchError, Problem, conv, threads
 from algos import plan as plan_for
 
 
@@ -58,6 +58,14 @@ def test_use_sets_every_pool():
 
 def test_threading_layer_is_known():
     assert threads.threading_layer() in ("tbb", "omp", "workqueue")
+
+
+def test_workers_of_transforms_are_noted(monkeypatch):
+    monkeypatch.setattr(threads, "_fft_workers", None)
+    assert "scipy.fft" not in threads.read_back()
+    x, w = np.ones((1, 1, 40, 40)), np.ones((1, 1, 9, 9))
+    conv(x, w, algorithm="fft", threads=threads.available())
+    assert threads.read_back()["scipy.fft"] in (1, threads.available())
 
 
 def test_share_gives_one_thread_beside_a_call_that_has_several():

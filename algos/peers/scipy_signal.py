@@ -10,7 +10,7 @@ import scipy.fft
 from ..algorithm import Algorithm
 from ..overlap_save import spectral_error
 from ..problem import Problem
-from ..threads import blas_threads, load
+from ..threads import blas_threads, fft_workers, load
 from .images import covered, each_image, for_convolution, in_full, mode_of, not_offered, take
 
 
@@ -96,7 +96,7 @@ class ScipyFFT(Algorithm):
         n, g, spatial = problem.batch, problem.groups, tuple(range(-problem.axes, 0))
         x = x.reshape(n, g, 1, -1, *problem.size)
         y = out.reshape(n, g, -1, *problem.output_size)
-        with scipy.fft.set_workers(threads):
+        with scipy.fft.set_workers(fft_workers(threads)):
             result = convolve(x, prepared, "full", axes=spatial)
         sources, _ = in_full(problem)
         if x.shape[3] > 1:
