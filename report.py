@@ -82,6 +82,8 @@ def page_text(frame: pd.DataFrame, pictures: Sequence[Picture], folder: Path) ->
     parts = [f"# {about.get('title') or about.get('suite') or 'A run of convbench'}"]
     if about.get("question"):
         parts.append(f"> {about['question']}")
+    if (about.get("settings") or {}).get("cold_cache"):
+        parts.append("Caches were emptied before every call.")
     parts.append(_bullets(verdicts(frame)))
     heading = ""
     for picture in pictures:

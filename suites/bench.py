@@ -29,6 +29,7 @@ class Settings:
     seed: int = 0
     files: tuple[str, ...] = ()  # of algorithms from outside
     strict: bool = False  # no verdicts without a passed audit
+    cold_cache: bool = False  # caches are emptied before every call
 
 
 class Bench:
@@ -38,11 +39,16 @@ class Bench:
     ----------
     compiled : float
         Seconds that went to compiling so far.
+    sweep : float
+        Seconds that emptying the caches takes before every call, where that is asked for.
+    noise : dict
+        Seconds of all samples, and how often they were interrupted and moved.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.compiled = 0.0
+        self.compiled = self.sweep = 0.0
+        self.noise: dict[str, float] = {}
         self._workers: dict[str, Worker] = {}
         self._scales: dict[str, Worker] = {}  # that weigh and never time
 
@@ -78,16 +84,20 @@ class Bench:
 
     def calibrate(self, cell: Cell, seconds: float) -> None:
         """Choose how many calls of `cell` fill a sample of `seconds`."""
-        answer = self._ask(cell, "calibrate", seconds=seconds)
+        answer = self._ask(cell, "calibrate", seconds=seconds, cold=self.settings.cold_cache)
         if "loops" in answer:
             cell.loops, cell.once = answer["loops"], answer["once_s"]
+            self.sweep = max(self.sweep, answer["sweep_s"])
 
     def sample(self, cell: Cell, number: int) -> None:
         """Take one sample, as part of pass `number`."""
         loops = round(cell.loops * (1 + cell.planted))
-        answer = self._ask(cell, "sample", loops=loops)
+        answer = self._ask(cell, "sample", loops=loops, cold=self.settings.cold_cache)
         if "seconds" in answer:
-            seconds = answer["seconds"]
+            seconds = answer.pop("seconds")
+            answer["sampled_s"] = loops * ((seconds or 0.0) + self.sweep)
+            for name, found in answer.items():
+                self.noise[name] = self.noise.get(name, 0) + found
             calls = loops / cell.loops  # of a planted slow-down, more than are owned up to
             cell.samples[number].append(None if seconds is None else seconds * calls)
 

@@ -162,6 +162,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
         "--timeout", type=_seconds, default=120.0, metavar="SECONDS",
         help="give an algorithm up that does not answer for so long (default: 120)",
     )  # fmt: skip
+    how.add_argument("--cold-cache", action="store_true", help="empty the caches before every call")
     how.add_argument("--seed", type=_whole(0), default=0, help="of data and order (default: 0)")
     how.add_argument("--resume", metavar="RUN", help="go on with a run that was cut short")
     how.add_argument("--strict", action="store_true", help="no verdicts without a passed audit")

@@ -6,6 +6,7 @@ from Numba's own events, so that compilation is never mistaken for work.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -65,11 +66,46 @@ def per_call(function: Callable[[], object], loops: int) -> float:
     return (time.perf_counter_ns() - start) * 1e-9 / loops
 
 
-def sample(function: Callable[[], object], loops: int) -> float | None:
-    """As `per_call`; None where Numba compiled meanwhile, which says nothing about the work."""
+def each_call(function: Callable[[], object], loops: int, before: Callable[[], object]) -> float:
+    """Seconds per call, `before` done ahead of every one and not counted."""
+    total = 0.0
+    for _ in range(loops):
+        before()
+        total += per_call(function, 1)
+    return total / loops
+
+
+def sample(
+    function: Callable[[], object], loops: int, before: Callable[[], object] | None = None
+) -> float | None:
+    """As `per_call`, or `each_call` where there is something to do `before` each.
+
+    None where Numba compiled meanwhile, which says nothing about the work.
+    """
     with event.install_recorder("numba:compile") as recorder:
-        seconds = per_call(function, loops)
+        seconds = each_call(function, loops, before) if before else per_call(function, loops)
     return None if recorder.buffer else seconds
+
+
+#: How many times as long as what the timer is off by a sample is at the least.
+TIMER_SHARE = 1000
+
+
+def timer() -> dict[str, float]:
+    """What a timing may be off by, in seconds: the clock's smallest step, and what it adds."""
+    readings = [time.perf_counter_ns() for _ in range(1000)]
+    steps = [b - a for a, b in itertools.pairwise(readings) if b > a]
+    added = min(per_call(_nothing, 1) for _ in range(100))
+    return {"resolution_s": min(steps, default=0) * 1e-9, "overhead_s": added}
+
+
+def shortest_sample() -> float:
+    """Seconds of a sample of which the timer is a thousandth."""
+    return TIMER_SHARE * sum(timer().values())
+
+
+def _nothing() -> None:
+    pass
 
 
 def now() -> float:

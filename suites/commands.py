@@ -19,7 +19,7 @@ from algos.family import families, parse
 from algos.threads import available
 from results.audit import AUDITS, BASELINE
 
-from . import choose, filters, limits, machine, starter, suite
+from . import choose, clock, filters, limits, machine, starter, suite
 from .cell import describe, memory_allowed, memory_needed, obstacle
 from .data import has_nonfinite
 from .live import run_and_show
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         suite=chosen.name, algorithms=algorithms, threads=threads, budget=budget,
         call_limit=arguments.call_limit, timeout=arguments.timeout, seed=arguments.seed,
         baseline=baseline, min_effect=arguments.min_effect, files=files,
-        strict=arguments.strict,
+        strict=arguments.strict, cold_cache=arguments.cold_cache,
     )  # fmt: skip
     _warn_of_nonfinite(chosen)
     if arguments.dry_run:
@@ -232,8 +232,9 @@ def show_environment(arguments: argparse.Namespace) -> int:
     """Show what figures depend on."""
     environment = machine.environment()
     measured = limits.known(arguments.fresh)
+    timer = clock.timer()
     if arguments.json:
-        print(json.dumps({**environment, "limits": measured}, indent=2))
+        print(json.dumps({**environment, "timer": timer, "limits": measured}, indent=2))
         return 0
     table = Table(box=None, show_header=False, pad_edge=False)
     for key, value in environment.items():
@@ -245,6 +246,7 @@ def show_environment(arguments: argparse.Namespace) -> int:
         elif key == "fastmath":
             shown = ", ".join(value)
         table.add_row(key.replace("_", " "), "not known" if shown is None else escape(str(shown)))
+    table.add_row("timer", ", ".join(f"{name[:-2]} {s * 1e9:.0f} ns" for name, s in timer.items()))
     for key, shown in limits.lines(measured):
         table.add_row(key, shown)
     out.print(table)

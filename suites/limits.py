@@ -33,8 +33,6 @@ DTYPES = ("float32", "float64")
 MOTIONS: dict[str, tuple[Any, int]] = {
     "read": (roofs.read, 1), "copy": (roofs.copy, 2), "triad": (roofs.triad, 3),
 }  # fmt: skip
-#: Where the system does not say how large its caches are.
-USUAL_CACHES = {"L1d": 32 << 10, "L2": 512 << 10, "L3": 16 << 20}
 
 
 @dataclass
@@ -106,7 +104,7 @@ def _fingerprint() -> dict[str, Any]:
 def measure() -> dict[str, Any]:
     """Measure every limit; about two seconds, and the compilation of four small kernels."""
     cores = machine.usable_cores()
-    caches = machine.environment()["caches"] or USUAL_CACHES
+    caches = machine.caches()
     with ThreadPoolExecutor(cores) as pool:
         probes = [*_arithmetic(cores), *_traffic(cores, caches)]
         for probe in probes:

@@ -51,6 +51,7 @@ def run_and_show(
         f"{escape(environment['cpu'])}, {environment['usable_cores']} cores, "
         f"numba {environment['numba']}, {environment['blas']}. "
         f"The first call of an algorithm compiles it; that is not timed as work."
+        + (" Caches are emptied before every call." if settings.cold_cache else "")
     )
     header = _header(suite, settings, environment, words)
     if settings.strict and (why := objection(Path(folder) / AUDITS, environment)):
@@ -72,7 +73,7 @@ def run_and_show(
             state = "interrupted"
             for record in run.unfinished():
                 writer.append(record)
-        heard = watch.found()
+        heard = {**watch.found(), **run.bench.noise}
         writer.append(
             {
                 "record": "end", "finished": clock.utc().isoformat(), "status": state,
@@ -116,6 +117,7 @@ def _header(
         "words": list(words),
         "command": shlex.join(["convbench", *words]),
         "started": clock.utc().isoformat(),
+        "timer": clock.timer(),
         "environment": environment,
     }
 

@@ -17,6 +17,9 @@ from threadpoolctl import threadpool_info
 from algos.jit import FASTMATH
 from algos.threads import threading_layer
 
+#: Where the system does not say how large its caches are.
+USUAL_CACHES = {"L1d": 32 << 10, "L2": 512 << 10, "L3": 16 << 20}
+
 _CPU = Path("/sys/devices/system/cpu/cpu0")
 
 
@@ -84,6 +87,11 @@ def available_memory() -> int:
     if limit and used and limit.isdigit() and used.isdigit():
         free = min(free, int(limit) - int(used))
     return max(free, 0)
+
+
+def caches() -> dict[str, int]:
+    """Bytes of every level of cache; the usual ones where the system does not tell."""
+    return _caches() or USUAL_CACHES
 
 
 def _caches() -> dict[str, int]:

@@ -5,13 +5,21 @@ Read where the system tells, from counters that run anyway; looking at them dist
 
 from __future__ import annotations
 
+import re
+import resource
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import psutil
 
+_SCHEDULER = Path("/proc/self/sched")
+
 #: Cores that others may keep busy, and the share of time a host may take, without a warning.
 FEW_CORES, LITTLE_STEAL = 0.1, 0.01
+#: Times a second that a process at work may be interrupted. A rival at its side does it hundreds
+#: of times.
+FEW_SWITCHES = 50.0
 
 
 class Watch:
@@ -40,6 +48,19 @@ class Watch:
         }
 
 
+def interruptions() -> dict[str, int]:
+    """How often this process had to give up its core, and was moved to another, so far.
+
+    Involuntary context switches of all its threads, and migrations of the main one; what the
+    system does not tell is left out.
+    """
+    counts = {"switches": resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw}
+    with suppress(OSError):
+        if found := re.search(r"nr_migrations\s*:\s*(\d+)", _SCHEDULER.read_text()):
+            counts["migrations"] = int(found[1])
+    return counts
+
+
 def warnings(found: dict[str, Any]) -> list[str]:
     """What makes a run untrustworthy, in plain words; nothing where all was quiet."""
     said = []
@@ -52,6 +73,12 @@ def warnings(found: dict[str, Any]) -> list[str]:
         said.append(
             f"the host of this virtual machine took {100 * stolen:.0f} % of the time away; "
             f"run again when it is quieter"
+        )
+    worked = found.get("sampled_s") or 0.0
+    if worked and found.get("switches", 0) / worked > FEW_SWITCHES:
+        said.append(
+            f"while they were timed, algorithms had to give up their core "
+            f"{found['switches'] / worked:.0f} times a second; something else runs here"
         )
     return said
 

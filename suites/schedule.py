@@ -253,7 +253,7 @@ class Run:
             self.bench.calibrate(cell, min(max(seconds, MIN_SAMPLE), MAX_SAMPLE))
             if cell.alive:
                 self._learn_pace(cell)
-        block = sum(cell.once * cell.loops for cell in group.alive)
+        block = sum((cell.once + self.bench.sweep) * cell.loops for cell in group.alive)
         group.blocks = max(1, min(MAX_BLOCKS, round(share / block))) if block else 1
 
     def _learn_pace(self, cell: Cell) -> None:

@@ -25,7 +25,8 @@ from algos import threads
 from algos.errors import ConvbenchError
 from algos.plugins import load_file
 
-from . import clock, memory
+from . import clock, memory, noise
+from .cold import sweeper
 from .judge import judge
 from .subjects import trial_of
 from .suite import Case
@@ -41,6 +42,7 @@ class Session:
         self.plan: Callable[..., Any] | None = None
         self.arrays: tuple[np.ndarray, ...] = ()
         self.out: np.ndarray = np.empty(0)
+        self.threads = 1
 
     def load(
         self,
@@ -54,9 +56,7 @@ class Session:
 
         It may take `allowance` bytes beyond what the process has already.
         """
-        self.drop()
-        _limit(allowance)
-        threads.use(threads_wanted)
+        self._clear(threads_wanted, allowance)
         trial = trial_of(Case.of_words(case), seed)
         problem, chosen = trial.problem, trial.problem.family.get(algorithm)
         if reason := trial.reason_against(chosen):
@@ -98,9 +98,7 @@ class Session:
         allowance: int | None = None,
     ) -> dict[str, Any]:
         """Prepare and call once what another process has verified."""
-        self.drop()
-        _limit(allowance)
-        threads.use(threads_wanted)
+        self._clear(threads_wanted, allowance)
         trial = trial_of(Case.of_words(case), seed)
         chosen = trial.problem.family.get(algorithm)
         out = np.empty(trial.problem.result_shape, trial.problem.dtype)
@@ -135,17 +133,29 @@ class Session:
         chosen = told.problem.family.get(algorithm)
         return asdict(judge(chosen, told, threads=threads_wanted, seed=seed))
 
-    def calibrate(self, seconds: float) -> dict[str, Any]:
-        """How many calls fill a sample of `seconds`, judged on warm code."""
+    def calibrate(self, seconds: float, cold: bool = False) -> dict[str, Any]:
+        """How many calls fill a sample of `seconds`, judged on warm code.
+
+        Where caches are `cold`, emptying them is part of what fills it.
+        """
+        seconds = max(seconds, clock.shortest_sample())
+        sweep = self._sweep(cold)
+        emptying = clock.per_call(sweep, 1) if sweep else 0.0
         once = clock.per_call(self._call, 1)
         if once < seconds:
             once = min(once, clock.per_call(self._call, 1))
-        loops = max(1, min(round(seconds / max(once, 1e-9)), 1_000_000))
-        return {"loops": loops, "once_s": once}
+        loops = max(1, min(round(seconds / max(once + emptying, 1e-9)), 1_000_000))
+        return {"loops": loops, "once_s": once, "sweep_s": emptying}
 
-    def sample(self, loops: int) -> dict[str, Any]:
-        """Seconds per call, over `loops` calls; None where something was compiled meanwhile."""
-        return {"seconds": clock.sample(self._call, loops)}
+    def sample(self, loops: int, cold: bool = False) -> dict[str, Any]:
+        """Seconds per call, over `loops` calls; None where something was compiled meanwhile.
+
+        And how often the system took the core away, and moved the work to another.
+        """
+        sweep, before = self._sweep(cold), noise.interruptions()
+        seconds = clock.sample(self._call, loops, sweep)
+        after = noise.interruptions()
+        return {"seconds": seconds, **{name: after[name] - before[name] for name in after}}
 
     def save(self, path: str) -> dict[str, Any]:
         """Write the output to `path` as a .npy file; what the disk says against it, if so."""
@@ -162,6 +172,16 @@ class Session:
         self.arrays, self.out = (), np.empty(0)
         gc.collect()
         return {}
+
+    def _clear(self, threads_wanted: int, allowance: int | None) -> None:
+        """Make room for another cell."""
+        self.drop()
+        _limit(allowance)
+        threads.use(threads_wanted)
+        self.threads = threads_wanted
+
+    def _sweep(self, cold: bool) -> Callable[[], None] | None:
+        return sweeper(self.threads) if cold else None
 
     def _call(self) -> None:
         assert self.plan is not None

@@ -39,9 +39,19 @@ def test_our_own_work_is_no_noise():
     assert watch.found()["other_cores"] >= 0
 
 
+def test_interruptions_are_counted():
+    counts = noise.interruptions()
+    assert counts["switches"] >= 0
+    assert set(counts) <= {"switches", "migrations"}
+    assert all(after >= counts[name] for name, after in noise.interruptions().items())
+
+
 def test_warnings_are_sentences_and_only_where_due():
     assert noise.warnings({"other_cores": 0.02, "steal": 0.0, "mhz": None}) == []
     assert noise.warnings({"other_cores": None, "steal": None, "mhz": None}) == []
+    assert noise.warnings({"switches": 9, "migrations": 9, "sampled_s": 1.0}) == []
+    (taken,) = noise.warnings({"switches": 300, "sampled_s": 2.0})
+    assert "150 times a second" in taken
     busy, stolen = noise.warnings({"other_cores": 1.04, "steal": 0.031, "mhz": 2600.0})
     assert busy.startswith("other processes kept 1.0 of")
     assert "3 %" in stolen

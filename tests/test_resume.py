@@ -160,10 +160,10 @@ def test_the_command_line_is_that_of_the_run(tmp_path):
     content = (folder / FILE).read_bytes()
     lines = content.splitlines(keepends=True)
     (folder / FILE).write_bytes(b"".join(lines[:5]))
-    refused = started(tmp_path, "--resume", folder.name, "--seed", "7", "--threads", "2")
+    refused = started(tmp_path, "--resume", folder.name, "--cold-cache", "--threads", "2")
     _, complaint = refused.communicate()
     assert refused.returncode == 2
-    assert "threads was 1, is 2; seed was 0, is 7." in complaint.decode()
+    assert "threads was 1, is 2; cold cache was False, is True." in complaint.decode()
     assert (folder / FILE).read_bytes() == b"".join(lines[:5])
     again = started(tmp_path, "--resume", folder.name)
     again.communicate()

@@ -50,6 +50,18 @@ def test_a_second_more_to_compile_changes_nothing(monkeypatch):
     assert quick == (7, [pytest.approx(WORK * 1e-9)] * 4)
 
 
+def test_a_sample_is_a_thousand_times_what_the_timer_is_off_by(monkeypatch):
+    monkeypatch.setattr(clock, "timer", lambda: {"resolution_s": 1e-5, "overhead_s": 1e-4})
+    loops, _ = timings(monkeypatch, SECOND)
+    assert loops == round(0.11 / (WORK * 1e-9))
+
+
+def test_the_timer_is_measured():
+    timer = clock.timer()
+    assert set(timer) == {"resolution_s", "overhead_s"}
+    assert all(0 < seconds < 1e-3 for seconds in timer.values())
+
+
 def test_this_would_be_noticed_where_calibration_met_the_compiler(monkeypatch):
     """The test above can fail: here what is calibrated is compiled anew, as elsewhere."""
 

@@ -1,0 +1,46 @@
+"""Caches emptied before every call: who is asked, what is timed, what is left as it was."""
+
+import os
+
+import numpy as np
+import pytest
+
+from suites import clock, worker
+from suites.cold import sweeper
+from suites.worker import Session
+
+
+def test_what_comes_before_a_call_is_not_timed(monkeypatch):
+    hand = [0]
+    monkeypatch.setattr(clock.time, "perf_counter_ns", lambda: hand[0])
+
+    def takes(nanoseconds):
+        hand[0] += nanoseconds
+
+    seconds = clock.sample(lambda: takes(3_000), 4, before=lambda: takes(1_000_000))
+    assert seconds == pytest.approx(3e-6)
+
+
+def test_every_call_has_caches_emptied_before_it_and_none_has_otherwise(monkeypatch):
+    done = []
+    monkeypatch.setattr(worker, "sweeper", lambda threads: lambda: done.append(threads))
+    session = Session()
+    session.threads, session.plan = 2, lambda *_: done.append("call")
+    session.sample(2)
+    assert done == ["call", "call"]
+    done.clear()
+    session.sample(2, cold=True)
+    assert done == [2, "call", 2, "call"]
+    done.clear()
+    assert session.calibrate(0.002, cold=True)["sweep_s"] > 0
+    assert done == [2, "call", "call"]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="cores cannot be chosen here")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_sweep_leaves_no_trace(threads):
+    allowed = os.sched_getaffinity(0)
+    kept = np.arange(1000)
+    sweeper(threads)()
+    assert os.sched_getaffinity(0) == allowed
+    assert (kept == np.arange(1000)).all()
