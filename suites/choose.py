@@ -16,6 +16,7 @@ from algos.plugins import load_file
 from algos.threads import available
 
 from . import batch, data, fills, filters, generate, pictures, suite
+from .process import Worker, WorkerDiedError
 from .subjects import SUBJECTS, subject_of
 from .suite import Case, Suite
 
@@ -157,8 +158,21 @@ def thread_counts(text: str) -> tuple[int, ...]:
 def algorithm_files(arguments: argparse.Namespace) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Load the files of --algorithm-file; their full paths, and the algorithms in them."""
     files = tuple(dict.fromkeys(arguments.algorithm_file))
+    for path in files:
+        _try_in_a_child(path, max(thread_counts(arguments.threads or str(available()))))
     names = tuple(name for path in files for name in load_file(path))
     return tuple(str(Path(path).expanduser().resolve()) for path in files), names
+
+
+def _try_in_a_child(path: str, threads: int) -> None:
+    """Refuse a file that ends the interpreter which imports it; all else is told by ours."""
+    worker = Worker(threads)
+    try:
+        worker.ask(60.0, do="try_file", path=str(Path(path).expanduser().resolve()))
+    except WorkerDiedError as death:
+        raise ConvbenchError(f"algorithm file {path!r} cannot be loaded: {death}") from None
+    finally:
+        worker.close()
 
 
 def algorithms(

@@ -22,7 +22,7 @@ from algos.errors import ConvbenchError
 from algos.simd import aligned, lanes_of
 from results.files import write_whole
 
-from . import clock, machine, roofs
+from . import clock, machine, noise, roofs
 
 #: Of the way limits are measured: another version measures anew.
 VERSION = 1
@@ -78,7 +78,8 @@ def known(fresh: bool = False) -> dict[str, Any]:
     dict
         ``flops``, per second: ``{"float32": {"1": 1.1e11, "2": 2.2e11}, …}`` by threads;
         ``bandwidth``, bytes per second: ``{"L1": {"read": {"1": …}, "copy": …, "triad": …}}``;
-        ``caches``: bytes by level; ``measured``: when.
+        ``caches``: bytes by level; ``measured``: when; ``doubts``, where the machine was busy
+        meanwhile: sentences, and such limits are not remembered.
     """
     file = cache_file()
     fingerprint = _fingerprint()
@@ -88,7 +89,10 @@ def known(fresh: bool = False) -> dict[str, Any]:
             age = clock.days_since(kept["limits"]["measured"])
             if kept["fingerprint"] == fingerprint and age < EXPIRES_DAYS:
                 return kept["limits"]
+    watch = noise.Watch()
     limits = measure()
+    if doubts := noise.warnings(watch.found()):
+        return {**limits, "doubts": doubts}
     with suppress(ConvbenchError):  # a folder that cannot be written costs a second each time
         write_whole(file, json.dumps({"fingerprint": fingerprint, "limits": limits}, indent=1))
     return limits
@@ -188,6 +192,8 @@ def lines(limits: dict[str, Any]) -> Iterator[tuple[str, str]]:
         for motion, by_threads in motions.items():
             yield f"{level} {motion}", _figures(by_threads, "GB/s")
     yield "measured", f"{limits['measured'][:16].replace('T', ' ')} UTC"
+    for sentence in limits.get("doubts", ()):
+        yield "not remembered", sentence
 
 
 def _figures(by_threads: dict[str, float], unit: str) -> str:

@@ -57,6 +57,14 @@ def run_and_show(
     if settings.strict and (why := objection(Path(folder) / AUDITS, environment)):
         header["withheld"] = why
         out.print(f"[yellow]Verdicts will be withheld:[/] {escape(why)}.", soft_wrap=True)
+    if earlier is None:
+        header["limits"] = limits.known()
+        if header["limits"].get("doubts"):
+            out.print(
+                "[yellow]warning:[/] the machine was busy while its peak and bandwidths were "
+                "measured; they serve for this run and are not remembered",
+                soft_wrap=True,
+            )
     with tempfile.TemporaryDirectory() as scratch, _writer(folder, header, earlier) as writer:
         run = Run(suite.cases, settings, Path(scratch))
         if earlier is not None:
@@ -93,7 +101,7 @@ def run_and_show(
 def _writer(folder: str | Path, header: dict[str, Any], earlier: Path | None) -> results.RunWriter:
     """A new run's, or that of the `earlier` one, provided that it is the same still."""
     if earlier is None:
-        return results.RunWriter(folder, {**header, "limits": limits.known()})
+        return results.RunWriter(folder, header)
     resume.check_same(results.read_records(earlier), header)
     return results.RunWriter.reopen(earlier)
 

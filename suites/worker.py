@@ -125,6 +125,11 @@ class Session:
         work()  # loads code and libraries, which are nobody's workspace
         return {"peak_extra_bytes": memory.peak_extra(work)}
 
+    def try_file(self, path: str) -> dict[str, Any]:
+        """Load algorithms from a file, to see whether this process lives on."""
+        load_file(path)
+        return {}
+
     def judge(
         self, case: dict[str, str], algorithm: str, threads_wanted: int, seed: int
     ) -> dict[str, Any]:

@@ -62,6 +62,8 @@ def folder(tmp_path_factory):
     (here / "nothing.py").write_text("x = 1\n")
     (here / "import.py").write_text("import nosuchmodule\n")
     (here / "exit.py").write_text("import sys\nsys.exit(7)\n")
+    (here / "leave.py").write_text("import os\nos._exit(3)\n")
+    (here / "crash.py").write_text("import os\nos.kill(os.getpid(), 11)\n")
     (here / "syntax.py").write_text("def f(:\n")
     (here / "clash.py").write_text(
         "from algos import Algorithm\n\n\nclass Mine(Algorithm):\n    name = 'fft'\n"
@@ -135,6 +137,8 @@ MISTAKES = {
     "run --algorithm-file import.py": "No module named 'nosuchmodule'",
     "run --algorithm-file exit.py": "SystemExit",
     "run --algorithm-file syntax.py": "SyntaxError",
+    "run --algorithm-file crash.py": "cannot be loaded: its process was ended by SIGSEGV",
+    "verify --algorithm-file leave.py": "cannot be loaded: its process exited with code 3",
     "run --algorithm-file ok.npy": "no Python file",
     "verify --algorithm-file clash.py": "a name that is taken",
     "verify --cases 0": "whole number from 1 on",
