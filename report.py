@@ -104,10 +104,10 @@ def page_text(frame: pd.DataFrame, pictures: Sequence[Picture], folder: Path) ->
         parts += [
             "## Every problem",
             _summary_table(frame),
-            "Time per call, the median of the samples; the fastest in bold, with a question mark "
-            "where its lead is within the noise. GFLOP/s count the operations of the direct "
-            "algorithm, so the figure may pass the machine's peak. Every number with its "
-            "interval is in [table.md](table.md), and for programs in [table.csv](table.csv).",
+            "Time per call, undisturbed: of the shortest sample of each pass; the fastest in bold, "
+            "with a question mark where its lead is within the noise. GFLOP/s count the operations "
+            "of the direct algorithm, so the figure may pass the machine's peak. Every number with "
+            "its interval is in [table.md](table.md), and for programs in [table.csv](table.csv).",
         ]
     why = reasons(frame)
     if why:

@@ -30,11 +30,11 @@ from .suite import Case
 #: and as much again for making cells ready.
 PASS_SHARE = 1 / (2.4 * MIN_PASSES)
 #: Blocks of a problem in a pass: as many as its share of the time allows, up to this.
-MAX_BLOCKS = 5
+MAX_BLOCKS = 20
 #: Multiply-adds that claim as much of the time budget as every problem gets anyway.
 EQUAL_SHARE = 3e7
 #: Seconds of a sample: a share of the time there is, between these.
-MIN_SAMPLE, MAX_SAMPLE = 0.002, 0.02
+MIN_SAMPLE, MAX_SAMPLE = 0.0005, 0.01
 #: Seconds that idle thread pools are given to stop spinning before another process starts.
 SETTLE = 0.01
 

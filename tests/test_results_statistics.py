@@ -141,17 +141,27 @@ def test_swapping_the_sides_inverts_the_ratio(entries: list[list[tuple[float, fl
     )
 
 
-@given(runs, st.lists(st.floats(0.1, 10), min_size=40, max_size=40))
-def test_what_slows_a_whole_block_cancels(
+@given(runs, st.lists(st.floats(1, 10), min_size=40, max_size=40))
+def test_blocks_that_something_slowed_are_as_good_as_not_there(
     entries: list[list[tuple[float, float]]], drift: list[float]
 ) -> None:
     above, below = sides(entries)
-    slow_above, slow_below = (
-        {number: list(np.array(taken) * drift[: len(taken)]) for number, taken in side.items()}
+    disturbed = (
+        {n: [*taken, *(max(taken) * np.array(drift))] for n, taken in side.items()}
         for side in (above, below)
     )
-    ratios, slow = pass_ratios(above, below), pass_ratios(slow_above, slow_below)
+    ratios, slow = pass_ratios(above, below), pass_ratios(*disturbed)
     np.testing.assert_allclose([*slow.values()], [*ratios.values()], rtol=1e-9, atol=1e-9)
+
+
+@given(runs, st.floats(0.1, 10))
+def test_what_slows_a_whole_pass_cancels(
+    entries: list[list[tuple[float, float]]], factor: float
+) -> None:
+    above, below = sides(entries)
+    slow = ({n: [factor * t for t in taken] for n, taken in s.items()} for s in (above, below))
+    ratios, slowed = pass_ratios(above, below), pass_ratios(*slow)
+    np.testing.assert_allclose([*slowed.values()], [*ratios.values()], rtol=1e-9, atol=1e-9)
 
 
 def test_without_samples_there_is_nothing_to_say() -> None:
