@@ -31,11 +31,13 @@ class Torch(Algorithm):
     compute. Zeros are added by `constant_pad_nd` where they differ on the two sides, which is
     what PyTorch itself does for ``padding="same"``. Everything runs in inference mode. Products
     are summed in the data's precision, directly or as a matrix product; oneDNN no longer has
-    Winograd's algorithm on x86, so the bound is the one of any direct method.
+    Winograd's algorithm on x86, so the bound is the one of any direct method. Gradients are
+    those of `aten::convolution_backward`, as autograd calls it, for one operand alone.
     """
 
     name = "torch"
     opt_in = True
+    operations: tuple[str, ...] = ("forward", "grad_input", "grad_weight")
 
     def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
         return missing("torch", "PyTorch")
@@ -53,6 +55,8 @@ class Torch(Algorithm):
         else:
             counts += positions * -(-problem.out_channels // 16) * 16
             counts += math.prod(problem.input_shape)
+        if problem.operation != "forward":  # before it is cut, flipped and copied
+            counts += math.prod(problem.result_shape)
         return counts * problem.itemsize
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Any:
@@ -66,6 +70,47 @@ class Torch(Algorithm):
             offset = _tensor(bias) if problem.bias else None
             y = self.convolve(problem, _tensor(x), prepared, offset)
             _copy(y, _tensor(out).view(y.shape))
+
+    def grad_input(self, problem, g, prepared, out, threads) -> None:
+        torch, image = load("torch"), self._image(problem)
+        with torch.inference_mode(), library_threads("torch", threads):
+            g = self._laid_out(_tensor(g).view(image.output_shape))
+            sizes = zip(image.size, _padding(image).extra, strict=True)
+            extended = [n + sum(extra) for n, extra in sizes]
+            x = self._laid_out(g.new_empty((image.batch, image.in_channels, *extended)))
+            result = self._backward(image, g, x, prepared, 0)
+            for axis, (n, (before, _)) in enumerate(
+                zip(image.size, _padding(image).extra, strict=True), 2
+            ):
+                result = result.narrow(axis, before, n)
+            _copy(result, _tensor(out).view(image.input_shape))
+
+    def grad_weight(self, problem, x, g, out, threads) -> None:
+        torch, image = load("torch"), self._image(problem)
+        with torch.inference_mode(), library_threads("torch", threads):
+            g = self._laid_out(_tensor(g).view(image.output_shape))
+            x = _padding(image).extend(_tensor(x).view(image.input_shape))
+            w = self._laid_out(g.new_empty(image.kernel_shape))
+            result = self._backward(image, g, self._laid_out(x), w, 1)
+            if problem.flip:
+                result = result.flip(tuple(range(2, result.ndim)))
+            _tensor(out).view(image.kernel_shape).copy_(result)
+
+    def _backward(self, image: Problem, g: Any, x: Any, w: Any, wanted: int) -> Any:
+        """The gradient of the input (0) or of the kernel (1); the other is not computed."""
+        mask = [number == wanted for number in range(3)]
+        return load("torch").ops.aten.convolution_backward(
+            g, x, w, None, image.stride, _padding(image).both, image.dilation, False,
+            [0] * image.axes, image.groups, mask,
+        )[wanted]  # fmt: skip
+
+    def _image(self, problem: Problem) -> Problem:
+        """What PyTorch is asked to compute in place of `problem`."""
+        return problem
+
+    def _laid_out(self, x: Any) -> Any:
+        """A tensor in the memory layout that is meant."""
+        return x
 
     def convolve(self, problem: Problem, x: Any, prepared: Any, bias: Any) -> Any:
         """The result in PyTorch's own memory and layout, of tensors; what its users wait for."""
@@ -102,6 +147,12 @@ class TorchChannelsLast(Torch):
         counts += math.prod(problem.input_shape)
         return counts * problem.itemsize
 
+    def _image(self, problem: Problem) -> Problem:
+        return as_image(problem)
+
+    def _laid_out(self, x: Any) -> Any:
+        return _channels_last(x)
+
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Any:
         """The kernels for cross-correlation as a tensor with channels last."""
         prepared = super().prepare(problem, w, threads)
@@ -123,10 +174,12 @@ class TorchPrepacked(TorchChannelsLast):
     """oneDNN through PyTorch with kernels packed once, channels last in between.
 
     `torch.ops.mkldnn._convolution_pointwise` on weights of `_reorder_convolution_weight`: what
-    TorchInductor calls when it freezes a network. It works on channels last throughout.
+    TorchInductor calls when it freezes a network. It works on channels last throughout, and
+    is for the forward operation: gradients are made of that.
     """
 
     name = "torch-prepacked"
+    operations = ("forward",)
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Any:
         """The kernels in whatever blocked layout oneDNN wants for this problem."""

@@ -1,0 +1,46 @@
+"""Idle thread pools have settled before another process works: PyTorch's beside a Numba kernel."""
+
+from importlib.util import find_spec
+
+import psutil
+import pytest
+
+from suites import clock, schedule
+from suites.process import Worker
+from suites.suite import Case
+
+pytestmark = [
+    pytest.mark.peers,
+    pytest.mark.skipif(find_spec("torch") is None, reason="PyTorch is not installed"),
+]
+
+CASE = Case.of_words(
+    {"problem": "mb1_ic16ih56_oc16_kh3_ph1", "weights": "random", "pixels": "random"}
+).as_words()
+#: Processor time is told in hundredths of a second.
+TICK = 0.01
+
+
+def spent(worker):
+    """Processor time of a worker and all its threads."""
+    return sum(psutil.Process(worker.pid).cpu_times()[:2])
+
+
+def test_a_pool_of_openmp_is_still_while_a_numba_kernel_runs():
+    threads = min(2, psutil.cpu_count())
+    spinning, timed = Worker(threads), Worker(threads)
+    try:
+        for worker, algorithm in ((spinning, "torch"), (timed, "parallel")):
+            about = {"case": CASE, "algorithm": algorithm, "threads_wanted": threads, "seed": 0}
+            assert worker.ask(120, do="load", **about)["status"] == "ok"
+        for _ in range(3):
+            worked = spent(spinning)
+            spinning.ask(60, do="sample", loops=200)
+            assert spent(spinning) > worked
+            clock.settle(schedule.SETTLE)
+            still = spent(spinning)
+            timed.ask(60, do="sample", loops=2000)
+            assert spent(spinning) - still <= TICK
+    finally:
+        spinning.close()
+        timed.close()
