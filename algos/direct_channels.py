@@ -40,6 +40,7 @@ from .simd import (
     store_rows,
     transpose,
 )  # fmt: skip
+from .threads import share
 
 __all__ = ["blocking", "cost", "forward", "prepare", "workspace_bytes"]
 
@@ -210,18 +211,24 @@ def _item(x, weights, bias, offsets, out, s, item, pixels, sums, start):
                         )  # fmt: skip
 
 
-@kernel(parallel=True)
-def _forward(x, weights, bias, offsets, out, numbers, items, pixels, sums, starts):
-    """Every item, split evenly among as many threads as there are buffers."""
+@kernel
+def _work(worker, x, weights, bias, offsets, out, numbers, items, pixels, sums, starts):
+    """Every item that falls to one of as many workers as there are buffers."""
     workers = pixels.shape[0]
-    for worker in numba.prange(workers):
-        t = np.int64(worker)
-        s = Shape(*to_fixed_tuple(numbers, _NUMBERS))
-        for item in range(t * items // workers, (t + 1) * items // workers):
-            _item(
-                pointer(x), pointer(weights), pointer(bias), pointer(offsets), pointer(out), s,
-                item, pointer(pixels[t]), pointer(sums[t]), pointer(starts[t]),
-            )  # fmt: skip
+    s = Shape(*to_fixed_tuple(numbers, _NUMBERS))
+    for item in range(worker * items // workers, (worker + 1) * items // workers):
+        _item(
+            pointer(x), pointer(weights), pointer(bias), pointer(offsets), pointer(out), s,
+            item, pointer(pixels[worker]), pointer(sums[worker]), pointer(starts[worker]),
+        )  # fmt: skip
+
+
+@kernel(parallel=True)
+def _share(x, weights, bias, offsets, out, numbers, items, pixels, sums, starts):
+    """Every item, split evenly among as many threads as there are buffers."""
+    for worker in numba.prange(pixels.shape[0]):
+        _work(np.int64(worker), x, weights, bias, offsets, out, numbers, items, pixels, sums,
+              starts)  # fmt: skip
 
 
 @kernel(parallel=True)
@@ -268,7 +275,8 @@ def prepare(problem: Problem, w: np.ndarray, threads: int) -> tuple[Blocking, np
     cut = blocking(problem, threads)
     packed = simd.aligned(_packed_size(problem, cut), w.dtype)
     stretch = cut.shape.vectors * simd.lanes_of(problem.itemsize)
-    pack_weights(w.reshape(w.shape[0], -1), cut.shape.groups, stretch, packed)
+    with share(threads):
+        pack_weights(w.reshape(w.shape[0], -1), cut.shape.groups, stretch, packed)
     return cut, packed
 
 
@@ -278,8 +286,12 @@ def forward(
 ) -> None:  # fmt: skip
     """Write the output for `x`."""
     cut, packed = prepared
-    _forward(
+    arguments = (
         x.reshape(-1), packed, bias, cut.offsets, out.reshape(-1), cut.numbers, cut.items,
         np.empty((threads, cut.buffer), x.dtype), np.empty((threads, cut.sums), x.dtype),
         np.empty((threads, cut.stretch), x.dtype),
     )  # fmt: skip
+    if threads == 1:
+        _work(0, *arguments)
+    else:
+        _share(*arguments)

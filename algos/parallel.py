@@ -77,7 +77,7 @@ class Parallel(Algorithm):
         return PATHS[choose_path(problem)].workspace_bytes(problem, threads)
 
     def starts_region(self, problem: Problem, threads: int) -> bool:
-        return threads > 1 or problem.operation != "forward" or choose_path(problem) != "rows"
+        return threads > 1 or problem.operation != "forward"
 
     def prepared_bytes(self, problem: Problem, threads: int) -> int:
         kernel = math.prod(problem.kernel_shape) * problem.itemsize
