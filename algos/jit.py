@@ -3,6 +3,10 @@
 Numba's on-disk cache looks at the file of the compiled function alone, so a kernel that
 inlines a building block from another file would survive a change of that block. The cache
 here therefore lives in a folder named after the digest of every source file of `algos`.
+
+Nor does it expect two processes to compile the same function at once for different types: both
+may choose the same file for their code, and one of them would later be handed the other's. Saving
+is therefore done by one process at a time.
 """
 
 from __future__ import annotations
@@ -11,12 +15,21 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numba
+
+try:
+    import fcntl
+except ImportError:  # no such locks there: keep to one process while kernels compile
+    fcntl = None  # type: ignore[assignment]
+
+#: Caches of other sources that are kept: those of a checkout or two beside this one.
+KEPT = 3
 
 #: LLVM fast-math flags in force. Contraction to FMA only tightens an error bound; nothing
 #: here lets the compiler assume away NaN, infinity or the order of a sum.
@@ -38,14 +51,37 @@ def kernel(function: Callable | None = None, **options: Any) -> Any:
     before = _config.CACHE_DIR
     _config.CACHE_DIR = str(cache_folder())
     try:
-        return numba.njit(**settings)(function)
+        compiled = numba.njit(**settings)(function)
     finally:
         _config.CACHE_DIR = before
+    if settings["cache"]:
+        _save_in_turn(compiled._cache)
+    return compiled
+
+
+def _save_in_turn(saved: Any) -> None:
+    """Let Numba's cache of one function be written by one process at a time."""
+    save = saved.save_overload
+
+    def save_overload(signature: Any, code: Any) -> None:
+        with _turn(Path(saved.cache_path)):
+            save(signature, code)
+
+    saved.save_overload = save_overload
+
+
+@contextmanager
+def _turn(folder: Path) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)  # it may have been cleared away meanwhile
+    with (folder / "lock").open("wb") as lock:
+        if fcntl:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # given back when the file is closed
+        yield
 
 
 @cache
 def cache_folder() -> Path:
-    """The folder of compiled kernels for the present sources; older ones are removed."""
+    """The folder of compiled kernels for the present sources; all but a few others are removed."""
     here = Path(__file__).parent
     digest = hashlib.sha256()
     for source in sorted(here.rglob("*.py")):
@@ -61,7 +97,9 @@ def cache_folder() -> Path:
     if not writable:
         folder = Path(tempfile.gettempdir()) / f"convbench-{os.getuid()}" / folder.name
         folder.mkdir(parents=True, exist_ok=True)
-    for other in folder.parent.glob("kernels-*"):
-        if other != folder:
+    with suppress(OSError):  # others clear away at the same time
+        others = [other for other in folder.parent.glob("kernels-*") if other != folder]
+        others.sort(key=lambda other: other.stat().st_mtime, reverse=True)
+        for other in others[KEPT:]:
             shutil.rmtree(other, ignore_errors=True)
     return folder

@@ -56,12 +56,49 @@ def folder_in(tmp_path, **environment):
     return Path(done.stdout.strip())
 
 
-def test_older_caches_go_and_others_stay(tmp_path):
-    (tmp_path / "kernels-0123456789abcdef").mkdir()
+def test_older_caches_go_but_for_a_few_and_others_stay(tmp_path):
+    names = [f"kernels-{number:016x}" for number in range(jit.KEPT + 2)]
+    for age, name in enumerate(names):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (1e9 - age, 1e9 - age))
     (tmp_path / "mine").mkdir()
     folder = folder_in(tmp_path, NUMBA_CACHE_DIR=str(tmp_path))
     assert folder.parent == tmp_path
-    assert {path.name for path in tmp_path.iterdir()} == {"mine", folder.name}
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"mine", folder.name, *names[: jit.KEPT]}
+
+
+TWO_TYPES = """
+import sys
+import numpy as np
+from algos.jit import kernel
+
+@kernel
+def total(x):
+    s = x.dtype.type(0)
+    for v in x:
+        s += v
+    return s
+
+dtype = sys.argv[1]
+print(sys.stdin.readline().strip(), float(total(np.full(3, 1.5, dtype))))
+"""
+
+
+def test_processes_that_compile_at_once_keep_their_code_apart(tmp_path):
+    """Each compiles for a type of its own; whoever loads afterwards gets what is right."""
+    script = tmp_path / "two.py"
+    script.write_text(TWO_TYPES)
+    settings = {
+        "env": {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache"),
+                "PYTHONPATH": str(Path(__file__).parents[1])},
+        "stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True,
+    }  # fmt: skip
+    types = ["float32", "float64", "int32", "int64"]
+    for _ in range(2):  # compiling, then loading
+        waiting = [subprocess.Popen([sys.executable, script, name], **settings) for name in types]
+        said = [process.communicate("go\n")[0].split() for process in waiting]
+        assert said == [["go", "4.5"], ["go", "4.5"], ["go", "3.0"], ["go", "3.0"]]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a path that cannot be made")
