@@ -1,8 +1,14 @@
 """What a piece of work holds at its peak, read from the system."""
 
 import numpy as np
+import pytest
 
 from suites import memory
+
+
+@pytest.fixture(autouse=True)
+def _nothing_freed_is_kept():
+    memory.return_what_is_freed()
 
 
 def test_the_peak_is_counted_and_what_was_there_is_not():
