@@ -66,12 +66,12 @@ def read(path: str | os.PathLike[str]) -> pd.DataFrame:
         - ``status, reason``: ``ok``, ``unsupported``, ``failed``, ``refused`` or ``skipped``,
           and the sentence that explains it; whatever was not measured is NaN;
         - ``time_s, time_low_s, time_high_s``: seconds per call, the geometric mean over the
-          passes and its 95 % interval (Student's t over the passes). With a single pass: the
-          median of its samples and an interval from order statistics, which holds for that
-          one process only;
+          passes' shortest samples and its 95 % interval (Student's t over the passes). With a
+          single pass: the median of its samples and an interval from order statistics, which
+          holds for that one process only;
         - ``speedup, speedup_low, speedup_high``: time of the run's baseline over that of this
-          algorithm, same problem, data, dtype and threads, from the ratios formed inside each
-          block, and its interval, as above;
+          algorithm, same problem, data, dtype and threads, from one ratio a pass, that of the
+          shortest samples out of the same blocks, and its interval, as above;
         - ``verdict``: this algorithm against the baseline: ``faster``, ``slower``,
           ``equivalent`` or ``undecided``, by the rules of `results.decide`; ``withheld`` where
           ``--strict`` found no audit to trust them by; empty for the baseline itself and

@@ -2,11 +2,11 @@
 
 A pass is one repetition of whatever is still undecided, in fresh processes, one per algorithm.
 Inside a pass the problems come one after the other, and all algorithms of a problem take turns:
-a block is one sample of each, in random order, so whatever the machine does meanwhile befalls
-them alike, and their ratios inside a block are worth more than their times. Only one process
-works at a time. The first pass verifies every cell and chooses how many calls are a sample;
-after the looks that `results.decide` prescribes, those about whom nothing is left to decide
-are out of the race.
+a block is one sample of each, in random order, so all have the same chances of a moment when
+nothing else disturbs the machine; what a pass says are the shortest samples and their ratios
+(`results.statistics`). Only one process works at a time. The first pass verifies every cell and
+chooses how many calls are a sample; after the looks that `results.decide` prescribes, those about
+whom nothing is left to decide are out of the race.
 """
 
 from __future__ import annotations
