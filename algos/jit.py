@@ -6,13 +6,17 @@ here therefore lives in a folder named after the digest of every source file of 
 
 Nor does it expect two processes to compile the same function at once for different types: both
 may choose the same file for their code, and one of them would later be handed the other's. Saving
-is therefore done by one process at a time.
+is therefore done by one process at a time. Worse, it tells functions of one name and signature
+apart by a number that every process counts for itself: two variants made by one factory, compiled
+by two processes, may be given the same symbol, and whoever links both from the cache calls one of
+them twice (numba issue 10486). Here these numbers are drawn at random.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -22,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
+from numba.core.bytecode import FunctionIdentity
 
 try:
     import fcntl
@@ -36,6 +41,19 @@ KEPT = 3
 FASTMATH = {"contract"}
 
 _config: Any = numba.config
+
+
+class _Lots:
+    """Numbers that no two processes share, be they forks of one that was drawing already."""
+
+    def __iter__(self) -> _Lots:
+        return self
+
+    def __next__(self) -> int:
+        return secrets.randbits(63)
+
+
+FunctionIdentity._unique_ids = _Lots()
 
 
 def kernel(function: Callable | None = None, **options: Any) -> Any:

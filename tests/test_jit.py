@@ -101,6 +101,42 @@ def test_processes_that_compile_at_once_keep_their_code_apart(tmp_path):
         assert said == [["go", "4.5"], ["go", "4.5"], ["go", "3.0"], ["go", "3.0"]]
 
 
+VARIANTS = """
+import sys
+from algos.jit import kernel
+
+def adding(number):
+    @kernel
+    def variant(x):
+        return x + number
+    return variant
+
+one, two = adding(1), adding(2)
+
+@kernel
+def both(x):
+    return one(x), two(x)
+
+print(eval(sys.argv[1]))
+"""
+
+
+def test_variants_that_different_processes_compiled_stay_apart(tmp_path):
+    """Two functions of one name and signature, saved by one process each, linked by a third."""
+    script = tmp_path / "variants.py"
+    script.write_text(VARIANTS)
+    settings = {
+        "env": {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache"),
+                "PYTHONPATH": str(Path(__file__).parents[1])},
+        "check": True, "capture_output": True, "text": True,
+    }  # fmt: skip
+    said = [
+        subprocess.run([sys.executable, script, what], **settings).stdout.strip()
+        for what in ("one(10)", "two(10)", "both(10)")
+    ]
+    assert said == ["11", "12", "(11, 12)"]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a path that cannot be made")
 def test_where_the_cache_cannot_be_it_goes_elsewhere(tmp_path):
     blocked = tmp_path / "file"
