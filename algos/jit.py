@@ -53,7 +53,7 @@ class _Lots:
         return secrets.randbits(63)
 
 
-FunctionIdentity._unique_ids = _Lots()
+FunctionIdentity._unique_ids = _Lots()  # type: ignore[assignment]
 
 
 def kernel(function: Callable | None = None, **options: Any) -> Any:

@@ -29,14 +29,12 @@ from . import clock, machine
 from .bench import Settings
 from .cell import Cell, Group
 from .live import progress_line
-from .schedule import Progress, Run
+from .schedule import MAX_BLOCKS, Progress, Run
 from .suite import Case
 
 ALGORITHMS = ("naive", "im2col", "parallel", "fft")
 #: Calls in a sample are a multiple of this, so that 1, 2, 5 and 10 % more are whole calls.
 CALLS = 100
-#: Blocks of a group in a pass.
-BLOCKS = 30
 #: Seconds of a sample, where so many calls take no longer.
 SAMPLE = 0.0005
 #: Seconds of the budget for a pair of equals, slow-downs included; the fewest and the most pairs.
@@ -63,8 +61,10 @@ class AuditRun(Run):
             # A hundred calls are to be short: slow-downs are planted in a quarter of the fast ones.
             fast = algorithm in ("naive", "parallel") and number // 4 % 2 == 0
             names = NAMES if fast else (BASELINE, AGAIN)
-            cells = [Cell(case, name, 1, runs=algorithm, planted=NAMES[name]) for name in names]
-            self.groups.append(Group(number, case, 1, cells, blocks=BLOCKS))
+            cells = [
+                Cell(case, name, 1, number, runs=algorithm, planted=NAMES[name]) for name in names
+            ]
+            self.groups.append(Group(number, case, 1, cells, blocks=MAX_BLOCKS))
 
     def _calibrate(self, group: Group) -> None:
         """As many calls under every name."""

@@ -50,6 +50,7 @@ class Bench:
         self.compiled = self.sweep = 0.0
         self.noise: dict[str, float] = {}
         self._workers: dict[str, Worker] = {}
+        self._ready: dict[str, set[int]] = {}  # the cells that each of them holds
         self._scales: dict[str, Worker] = {}  # that weigh and never time
 
     def verify(self, cell: Cell) -> None:
@@ -64,7 +65,7 @@ class Bench:
         if cell.runs:  # an audit asks who is faster, and nothing else
             return
         name, about = cell.algorithm, self._about(cell)
-        del about["allowance"]
+        del about["cell"], about["allowance"]
         cell.result["peak_extra_bytes"] = None
         try:
             if name not in self._scales:
@@ -77,14 +78,14 @@ class Bench:
             cell.result["peak_extra_bytes"] = answer.get("peak_extra_bytes")
 
     def again(self, cell: Cell) -> float | None:
-        """Make `cell` ready in a fresh process; the seconds it took, unless it failed."""
+        """Make `cell` ready in another process; the seconds it took, unless it failed."""
         answer = self._ask(cell, "again", **self._about(cell))
         self.compiled += answer.get("compile_s", 0.0)
         return answer.get("load_s")
 
     def calibrate(self, cell: Cell, seconds: float) -> None:
         """Choose how many calls of `cell` fill a sample of `seconds`."""
-        answer = self._ask(cell, "calibrate", seconds=seconds, cold=self.settings.cold_cache)
+        answer = self._ask_ready(cell, "calibrate", seconds=seconds, cold=self.settings.cold_cache)
         if "loops" in answer:
             cell.loops, cell.once = answer["loops"], answer["once_s"]
             self.sweep = max(self.sweep, answer["sweep_s"])
@@ -92,7 +93,7 @@ class Bench:
     def sample(self, cell: Cell, number: int) -> None:
         """Take one sample, as part of pass `number`."""
         loops = round(cell.loops * (1 + cell.planted))
-        answer = self._ask(cell, "sample", loops=loops, cold=self.settings.cold_cache)
+        answer = self._ask_ready(cell, "sample", loops=loops, cold=self.settings.cold_cache)
         if "seconds" in answer:
             seconds = answer.pop("seconds")
             answer["sampled_s"] = loops * ((seconds or 0.0) + self.sweep)
@@ -103,17 +104,23 @@ class Bench:
 
     def save(self, cell: Cell, path: str) -> str | None:
         """Have `cell` write its output to `path`; what the disk says against it, if so."""
-        return self._ask(cell, "save", path=path).get("disk")
+        return self._ask_ready(cell, "save", path=path).get("disk")
 
-    def drop(self, cell: Cell) -> None:
-        """Let `cell` give back its memory."""
-        self._ask(cell, "drop")
+    def drop(self) -> None:
+        """Let all cells give back their memory."""
+        for name, worker in [*self._workers.items()]:
+            try:
+                worker.ask(self.settings.timeout, do="drop")
+            except WorkerDiedError:  # which gives it back, too
+                self._workers.pop(name).close()
+            self._ready[name].clear()
 
     def close(self) -> None:
         """End all processes."""
         for workers in (self._workers, self._scales):
             while workers:
                 workers.popitem()[1].close()
+        self._ready.clear()
 
     def _new_worker(self) -> Worker:
         return Worker(max(self.settings.threads), self.settings.files)
@@ -122,23 +129,32 @@ class Bench:
         problem = cell.case.problem
         needed = memory_needed(problem, cell.implementation, cell.threads)
         return {
-            "case": cell.case.as_words(), "algorithm": cell.implementation,
+            "cell": cell.number, "case": cell.case.as_words(), "algorithm": cell.implementation,
             "threads_wanted": cell.threads, "seed": self.settings.seed,
             "allowance": EXCESS * needed + SLACK,
         }  # fmt: skip
 
-    def _ask(self, cell: Cell, do: str, **request: Any) -> dict[str, Any]:
+    def _ask_ready(self, cell: Cell, do: str, /, **request: Any) -> dict[str, Any]:
+        """As `_ask`, of a cell that is ready; made so again where its process has died since."""
+        if cell.number not in self._ready.get(cell.algorithm, ()):
+            self.again(cell)
+        return self._ask(cell, do, cell=cell.number, **request) if cell.alive else {}
+
+    def _ask(self, cell: Cell, do: str, /, **request: Any) -> dict[str, Any]:
         """The answer of the cell's worker; empty where it died."""
         name = cell.algorithm
         try:
             if name not in self._workers:
-                self._workers[name] = self._new_worker()
+                self._workers[name], self._ready[name] = self._new_worker(), set()
             answer = self._workers[name].ask(self.settings.timeout, do=do, **request)
         except WorkerDiedError as death:
             if name in self._workers:
                 self._workers.pop(name).close()
+                self._ready[name].clear()
             cell.end("failed", str(death))
             return {}
         if answer.get("status", "ok") != "ok":
             cell.end(answer["status"], answer["reason"])
+        elif do in ("load", "again"):
+            self._ready[name].add(cell.number)
         return answer

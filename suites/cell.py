@@ -25,6 +25,7 @@ class Cell:
     case: Case
     algorithm: str
     threads: int
+    number: int = 0  # of its group
     result: dict[str, Any] = field(default_factory=lambda: {"status": "ok", "reason": ""})
     samples: dict[int, list[float | None]] = field(default_factory=dict)
     loops: int = 1
@@ -50,12 +51,12 @@ class Cell:
         self.result = {**self.result, "status": status, "reason": reason}
         self.samples = {}
 
-    def record(self, suite: str, group: int) -> dict[str, Any]:
+    def record(self, suite: str) -> dict[str, Any]:
         """The line of the result file; its samples are on others, those of the passes."""
         return {
             "record": "cell",
             "suite": suite,
-            "group": group,
+            "group": self.number,
             **describe(self.case),
             "algorithm": self.algorithm,
             "threads": self.threads,

@@ -1,12 +1,12 @@
 """What is timed when: passes over the suite, in each randomised blocks, until it is decided.
 
 A pass is one repetition of whatever is still undecided, in fresh processes, one per algorithm.
-Inside a pass the problems come one after the other, and all algorithms of a problem take turns:
-a block is one sample of each, in random order, so all have the same chances of a moment when
-nothing else disturbs the machine; what a pass says are the shortest samples and their ratios
-(`results.statistics`). Only one process works at a time. The first pass verifies every cell and
-chooses how many calls are a sample; after the looks that `results.decide` prescribes, those about
-whom nothing is left to decide are out of the race.
+Inside a pass all algorithms of a problem take turns: a block is one sample of each, in random
+order, so all have the same chances of a moment when nothing else disturbs the machine, and
+problems take turns too, a round of them at a time (`suites.round`). What a pass says are the
+shortest samples and their ratios (`results.statistics`). Only one process works at a time. The
+first pass verifies every cell and chooses how many calls are a sample; after the looks that
+`results.decide` prescribes, those about whom nothing is left to decide are out of the race.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,14 @@ from results.decide import MIN_PASSES, Referee, looks
 from . import clock
 from .bench import Bench, Settings
 from .cell import Cell, Group, memory_allowed, memory_needed, obstacle, performer
+from .round import Round, Turn
 from .suite import Case
 
 #: The samples of a pass may take this part of the budget: a few passes more than the fewest,
 #: and as much again for making cells ready.
 PASS_SHARE = 1 / (2.4 * MIN_PASSES)
 #: Blocks of a problem in a pass: as many as its share of the time allows, up to this.
-MAX_BLOCKS = 20
+MAX_BLOCKS = 30
 #: Multiply-adds that claim as much of the time budget as every problem gets anyway.
 EQUAL_SHARE = 3e7
 #: Seconds of a sample: a share of the time there is, between these.
@@ -76,7 +78,7 @@ class Run:
         self.settings = settings
         named = [(case, n) for n in settings.threads for case in cases]
         self.groups = [
-            Group(at, case, n, [Cell(case, a, n) for a in case.entrants(settings.algorithms)])
+            Group(at, case, n, [Cell(case, a, n, at) for a in case.entrants(settings.algorithms)])
             for at, (case, n) in enumerate(named)
         ]
         self.referee = Referee(settings.baseline, settings.min_effect)
@@ -87,7 +89,7 @@ class Run:
         self._random = random.Random(settings.seed)
         self._begun = clock.now()
         self._pass = self._open = 0
-        self._flying: Group | None = None
+        self._round = Round(0)
         self._settled: set[int] = set()
         self.first, self.spent = 0, 0.0  # where a run that is taken up begins
         self._done: set[tuple[int, int]] = set()
@@ -102,8 +104,12 @@ class Run:
                     return
                 self._open = sum(len(pairs) for pairs in self._open_pairs().values())
                 for group, cells in asked:
-                    if (self._pass, group.number) not in self._done:
-                        yield from self._one(group, cells)
+                    if (self._pass, group.number) in self._done:
+                        continue
+                    if not self._round.takes(group, memory_allowed()):
+                        yield from self._measure()
+                    yield from self._prepare(group, cells)
+                yield from self._measure()
                 self.bench.close()
                 if self.out_of_time:
                     return
@@ -118,9 +124,9 @@ class Run:
             self._learn_pace(cell)
 
     def unfinished(self) -> Iterator[dict[str, Any]]:
-        """Records of what an interruption left of the problem in hand: whatever is known."""
-        if self._flying is not None:
-            yield from self._records(self._flying, {})
+        """Records of what an interruption left of the round in hand: whatever is known."""
+        for turn in self._round.turns:
+            yield from self._records(turn)
 
     def remaining(self) -> float:
         """Seconds of the budget that are left; compiling does not count against it."""
@@ -146,45 +152,60 @@ class Run:
             for group in self.groups
         }
 
-    def _one(self, group: Group, cells: list[Cell]) -> Iterator[Event]:
-        """One pass over one group: its cells made ready, then blocks of them."""
-        if self._pass and self.remaining() < group.seconds:
+    def _prepare(self, group: Group, cells: list[Cell]) -> Iterator[Event]:
+        """Make the cells of a group ready, as part of the present round."""
+        expected = sum(turn.group.seconds for turn in self._round.turns) + group.seconds
+        if self._pass and self.remaining() < expected:
             self.out_of_time = True
             return
-        self._flying = group
-        begun, compiled = clock.now(), self.bench.compiled
-        loads: dict[str, float | None] = {}
+        if not self._round.turns:
+            self._round = Round(memory_allowed())
+        turn = Turn(group, cells)
+        self._round.turns.append(turn)
         memory = memory_allowed()
         for cell in cells:
             yield self._progress(f"{group.label} {cell.algorithm}")
             if self._pass == 0:
                 memory -= self._verify(cell, memory)
             else:
-                loads[cell.algorithm] = self.bench.again(cell)
+                with self._timing(turn):
+                    turn.loads[cell.algorithm] = self.bench.again(cell)
         if self._pass == 0:
             self._calibrate(group)
-        for cell in group.alive:
-            if cell in cells:
-                cell.samples[self._pass] = []
-        for _ in range(group.blocks):
-            yield self._progress(group.label)
-            self._block([cell for cell in cells if cell.alive])
-        group.seconds = clock.now() - begun - (self.bench.compiled - compiled)
-        yield from self._records(group, loads)
-        self._flying = None
-        if self._pass == 0:
-            yield from self._picture(group)
         for cell in cells:
             if cell.alive:
-                self.bench.drop(cell)
+                cell.samples[self._pass] = []
 
-    def _records(self, group: Group, loads: dict[str, float | None]) -> Iterator[dict[str, Any]]:
-        """What is to be kept of the present pass over `group`; of a failure, the cell anew."""
+    def _measure(self) -> Iterator[Event]:
+        """Sample the present round, block by block, and let it go."""
+        for turn in self._round.blocks(self._random):
+            yield self._progress(turn.group.label)
+            with self._timing(turn):
+                self._block([cell for cell in turn.cells if cell.alive])
+        for turn in self._round.turns:
+            turn.group.seconds = turn.seconds
+            yield from self._records(turn)
+        done, self._round = self._round.turns, Round(0)
+        if self._pass == 0:
+            for turn in done:
+                yield from self._picture(turn.group)
+        self.bench.drop()
+
+    @contextmanager
+    def _timing(self, turn: Turn) -> Iterator[None]:
+        """Count what later passes will have to do for `turn` again; compiling is not."""
+        begun, compiled = clock.now(), self.bench.compiled
+        yield
+        turn.seconds += clock.now() - begun - (self.bench.compiled - compiled)
+
+    def _records(self, turn: Turn) -> Iterator[dict[str, Any]]:
+        """What is to be kept of the present pass over a group; of a failure, the cell anew."""
+        group = turn.group
         for cell in group.cells:
             if cell.reported != cell.result["status"] and (cell.samples or not cell.alive):
                 cell.reported = cell.result["status"]
-                yield cell.record(self.settings.suite, group.number)
-        record = group.pass_record(self._pass, loads)
+                yield cell.record(self.settings.suite)
+        record = group.pass_record(self._pass, turn.loads)
         record["spent_s"] = self.settings.budget - self.remaining()
         if record["samples_s"]:
             yield record

@@ -15,7 +15,7 @@ import signal
 import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -35,17 +35,31 @@ from .suite import Case
 _ORACLE_PRODUCTS = 4_000_000
 
 
+@dataclass(frozen=True)
+class Ready:
+    """A cell that can be timed: what to call with which arrays, where its result goes."""
+
+    plan: Callable[..., Any]
+    arrays: tuple[np.ndarray, ...]
+    out: np.ndarray
+
+    def call(self) -> None:
+        """Once, as it is timed."""
+        self.plan(*self.arrays, self.out)
+
+
 class Session:
-    """The state between requests: at most one cell, ready to be timed."""
+    """The state between requests: the cells that are ready to be timed, by their numbers."""
 
     def __init__(self) -> None:
-        self.plan: Callable[..., Any] | None = None
-        self.arrays: tuple[np.ndarray, ...] = ()
-        self.out: np.ndarray = np.empty(0)
+        self.ready: dict[int, Ready] = {}
         self.threads = 1
+        self._own = 0  # bytes that the process has without any cell
+        self._allowances = 0
 
     def load(
         self,
+        cell: int,
         case: dict[str, str],
         algorithm: str,
         threads_wanted: int,
@@ -56,7 +70,7 @@ class Session:
 
         It may take `allowance` bytes beyond what the process has already.
         """
-        self._clear(threads_wanted, allowance)
+        self._make_room(threads_wanted, allowance)
         trial = trial_of(Case.of_words(case), seed)
         problem, chosen = trial.problem, trial.problem.family.get(algorithm)
         if reason := trial.reason_against(chosen):
@@ -86,11 +100,12 @@ class Session:
             with clock.stopwatch() as preparing:
                 plan, given = trial.plan(chosen, threads_wanted)
             answer["prepare_s"] = preparing.working
-            self.plan, self.arrays, self.out = plan, given, out
+            self.ready[cell] = Ready(plan, given, out)
         return answer
 
     def again(
         self,
+        cell: int,
         case: dict[str, str],
         algorithm: str,
         threads_wanted: int,
@@ -98,14 +113,14 @@ class Session:
         allowance: int | None = None,
     ) -> dict[str, Any]:
         """Prepare and call once what another process has verified."""
-        self._clear(threads_wanted, allowance)
+        self._make_room(threads_wanted, allowance)
         trial = trial_of(Case.of_words(case), seed)
         chosen = trial.problem.family.get(algorithm)
         out = np.empty(trial.problem.result_shape, trial.problem.dtype)
         with clock.stopwatch() as loading:
             plan, given = trial.plan(chosen, threads_wanted)
             plan(*given, out)
-        self.plan, self.arrays, self.out = plan, given, out
+        self.ready[cell] = Ready(plan, given, out)
         return {"load_s": loading.seconds, "compile_s": loading.compiling}
 
     def weigh(
@@ -138,7 +153,7 @@ class Session:
         chosen = told.problem.family.get(algorithm)
         return asdict(judge(chosen, told, threads=threads_wanted, seed=seed))
 
-    def calibrate(self, seconds: float, cold: bool = False) -> dict[str, Any]:
+    def calibrate(self, cell: int, seconds: float, cold: bool = False) -> dict[str, Any]:
         """How many calls fill a sample of `seconds`, judged on warm code.
 
         Where caches are `cold`, emptying them is part of what fills it.
@@ -146,59 +161,62 @@ class Session:
         seconds = max(seconds, clock.shortest_sample())
         sweep = self._sweep(cold)
         emptying = clock.per_call(sweep, 1) if sweep else 0.0
-        once = clock.per_call(self._call, 1)
+        call = self.ready[cell].call
+        once = clock.per_call(call, 1)
         if once < seconds:
-            once = min(once, clock.per_call(self._call, 1))
+            once = min(once, clock.per_call(call, 1))
         loops = max(1, min(round(seconds / max(once + emptying, 1e-9)), 1_000_000))
         return {"loops": loops, "once_s": once, "sweep_s": emptying}
 
-    def sample(self, loops: int, cold: bool = False) -> dict[str, Any]:
+    def sample(self, cell: int, loops: int, cold: bool = False) -> dict[str, Any]:
         """Seconds per call, over `loops` calls; None where something was compiled meanwhile.
 
-        And how often the system took the core away, and moved the work to another.
+        Others have worked since the last sample: one of several calls follows a call that is
+        not counted and fills the caches, unless they are to be `cold`. And how often the
+        system took the core away, and moved the work to another.
         """
+        call = self.ready[cell].call
+        if loops > 1 and not cold:
+            call()
         sweep, before = self._sweep(cold), noise.interruptions()
-        seconds = clock.sample(self._call, loops, sweep)
+        seconds = clock.sample(call, loops, sweep)
         after = noise.interruptions()
         return {"seconds": seconds, **{name: after[name] - before[name] for name in after}}
 
-    def save(self, path: str) -> dict[str, Any]:
+    def save(self, cell: int, path: str) -> dict[str, Any]:
         """Write the output to `path` as a .npy file; what the disk says against it, if so."""
-        self._call()
+        self.ready[cell].call()
         try:
-            np.save(path, self.out)
+            np.save(path, self.ready[cell].out)
         except OSError as error:
             return {"disk": error.strerror or str(error)}
         return {}
 
     def drop(self) -> dict[str, Any]:
-        """Give back the memory of the present cell."""
-        self.plan = None
-        self.arrays, self.out = (), np.empty(0)
+        """Give back the memory of all cells."""
+        self.ready.clear()
         gc.collect()
         return {}
 
-    def _clear(self, threads_wanted: int, allowance: int | None) -> None:
-        """Make room for another cell."""
-        self.drop()
-        _limit(allowance)
+    def _make_room(self, threads_wanted: int, allowance: int | None) -> None:
+        """For one more cell, which may take `allowance` bytes besides what others may."""
+        if not self.ready:
+            self._own, self._allowances = psutil.Process().memory_info().vms, 0
+        if allowance is not None:
+            self._allowances += allowance
+            _limit(self._own + self._allowances)
         threads.use(threads_wanted)
         self.threads = threads_wanted
 
     def _sweep(self, cold: bool) -> Callable[[], None] | None:
         return sweeper(self.threads) if cold else None
 
-    def _call(self) -> None:
-        assert self.plan is not None
-        self.plan(*self.arrays, self.out)
 
-
-def _limit(allowance: int | None) -> None:
-    """Let no more than `allowance` bytes be taken from now on, where the system can see to it."""
+def _limit(size: int) -> None:
+    """Let this process be no larger than `size` bytes, where the system can see to it."""
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    soft = hard if allowance is None else psutil.Process().memory_info().vms + allowance
     with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+        resource.setrlimit(resource.RLIMIT_AS, (size, hard))
 
 
 def serve(requests: BinaryIO, answers: BinaryIO, files: Sequence[str]) -> None:

@@ -22,7 +22,7 @@ def living():
 
 def load(worker, algorithm, timeout=60.0, **more):
     return worker.ask(
-        timeout, do="load", case=CASE, algorithm=algorithm, threads_wanted=1, seed=0, **more
+        timeout, do="load", cell=0, case=CASE, algorithm=algorithm, threads_wanted=1, seed=0, **more
     )
 
 
@@ -33,10 +33,10 @@ def test_a_cell_is_loaded_calibrated_and_sampled(living):
     assert 0 <= answer["error_over_bound"] <= 1
     assert answer["threads_seen"]["numba"] == 1
     assert min(answer["compile_s"], answer["prepare_s"], answer["first_call_s"]) >= 0
-    calibrated = living.ask(60, do="calibrate", seconds=0.001)
+    calibrated = living.ask(60, do="calibrate", cell=0, seconds=0.001)
     assert calibrated["loops"] >= 1
     assert calibrated["once_s"] > 0
-    assert living.ask(60, do="sample", loops=calibrated["loops"])["seconds"] > 0
+    assert living.ask(60, do="sample", cell=0, loops=calibrated["loops"])["seconds"] > 0
     assert living.ask(60, do="drop") == {}
 
 
@@ -48,7 +48,7 @@ def test_what_is_not_supported_says_why(living):
 
 def test_what_an_algorithm_prints_is_no_answer(living):
     assert load(living, "prints")["status"] == "ok"
-    assert living.ask(60, do="sample", loops=2)["seconds"] > 0
+    assert living.ask(60, do="sample", cell=0, loops=2)["seconds"] > 0
 
 
 @pytest.mark.parametrize(
@@ -114,18 +114,18 @@ def test_memory_beyond_what_was_predicted_is_refused(living):
 
 def test_a_compilation_makes_a_sample_worthless(living):
     assert load(living, "recompiles")["status"] == "ok"
-    assert living.ask(60, do="sample", loops=2)["seconds"] is None
+    assert living.ask(60, do="sample", cell=0, loops=2)["seconds"] is None
     assert load(living, "naive")["status"] == "ok"
-    assert living.ask(60, do="sample", loops=2)["seconds"] > 0
+    assert living.ask(60, do="sample", cell=0, loops=2)["seconds"] > 0
 
 
 def test_a_fresh_worker_finds_the_cache_warm(living):
     """What one process compiled no other has to; two at once do not spoil it for each other."""
     load(living, "naive")
     others = [Worker(2) for _ in range(2)]
-    asked = {"do": "again", "case": CASE, "algorithm": "naive", "threads_wanted": 1, "seed": 0}
+    about = {"case": CASE, "algorithm": "naive", "threads_wanted": 1, "seed": 0}
     for other in others:  # both at once, as no run does
-        other._socket.sendall(json.dumps(asked).encode() + b"\n")
+        other._socket.sendall(json.dumps({"do": "again", "cell": 0, **about}).encode() + b"\n")
     for other in others:
         answer = json.loads(other._line(60))
         assert answer["compile_s"] == 0
@@ -143,6 +143,8 @@ def test_workers_are_forked_from_one_process_without_pools():
 
 
 def test_threads_are_set_and_read_back(living):
-    answer = living.ask(60, do="load", case=CASE, algorithm="im2col", threads_wanted=2, seed=0)
+    answer = living.ask(
+        60, do="load", cell=0, case=CASE, algorithm="im2col", threads_wanted=2, seed=0
+    )
     assert answer["status"] == "ok"
     assert set(answer["threads_seen"].values()) == {2}

@@ -162,17 +162,50 @@ def test_every_algorithm_is_sampled_once_a_block(tmp_path):
         assert len(naive) == len(prints) > 0
 
 
-def test_one_that_crashes_in_a_later_pass_is_told_so_after_all(tmp_path):
-    run = Run((SMALL,), settings("naive", "fft"), tmp_path)
-    records = []
+def run_and_kill(cases, at, tmp_path):
+    """Records of a run in which the process of `fft` dies once, at progress like `at`."""
+    run = Run(cases, settings("naive", "fft"), tmp_path)
+    records, killed = [], False
     for event in run:
         if isinstance(event, dict):
             records.append(event)
-            if event["record"] == "pass" and event["pass"] == 2:
-                os.kill(run.bench._workers["fft"].pid, signal.SIGSEGV)
+        elif isinstance(event, Progress) and (event.number, event.text) == at and not killed:
+            os.kill(run.bench._workers["fft"].pid, signal.SIGSEGV)
+            killed = True
+    assert killed
+    return records
+
+
+def test_one_that_crashes_in_a_later_pass_is_told_so_after_all(tmp_path):
+    records = run_and_kill((SMALL,), (2, str(SMALL.problem)), tmp_path)
     told = [(r["algorithm"], r["status"]) for r in records if r["record"] == "cell"]
     assert told == [("naive", "ok"), ("fft", "ok"), ("fft", "failed")]
     assert "fft" not in records[-1]["samples_s"]
+
+
+def test_a_crash_costs_nothing_of_what_else_its_process_held(tmp_path):
+    """Two problems are ready at once; the one whose turn it is fails, the other goes on."""
+    records = run_and_kill((SMALL, RANK1), (1, str(RANK1.problem)), tmp_path)
+    failed = {(r["problem"]) for r in records if r.get("status") == "failed"}
+    assert failed == {str(RANK1.problem)}
+    passes = [r for r in records if r["record"] == "pass" and r["pass"] == 1]
+    small, rank1 = (set(r["samples_s"]) for r in sorted(passes, key=lambda r: r["group"]))
+    assert (small, rank1) == ({"naive", "fft"}, {"naive"})
+
+
+def test_problems_take_turns(tmp_path):
+    """Blocks of small problems alternate, so that each is spread over all their time."""
+    run = Run((SMALL, RANK1), settings("naive"), tmp_path)
+    sample, asked = run.bench.sample, []
+
+    def listen(cell, number):
+        asked.append((number, cell.number))
+        sample(cell, number)
+
+    run.bench.sample = listen
+    list(run)
+    first = [group for number, group in asked if number == 0]
+    assert first in ([0, 1, 0, 1], [0, 1, 1, 0], [1, 0, 0, 1], [1, 0, 1, 0])
 
 
 def test_one_that_hangs_is_given_up(tmp_path):

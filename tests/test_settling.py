@@ -32,14 +32,14 @@ def test_a_pool_of_openmp_is_still_while_a_numba_kernel_runs():
     try:
         for worker, algorithm in ((spinning, "torch"), (timed, "parallel")):
             about = {"case": CASE, "algorithm": algorithm, "threads_wanted": threads, "seed": 0}
-            assert worker.ask(120, do="load", **about)["status"] == "ok"
+            assert worker.ask(120, do="load", cell=0, **about)["status"] == "ok"
         for _ in range(3):
             worked = spent(spinning)
-            spinning.ask(60, do="sample", loops=200)
+            spinning.ask(60, do="sample", cell=0, loops=200)
             assert spent(spinning) > worked
             clock.settle(schedule.SETTLE)
             still = spent(spinning)
-            timed.ask(60, do="sample", loops=2000)
+            timed.ask(60, do="sample", cell=0, loops=2000)
             assert spent(spinning) - still <= TICK
     finally:
         spinning.close()

@@ -6,7 +6,7 @@ import pytest
 from numba.core import event
 
 from suites import clock
-from suites.worker import Session
+from suites.worker import Ready, Session
 
 WORK = 3_000_000  # nanoseconds of a call
 SECOND = 1_000_000_000
@@ -36,11 +36,11 @@ def timings(monkeypatch, compiling, calibrate=Session.calibrate):
         hand[0] += WORK
 
     session = Session()
-    session.plan, session.arrays, session.out = plan, (np.ones(3),), np.empty(0)
+    ready = session.ready[5] = Ready(plan, (np.ones(3),), np.empty(0))
     with event.install_listener("numba:compile", Compiler(hand, compiling)):
-        session._call()  # the first call, as `load` makes it
-        loops = calibrate(session, 0.02)["loops"]
-        samples = [session.sample(loops)["seconds"] for _ in range(4)]
+        ready.call()  # the first call, as `load` makes it
+        loops = calibrate(session, 5, 0.02)["loops"]
+        samples = [session.sample(5, loops)["seconds"] for _ in range(4)]
     return loops, samples
 
 
@@ -65,11 +65,9 @@ def test_the_timer_is_measured():
 def test_this_would_be_noticed_where_calibration_met_the_compiler(monkeypatch):
     """The test above can fail: here what is calibrated is compiled anew, as elsewhere."""
 
-    def naive(session, seconds):
-        plan, kernel = session.plan, numba.njit(lambda array: array.sum() + 1)
-        session.plan = lambda array, out: (kernel(array), plan(array, out))
-        once = clock.per_call(session._call, 1)
-        session.plan = plan
+    def naive(session, cell, seconds):
+        ready, kernel = session.ready[cell], numba.njit(lambda array: array.sum() + 1)
+        once = clock.per_call(lambda: (kernel(ready.arrays[0]), ready.call()), 1)
         return {"loops": max(1, round(seconds / once))}
 
     quick, slow = (timings(monkeypatch, compiling, naive) for compiling in (SECOND // 100, SECOND))
