@@ -1,10 +1,11 @@
 """Direct convolution with neighbouring pixels in the lanes of vector registers.
 
-For images and depthwise layers, where an output channel sums few input channels. A register
-tile holds R output rows × V vectors of one channel. A row of the input is read once per
-column of the kernel, at any shift, and serves every output row of the tile that it reaches:
-up to R multiply-adds for one load, with no im2col and no copy. Columns outside the image are
-masked, rows outside it stand in a row of zeros, so the inner loop knows no border.
+For images and depthwise layers, where an output channel sums few input channels; kernels of
+3 × 3 have `direct_planes`. A register tile holds R output rows × V vectors of one channel. A
+row of the input is read once per column of the kernel, at any shift, and serves every output row
+of the tile that it reaches: up to R multiply-adds for one load, with no im2col and no copy.
+Columns outside the image are masked, rows outside it stand in a row of zeros, so the inner loop
+knows no border.
 
 A strip, R output rows of one channel, is finished before the next begins. It takes up one run
 of kernel rows after the other; between runs its sums rest in the output, in L1. What is
@@ -13,16 +14,14 @@ taken apart into its phases.
 
 Bound by the multiply-add units from 3 kernel rows up: 4 × 4 sums take 16 T products and 4 (T + 3)
 loads a kernel column, at two cycles for one that touches two cache lines. On a 2-core AVX-512
-machine (Zen 4, 116 GFLOP/s a core in float32) one thread reached, on 512² and 1024², 63 to 67 %
-of the peak with 3×3 taps, where a call takes less than three times a copy of the image, 75 %
-with 5×5, 75 to 85 % with 7×7, 80 to 90 % with 11×11 and 15×15. A long single row is folded into
-rows that overlap, so that it slides like an image.
+machine (Zen 4, 116 GFLOP/s a core in float32) one thread reached, on 512² and 1024², 75 % of
+the peak with 5×5, 75 to 85 % with 7×7, 80 to 90 % with 11×11 and 15×15. A long single row is
+folded into rows that overlap, so that it slides like an image.
 
 Rejected: masking every load (6 to 10 % slower; with 5 taps LLVM spills, so only tiles at a border
 are masked); masks made of scalars (spill too); sums kept in registers from run to run, with the
 runs as branches inside a tile (160 cycles a tile); prefetching rows ahead (no gain into L2, 10
-to 40 % slower into L1); neighbours shifted in registers where 3×3 taps have stride 1 (5 to 15 %
-slower: loads do not bound it). With stride 2 that halves the time, as nothing is copied.
+to 40 % slower into L1).
 """
 
 from __future__ import annotations
@@ -39,7 +38,6 @@ from .direct_sliding import (
     MOST_TAPS,
     NARROW,
     ROWS,
-    WHOLE,
     WIDE,
     Shape,
     Sliding,
@@ -50,7 +48,7 @@ from .direct_sliding import (
 from .jit import kernel
 from .problem import Problem
 from .simd import clear, distance, lanes, pointer, splat, store
-from .simd_window import add_halved, add_window, load_block, split_pairs, store_block
+from .simd_window import add_window, load_block, split_pairs, store_block
 
 __all__ = ["cost", "folded", "forward", "prepare", "sliding", "workspace_bytes"]
 
@@ -104,37 +102,6 @@ _wide1, _wide2, _wide3, _wide4, _wide5 = (
 _narrow1, _narrow2, _narrow3, _narrow4, _narrow5 = (
     _make_run(taps, NARROW, 0) for taps in range(1, MOST_TAPS + 1)
 )
-
-
-def _make_whole(vectors, least):
-    """As `_make_run`, for kernels of WHOLE × WHOLE taps with stride 2, taken at once."""
-    registers = ROWS * vectors
-
-    @kernel
-    def whole(x, starts, low, high, weights, at, bias, o, done, out, target, pitch, rows, k,
-              width):  # fmt: skip
-        stretch = vectors * lanes(out)
-        while width - k > least * lanes(out):
-            if done:
-                total = load_block(out, target + k, pitch, rows, width - k, ROWS, vectors)
-            else:
-                total = splat(bias, o, registers)
-            left = 2 * k
-            if low <= left and left + 2 * stretch + lanes(out) <= high:
-                total = add_halved(total, weights, at, x, starts, left, low, high, WHOLE, ROWS,
-                                   vectors, 1)  # fmt: skip
-            else:
-                total = add_halved(total, weights, at, x, starts, left, low, high, WHOLE, ROWS,
-                                   vectors, 0)  # fmt: skip
-            store_block(total, out, target + k, pitch, rows, width - k, ROWS, vectors)
-            k += stretch
-        return k
-
-    return whole
-
-
-#: Vectors of a row are split into two phases, so that these tiles are half as wide.
-_wide_whole, _narrow_whole = _make_whole(WIDE // 2, WIDE // 4), _make_whole(NARROW, 0)
 
 
 @kernel(inline="always")
@@ -222,11 +189,11 @@ def _strip(x, weights, bias, offsets, parts, out, s, channel, target, o, h, j, k
             for part in range(0, 4 * s.parts, 4):
                 r = j * s.row_stride + parts[part] - s.rows_before
                 taps, column, columns = parts[part + 1], parts[part + 2], parts[part + 3]
-                here = taps + (ROWS - 1) * (1 + s.whole)
+                here = taps + ROWS - 1
                 if r + (here - 1) * step < 0 or r >= height:
                     at += taps * columns
                     continue
-                if s.column_stride > 1 and not s.whole:
+                if s.column_stride > 1:
                     _pack_rows(x, plane, r, here, first, s, buffer)
                     source, low, high = buffer, 0, packed
                     for q in range(here):
@@ -237,16 +204,10 @@ def _strip(x, weights, bias, offsets, parts, out, s, channel, target, o, h, j, k
                         row = r + q * step
                         inside = 0 <= row < height
                         starts[q] = plane + row * s.pitch + first if inside else zeros
-                if s.whole:
-                    m = _wide_whole(source, starts, low, high, weights, at, bias, o, done, out,
-                                    target, pitch, rows, 0, width)  # fmt: skip
-                    _narrow_whole(source, starts, low, high, weights, at, bias, o, done, out,
-                                  target, pitch, rows, m, width)  # fmt: skip
-                else:
-                    _add_run(
-                        taps, source, starts, low, high, weights, at, offsets, column, columns,
-                        bias, o, done, out, target, pitch, rows, width,
-                    )  # fmt: skip
+                _add_run(
+                    taps, source, starts, low, high, weights, at, offsets, column, columns, bias,
+                    o, done, out, target, pitch, rows, width,
+                )  # fmt: skip
                 at += taps * columns
                 done += 1
     if not done:  # everything lies in the padding
@@ -260,7 +221,7 @@ def _work(worker, workers, x, weights, bias, table, out):
     """Every strip that falls to one of `workers`."""
     s = Shape(*to_fixed_tuple(table, _NUMBERS))
     room = np.empty(s.buffer, weights.dtype)
-    places = np.empty(2 * ROWS + MOST_TAPS, np.int64)
+    places = np.empty(ROWS + MOST_TAPS, np.int64)
     clear(pointer(room), 0, s.phase_pitch)
     offsets = pointer(table[_NUMBERS:])
     parts = pointer(table[table.size - 4 * s.parts :])

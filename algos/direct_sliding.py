@@ -24,9 +24,6 @@ ROWS = 4
 WIDE, NARROW = (4, 1) if simd.REGISTERS == 32 else (2, 1)
 #: Kernel rows taken at once, at most.
 MOST_TAPS = 5
-#: Kernels of WHOLE × WHOLE taps with stride 2, not dilated, are taken whole where registers hold
-#: their weights beside the sums.
-WHOLE = 3
 #: Output columns of a strip, at most: its rows stay in L1 while runs of kernel rows are added.
 STRIP = 1024
 
@@ -62,8 +59,6 @@ class Shape(NamedTuple):
     #: Output rows from one row of a tile to the next, input rows from one tap to the next.
     tile_step: int
     row_step: int
-    #: 1 where the kernel has stride 2 and is taken whole, else 0.
-    whole: int
     #: Column phases of the stride, and elements of a phase in a packed row.
     phases: int
     phase_pitch: int
@@ -110,12 +105,6 @@ def runs(taps: int, dilation: int, stride: int) -> list[list[int]]:
     return cut
 
 
-def _taken_whole(v: Problem) -> bool:
-    """Whether the kernel is a small one of stride 2, which needs no copy taken apart in phases."""
-    steps = v.kernel[1:], v.stride[1:], v.dilation[1:]
-    return steps == ((WHOLE, WHOLE), (2, 2), (1, 1)) and simd.REGISTERS == 32
-
-
 @lru_cache(maxsize=256)
 def folded(problem: Problem) -> Problem:
     """A long single row as the rows of an image that overlap; or the problem as it is.
@@ -155,9 +144,7 @@ def cost(problem: Problem) -> float:
     taps = [len(run) for run in runs(v.kernel[1], v.dilation[1], v.stride[1])]
     slots = sum(max(ROWS * t, 2 * (t + ROWS - 1)) + 2 * ROWS / v.kernel[2] for t in taps)
     wasted = -(-width // lane) * lane / width * (-(-height // ROWS) * ROWS / height)
-    copying = 2.0 if v.stride[2] > 1 else 1.0
-    if _taken_whole(v):
-        slots, copying = ROWS * WHOLE + 2 * ROWS / WHOLE, 1.3
+    copying = 2 if v.stride[2] > 1 else 1
     return wasted * copying * slots / (ROWS * v.kernel[1])
 
 
@@ -167,8 +154,6 @@ def _parts(v: Problem, taps: int) -> list[tuple[list[int], int, int]]:
     The last row of a folded kernel may end early: the columns beyond have a row less.
     """
     rows, columns = v.kernel[1:]
-    if _taken_whole(v):
-        return [(list(range(rows)), 0, columns)]
     last = taps - (rows - 1) * columns
     parts = [(run, 0, last) for run in runs(rows, v.dilation[1], v.stride[1])]
     if last < columns:
@@ -204,18 +189,13 @@ def sliding(problem: Problem, threads: int) -> Sliding:
     # The rows of a folded problem overlap: from one to the next it is an output row's width.
     pitch = width if v != problem.volume else v.size[2]
     plane = (v.size[1] - 1) * pitch + v.size[2]
-    row_step = dilation[1] if stride[1] == 1 else stride[1]
-    whole = _taken_whole(v)
-    if whole:
-        row_step, phases = 1, 1
-        phase_pitch = (-(-band // (WIDE * lane)) * 2 * WIDE + 2) * lane
     longest = max(len(run) for run, _, _ in parts) + ROWS - 1
     shape = Shape._make((
         v.groups, v.in_channels // v.groups, v.out_channels, *v.size, *v.output_size,
         v.size[0] * plane, plane, pitch, v.kernel[0], taps, len(parts), *stride,
         *(before for before, _ in v.padding), dilation[0], tile_step,
-        row_step, int(whole), phases, phase_pitch, tiles, bands, band, planes * tiles * bands,
-        (longest * phases if stride[2] > 1 and not whole else 1) * phase_pitch,
+        dilation[1] if stride[1] == 1 else stride[1], phases, phase_pitch, tiles, bands, band,
+        planes * tiles * bands, (longest * phases if stride[2] > 1 else 1) * phase_pitch,
     ))  # fmt: skip
     described = [(run[0] * dilation[1], len(run), first, end - first) for run, first, end in parts]
     order = [

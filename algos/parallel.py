@@ -1,14 +1,15 @@
 """Direct convolution at the speed of the machine: vector registers, cache blocks, threads.
 
 Every product of the definition is computed, none twice over, so the operation count is
-that of `naive`; what differs is how many happen at once. Five kernels share the work, each
+that of `naive`; what differs is how many happen at once. Six kernels share the work, each
 compiled once for all sizes:
 
 - `direct_channels`: output channels in the lanes of vector registers. For network layers.
 - `direct_rows`: neighbouring pixels in the lanes. For images, depthwise and small groups.
+- `direct_planes`: the same for kernels of 3×3, whose sums slide down a plane.
 - `direct_unshared`: a patch for every position. For layers where few positions share a kernel.
 - `direct_tables`: one connected channel after the other. For tables of connections.
-- `direct_generic`: plain loops. For kernels that hold inf or NaN, which the first two would
+- `direct_generic`: plain loops. For kernels that hold inf or NaN, which the first three would
   multiply by the zeros of the padding.
 
 The gradient of the input is made of convolutions like these. That of the kernel sums over
@@ -29,7 +30,7 @@ from typing import Any
 
 import numpy as np
 
-from . import direct_channels, direct_generic, direct_rows, direct_weights
+from . import direct_channels, direct_generic, direct_planes, direct_rows, direct_weights
 from .algorithm import Algorithm, as_correlation
 from .dense import Dense, is_fully_connected
 from .direct_tables import Tables, own_connections
@@ -38,7 +39,9 @@ from .gradients import Derived, exchanged
 from .problem import Problem
 from .threads import share
 
-PATHS: dict[str, Any] = {"channels": direct_channels, "rows": direct_rows}
+PATHS: dict[str, Any] = {
+    "channels": direct_channels, "planes": direct_planes, "rows": direct_rows,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,7 @@ def choose_weights_path(problem: Problem) -> str:
 
 @lru_cache(maxsize=1024)
 def choose_path(problem: Problem) -> str:
-    """ "channels" or "rows": where `problem` needs fewer register operations per product."""
+    """The one of PATHS where `problem` needs fewest register operations per product."""
     return min(PATHS, key=lambda path: PATHS[path].cost(problem))
 
 

@@ -16,7 +16,7 @@ from numba.core import types
 from .simd_emitter import Emitter, Vector, element
 
 __all__ = [
-    "add_halved", "add_shifted", "add_window", "load_block", "load_inside", "split_pairs",
+    "add_shifted", "add_window", "load_block", "load_inside", "split_pairs",
     "store_block",
 ]  # fmt: skip
 
@@ -65,65 +65,6 @@ def add_window(
                 for r in range(max(0, q - taps + 1), min(rows, q + 1)):
                     k = r * columns + c
                     sums[k] = simd.fma(weights[q - r], pixels, sums[k])
-        return simd.tuple_of(sums)
-
-    numbers = [types.intp] * 3
-    starts_type = types.CPointer(types.int64)
-    constants = TAPS, ROWS, COLUMNS, IS_INSIDE
-    return tile(tile, scalars, types.intp, vectors, starts_type, *numbers, *constants), emit
-
-
-@intrinsic(prefer_literal=True)
-def add_halved(
-    typing, tile, scalars, i, vectors, starts, shift, low, high, TAPS, ROWS, COLUMNS, IS_INSIDE
-):
-    """tile[r, c] += Σ_{m, n} scalars[i + m + TAPS·n] · (every second of row 2r + m, from n on).
-
-    A kernel of TAPS × TAPS slides over an image two rows and columns a step. Vectors are loaded
-    once and taken apart in registers, for all columns of the kernel and every row of the tile
-    that they reach. Columns as in `add_window`.
-    """
-    kind, lanes = tile.dtype, tile.dtype.lanes
-    taps, rows, columns, is_inside = _literal(TAPS, ROWS, COLUMNS, IS_INSIDE)
-    # Vectors of even samples, and those from memory that they are made of.
-    halves = columns - (-((taps - 1) // 2) // lanes)
-    count = -(-((columns * lanes - 1) * 2 + taps) // lanes)
-
-    def emit(context, builder, signature, arguments):
-        simd = Emitter(context, builder, kind)
-        tile_, scalars_, i_, vectors_, starts_, shift_, low_, high_ = arguments[:8]
-        sums = simd.items(tile_)
-        weights = []
-        for m in range(taps * taps):
-            at = simd.pointer(signature.args[1], scalars_, i_, m)
-            weights.append(simd.splat(builder.load(at, typ=element(kind))))
-        first, inside = builder.sub(shift_, low_), builder.sub(high_, low_)
-        masks = [simd.lanes_below(first, c * lanes, inside) for c in range(count)]
-
-        def split(row):
-            """Its even and its odd samples."""
-            loaded = []
-            for c in range(count):
-                at = simd.pointer(signature.args[3], vectors_, row, c * lanes)
-                loaded.append(simd.load(at) if is_inside else simd.load_lanes(at, masks[c]))
-            loaded += loaded[-1:] * (2 * halves - count)
-            chosen = [list(range(odd, 2 * lanes, 2)) for odd in (0, 1)]
-            pairs = list(zip(loaded[::2], loaded[1::2], strict=True))
-            return [[simd.shuffle(a, b, numbers) for a, b in pairs] for numbers in chosen]
-
-        for q in range((rows - 1) * 2 + taps):
-            start = builder.load(builder.gep(starts_, [_number(q)]))
-            phases = split(builder.add(start, shift_))
-            for c in range(columns):
-                for n in range(taps):
-                    skip, by = divmod(n // 2, lanes)
-                    pixels = phases[n % 2][c + skip]
-                    if by:
-                        following = phases[n % 2][c + skip + 1]
-                        pixels = simd.shuffle(pixels, following, list(range(by, by + lanes)))
-                    for r in range(max(0, (q - taps + 2) // 2), min(rows, q // 2 + 1)):
-                        k, m = r * columns + c, q - 2 * r
-                        sums[k] = simd.fma(weights[m + taps * n], pixels, sums[k])
         return simd.tuple_of(sums)
 
     numbers = [types.intp] * 3

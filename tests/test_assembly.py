@@ -13,7 +13,7 @@ import numba
 import pytest
 from numba.core import types
 
-from algos import direct_channels, direct_weights, simd
+from algos import direct_channels, direct_planes, direct_weights, simd
 from algos.jit import kernel
 
 WIDEST = {64: "zmm", 32: "ymm", 16: "xmm"}[simd.REGISTER_BYTES]
@@ -85,6 +85,14 @@ def test_tiles_of_channels_stay_in_registers(number, dtype):
     tile = getattr(direct_channels, f"_tile{number}")
     pixels, vectors = direct_channels.TILES[number]
     assert_tight(hottest(assembly(tile, channels_signature(dtype))), pixels * vectors)
+
+
+@pytest.mark.skipif(simd.REGISTERS < 32, reason="weights of a plane then lie in memory")
+@pytest.mark.parametrize(("name", "vectors"), [("_slide4", 36), ("_halve4", 24)])
+def test_sums_that_slide_down_a_plane_stay_in_registers(name, vectors):
+    data = types.CPointer(numba.float32)
+    signature = (data, *[INT] * 5, data, INT, data, types.boolean, data, *[INT] * 4)
+    assert_tight(hottest(assembly(getattr(direct_planes, name), signature)), vectors)
 
 
 @pytest.mark.slow

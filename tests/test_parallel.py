@@ -79,7 +79,7 @@ def test_channels_around_blocks_of_inputs(inputs):
 @pytest.mark.parametrize(
     "fields",
     [
-        {"stride": 2, "padding": 1},
+        {"stride": 2, "padding": 2},
         {"stride": 3, "padding": 1, "fit": "ceil"},
         {"stride": (1, 2), "dilation": (2, 3), "padding": ((0, 3), (2, 1))},
         {"stride": (3, 2), "dilation": (2, 1), "kernel": (4, 5)},
@@ -109,7 +109,7 @@ def test_wide_rows_are_cut_into_bands():
 @pytest.mark.parametrize("width", [1, 3, 4, 7, 8, 15, 16, 17, 31, 33, 63, 64, 65, 97, 129, 200])
 def test_rows_around_tiles(width, dtype):
     for height in (1, 5, 6, 7, 13):
-        check(Problem(size=(height, width), kernel=3, padding=1, dtype=dtype))
+        check(Problem(size=(height, width), kernel=(3, 5), padding=(1, 2), dtype=dtype))
 
 
 @pytest.mark.parametrize("kernel", range(1, 18))
@@ -120,17 +120,17 @@ def test_rows_kernels_of_every_run_of_taps(kernel):
 @pytest.mark.parametrize(
     "fields",
     [
-        {"stride": 2, "padding": 1},
+        {"stride": 2, "padding": 2},
         {"stride": 3, "padding": 1, "fit": "ceil", "kernel": 5},
         {"stride": (1, 2), "dilation": (3, 1)},
         {"stride": (2, 1), "dilation": (3, 2), "kernel": (5, 4)},
         {"dilation": 4, "padding": "same", "bias": True},
         {"padding": "full", "kernel": (9, 31)},
         {"padding": ((0, 5), (7, 0)), "flip": True},
-        {"in_channels": 3, "out_channels": 2, "bias": True, "batch": 2},
-        {"in_channels": 6, "out_channels": 6, "groups": 6, "bias": True},
-        {"in_channels": 6, "out_channels": 12, "groups": 6, "stride": 2, "bias": True},
-        {"in_channels": 8, "out_channels": 8, "groups": 2, "padding": 1},
+        {"in_channels": 3, "out_channels": 2, "bias": True, "batch": 2, "kernel": 5},
+        {"in_channels": 6, "out_channels": 6, "groups": 6, "bias": True, "kernel": 2},
+        {"in_channels": 6, "out_channels": 12, "groups": 6, "stride": 2, "bias": True, "kernel": 5},
+        {"in_channels": 8, "out_channels": 8, "groups": 2, "padding": 1, "kernel": (3, 4)},
         {"kernel": (40, 70), "padding": ((20, 19), (35, 34))},
         {"kernel": 1, "stride": 5},
     ],
@@ -275,8 +275,11 @@ def test_nothing_is_written_beside_the_output(problem):
         ("mb1_ic64ih56_oc256_kh1", "channels"),
         ("mb1_ic3ih224_oc64_kh7sh2ph3", "channels"),
         ("mb1_ic1ih1024_oc1_kh7ph3", "rows"),
-        ("g64mb1_ic64ih112_oc64_kh3ph1", "rows"),
-        ("g32mb1_ic128ih56_oc128_kh3ph1", "rows"),
+        ("mb1_ic1ih1024_oc1_kh3ph1", "planes"),
+        ("g64mb1_ic64ih112_oc64_kh3ph1", "planes"),
+        ("g64mb1_ic64ih112_oc64_kh3sh2ph1", "planes"),
+        ("g32mb1_ic128ih56_oc128_kh3ph1", "planes"),
+        ("g64mb1_ic64ih112_oc64_kh3ph1dh1", "rows"),
     ],
 )
 def test_path_follows_the_shape(text, path):
@@ -287,12 +290,12 @@ def test_path_follows_the_shape(text, path):
 def test_workspace_is_reported(problem):
     parallel = get("parallel")
     one, two = (parallel.workspace_bytes(problem, threads) for threads in (1, 2))
-    assert one > np.prod(problem.kernel_shape) * problem.itemsize
+    assert one >= np.prod(problem.kernel_shape) * problem.itemsize
     assert two >= one
 
 
 def test_small_images_occupy_every_thread():
     deep = algos.parse_descriptor("mb1_ic512ih7_oc512_kh3ph1")
-    thin = algos.parse_descriptor("mb1_ic1ih3iw5000_oc1_kh3kw3ph1pw1")
+    thin = algos.parse_descriptor("mb1_ic1ih3iw5000_oc1_kh5kw5ph2pw2")
     assert direct_channels.blocking(deep, 2).items % 2 == 0
     assert direct_rows.sliding(thin, 2).shape.items >= 8
