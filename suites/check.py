@@ -31,8 +31,11 @@ def truth(
     first: np.ndarray,
     second: np.ndarray,
     bias: np.ndarray | None,
-) -> np.ndarray:
-    """The oracle's result of `problem` at `positions`, from its two operands and bias."""
+) -> oracle.Pair:
+    """The oracle's result of `problem` at `positions`, from its two operands and bias.
+
+    And beside it what rounding errors act upon, the sum of the sizes of all products.
+    """
     p = problem
     settings: dict[str, Any] = {
         "stride": p.stride, "dilation": p.dilation, "groups": p.groups, "flip": p.flip,

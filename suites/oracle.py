@@ -3,16 +3,23 @@
 Imports nothing from `algos`, so that no mistake can be shared. float32 is judged in float64;
 float64 in extended precision where the platform has it (64-bit mantissa on x86), which leaves
 the oracle's own error thousands of times below any bound it is compared with.
+
+Every function here returns two results: the exact one, and the sum of the sizes of its terms,
+which is what rounding errors act upon.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
-#: Elements of input gathered at a time.
-_CHUNK = 1 << 22
+#: Products made at a time: few enough to stay in a core's cache.
+_CHUNK = 1 << 17
+
+#: The exact result and the magnitude at every position.
+Pair = tuple[np.ndarray, np.ndarray]
 
 
 def wide(dtype: np.dtype | str) -> np.dtype:
@@ -33,7 +40,7 @@ def correlate_at(
     flip: bool,
     tile: Sequence[int] = (),
     table: np.ndarray | None = None,
-) -> np.ndarray:
+) -> Pair:
     """Output elements at `positions`, each the sum over input channels and taps.
 
     Parameters
@@ -52,29 +59,29 @@ def correlate_at(
 
     Returns
     -------
-    ndarray, (P,), in `wide(x.dtype)`
+    two ndarrays, (P,), in `wide(x.dtype)`
     """
     axes = x.ndim - 2
     tile = tile or (1,) * axes
     w = _every_kernel(w, tile, axes, flip)
     outputs, inputs = w.shape[axes] // groups, w.shape[axes + 1]
 
+    windows = _windows(x, w.shape[axes + 2 :], positions[:, 2:], stride, dilation, before)
+
     def products(part: np.ndarray) -> np.ndarray:
         output = part[:, 1]
         channels = (output // outputs * inputs)[:, None] + np.arange(inputs)
-        at = [
-            part[:, 2 + a, None] * stride[a] - before[a] + np.arange(taps) * dilation[a]
-            for a, taps in enumerate(w.shape[axes + 2 :])
-        ]
-        patches = _gather(x, part[:, :1], channels, at)
+        at = [part[:, 2 + a, None] * stride[a] for a in range(axes)]
+        patches = windows[(part[:, :1], channels, *at)].astype(wide(x.dtype))
         if table is not None:
-            patches = np.where(table[output].reshape(len(part), -1, *[1] * axes), patches, 0)
+            patches[~table[output]] = 0
         phase = tuple(part[:, 2 + a] % t for a, t in enumerate(tile))
-        return patches * w[(*phase, output)].astype(patches.dtype)
+        return patches * w[(*phase, output)]
 
-    sums = _summed(positions, int(np.prod(w.shape[axes + 1 :])), products)
+    sums, sizes = _summed(positions, int(np.prod(w.shape[axes + 1 :])), products)
     place = positions[:, 2:] % bias.shape[1:] if bias.ndim > 1 else positions[:, :0]
-    return sums + bias[(positions[:, 1], *place.T)].astype(sums.dtype)
+    offset = bias[(positions[:, 1], *place.T)].astype(sums.dtype)
+    return sums + offset, sizes + abs(offset)
 
 
 def grad_input_at(
@@ -89,7 +96,7 @@ def grad_input_at(
     flip: bool,
     tile: Sequence[int] = (),
     table: np.ndarray | None = None,
-) -> np.ndarray:
+) -> Pair:
     """Elements of the input's gradient: what reaches them from every output that read them.
 
     Parameters
@@ -102,7 +109,7 @@ def grad_input_at(
 
     Returns
     -------
-    ndarray, (P,), in `wide(g.dtype)`
+    two ndarrays, (P,), in `wide(g.dtype)`
     """
     axes = g.ndim - 2
     tile = tile or (1,) * axes
@@ -143,7 +150,7 @@ def grad_weight_at(
     flip: bool,
     tile: Sequence[int] = (),
     table: np.ndarray | None = None,
-) -> np.ndarray:
+) -> Pair:
     """Elements of the kernel's gradient: every sample they met, times the gradient there.
 
     Parameters
@@ -157,7 +164,7 @@ def grad_weight_at(
 
     Returns
     -------
-    ndarray, (P,), in `wide(x.dtype)`
+    two ndarrays, (P,), in `wide(x.dtype)`
     """
     outputs, inputs = g.shape[1] // groups, x.shape[1] // groups
     images, axes = np.arange(len(x))[None], x.ndim - 2
@@ -190,11 +197,36 @@ def _every_kernel(w: np.ndarray, tile: Sequence[int], axes: int, flip: bool) -> 
 
 def _summed(
     positions: np.ndarray, terms: int, products: Callable[[np.ndarray], np.ndarray]
-) -> np.ndarray:
-    """The sum of the `products`, `terms` of them, of each position; so many at a time."""
+) -> Pair:
+    """The sum of the `products`, `terms` of them, of each position, and of their sizes."""
     step = max(1, _CHUNK // max(1, terms))
-    parts = [positions[start : start + step] for start in range(0, len(positions), step)]
-    return np.concatenate([products(part).reshape(len(part), -1).sum(axis=1) for part in parts])
+    sums, sizes = [], []
+    for start in range(0, len(positions), step):
+        part = positions[start : start + step]
+        terms_of = products(part).reshape(len(part), -1)
+        sums.append(terms_of.sum(axis=1))
+        sizes.append(np.abs(terms_of, out=terms_of).sum(axis=1))
+    return np.concatenate(sums), np.concatenate(sizes)
+
+
+def _windows(
+    x: np.ndarray,
+    kernel: Sequence[int],
+    places: np.ndarray,
+    stride: Sequence[int],
+    dilation: Sequence[int],
+    before: Sequence[int],
+) -> np.ndarray:
+    """A view (N, C, *start, *kernel) of `x` in zeros, for outputs up to the last of `places`."""
+    axes = len(kernel)
+    extents = [(f - 1) * d + 1 for f, d in zip(kernel, dilation, strict=True)]
+    last = places.max(axis=0, initial=0)
+    reach = [int(p) * s + e for p, s, e in zip(last, stride, extents, strict=True)]
+    pads = [(b, max(0, r - b - n)) for b, r, n in zip(before, reach, x.shape[2:], strict=True)]
+    padded = np.pad(x, [(0, 0), (0, 0), *pads])
+    windows = np.lib.stride_tricks.sliding_window_view(padded, extents, tuple(range(2, 2 + axes)))
+    index: Any = (..., *(slice(None, None, d) for d in dilation))
+    return windows[index]
 
 
 def _gather(
@@ -236,4 +268,6 @@ def some_positions(shape: Sequence[int], count: int, seed: int = 0) -> np.ndarra
     at_end = rng.random(uniform.shape) < 0.5
     at_end[: count // 2] = False
     corners = np.array(np.meshgrid(*[(0, n - 1) for n in shape])).reshape(len(shape), -1).T
-    return np.unique(np.concatenate([np.where(at_end, ends, uniform), corners]), axis=0)
+    chosen = np.concatenate([np.where(at_end, ends, uniform), corners])
+    flat = np.unique(np.ravel_multi_index(tuple(chosen.T), tuple(shape)))
+    return np.stack(np.unravel_index(flat, tuple(shape)), axis=1)

@@ -134,15 +134,9 @@ class ConvolutionTrial(Trial):
         x, w = self.arrays[:2]
         return check.plan_for(self.problem, x, w, self._bias, algorithm, threads)
 
-    def _truth(self, positions: np.ndarray, *given: np.ndarray | None) -> np.ndarray:
-        first, second, bias = given
-        assert first is not None and second is not None
-        return check.truth(self.problem, positions, first, second, bias)
-
     def truth(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        given = (*self.arrays[:2], self._bias)
-        sizes = (None if array is None else abs(array) for array in given)
-        return self._truth(positions, *given), self._truth(positions, *sizes)
+        x, w = self.arrays[:2]
+        return check.truth(self.problem, positions, x, w, self._bias)
 
     def bound(self, algorithm: Any, magnitude: np.ndarray) -> np.ndarray:
         performer = algorithm.performer(self.problem)
@@ -166,14 +160,14 @@ class ConvolutionTrial(Trial):
         if self.problem.operation == "grad_weight":  # of its many terms, those of one line
             lone[:] = 0
             lone[..., -1] = np.abs(w[..., -1])
-        return self._truth(positions, abs(self.first), lone, None)
+        return check.truth(self.problem, positions, abs(self.first), lone, None)[0]
 
     def reached(self, at: tuple[int, ...], positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         w = self.arrays[1]
         mark = np.zeros_like(self.first)
         mark[at] = 1
         may, must = (
-            self._truth(positions, mark, taps.astype(mark.dtype), None) != 0
+            check.truth(self.problem, positions, mark, taps.astype(mark.dtype), None)[0] != 0
             for taps in (np.ones_like(w), w != 0)
         )
         return may, must

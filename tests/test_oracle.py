@@ -1,6 +1,7 @@
 """The oracle is held to libraries that share nothing with it, on problems small enough to trust."""
 
 import itertools
+from functools import partial
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ def by_oracle(x, w, axes, **changes):
     shape = (x.shape[0], w.shape[0], *size)
     bias = np.zeros(w.shape[0], x.dtype)
     positions = oracle.every_position(shape)
-    return oracle.correlate_at(positions, x, w, bias, **settings).reshape(shape)
+    return oracle.correlate_at(positions, x, w, bias, **settings)[0].reshape(shape)
 
 
 @pytest.mark.parametrize("axes", [1, 2, 3])
@@ -55,7 +56,7 @@ def test_bias_is_added_per_output_channel():
     x, w = np.zeros((1, 1, 4)), np.zeros((3, 1, 2))
     bias = np.array([1.0, 2.0, 3.0])
     at = oracle.every_position((1, 3, 3))
-    got = oracle.correlate_at(at, x, w, bias, stride=[1], dilation=[1], before=[0], **PLAIN)
+    got, _ = oracle.correlate_at(at, x, w, bias, stride=[1], dilation=[1], before=[0], **PLAIN)
     assert (got.reshape(3, 3) == bias[:, None]).all()
 
 
@@ -79,3 +80,21 @@ def test_sampled_positions_are_distinct_inside_and_hold_every_corner():
 
 def test_small_outputs_are_looked_at_whole():
     assert len(oracle.some_positions((1, 2, 3, 4), 100)) == 24
+
+
+def test_the_magnitude_is_the_result_of_sizes():
+    x, w = RNG.standard_normal((2, 4, 6, 7)), RNG.standard_normal((6, 2, 2, 3))
+    bias = RNG.standard_normal(6)
+    settings = {"stride": [2, 1], "dilation": [1, 2], "before": [1, 2], **PLAIN, "groups": 2}
+    g = RNG.standard_normal((2, 6, 3, 4))
+    for function, first, second in (
+        (oracle.correlate_at, x, w),
+        (oracle.grad_input_at, g, w),
+        (partial(oracle.grad_weight_at, kernel=(2, 3)), x, g),
+    ):
+        forward = function is oracle.correlate_at
+        shape = (2, 6, 3, 4) if forward else (2, 4, 6, 7) if second is w else (6, 2, 2, 3)
+        at, given = oracle.every_position(shape), (first, second, *([bias] if forward else []))
+        _, magnitude = function(at, *given, **settings)
+        exact, _ = function(at, *map(abs, given), **settings)
+        assert np.allclose(magnitude, exact, rtol=1e-15)
