@@ -35,6 +35,10 @@ class AlgorithmBase:
     #: True keeps an algorithm out of runs that do not ask for it by name.
     opt_in: bool = False
 
+    #: Modules of other people's that its first call imports, which may take seconds. Importing
+    #: one must start no thread: processes are forked after it.
+    libraries: tuple[str, ...] = ()
+
     #: Whose problems it does.
     family: Family
 

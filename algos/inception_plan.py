@@ -26,6 +26,7 @@ class Branches(AlgorithmBase):
         pooling = POOLING.registry()
         self.pooling = pooling.get(name, pooling["parallel"])
         self.opt_in = self.convolution.opt_in
+        self.libraries = self.convolution.libraries
         self.family = MODULES
 
     @property

@@ -27,6 +27,8 @@ COLUMNS: dict[str, str] = {
     "attainable_s": "float64", "roofline_percent": "float64", "compile_s": "float64",
     "prepare_s": "float64", "first_call_s": "float64", "load_s": "float64",
     "workspace_bytes": "float64", "peak_extra_bytes": "float64", "error_over_bound": "float64",
+    "cycles": "float64", "instructions": "float64", "instructions_per_cycle": "float64",
+    "l1_misses": "float64", "llc_misses": "float64",
     "batch": "int64", "in_channels": "int64", "out_channels": "int64", "groups": "int64",
     "size": "str", "kernel": "str", "stride": "str", "dilation": "str", "output_size": "str",
     "multiply_adds": "float64", "compulsory_bytes": "float64", "parameters": "float64",
@@ -38,6 +40,7 @@ _SHAPES = ("size", "kernel", "stride", "dilation", "output_size")
 _OPTIONAL = ("compile_s", "prepare_s", "first_call_s", "workspace_bytes", "peak_extra_bytes",
              "error_over_bound", "multiply_adds", "compulsory_bytes", "parameters", "loops",
              "saved")  # fmt: skip
+_COUNTED = ("cycles", "instructions", "instructions_per_cycle", "l1_misses", "llc_misses")
 _DTYPES: Any = {name: kind for name, kind in COLUMNS.items() if kind != "object"}
 #: What only the other cells of a problem can tell, until `_compare` fills it in.
 _COMPARED = {
@@ -92,6 +95,9 @@ def read(path: str | os.PathLike[str]) -> pd.DataFrame:
         - ``workspace_bytes``, predicted, and ``peak_extra_bytes``, measured in a process of its
           own: held at the most beyond input, kernel and output;
         - ``error_over_bound`` (worst error over its proven bound);
+        - ``cycles, instructions, instructions_per_cycle, l1_misses, llc_misses``: what the
+          processor counted per call, in all threads, one calling the next with warm caches; NaN
+          where it or the system does not tell;
         - ``batch, in_channels, out_channels, groups``, and as text, ``"256x256"``:
           ``size, kernel, stride, dilation, output_size``;
         - ``multiply_adds, compulsory_bytes, parameters, flops``, and ``saved``: the share of its
@@ -157,6 +163,8 @@ def _row(cell: dict[str, Any], samples: Passes, loads: dict[int, float]) -> dict
     row.update(
         {name: math.nan if cell.get(name) is None else float(cell[name]) for name in _OPTIONAL}
     )
+    counts = cell.get("counters") or {}
+    row.update({name: counts.get(name, math.nan) for name in _COUNTED})
     kept = tuple(
         tuple(math.nan if s is None else float(s) for s in samples.get(number, ()))
         for number in range(max(samples, default=-1) + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +53,7 @@ class Bench:
         self._workers: dict[str, Worker] = {}
         self._ready: dict[str, set[int]] = {}  # the cells that each of them holds
         self._scales: dict[str, Worker] = {}  # that weigh and never time
+        self._weighed: dict[Hashable, int | None] = {}
 
     def verify(self, cell: Cell) -> None:
         """Make `cell` ready and hold it to the oracle."""
@@ -61,21 +63,29 @@ class Bench:
             self.compiled += answer.get("compile_s", 0.0)
 
     def weigh(self, cell: Cell) -> None:
-        """Measure what `cell` holds at its peak, in a process apart; None where not known."""
+        """Measure what `cell` holds at its peak, in a process apart; None where not known.
+
+        Once for all thread counts that are predicted to need the same.
+        """
         if cell.runs:  # an audit asks who is faster, and nothing else
+            return
+        key = cell.case, cell.algorithm, cell.workspace_bytes
+        if key in self._weighed:
+            cell.result["peak_extra_bytes"] = self._weighed[key]
             return
         name, about = cell.algorithm, self._about(cell)
         del about["cell"], about["allowance"]
         cell.result["peak_extra_bytes"] = None
         try:
             if name not in self._scales:
-                self._scales[name] = self._new_worker()
+                self._scales[name] = self._new_worker(cell)
             answer = self._scales[name].ask(self.settings.timeout, do="weigh", **about)
         except WorkerDiedError:  # nothing that the cell would have to pay for
             if name in self._scales:
                 self._scales.pop(name).close()
         else:
             cell.result["peak_extra_bytes"] = answer.get("peak_extra_bytes")
+            self._weighed[key] = cell.result["peak_extra_bytes"]
 
     def again(self, cell: Cell) -> float | None:
         """Make `cell` ready in another process; the seconds it took, unless it failed."""
@@ -88,6 +98,7 @@ class Bench:
         answer = self._ask_ready(cell, "calibrate", seconds=seconds, cold=self.settings.cold_cache)
         if "loops" in answer:
             cell.loops, cell.once = answer["loops"], answer["once_s"]
+            cell.result["counters"] = answer["counters"]
             self.sweep = max(self.sweep, answer["sweep_s"])
 
     def sample(self, cell: Cell, number: int) -> None:
@@ -122,8 +133,9 @@ class Bench:
                 workers.popitem()[1].close()
         self._ready.clear()
 
-    def _new_worker(self) -> Worker:
-        return Worker(max(self.settings.threads), self.settings.files)
+    def _new_worker(self, cell: Cell) -> Worker:
+        libraries = cell.case.problem.family.get(cell.implementation).libraries
+        return Worker(max(self.settings.threads), self.settings.files, libraries)
 
     def _about(self, cell: Cell) -> dict[str, Any]:
         problem = cell.case.problem
@@ -145,7 +157,7 @@ class Bench:
         name = cell.algorithm
         try:
             if name not in self._workers:
-                self._workers[name], self._ready[name] = self._new_worker(), set()
+                self._workers[name], self._ready[name] = self._new_worker(cell), set()
             answer = self._workers[name].ask(self.settings.timeout, do=do, **request)
         except WorkerDiedError as death:
             if name in self._workers:

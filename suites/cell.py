@@ -67,6 +67,7 @@ class Cell:
             "first_call_s": None,
             "error_over_bound": None,
             "threads_seen": {},
+            "counters": {},
             **self.result,
             "loops": self.loops,
             "once_s": self.once,

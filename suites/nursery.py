@@ -1,10 +1,12 @@
 """Where workers come from: a process with everything imported, which forks them.
 
-``python -m suites.nursery FD`` is started once by `suites.process`, and talks through the socket
-that is its file descriptor FD. Importing NumPy, SciPy and Numba, and waking Numba's compiler, takes
-most of a second; a fork of a process that has done so takes a few milliseconds. No thread pool
-may be running in it, since the threads of a pool do not survive a fork: kernels are loaded and
-pools are started by the children, each its own.
+``python -m suites.nursery FD [MODULE …]`` is started once by `suites.process`, and talks through
+the socket that is its file descriptor FD. The modules are libraries of other people's that
+children will want: PyTorch takes 2 s to import, in every process that does so. Importing NumPy,
+SciPy and Numba, and waking Numba's compiler, takes most of a second; a fork of a process that
+has done so takes a few milliseconds. No thread pool may be running in it, since the threads of a
+pool do not survive a fork: kernels are loaded and pools are started by the children, each its
+own.
 
 Requests are lines of JSON, answered in order: ``{"do": "fork", "files": […]}``, which comes with
 two file descriptors, the child's socket and its standard error, and is answered with its process
@@ -16,13 +18,14 @@ and its children end with it.
 from __future__ import annotations
 
 import gc
+import importlib
 import json
 import os
 import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -99,12 +102,20 @@ def _become_worker(requests: int, complaints: int, files: list[str]) -> None:
         os._exit(code)
 
 
+def _import(libraries: Sequence[str]) -> None:
+    """Have them ready for the children; one that is not there is for them to complain about."""
+    for library in libraries:
+        with suppress(Exception):
+            importlib.import_module(library)
+
+
 def main() -> None:
     """Serve on the socket given as an argument."""
     worker.end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     for family in families():
         family.registry()
+    _import(sys.argv[2:])
     _wake(1)
     gc.collect()
     gc.freeze()

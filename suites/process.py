@@ -25,12 +25,15 @@ class WorkerDiedError(Exception):
 
 
 class _Nursery:
-    """The process that workers are forked from, with pools of up to `max_threads`."""
+    """The process that workers are forked from, with pools of up to `max_threads`.
 
-    def __init__(self, max_threads: int) -> None:
+    It has imported `libraries`, so that they need not.
+    """
+
+    def __init__(self, max_threads: int, libraries: Sequence[str] = ()) -> None:
         ours, theirs = socket.socketpair()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "suites.nursery", str(theirs.fileno())],
+            [sys.executable, "-m", "suites.nursery", str(theirs.fileno()), *libraries],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             cwd=Path(__file__).parents[1],
@@ -62,9 +65,9 @@ class _Nursery:
 
 
 @cache
-def _nurseries() -> dict[int, _Nursery]:
-    """Those that are open, by their number of threads; closed when Python ends."""
-    found: dict[int, _Nursery] = {}
+def _nurseries() -> dict[tuple[int, tuple[str, ...]], _Nursery]:
+    """Those that are open, by number of threads and libraries; closed when Python ends."""
+    found: dict[tuple[int, tuple[str, ...]], _Nursery] = {}
     atexit.register(_close_nurseries)
     return found
 
@@ -74,21 +77,24 @@ def _close_nurseries() -> None:
         nursery.close()
 
 
-def _nursery(max_threads: int) -> _Nursery:
-    found = _nurseries()
-    if max_threads not in found or not found[max_threads].alive:
-        found[max_threads] = _Nursery(max_threads)
-    return found[max_threads]
+def _nursery(max_threads: int, libraries: Sequence[str]) -> _Nursery:
+    found, key = _nurseries(), (max_threads, tuple(sorted(libraries)))
+    if key not in found or not found[key].alive:
+        found[key] = _Nursery(*key)
+    return found[key]
 
 
 class Worker:
     """A process that runs one algorithm; it answers one request at a time.
 
-    `files` are Python files whose algorithms it knows besides our own.
+    `files` are Python files whose algorithms it knows besides our own, `libraries` modules that
+    it finds imported.
     """
 
-    def __init__(self, max_threads: int, files: Sequence[str] = ()) -> None:
-        self._nursery = _nursery(max_threads)
+    def __init__(
+        self, max_threads: int, files: Sequence[str] = (), libraries: Sequence[str] = ()
+    ) -> None:
+        self._nursery = _nursery(max_threads, libraries)
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         self._socket, theirs = socket.socketpair()
         with theirs:

@@ -25,7 +25,7 @@ from algos import threads
 from algos.errors import ConvbenchError
 from algos.plugins import load_file
 
-from . import clock, memory, noise
+from . import clock, counters, memory, noise
 from .cold import sweeper
 from .judge import judge
 from .subjects import trial_of
@@ -56,6 +56,7 @@ class Session:
         self.threads = 1
         self._own = 0  # bytes that the process has without any cell
         self._allowances = 0
+        self._scale: memory.Scale | None = None  # of a process that weighs
 
     def load(
         self,
@@ -127,18 +128,20 @@ class Session:
         self, case: dict[str, str], algorithm: str, threads_wanted: int, seed: int
     ) -> dict[str, Any]:
         """Bytes held at the most beyond input, kernel and output; not for one that times."""
-        memory.return_what_is_freed()
+        if self._scale is None:
+            self._scale = memory.Scale()
         threads.use(threads_wanted)
         trial = trial_of(Case.of_words(case), seed)
-        chosen = trial.problem.family.get(algorithm)
-        out = np.zeros(trial.problem.result_shape, trial.problem.dtype)
+        problem, chosen = trial.problem, trial.problem.family.get(algorithm)
+        out = np.zeros(problem.result_shape, problem.dtype)
 
         def work() -> None:
             plan, given = trial.plan(chosen, threads_wanted)
             plan(*given, out)
 
-        work()  # loads code and libraries, which are nobody's workspace
-        return {"peak_extra_bytes": memory.peak_extra(work)}
+        kind = algorithm, problem.operation, problem.dtype, len(problem.size)
+        predicted = chosen.performer(problem).workspace_bytes(problem, threads_wanted)
+        return {"peak_extra_bytes": self._scale.weigh(work, kind, predicted)}
 
     def try_file(self, path: str) -> dict[str, Any]:
         """Load algorithms from a file, to see whether this process lives on."""
@@ -154,7 +157,7 @@ class Session:
         return asdict(judge(chosen, told, threads=threads_wanted, seed=seed))
 
     def calibrate(self, cell: int, seconds: float, cold: bool = False) -> dict[str, Any]:
-        """How many calls fill a sample of `seconds`, judged on warm code.
+        """How many calls fill a sample of `seconds`, judged on warm code; what one of them counts.
 
         Where caches are `cold`, emptying them is part of what fills it.
         """
@@ -166,7 +169,8 @@ class Session:
         if once < seconds:
             once = min(once, clock.per_call(call, 1))
         loops = max(1, min(round(seconds / max(once + emptying, 1e-9)), 1_000_000))
-        return {"loops": loops, "once_s": once, "sweep_s": emptying}
+        counted = counters.of_a_call(call, loops)
+        return {"loops": loops, "once_s": once, "sweep_s": emptying, "counters": counted}
 
     def sample(self, cell: int, loops: int, cold: bool = False) -> dict[str, Any]:
         """Seconds per call, over `loops` calls; None where something was compiled meanwhile.

@@ -28,6 +28,28 @@ def test_room_that_is_never_touched_is_not_held():
     assert found is None or found < 1 << 20
 
 
+def test_only_the_first_of_a_kind_is_tried_before_it_is_weighed():
+    scale, calls = memory.Scale(), []
+
+    def work():
+        calls.append(np.ones(2 << 20))  # 16 MiB
+        calls[:-1] = [None] * (len(calls) - 1)
+
+    def weigh(kind, predicted):
+        before = len(calls)
+        scale.weigh(work, kind, predicted)
+        return len(calls) - before
+
+    if memory.peak_extra(work) is None:
+        pytest.skip("this system does not tell the peak")
+    calls.clear()
+    held = 16 << 20
+    assert weigh("one", held) == 2
+    assert weigh("one", held) == 1
+    assert weigh("other", held) == 2
+    assert weigh("one", 2 * held) == 2  # not what was predicted: weighed again
+
+
 def test_where_the_system_does_not_tell_nothing_is_known(tmp_path, monkeypatch):
     done = []
     monkeypatch.setattr(memory, "_CLEAR", tmp_path / "no" / "such")

@@ -9,6 +9,7 @@ import pytest
 from algos.algorithm import get, registry
 from algos.descriptor import parse_descriptor
 from algos.fft import FFT
+from suites.memory import is_off
 from suites.process import Worker
 from suites.suite import Case
 
@@ -31,11 +32,6 @@ PROBLEMS = {
 QUICK = ("image", "layer", "picture")
 OPERATIONS = ("forward", "grad_input", "grad_weight")
 OURS = [name for name, algorithm in registry().items() if not algorithm.is_peer]
-
-
-def is_off(measured, predicted):
-    """By more than 10 % and a mebibyte."""
-    return abs(measured - predicted) > 0.1 * predicted + (1 << 20)
 
 
 def weighed(algorithm, labels=PROBLEMS, operations=OPERATIONS):

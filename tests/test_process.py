@@ -6,6 +6,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from algos.algorithm import get
 from suites.process import Worker, WorkerDiedError
 
 BROKEN = str(Path(__file__).with_name("broken.py"))
@@ -140,6 +141,41 @@ def test_workers_are_forked_from_one_process_without_pools():
     assert psutil.Process(parents.pop()).num_threads() == 1
     first.close()
     second.close()
+
+
+def holds(pid, library):
+    """Whether a process has a compiled library of this name."""
+    return any(library in area.path for area in psutil.Process(pid).memory_maps())
+
+
+@pytest.mark.skipif(not hasattr(psutil.Process, "memory_maps"), reason="not told here")
+def test_a_fresh_worker_has_what_its_algorithm_would_import():
+    plain, ready = Worker(2), Worker(2, libraries=("scipy.ndimage", "no.such.module"))
+    assert not holds(plain.pid, "_nd_image")
+    assert holds(ready.pid, "_nd_image")
+    nursery = psutil.Process(ready.pid).parent()
+    assert nursery != psutil.Process(plain.pid).parent()  # nobody else carries it along
+    assert nursery.num_threads() == 1
+    plain.close()
+    ready.close()
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize(
+    ("name", "file"), [("torch", "libtorch_cpu"), ("opencv-filter2d", "cv2.abi3")]
+)
+def test_a_worker_of_a_peer_is_born_with_it_and_its_own_pool(name, file):
+    (module,) = get(name).libraries
+    pytest.importorskip(module)
+    worker = Worker(2, libraries=(module,))
+    nursery = psutil.Process(worker.pid).parent()
+    assert holds(worker.pid, file)
+    case = {"problem": "mb1_ic16ih64_oc16_kh3", "weights": "random", "pixels": "random"}
+    answer = worker.ask(60, do="load", cell=0, case=case, algorithm=name, threads_wanted=2, seed=0)
+    assert answer["status"] == "ok", answer
+    assert answer["threads_seen"][module] == 2
+    assert nursery.num_threads() == 1  # pools are its children's
+    worker.close()
 
 
 def test_threads_are_set_and_read_back(living):

@@ -152,6 +152,16 @@ def test_a_cell_that_was_ok_but_gave_no_sample_has_no_time(tmp_path: Path) -> No
     assert not row["winner"]
 
 
+def test_what_the_processor_counted_is_in_the_row_where_it_told(tmp_path: Path) -> None:
+    told, silent, old = (cell(name, IMAGE) for name in ALGORITHMS[:3])
+    told["counters"] = {"cycles": 2e6, "instructions": 5e6, "instructions_per_cycle": 2.5}
+    silent["counters"] = {}
+    frame = table(tmp_path, [told, silent, old])
+    assert frame["instructions_per_cycle"].iloc[0] == 2.5
+    counted = ["cycles", "instructions", "instructions_per_cycle", "l1_misses", "llc_misses"]
+    assert frame[counted].notna().sum().tolist() == [1, 1, 1, 0, 0]
+
+
 def test_a_cell_measured_again_replaces_the_earlier_one(tmp_path: Path) -> None:
     frame = table(
         tmp_path,

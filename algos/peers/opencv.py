@@ -37,6 +37,7 @@ class OpenCVFilter2D(Algorithm):
     """
 
     name = "opencv-filter2d"
+    libraries = ("cv2",)
     opt_in = True
     confines_nonfinite = False  # where it multiplies spectra
     exact_on_integers = False  # there as well

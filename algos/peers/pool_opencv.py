@@ -22,6 +22,7 @@ class OpenCVPool(PoolAlgorithm):
     """
 
     name = "opencv-dilate-box"
+    libraries = ("cv2",)
     opt_in = True
     confines_nonfinite = False
     exact_on_integers = False

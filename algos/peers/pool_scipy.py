@@ -52,6 +52,7 @@ class ScipyNdimagePool(PoolAlgorithm):
     """
 
     name = "scipy-ndimage"
+    libraries = ("scipy.ndimage",)
     opt_in = True
     confines_nonfinite = False
 

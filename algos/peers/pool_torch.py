@@ -21,6 +21,7 @@ class TorchPool(PoolAlgorithm):
     """
 
     name = "torch"
+    libraries = ("torch",)
     opt_in = True
 
     def why_not(self, problem: PoolProblem) -> str | None:

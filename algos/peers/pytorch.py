@@ -36,6 +36,7 @@ class Torch(Algorithm):
     """
 
     name = "torch"
+    libraries = ("torch",)
     opt_in = True
     operations: tuple[str, ...] = ("forward", "grad_input", "grad_weight")
 

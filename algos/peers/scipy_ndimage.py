@@ -26,6 +26,7 @@ class ScipyNdimage(Algorithm):
     """
 
     name = "scipy-ndimage"
+    libraries = ("scipy.ndimage",)
     opt_in = True
 
     def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:

@@ -24,6 +24,7 @@ class ScipyDirect(Algorithm):
     """
 
     name = "scipy-direct"
+    libraries = ("scipy.signal",)
     opt_in = True
     #: In 3-D, SciPy swaps image and kernel where the kernel is the larger, and multiplies the
     #: zeros it pads with by the image: 0·NaN is NaN.
@@ -65,6 +66,7 @@ class ScipyFFT(Algorithm):
     """
 
     name = "scipy-fft"
+    libraries = ("scipy.signal",)
     opt_in = True
     confines_nonfinite = False
     exact_on_integers = False
