@@ -43,7 +43,8 @@ class Bench:
     sweep : float
         Seconds that emptying the caches takes before every call, where that is asked for.
     noise : dict
-        Seconds of all samples, and how often they were interrupted and moved.
+        Seconds of all samples, one for each of their threads, and how often these were
+        interrupted and moved.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -107,7 +108,7 @@ class Bench:
         answer = self._ask_ready(cell, "sample", loops=loops, cold=self.settings.cold_cache)
         if "seconds" in answer:
             seconds = answer.pop("seconds")
-            answer["sampled_s"] = loops * ((seconds or 0.0) + self.sweep)
+            answer["sampled_s"] = cell.threads * loops * ((seconds or 0.0) + self.sweep)
             for name, found in answer.items():
                 self.noise[name] = self.noise.get(name, 0) + found
             calls = loops / cell.loops  # of a planted slow-down, more than are owned up to
