@@ -34,6 +34,10 @@ from .suite import Case
 #: Products that verifying one cell may cost the oracle.
 _ORACLE_PRODUCTS = 4_000_000
 
+#: Seconds of a first call that says how long others take: reading compiled code from the disk
+#: took 0.3 of them at the most.
+LONG_CALL = 0.5
+
 
 @dataclass(frozen=True)
 class Ready:
@@ -42,6 +46,7 @@ class Ready:
     plan: Callable[..., Any]
     arrays: tuple[np.ndarray, ...]
     out: np.ndarray
+    first: float = 0.0  # seconds that its first call took, compiling apart; 0 where not known
 
     def call(self) -> None:
         """Once, as it is timed."""
@@ -101,7 +106,7 @@ class Session:
             with clock.stopwatch() as preparing:
                 plan, given = trial.plan(chosen, threads_wanted)
             answer["prepare_s"] = preparing.working
-            self.ready[cell] = Ready(plan, given, out)
+            self.ready[cell] = Ready(plan, given, out, calling.working)
         return answer
 
     def again(
@@ -133,7 +138,7 @@ class Session:
         threads.use(threads_wanted)
         trial = trial_of(Case.of_words(case), seed)
         problem, chosen = trial.problem, trial.problem.family.get(algorithm)
-        out = np.zeros(problem.result_shape, problem.dtype)
+        out = np.full(problem.result_shape, np.nan, problem.dtype)  # touched, so not counted
 
         def work() -> None:
             plan, given = trial.plan(chosen, threads_wanted)
@@ -164,8 +169,9 @@ class Session:
         seconds = max(seconds, clock.shortest_sample())
         sweep = self._sweep(cold)
         emptying = clock.per_call(sweep, 1) if sweep else 0.0
-        call = self.ready[cell].call
-        once = clock.per_call(call, 1)
+        call, once = self.ready[cell].call, self.ready[cell].first
+        if once < LONG_CALL:
+            once = clock.per_call(call, 1)
         if once < seconds:
             once = min(once, clock.per_call(call, 1))
         loops = max(1, min(round(seconds / max(once + emptying, 1e-9)), 1_000_000))

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from numba.core import event
 
-from suites import clock
-from suites.worker import Ready, Session
+from suites import clock, counters
+from suites.worker import LONG_CALL, Ready, Session
 
 WORK = 3_000_000  # nanoseconds of a call
 SECOND = 1_000_000_000
@@ -72,3 +72,16 @@ def test_this_would_be_noticed_where_calibration_met_the_compiler(monkeypatch):
 
     quick, slow = (timings(monkeypatch, compiling, naive) for compiling in (SECOND // 100, SECOND))
     assert quick[0] != slow[0]
+
+
+def test_what_took_long_at_first_is_not_called_to_be_calibrated(monkeypatch):
+    monkeypatch.setattr(counters, "of_a_call", lambda call, loops: {})
+
+    def calls(first):
+        session, made = Session(), []
+        session.ready[0] = Ready(lambda _: made.append(1), (), np.empty(0), first)
+        assert session.calibrate(0, 0.01)["loops"] >= 1
+        return len(made)
+
+    assert calls(2 * LONG_CALL) == 0
+    assert calls(LONG_CALL / 2) == 2
