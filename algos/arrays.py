@@ -27,6 +27,8 @@ def take(what: str, array: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.n
             )
         array = array.astype(dtype)
     flags = array.flags
+    if flags.carray:  # C-contiguous, aligned and writeable, as most are
+        return read_only(array)
     if not (flags.c_contiguous and flags.aligned):
         array = np.require(array, requirements=("C", "A"))
     return read_only(array) if array.flags.writeable else array
@@ -35,7 +37,7 @@ def take(what: str, array: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.n
 def read_only(array: np.ndarray) -> np.ndarray:
     """A view that cannot be written through."""
     view = array.view()
-    view.flags.writeable = False
+    view.setflags(write=False)
     return view
 
 
@@ -43,8 +45,7 @@ def check_out(out: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> None:
     """Raise unless a result can be written into `out`."""
     if out.shape != shape or out.dtype != dtype:
         raise ConvbenchError(f"out is {out.dtype}{out.shape}, the problem gives {dtype}{shape}")
-    flags = out.flags
-    if not (flags.c_contiguous and flags.aligned and flags.writeable):
+    if not out.flags.carray:
         raise ConvbenchError("out must be C-contiguous, aligned and writeable")
 
 

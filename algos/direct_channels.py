@@ -231,30 +231,48 @@ def _share(x, weights, bias, offsets, out, numbers, items, pixels, sums, starts)
               starts)  # fmt: skip
 
 
-@kernel(parallel=True)
-def pack_weights(w, groups, stretch, packed):
-    """`w` (O, K) to [group][block of `stretch` channels][K][channel], short blocks with zeros."""
+@kernel
+def _pack_blocks(first, last, w, groups, stretch, packed):
+    """Blocks `first` to `last` of `pack_weights`."""
     outputs, taps = w.shape[0] // groups, w.shape[1]
     blocks = -(-outputs // stretch)
     lane = lanes(w)
     flat = w.reshape(w.size)
     target = packed.reshape(packed.size)
-    for item in numba.prange(groups * blocks):
-        i = np.int64(item)
+    for i in range(first, last):
         o = i // blocks * outputs + i % blocks * stretch
-        last = min((i // blocks + 1) * outputs, o + stretch)
+        end = min((i // blocks + 1) * outputs, o + stretch)
         base = i * taps * stretch
         for v in range(0, stretch, lane):
             whole = 0
-            if o + v + lane <= last:
+            if o + v + lane <= end:
                 for t in range(0, taps - lane + 1, lane):
                     turned = transpose(load_square(flat, (o + v) * taps + t, taps))
                     store_rows(turned, target, base + t * stretch + v, stretch, lane, 0, lane)
                     whole = t + lane
             for t in range(whole, taps):
                 for m in range(v, v + lane):
-                    inside = o + m < last
+                    inside = o + m < end
                     target[base + t * stretch + m] = flat[(o + m) * taps + t] if inside else 0
+
+
+@kernel(parallel=True)
+def _share_packing(blocks, w, groups, stretch, packed):
+    for item in numba.prange(blocks):
+        block = np.int64(item)
+        _pack_blocks(block, block + 1, w, groups, stretch, packed)
+
+
+def pack_weights(
+    w: np.ndarray, groups: int, stretch: int, packed: np.ndarray, threads: int
+) -> None:
+    """`w` (O, K) to [group][block of `stretch` channels][K][channel], short blocks with zeros."""
+    blocks = groups * -(-(w.shape[0] // groups) // stretch)
+    if threads == 1:
+        _pack_blocks(0, blocks, w, groups, stretch, packed)
+        return
+    with share(threads):
+        _share_packing(blocks, w, groups, stretch, packed)
 
 
 def workspace_bytes(problem: Problem, threads: int) -> int:
@@ -275,8 +293,7 @@ def prepare(problem: Problem, w: np.ndarray, threads: int) -> tuple[Blocking, np
     cut = blocking(problem, threads)
     packed = simd.aligned(_packed_size(problem, cut), w.dtype)
     stretch = cut.shape.vectors * simd.lanes_of(problem.itemsize)
-    with share(threads):
-        pack_weights(w.reshape(w.shape[0], -1), cut.shape.groups, stretch, packed)
+    pack_weights(w.reshape(w.shape[0], -1), cut.shape.groups, stretch, packed, threads)
     return cut, packed
 
 
@@ -287,7 +304,7 @@ def forward(
     """Write the output for `x`."""
     cut, packed = prepared
     arguments = (
-        x.reshape(-1), packed, bias, cut.offsets, out.reshape(-1), cut.numbers, cut.items,
+        x.ravel(), packed, bias, cut.offsets, out.ravel(), cut.numbers, cut.items,
         np.empty((threads, cut.buffer), x.dtype), np.empty((threads, cut.sums), x.dtype),
         np.empty((threads, cut.stretch), x.dtype),
     )  # fmt: skip

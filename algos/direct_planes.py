@@ -1,17 +1,18 @@
 """Direct convolution with kernels of 3 × 3, whose sums slide down a plane in registers.
 
-For depthwise layers, small groups, images and volumes. Some vectors of neighbouring columns go
-down an input plane, row by row. A row is under the last kernel row for one output row, which it
+For depthwise layers, small groups, small images and volumes. Some vectors of neighbouring columns
+go down an input plane, row by row. A row is under the last kernel row for one output row, which it
 finishes, under the middle one for the next, and under the first for the one after: it is read
-once, and adds to the sums of all three, which move up by one where the next row comes. With
-stride 2 every second row finishes one output row and begins another. So three loads serve nine
-products, nothing but finished rows is stored, and the weights stay in registers all the way
-down. Input channels and planes of depth after the first take up the sums of the output.
+once, and adds to the sums of all three, which move up by one where the next row comes. With stride
+2 every second row finishes one output row and begins another. So three loads serve nine products,
+nothing but finished rows is stored, and the weights stay in registers all the way down. Input
+channels and planes of depth after the first take up the sums of the output.
 
 Bound by the multiply-add units in L2 and by the bandwidth beyond. On a 2-core AVX-512 machine
 (Zen 4, 116 GFLOP/s a core in float32, 66 GB/s from L3) one thread reached 98 GFLOP/s on 64 maps
-of 112², depthwise, 95 on groups of four channels, 92 on an image of 512² and 76 of 1024²; with
-stride 2 64 maps of 112² take 62 µs, of which moving them takes 60.
+of 112², depthwise, 95 on groups of four channels and 92 on an image of 512²; with stride 2 64 maps
+of 112² take 62 µs, of which moving them takes 60. An image of 2160 × 3840 takes twice as long
+as by `direct_rows`: every row of a run lies in a page of its own.
 
 Rejected: blocks of fewer rows, which stay in L1 (5 to 30 % slower where planes are small: the
 first two rows of a block are read twice, and every loop has its start and its end).
@@ -39,6 +40,8 @@ __all__ = ["cost", "forward", "prepare", "workspace_bytes"]
 WIDEST = 4 if simd.REGISTERS == 32 else 2
 #: Rows of a block, at most and at least: where planes are few, threads share them by blocks.
 MOST_ROWS, LEAST_ROWS = 128, 16
+#: Bytes of a plane that may be gone down, the columns of a run first; larger ones go by rows.
+NEAR_BYTES = 2**20
 
 to_fixed_tuple: Any = numba.np.unsafe.ndarray.to_fixed_tuple
 
@@ -234,15 +237,16 @@ def cost(problem: Problem) -> float:
     """Estimated register operations per vector of products, 1 at best.
 
     Beside what is thrown away at the right, and starting at the top; with stride 2 columns are
-    taken apart.
+    taken apart. Memory beyond L2 is slow to give a run of every row of a large plane.
     """
     if not applies_to(problem):
         return math.inf
     v = problem.volume
     lane = simd.lanes_of(problem.itemsize)
     height, width = v.output_size[1:]
-    wasted = -(-width // lane) * lane / width * (height + 1) / height
-    return wasted * (1.1 if v.stride[2] == 1 else 1.5)
+    wasted = -(-width // lane) * lane / width * (1 + 0.5 / height)
+    far = 1.2 if math.prod(v.size[1:]) * problem.itemsize > NEAR_BYTES else 1.0
+    return wasted * far * (1.1 if v.stride[2] == 1 else 1.5)
 
 
 @lru_cache(maxsize=256)
@@ -284,7 +288,7 @@ def forward(
 ) -> None:  # fmt: skip
     """Write the output for `x`."""
     table, weights = prepared
-    arguments = x.reshape(-1), weights, bias, table, out.reshape(-1)
+    arguments = x.ravel(), weights, bias, table, out.ravel()
     if threads == 1:
         _work(0, 1, *arguments)
     else:

@@ -1,11 +1,11 @@
 """Direct convolution with neighbouring pixels in the lanes of vector registers.
 
-For images and depthwise layers, where an output channel sums few input channels; kernels of
-3 × 3 have `direct_planes`. A register tile holds R output rows × V vectors of one channel. A
-row of the input is read once per column of the kernel, at any shift, and serves every output row
-of the tile that it reaches: up to R multiply-adds for one load, with no im2col and no copy.
-Columns outside the image are masked, rows outside it stand in a row of zeros, so the inner loop
-knows no border.
+For images and depthwise layers, where an output channel sums few input channels; for kernels of 3
+× 3 on small maps there is `direct_planes`. A register tile holds R output rows × V vectors of one
+channel. A row of the input is read once per column of the kernel, at any shift, and serves every
+output row of the tile that it reaches: up to R multiply-adds for one load, with no im2col and no
+copy. Columns outside the image are masked, rows outside it stand in a row of zeros, so the inner
+loop knows no border.
 
 A strip, R output rows of one channel, is finished before the next begins. It takes up one run
 of kernel rows after the other; between runs its sums rest in the output, in L1. What is
@@ -14,9 +14,9 @@ taken apart into its phases.
 
 Bound by the multiply-add units from 3 kernel rows up: 4 × 4 sums take 16 T products and 4 (T + 3)
 loads a kernel column, at two cycles for one that touches two cache lines. On a 2-core AVX-512
-machine (Zen 4, 116 GFLOP/s a core in float32) one thread reached, on 512² and 1024², 75 % of
-the peak with 5×5, 75 to 85 % with 7×7, 80 to 90 % with 11×11 and 15×15. A long single row is
-folded into rows that overlap, so that it slides like an image.
+machine (Zen 4, 116 GFLOP/s a core in float32) one thread reached, on 512² and 1024², 63 to 67 % of
+the peak with 3×3, 75 % with 5×5, 75 to 85 % with 7×7, 80 to 90 % with 11×11 and 15×15. A long
+single row is folded into rows that overlap, so that it slides like an image.
 
 Rejected: masking every load (6 to 10 % slower; with 5 taps LLVM spills, so only tiles at a border
 are masked); masks made of scalars (spill too); sums kept in registers from run to run, with the
@@ -296,7 +296,7 @@ def forward(
 
 
 def _run(x, weights, bias, table, out, threads):
-    arguments = x.reshape(-1), weights, bias, table, out.reshape(-1)
+    arguments = x.ravel(), weights, bias, table, out.ravel()
     if threads == 1:
         _work(0, 1, *arguments)
     else:

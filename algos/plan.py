@@ -5,6 +5,7 @@ The idiom is FFTW's and cuDNN's: what depends on the kernel alone is worked out 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,12 @@ _ROLES = {
     "grad_input": ("output gradient",),
     "grad_weight": ("input", "output gradient"),
 }
+
+
+@lru_cache(maxsize=1024)
+def _performer(chosen: registry.Algorithm, problem: Problem) -> registry.Algorithm:
+    """Who computes `problem` for `chosen`."""
+    return chosen.performer(problem)
 
 
 class Plan:
@@ -53,13 +60,14 @@ class Plan:
         if not chosen.is_peer and pools.is_small(problem.multiply_adds, problem.compulsory_bytes):
             self.threads = 1
         self._dtype = np.dtype(problem.dtype)
-        performer = chosen.performer(problem)
+        performer = _performer(chosen, problem)
         # What calls need, looked up once: a small call takes a few microseconds in all.
         self._run = getattr(performer, problem.operation)
         self._starts_region = performer.starts_region(problem, self.threads)
         self._made_ready: tuple[Any, ...] = ()
         self._result_shape = problem.result_shape
-        self._expected = tuple(zip(_ROLES[problem.operation], problem.operands, strict=False))
+        self._roles, self._shapes = _ROLES[problem.operation], problem.operands
+        self._dtypes = (self._dtype,) * len(self._roles)
         if problem.operation == "grad_weight":
             if w is not None or bias is not None:
                 raise ConvbenchError(
@@ -101,25 +109,20 @@ class Plan:
             C-contiguous, sharing no memory with the others: ``(N, O, *output_size)``,
             ``(N, C, *size)`` or ``(O, C/groups, *kernel)``.
         """
-        expected = self._expected
-        if len(arrays) != len(expected):
-            if len(arrays) != len(expected) + 1 or out is not None:
+        roles = self._roles
+        if len(arrays) != len(roles):
+            if len(arrays) != len(roles) + 1 or out is not None:
                 raise ConvbenchError(
                     f"a plan for {self.problem.operation} is called with "
-                    f"{' and '.join(role for role, _ in expected)}, "
-                    f"{len(arrays)} arrays were given"
+                    f"{' and '.join(roles)}, {len(arrays)} arrays were given"
                 )
             *arrays, out = arrays  # type: ignore[assignment]
-        dtype = self._dtype
-        taken = [
-            take(role, array, shape, dtype)
-            for (role, shape), array in zip(expected, arrays, strict=True)
-        ]
+        taken = tuple(map(take, roles, arrays, self._shapes, self._dtypes))
         if out is None:
-            out = np.empty(self._result_shape, dtype)
+            out = np.empty(self._result_shape, self._dtype)
         else:
-            check_out(out, self._result_shape, dtype)
-            for (role, _), array in zip(expected, taken, strict=True):
+            check_out(out, self._result_shape, self._dtype)
+            for role, array in zip(roles, taken, strict=True):
                 check_apart(out, role, array)
         if not self._starts_region:
             self._run(self.problem, *taken, *self._made_ready, out, self.threads)

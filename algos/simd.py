@@ -355,7 +355,6 @@ def copy_every(source, origin, stride, target, at, count):
 
 def aligned(size: int, dtype: Any) -> np.ndarray:
     """An uninitialised array of `size` elements that starts on a cache line."""
-    itemsize = np.dtype(dtype).itemsize
-    room = np.empty(size * itemsize + 64, np.uint8)
-    start = -room.ctypes.data % 64
-    return room[start : start + size * itemsize].view(dtype)
+    room = np.empty(size + 64 // np.dtype(dtype).itemsize, dtype)
+    start = -room.__array_interface__["data"][0] % 64 // room.itemsize
+    return room[start : start + size]

@@ -54,7 +54,7 @@ class Winograd(Algorithm):
         packed = simd.aligned(blocks * s.inputs * TAPS * TAPS * cut.stretch, w.dtype)
         correlating = as_correlation(problem, w)
         rows = correlating.reshape(problem.out_channels, -1)
-        direct_channels.pack_weights(rows, s.groups, cut.stretch, packed)
+        direct_channels.pack_weights(rows, s.groups, cut.stretch, packed, threads)
         weights = simd.aligned(blocks * s.points * s.inputs * cut.stretch, w.dtype)
         winograd_kernels.transform_weights(
             packed.reshape(blocks, -1), s.inputs, cut.stretch, self.step,
