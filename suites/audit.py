@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
-from itertools import islice, product
+from itertools import cycle, islice, product
 from pathlib import Path
 
 from rich.console import Console
@@ -23,20 +23,21 @@ from rich.table import Table
 
 import results
 from algos.problem import Problem
-from results.audit import AGAIN, BASELINE, NAMES, Audit, audit_of, save
+from results.audit import AGAIN, BASELINE, NAMES, Audit, audit_of, planted, save
 
 from . import clock, machine
 from .bench import Settings
 from .cell import Cell, Group
 from .live import progress_line
-from .schedule import MAX_BLOCKS, Progress, Run
+from .schedule import MAX_BLOCKS, SAMPLE, Progress, Run
 from .suite import Case
 
 ALGORITHMS = ("naive", "im2col", "parallel", "fft")
-#: Calls in a sample are a multiple of this, so that 1, 2, 5 and 10 % more are whole calls.
-CALLS = 100
-#: Seconds of a sample, where so many calls take no longer.
-SAMPLE = 0.0005
+#: Slow-downs planted in a group, by the calls of a sample that make them whole calls; the fewer,
+#: the shorter the sample.
+PLANTED = {20: (0.05, 0.10), 100: (0.01, 0.02)}
+#: Multiply-adds that take an algorithm a few microseconds.
+FAST = {"naive": 6_000, "parallel": 50_000}
 #: Seconds of the budget for a pair of equals, slow-downs included; the fewest and the most pairs.
 PAIR_SECONDS, LEAST_PAIRS, MOST_PAIRS = 1.0, 20, 560
 
@@ -57,10 +58,12 @@ class AuditRun(Run):
         super().__init__((), settings, scratch)
         chosen = list(cases())
         step = max(1, len(chosen) // pairs)
+        effects = cycle(PLANTED.values())
         for number, (case, algorithm) in enumerate(islice(chosen[::step], pairs)):
-            # A hundred calls are to be short: slow-downs are planted in a quarter of the fast ones.
-            fast = algorithm in ("naive", "parallel") and number // 4 % 2 == 0
-            names = NAMES if fast else (BASELINE, AGAIN)
+            names = [BASELINE, AGAIN]
+            # Many calls are to be short: slow-downs are planted in what is fast.
+            if case.problem.multiply_adds <= FAST.get(algorithm, 0):
+                names += map(planted, next(effects))
             cells = [
                 Cell(case, name, 1, number, runs=algorithm, planted=NAMES[name]) for name in names
             ]
@@ -72,8 +75,9 @@ class AuditRun(Run):
             return
         first, *others = group.alive
         self.bench.calibrate(first, SAMPLE)
-        most = CALLS if others[1:] else 1
-        first.loops = max(most, round(first.loops / most) * most)
+        effects = tuple(cell.planted for cell in group.cells if cell.planted)
+        least = next((calls for calls, known in PLANTED.items() if known == effects), 1)
+        first.loops = least * max(1, round(first.loops / least))
         for cell in others:
             cell.loops, cell.once = first.loops, first.once
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+import os
+import random
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from results.decide import MIN_EFFECT
 
-from .cell import Cell, memory_needed
+from . import clock
+from .cell import SETTLE, Cell, memory_needed
 from .process import Worker, WorkerDiedError
 
+#: Whether the system lets a process choose its cores.
+CORES_CAN_BE_CHOSEN = hasattr(os, "sched_setaffinity")
 #: So many times what was predicted, and so many bytes more, a process may take.
 EXCESS, SLACK = 2, 1 << 30
 
@@ -40,8 +46,6 @@ class Bench:
     ----------
     compiled : float
         Seconds that went to compiling so far.
-    sweep : float
-        Seconds that emptying the caches takes before every call, where that is asked for.
     noise : dict
         Seconds of all samples, one for each of their threads, and how often these were
         interrupted and moved.
@@ -49,7 +53,7 @@ class Bench:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.compiled = self.sweep = 0.0
+        self.compiled = 0.0
         self.noise: dict[str, float] = {}
         self._workers: dict[str, Worker] = {}
         self._ready: dict[str, set[int]] = {}  # the cells that each of them holds
@@ -99,16 +103,18 @@ class Bench:
         answer = self._ask_ready(cell, "calibrate", seconds=seconds, cold=self.settings.cold_cache)
         if "loops" in answer:
             cell.loops, cell.once = answer["loops"], answer["once_s"]
+            cell.sweep = answer["sweep_s"]
             cell.result["counters"] = answer["counters"]
-            self.sweep = max(self.sweep, answer["sweep_s"])
 
     def sample(self, cell: Cell, number: int) -> None:
-        """Take one sample, as part of pass `number`."""
-        loops = round(cell.loops * (1 + cell.planted))
-        answer = self._ask_ready(cell, "sample", loops=loops, cold=self.settings.cold_cache)
+        """Take one sample, as part of pass `number`, and leave its process time to settle."""
+        loops, cold = round(cell.loops * (1 + cell.planted)), self.settings.cold_cache
+        answer = self._ask_ready(cell, "sample", loops=loops, warm=cell.warms, cold=cold)
+        if cell.threads > 1:
+            clock.settle(SETTLE)
         if "seconds" in answer:
             seconds = answer.pop("seconds")
-            answer["sampled_s"] = cell.threads * loops * ((seconds or 0.0) + self.sweep)
+            answer["sampled_s"] = cell.threads * loops * ((seconds or 0.0) + cell.sweep)
             for name, found in answer.items():
                 self.noise[name] = self.noise.get(name, 0) + found
             calls = loops / cell.loops  # of a planted slow-down, more than are owned up to
@@ -118,14 +124,44 @@ class Bench:
         """Have `cell` write its output to `path`; what the disk says against it, if so."""
         return self._ask_ready(cell, "save", path=path).get("disk")
 
+    @contextmanager
+    def one_core(self, chance: random.Random) -> Iterator[None]:
+        """Keep this thread and all processes on one core meanwhile, drawn from those at hand.
+
+        For samples of one thread. Whose turn it is then starts on a core that is awake, and on
+        the one whose turn it was before: across cores, waking up took longer than a short sample,
+        and equals differed by 1.5 % from pass to pass instead of 0.8 %.
+        """
+        if not CORES_CAN_BE_CHOSEN:
+            yield
+            return
+        cores = os.sched_getaffinity(0)
+        self._place({chance.choice(sorted(cores))})
+        try:
+            yield
+        except BaseException:  # whoever was asked last may never answer
+            os.sched_setaffinity(0, cores)
+            raise
+        self._place(cores)
+
+    def _place(self, cores: set[int]) -> None:
+        os.sched_setaffinity(0, cores)
+        self._tell_all("place", cores=sorted(cores))
+
     def drop(self) -> None:
         """Let all cells give back their memory."""
+        self._tell_all("drop")
+        for held in self._ready.values():
+            held.clear()
+
+    def _tell_all(self, do: str, **request: Any) -> None:
+        """Ask something of every process; one that has died meanwhile is forgotten."""
         for name, worker in [*self._workers.items()]:
             try:
-                worker.ask(self.settings.timeout, do="drop")
-            except WorkerDiedError:  # which gives it back, too
+                worker.ask(self.settings.timeout, do=do, **request)
+            except WorkerDiedError:
                 self._workers.pop(name).close()
-            self._ready[name].clear()
+                self._ready[name].clear()
 
     def close(self) -> None:
         """End all processes."""

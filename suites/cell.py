@@ -14,6 +14,13 @@ from algos.errors import ConvbenchError
 from . import machine
 from .suite import Case
 
+#: Seconds that asking a process for a sample takes.
+ASKING = 0.0003
+#: Seconds that idle thread pools are given to stop spinning before another process starts.
+SETTLE = 0.01
+#: Calls of fewer seconds find in the caches what others left there, and are made once more before
+#: a sample of them; what takes longer has filled the caches itself for most of its time.
+SHORT_CALL = 0.005
 #: Of the memory at hand, how much a problem's cells may take together.
 MEMORY_SHARE = 0.8
 
@@ -31,6 +38,7 @@ class Cell:
     loops: int = 1
     reported: str = ""  # the status in its last record
     once: float = 0.0
+    sweep: float = 0.0  # seconds that emptying the caches takes ahead of a call, where asked for
     work: float = 0.0
     workspace_bytes: int | None = None
     runs: str = ""  # what `algorithm` stands for, where that is a name for an audit
@@ -45,6 +53,18 @@ class Cell:
     def alive(self) -> bool:
         """Whether it can be timed."""
         return self.result["status"] == "ok"
+
+    @property
+    def warms(self) -> bool:
+        """Whether a sample follows a call that is not counted."""
+        return not self.sweep and self.once < SHORT_CALL
+
+    @property
+    def sampling(self) -> float:
+        """Seconds that a sample takes, about, with all that belongs to it."""
+        calls = self.loops * (1 + self.planted)
+        settling = SETTLE if self.threads > 1 else 0.0
+        return ASKING + self.warms * self.once + calls * (self.once + self.sweep) + settling
 
     def end(self, status: str, reason: str) -> None:
         """It will not be timed (any more); samples taken so far are worth nothing."""

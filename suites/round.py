@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from .cell import Cell, Group
 
 #: Seconds that the samples of a round are to be spread over.
-SPREAD = 2.0
+SPREAD = 3.0
 #: Of the memory that one group alone may take, the part that others of its round leave it.
 MEMORY_LEFT = 0.5
 
@@ -33,9 +33,7 @@ class Turn:
     @property
     def sampling(self) -> float:
         """Seconds that its samples will take, about."""
-        return self.group.blocks * sum(
-            cell.loops * cell.once * (1 + cell.planted) for cell in self.cells if cell.alive
-        )
+        return self.group.blocks * sum(cell.sampling for cell in self.cells if cell.alive)
 
 
 class Round:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import json
+import os
 import resource
 import signal
 import zlib
@@ -178,20 +179,29 @@ class Session:
         counted = counters.of_a_call(call, loops)
         return {"loops": loops, "once_s": once, "sweep_s": emptying, "counters": counted}
 
-    def sample(self, cell: int, loops: int, cold: bool = False) -> dict[str, Any]:
+    def sample(
+        self, cell: int, loops: int, warm: bool = False, cold: bool = False
+    ) -> dict[str, Any]:
         """Seconds per call, over `loops` calls; None where something was compiled meanwhile.
 
-        Others have worked since the last sample: one of several calls follows a call that is
-        not counted and fills the caches, unless they are to be `cold`. And how often the
-        system took the core away, and moved the work to another.
+        Others have worked since the last sample: a `warm` one follows a call that is not
+        counted and fills the caches, ahead of every call of a `cold` one they are emptied. And
+        how often the system took the core away, and moved the work to another.
         """
         call = self.ready[cell].call
-        if loops > 1 and not cold:
+        if warm:
             call()
         sweep, before = self._sweep(cold), noise.interruptions()
         seconds = clock.sample(call, loops, sweep)
         after = noise.interruptions()
         return {"seconds": seconds, **{name: after[name] - before[name] for name in after}}
+
+    def place(self, cores: Sequence[int]) -> dict[str, Any]:
+        """Keep all threads of this process on `cores`."""
+        for thread in psutil.Process().threads():
+            with suppress(ProcessLookupError):  # it has ended
+                os.sched_setaffinity(thread.id, cores)
+        return {}
 
     def save(self, cell: int, path: str) -> dict[str, Any]:
         """Write the output to `path` as a .npy file; what the disk says against it, if so."""

@@ -11,7 +11,6 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from suites import cli, limits, live, schedule
 
 if __name__ == "__main__":
-    schedule.MAX_SAMPLE = 0.004
     cli.MIN_EFFECT = 1e6  # of what is no matter: five passes decide everything
     schedule.MAX_BLOCKS = 2
     limits.measure = lambda: {"measured": limits.clock.utc().isoformat()}

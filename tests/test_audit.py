@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 
 from results import read_records
-from results.audit import AGAIN, AUDITS, BASELINE, FILE, NAMES
+from results.audit import AGAIN, AUDITS, BASELINE, EFFECTS, FILE, NAMES
 from suites import audit
 from suites.bench import Settings
 from suites.schedule import Run
@@ -19,11 +19,17 @@ def test_there_are_pairs_enough_and_all_of_them_differ():
     assert len({(str(case.problem), name) for case, name in cases}) == len(cases) >= 500
 
 
-@pytest.mark.parametrize("effect", [e for e in NAMES.values() if e])
-def test_what_is_planted_is_a_whole_number_of_calls(effect):
-    more = audit.CALLS * effect
+@pytest.mark.parametrize(
+    ("calls", "effect"), [(calls, e) for calls, all_ in audit.PLANTED.items() for e in all_]
+)
+def test_what_is_planted_is_a_whole_number_of_calls(calls, effect):
+    more = calls * effect
     assert round(more) == pytest.approx(more, abs=1e-9)
-    assert round(audit.CALLS * (1 + effect)) == audit.CALLS + round(more)
+    assert round(calls * (1 + effect)) == calls + round(more)
+
+
+def test_all_effects_are_planted():
+    assert sorted(e for all_ in audit.PLANTED.values() for e in all_) == sorted(EFFECTS)
 
 
 def test_every_pair_is_one_algorithm_under_several_names(tmp_path):
@@ -33,13 +39,15 @@ def test_every_pair_is_one_algorithm_under_several_names(tmp_path):
     for group in run.groups:
         assert {BASELINE, AGAIN} <= {cell.algorithm for cell in group.cells}
         assert len({cell.runs for cell in group.cells}) == 1
-    planted = sum(len(group.cells) == len(NAMES) for group in run.groups)
-    assert planted >= 140
+    for effect in EFFECTS:
+        name = audit.planted(effect)
+        assert sum(name in {c.algorithm for c in group.cells} for group in run.groups) >= 70
 
 
 def test_an_audit_is_stored_with_what_it_found(tmp_path, monkeypatch):
     monkeypatch.setattr(audit, "ALGORITHMS", ("naive",))
     monkeypatch.setattr(audit, "MOST_PAIRS", 2)
+    monkeypatch.setattr(audit, "FAST", {"naive": 10**9})  # slow-downs in both
     out = Console(record=True, width=100)
     assert (
         audit.run_and_show(settings(min_effect=0.9), tmp_path / AUDITS, out) == 1

@@ -34,7 +34,6 @@ PROBLEMS = ("mb1_ic1ih9_oc1_kh3", "mb1_ic2ih8_oc2_kh2", "mb1_ic1iw12_oc1_kw2")
 @pytest.fixture(autouse=True)
 def few_short_samples(monkeypatch):
     monkeypatch.setattr(schedule, "MAX_BLOCKS", 2)
-    monkeypatch.setattr(schedule, "MAX_SAMPLE", 0.003)
 
 
 def settings(**more):
@@ -59,7 +58,6 @@ def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as patch, RunWriter(folder, header()) as writer:
         patch.setattr(schedule, "MAX_BLOCKS", 2)
-        patch.setattr(schedule, "MAX_SAMPLE", 0.003)
         for event in Run(CASES, settings(), folder):
             if isinstance(event, dict):
                 writer.append(event)

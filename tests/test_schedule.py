@@ -34,7 +34,6 @@ def broken_algorithms():
 def few_short_samples(monkeypatch):
     """What is tested here is who is timed when, not how long."""
     monkeypatch.setattr(schedule, "MAX_BLOCKS", 2)
-    monkeypatch.setattr(schedule, "MAX_SAMPLE", 0.003)
 
 
 def settings(*algorithms, **more):

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 import psutil
 import pytest
 
-from suites import clock, schedule
+from suites import cell, clock
 from suites.process import Worker
 from suites.suite import Case
 
@@ -37,7 +37,7 @@ def test_a_pool_of_openmp_is_still_while_a_numba_kernel_runs():
             worked = spent(spinning)
             spinning.ask(60, do="sample", cell=0, loops=200)
             assert spent(spinning) > worked
-            clock.settle(schedule.SETTLE)
+            clock.settle(cell.SETTLE)
             still = spent(spinning)
             timed.ask(60, do="sample", cell=0, loops=2000)
             assert spent(spinning) - still <= TICK
