@@ -170,7 +170,7 @@ def test_a_worker_of_a_peer_is_born_with_it_and_its_own_pool(name, file):
     worker = Worker(2, libraries=(module,))
     nursery = psutil.Process(worker.pid).parent()
     assert holds(worker.pid, file)
-    case = {"problem": "mb1_ic16ih64_oc16_kh3", "weights": "random", "pixels": "random"}
+    case = {"problem": "mb1_ic8ih64_oc8_kh3", "weights": "random", "pixels": "random"}
     answer = worker.ask(60, do="load", cell=0, case=case, algorithm=name, threads_wanted=2, seed=0)
     assert answer["status"] == "ok", answer
     assert answer["threads_seen"][module] == 2
