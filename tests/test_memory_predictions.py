@@ -29,6 +29,8 @@ PROBLEMS = {
     "picture": ("mb2_ic3ih40_oc4_kh5", "random"),  # small enough for a matrix of it
     "groups": ("mb2_g8ic8ih50_oc16_kh7_ph3", "random"),
 }
+#: Seconds that an answer may take, kernels compiled for half a minute on a busy machine included.
+COMPILING = 600.0
 QUICK = ("image", "layer", "picture")
 OPERATIONS = ("forward", "grad_input", "grad_weight")
 OURS = [name for name, algorithm in registry().items() if not algorithm.is_peer]
@@ -46,7 +48,7 @@ def weighed(algorithm, labels=PROBLEMS, operations=OPERATIONS):
                 continue
             case = Case(problem, weights=weights if operation == "forward" else "random")
             about = {"case": case.as_words(), "algorithm": algorithm, "seed": 0}
-            answer = worker.ask(120.0, do="weigh", threads_wanted=1, **about)
+            answer = worker.ask(COMPILING, do="weigh", threads_wanted=1, **about)
             reason = answer.get("reason", "")  # a ConvbenchError's: these values are not for it
             assert not reason.startswith("it raised"), reason
             if (measured := answer.get("peak_extra_bytes")) is not None:
