@@ -92,11 +92,15 @@ def run_tile(which, source, pixel, offsets, taps, weights, block, ahead, sums, a
 
 
 @kernel
-def pack_row(x, start, first, stride, width, target, at, count):
+def pack_row(x, start, first, stride, width, target, at, count, ahead):
     """target[at + k] = row[first + k·stride] for k < count, zero outside 0 … width − 1.
 
-    `row` is the `width` elements of `x` from `start` on.
+    `row` is the `width` elements of `x` from `start` on. What lies `ahead` elements further, the
+    same row of the next channel as a rule, is brought near: rows of a strip are too short a run
+    for the processor to foresee it, which cost up to a tenth of a layer's time.
     """
+    for k in range(start + first + ahead, start + first + ahead + count * stride, lanes(x)):
+        prefetch(x, k)
     left = 0 if first >= 0 else min(count, (-first + stride - 1) // stride)
     right = count if first + (count - 1) * stride < width else max(
         left, (width - first + stride - 1) // stride)  # fmt: skip
@@ -128,7 +132,7 @@ def _pack(x, plane, channels, s, h, j, k, rows, target):
                         # A row outside the input is one of width 0: nothing but zeros.
                         pack_row(
                             x, start, first, s.column_stride, s.width if inside else 0,
-                            target, at + i * s.pitch, s.pitch,
+                            target, at + i * s.pitch, s.pitch, s.depth * s.height * s.width,
                         )  # fmt: skip
                     at += s.phase_rows * s.pitch
 
