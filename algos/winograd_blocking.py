@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from .winograd_points import TAPS
 #: Input tiles that one item transforms at a time, about.
 STRIP_TILES = 56
 #: Bytes of sums (products of transforms) that are kept until they are transformed back.
-SUMS_BYTES = 256 * 1024
+SUMS_BYTES = 128 * 1024
 
 
 class Shape(NamedTuple):
@@ -35,20 +35,24 @@ class Shape(NamedTuple):
     out_width: int
     rows_before: int
     columns_before: int
-    #: Rows of tiles in an image, in a whole batch, and in a strip; columns of tiles in a strip.
+    #: Rows of tiles in an image and in a whole batch; strips these are cut into, columns of tiles
+    #: in a strip.
     image_rows: int
     all_rows: int
-    rows: int
+    strips: int
     columns: int
-    #: Tiles of a strip rounded up to register tiles; from plane to plane of their transforms.
+    #: Tiles of the largest strip rounded up to register tiles; elements from plane to plane of
+    #: their transforms.
     pitch: int
     plane: int
     #: Elements of one row of the buffers that input rows are transformed in.
     line: int
-    #: Which of TILES, its pixels and vectors.
+    #: Which of TILES, its pixels and vectors; which serves for the last pixels, and how many.
     tile: int
     pixels: int
     vectors: int
+    last_tile: int
+    last_pixels: int
     #: Blocks of output channels in a group, in an item, and multiplied before the way back.
     blocks: int
     blocks_per_item: int
@@ -85,29 +89,29 @@ def blocking(problem: Problem, m: int, threads: int) -> Blocking:
     all_rows = problem.batch * image_rows
     bands = -(-image_columns // STRIP_TILES)
     columns = -(-image_columns // bands)
-    rows, tile, blocks_per_item = min(
+    strips, tile, blocks_per_item = min(
         (
-            (rows, tile, per_item)
-            for rows in range(1, min(all_rows, max(1, STRIP_TILES // columns)) + 1)
+            (strips, tile, per_item)
+            for strips in _strips(all_rows, columns)
             for tile in range(len(TILES))
             for per_item in _shares(-(-outputs // (TILES[tile][1] * lane)), threads)
         ),
-        key=lambda choice: _cost(problem, m, threads, all_rows, bands, columns, *choice),
+        key=lambda choice: _cost(problem, m, threads, bands, columns, *choice),
     )
-    pixels, vectors = TILES[tile]
+    (pixels, vectors), last = TILES[tile], _last(tile)
     stretch = vectors * lane
     blocks = -(-outputs // stretch)
-    pitch = -(-rows * columns // pixels) * pixels
+    pitch = int(_covered(-(-all_rows // strips) * columns, tile))
     sums = size * size * pitch * stretch
     together = max(1, min(blocks_per_item, SUMS_BYTES // (sums * problem.itemsize)))
     # The way in reads the vectors of a last, incomplete group of `lane` tiles, and two more.
     line = -(-columns // lane) * lane * m + max(m, lane)
     shape = Shape._make((
         m, size * size, problem.groups, inputs, outputs, *problem.size, *problem.output_size,
-        *problem.before, image_rows, all_rows, rows, columns, pitch, inputs * pitch + lane, line,
-        tile, pixels, vectors, blocks, blocks_per_item, together,
+        *problem.before, image_rows, all_rows, strips, columns, pitch, inputs * pitch + lane, line,
+        tile, pixels, vectors, last, TILES[last][0], blocks, blocks_per_item, together,
     ))  # fmt: skip
-    items = problem.groups * bands * -(-all_rows // rows) * -(-blocks // blocks_per_item)
+    items = problem.groups * bands * strips * -(-blocks // blocks_per_item)
     return Blocking(
         shape, np.array(shape), np.arange(inputs, dtype=np.int64) * pitch, items, stretch,
         2 * size * line, size * size * shape.plane + pixels, together * sums,
@@ -115,31 +119,62 @@ def blocking(problem: Problem, m: int, threads: int) -> Blocking:
     )  # fmt: skip
 
 
+def _strips(all_rows: int, columns: int) -> list[int]:
+    """How many strips there may be, most first: of equals the smallest is best in a cache."""
+    most = min(all_rows, max(1, STRIP_TILES // columns))
+    return sorted({-(-all_rows // rows) for rows in range(1, most + 1)}, reverse=True)
+
+
 def _shares(blocks: int, threads: int) -> list[int]:
     """Blocks of output channels that an item may hold."""
     return sorted({-(-blocks // chunks) for chunks in range(1, min(blocks, 2 * threads) + 1)})
 
 
+def _last(tile: int) -> int:
+    """The register tile for what this one leaves over: the next narrower of as many vectors."""
+    pixels, vectors = TILES[tile]
+    narrower = [k for k, (m, v) in enumerate(TILES) if v == vectors and m < pixels]
+    return max(narrower, key=lambda k: TILES[k][0], default=tile)
+
+
+def _covered(tiles: Any, tile: int) -> Any:
+    """`tiles` rounded up to whole register tiles, the last of which may be the narrower one."""
+    pixels, last = TILES[tile][0], TILES[_last(tile)][0]
+    left = tiles % pixels
+    return tiles - left + np.where(left > last, pixels, np.minimum(left, 1) * last)
+
+
 def _cost(
-    problem: Problem, m: int, threads: int, all_rows: int, bands: int, columns: int,
-    rows: int, tile: int, per_item: int,
+    problem: Problem, m: int, threads: int, bands: int, columns: int,
+    strips: int, tile: int, per_item: int,
 ) -> float:  # fmt: skip
     """Register operations that the busiest thread needs; weights not in a cache cost extra."""
-    pixels, vectors = TILES[tile]
+    vectors = TILES[tile][1]
     lane, size = simd.lanes_of(problem.itemsize), m + TAPS - 1
     inputs, outputs = (n // problem.groups for n in (problem.in_channels, problem.out_channels))
     blocks = -(-outputs // (vectors * lane))
-    items = problem.groups * bands * -(-all_rows // rows) * -(-blocks // per_item)
-    products = -(-rows * columns // pixels) * (pixels * vectors + STREAM * vectors)
-    products *= inputs * per_item * size * size
+    rows = np.diff(edges(problem.batch * tiles(problem, m)[0], strips))
     before = INPUT * size * inputs * rows * -(-columns // lane)
-    after = OUTPUT * m * per_item * vectors * rows * columns
-    return -(-items // threads) * (products + before + after)
+    weights = problem.groups * blocks * vectors * lane * inputs * size * size * problem.itemsize
+    arrivals = -(-rows * columns // TILES[tile][0]) * STREAM + FAR * (weights > FAR_BYTES)
+    each = vectors * inputs * size * size * (_covered(rows * columns, tile) + arrivals)
+    each = each + OUTPUT * m * vectors * rows * columns
+    chunks = np.diff([*range(0, blocks, per_item), blocks])
+    items = np.repeat(before[:, None] + each[:, None] * chunks, bands, axis=0)
+    done = np.append(0, np.cumsum(np.tile(items.reshape(-1), problem.groups)))
+    return float(np.diff(done[edges(done.size - 1, threads)]).max())
+
+
+def edges(count: int, parts: int) -> np.ndarray:
+    """Where each of `parts` parts of `count` things begins, as equal as may be, and the end."""
+    return np.arange(parts + 1) * count // parts
 
 
 #: Cycles for one row of sixteen tiles on the way in, and one row of a tile on the way out, and
-#: for a vector of weights to arrive.
-INPUT, OUTPUT, STREAM = 50.0, 40.0, 2.0
+#: for a vector of weights to arrive: for a register tile, and for a strip where they are more
+#: bytes than stay in the last cache.
+INPUT, OUTPUT, STREAM, FAR = 50.0, 40.0, 0.5, 2.0
+FAR_BYTES = 16 << 20
 
 
 def workspace(problem: Problem, m: int, threads: int) -> int:

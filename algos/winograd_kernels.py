@@ -121,8 +121,8 @@ _way_out2, _way_out4 = _make_way_out(2), _make_way_out(4)
 
 
 @kernel
-def _products(transforms, weights, offsets, panel, first, last, s, zeros, sums):
-    """Products of transforms, summed over input channels, for blocks first … last − 1.
+def _products(transforms, tiles, weights, offsets, panel, first, last, s, zeros, sums):
+    """Products of `tiles` transforms, summed over input channels, for blocks first … last − 1.
 
     The weights of a block are [point][input channel][output channel] from `panel` on; sums are
     [block][point][tile][output channel].
@@ -134,9 +134,10 @@ def _products(transforms, weights, offsets, panel, first, last, s, zeros, sums):
             near = panel + (b * s.points + p) * s.inputs * stretch
             ahead = near + s.inputs * stretch
             at = ((b - first) * s.points + p) * s.pitch * stretch
-            for t in range(0, s.pitch, s.pixels):
+            for t in range(0, tiles, s.pixels):
+                tile = s.last_tile if tiles - t <= s.last_pixels else s.tile
                 run_tile(
-                    s.tile, transforms, p * s.plane + t, offsets, s.inputs, weights, near, ahead,
+                    tile, transforms, p * s.plane + t, offsets, s.inputs, weights, near, ahead,
                     sums, at + t * stretch, zeros, True,
                 )  # fmt: skip
                 ahead += s.inputs * lane
@@ -148,11 +149,11 @@ def _item(x, weights, bias, offsets, out, s, item, lines, transforms, sums, tile
     stretch = s.vectors * lanes(weights)
     chunks = -(-s.blocks // s.blocks_per_item)
     bands = -(-s.out_width // (s.columns * s.step))
-    strips = -(-s.all_rows // s.rows)
     item, chunk = item // chunks, item % chunks
     item, band = item // bands, item % bands
-    g, first = item // strips, item % strips * s.rows
-    rows = min(s.rows, s.all_rows - first)
+    g, strip = item // s.strips, item % s.strips
+    first = strip * s.all_rows // s.strips
+    rows = (strip + 1) * s.all_rows // s.strips - first
     if s.step == 2:
         _way_in2(x, g * s.inputs, first, rows, band, s, lines, transforms)
     else:
@@ -162,7 +163,9 @@ def _item(x, weights, bias, offsets, out, s, item, lines, transforms, sums, tile
     last_block = min((chunk + 1) * s.blocks_per_item, s.blocks)
     for begin in range(chunk * s.blocks_per_item, last_block, s.blocks_together):
         end = min(begin + s.blocks_together, last_block)
-        _products(transforms, weights, offsets, panel, begin, end, s, starts, sums)
+        _products(
+            transforms, rows * s.columns, weights, offsets, panel, begin, end, s, starts, sums
+        )
         for b in range(begin, end):
             o = b * stretch
             for v in range(stretch):

@@ -8,7 +8,7 @@ import pytest
 import algos
 from algos import Problem
 from algos.algorithm import get
-from algos.winograd_blocking import STRIP_TILES, blocking
+from algos.winograd_blocking import STRIP_TILES, blocking, edges
 from algos.winograd_points import POINTS, matrices
 from suites import oracle
 from suites.data import arrays
@@ -125,7 +125,8 @@ def test_wide_images_are_cut_into_bands_and_small_ones_joined():
     wide = blocking(Problem(size=(20, 2000), kernel=3, in_channels=8, out_channels=8), 4, 1)
     assert wide.shape.columns <= STRIP_TILES
     batch = Problem(size=(7, 7), kernel=3, padding=1, in_channels=64, out_channels=64, batch=16)
-    assert blocking(batch, 4, 1).shape.rows > 2
+    shape = blocking(batch, 4, 1).shape
+    assert shape.strips < shape.all_rows / 2
 
 
 def test_small_images_occupy_every_thread():
@@ -148,3 +149,12 @@ def test_workspace_grows_with_threads():
     problem = Problem(size=(56, 56), kernel=3, padding=1, in_channels=64, out_channels=64)
     one, two = (get("winograd4").workspace_bytes(problem, n) for n in (1, 2))
     assert 36 * 64 * 64 * 4 < one < two
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_share_rows_of_tiles_evenly(threads):
+    shape = blocking(Problem(size=(56, 56), kernel=3, padding=1, in_channels=64,
+                             out_channels=64), 4, threads).shape  # fmt: skip
+    rows = np.diff(edges(shape.all_rows, shape.strips))
+    shares = [part.sum() for part in np.split(rows, edges(rows.size, threads)[1:-1])]
+    assert max(shares) == -(-shape.all_rows // threads)
