@@ -13,8 +13,9 @@ compiled once for all sizes:
   multiply by the zeros of the padding.
 
 The gradient of the input is made of convolutions like these. That of the kernel sums over
-positions, for which `direct_weights` has a kernel with output channels in the lanes; where these
-are few, it too is made of a convolution.
+positions, for which `direct_weights` has a kernel with output channels in the lanes, and
+`direct_dots` one with positions for layers of a single tap; where channels are few, it too is
+made of a convolution.
 
 Which one runs is decided by the problem alone, by an estimate of the register operations
 each would need; so is the order of summation, and the number of threads changes no bit of
@@ -30,7 +31,14 @@ from typing import Any
 
 import numpy as np
 
-from . import direct_channels, direct_generic, direct_planes, direct_rows, direct_weights
+from . import (
+    direct_channels,
+    direct_dots,
+    direct_generic,
+    direct_planes,
+    direct_rows,
+    direct_weights,
+)
 from .algorithm import Algorithm, as_correlation
 from .dense import Dense, is_fully_connected
 from .direct_tables import Tables, own_connections
@@ -42,6 +50,7 @@ from .threads import share
 PATHS: dict[str, Any] = {
     "channels": direct_channels, "planes": direct_planes, "rows": direct_rows,
 }  # fmt: skip
+WEIGHTS_PATHS: dict[str, Any] = {"weights": direct_weights, "dots": direct_dots}
 
 
 @dataclass(frozen=True)
@@ -74,8 +83,9 @@ class Parallel(Algorithm):
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
         """The packed kernel, and per thread the part of the input at work."""
         if problem.operation == "grad_weight":
-            if choose_weights_path(problem) == "weights":
-                return direct_weights.workspace_bytes(problem, threads)
+            path = choose_weights_path(problem)
+            if path in WEIGHTS_PATHS:
+                return WEIGHTS_PATHS[path].workspace_bytes(problem, threads)
             return Derived(self).workspace_bytes(problem, threads)
         return PATHS[choose_path(problem)].workspace_bytes(problem, threads)
 
@@ -102,19 +112,22 @@ class Parallel(Algorithm):
             PATHS[prepared.path].forward(problem, x, prepared.detail, bias, out, threads)
 
     def grad_weight(self, problem, x, g, out, threads) -> None:
+        path = choose_weights_path(problem)
         # Where g is not finite, the zeros of the padding must not be multiplied by it.
-        if choose_weights_path(problem) == "exchanged" or not _is_finite(g):
+        if path == "exchanged" or (path == "weights" and not _is_finite(g)):
             Derived(self).grad_weight(problem, x, g, out, threads)
             return
         target = np.empty_like(out) if problem.flip else out
-        direct_weights.grad_weight(problem, x, g, target, threads)
+        WEIGHTS_PATHS[path].grad_weight(problem, x, g, target, threads)
         if problem.flip:
             out[...] = np.flip(target, tuple(range(2, out.ndim)))
 
 
 @lru_cache(maxsize=1024)
 def choose_weights_path(problem: Problem) -> str:
-    """ "weights", or "exchanged" where the derived convolution needs fewer operations."""
+    """ "dots" or "weights", or "exchanged" where the derived convolution needs fewer operations."""
+    if direct_dots.suits(problem):
+        return "dots"
     derived = exchanged(problem)
     by_convolution = PATHS[choose_path(derived)].cost(derived)
     return "weights" if direct_weights.cost(problem) < by_convolution else "exchanged"

@@ -13,7 +13,7 @@ import numba
 import pytest
 from numba.core import types
 
-from algos import direct_channels, direct_planes, direct_weights, simd
+from algos import direct_channels, direct_dots, direct_planes, direct_weights, simd
 from algos.jit import kernel
 
 WIDEST = {64: "zmm", 32: "ymm", 16: "xmm"}[simd.REGISTER_BYTES]
@@ -101,6 +101,14 @@ def test_tiles_of_weights_stay_in_registers(number):
     tile = getattr(direct_weights, f"_tile{number}")
     scalars, vectors = direct_weights.TILES[number]
     assert_tight(hottest(assembly(tile, weights_signature(numba.float32))), scalars * vectors)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_tiles_of_dot_products_stay_in_registers(dtype):
+    data = types.CPointer(dtype)
+    signature = (data, INT, data, INT, INT, INT, data, INT)
+    loop = hottest(assembly(direct_dots.tile, signature))
+    assert_tight(loop, direct_dots.ROWS * direct_dots.COLUMNS)
 
 
 def test_a_tile_too_large_for_the_registers_is_seen_to_spill():

@@ -81,6 +81,27 @@ def test_the_kernel_s_gradient_in_vector_registers(text, monkeypatch):
     assert np.array_equal(confined, Plan(problem, algorithm="naive")(x, g), equal_nan=True)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mb1_ic64ih56_oc96_kh1",
+        "g2mb3_ic10ih31iw29_oc26_kh1kw1_f64",
+        "mb2_ic5id11_oc7_kd1_flip",
+        "mb1_ic4iw5001_oc130_kw1",
+    ],
+)
+def test_the_kernel_s_gradient_as_dot_products(text):
+    """Tiles that overlap, positions that fill no vector, several images, any threads."""
+    problem = parse_descriptor(text, operation="grad_weight")
+    assert parallel.choose_weights_path(problem) == "dots"
+    x, g = (integers(shape, problem.dtype) for shape in problem.operands)
+    for bad in (0, np.nan):
+        g[-1, -1] += bad
+        expected = Plan(problem, algorithm="naive")(x, g)
+        for threads in (1, 2):
+            assert np.array_equal(Plan(problem, threads=threads)(x, g), expected, equal_nan=True)
+
+
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(problem=problems(largest=9), seed=st.integers(0, 2**20))
 def test_phases_cover_what_taps_reach_and_cost_what_the_layer_does(problem, seed):
