@@ -37,7 +37,7 @@ _ORACLE_PRODUCTS = 4_000_000
 
 #: Seconds of a first call that says how long others take: reading compiled code from the disk
 #: took 0.3 of them at the most.
-LONG_CALL = 0.5
+LONG_CALL = 1.0
 
 
 @dataclass(frozen=True)
