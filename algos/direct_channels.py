@@ -23,7 +23,7 @@ import numpy as np
 
 from . import simd
 from .direct_blocking import TILES, Blocking, Shape, blocking, cost
-from .jit import kernel
+from .jit import apart, kernel
 from .problem import Problem
 from .simd import (
     add_outer,
@@ -227,11 +227,14 @@ def _work(worker, x, weights, bias, offsets, out, numbers, items, pixels, sums, 
         )  # fmt: skip
 
 
+_work_apart = apart(_work)
+
+
 @kernel(parallel=True)
 def _share(x, weights, bias, offsets, out, numbers, items, pixels, sums, starts):
     """Every item, split evenly among as many threads as there are buffers."""
     for worker in numba.prange(pixels.shape[0]):
-        _work(np.int64(worker), x, weights, bias, offsets, out, numbers, items, pixels, sums,
+        _work_apart(np.int64(worker), x, weights, bias, offsets, out, numbers, items, pixels, sums,
               starts)  # fmt: skip
 
 

@@ -45,7 +45,7 @@ from .direct_sliding import (
     folded,
     sliding,
 )
-from .jit import kernel
+from .jit import apart, kernel
 from .problem import Problem
 from .simd import clear, distance, lanes, pointer, splat, store
 from .simd_window import add_window, load_block, split_pairs, store_block
@@ -254,11 +254,14 @@ def _work(worker, workers, x, weights, bias, table, out):
     room[0] = places[0] = 0  # a use after the last pointer into them, so that Numba keeps them
 
 
+_work_apart = apart(_work)
+
+
 @kernel(parallel=True)
 def _share(workers, x, weights, bias, table, out):
     """Every strip, split evenly among `workers` threads."""
     for worker in numba.prange(workers):
-        _work(np.int64(worker), workers, x, weights, bias, table, out)
+        _work_apart(np.int64(worker), workers, x, weights, bias, table, out)
 
 
 def workspace_bytes(problem: Problem, threads: int) -> int:

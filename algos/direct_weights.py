@@ -24,7 +24,7 @@ import numpy as np
 
 from . import simd
 from .direct_blocking import TILES, merged
-from .jit import kernel
+from .jit import apart, kernel
 from .problem import Problem
 from .simd import add_outer, clear, lanes, load, load_square, pointer, store, store_rows, transpose
 
@@ -113,6 +113,7 @@ def _make_tile(scalars, vectors):
 _tile0, _tile1, _tile2, _tile3 = (_make_tile(m, v) for m, v in TILES)
 
 
+@apart
 @kernel
 def _item(x, g, offsets, places, s, item, sums, out):
     """The gradient of one block of output channels by one block of input channels."""
@@ -185,6 +186,7 @@ def _correlate(x, g, offsets, places, numbers, items, sums, out):
             )  # fmt: skip
 
 
+@apart
 @kernel
 def _lay_row(x, source, plane, channels, width, before, count, pitch, target, at):
     """One row of a block: target[at + k·pitch + c] = channel c's sample k − before, or zero."""

@@ -22,7 +22,7 @@ import numpy as np
 from . import simd
 from .butterflies import multiply
 from .fft_blocking import Plan, Shape, Three, ordered, plan
-from .jit import kernel
+from .jit import apart, kernel
 from .problem import Problem
 from .simd import clear, copy, lanes, pointer
 from .transform import (
@@ -88,8 +88,9 @@ def _read(x, s, pair, channel, tile, at, passes, factors):
         if not is_empty:
             for r in range(s.rows):
                 transform_row(
-                    tile, here + r * s.pitch, s.plane, s.tile_row, passes, s.row_passes, factors
-                )
+                    tile, here + r * s.pitch, s.plane, s.tile_row, 1, 1, passes, s.row_passes,
+                    factors,
+                )  # fmt: skip
             transform_squares(tile, here, s.plane, s.tile_row, s.square_between, s.square_step)
 
 
@@ -147,7 +148,7 @@ def _write(y, s, pair, channel, tile, at, offset, passes, factors):
             wanted = _keeps(s, 2 * pair, row + r), _keeps(s, 2 * pair + 1, row + r)
             place = here + r * s.pitch
             if wanted[0] or wanted[1]:
-                restore_row(tile, place, s.plane, s.tile_row, passes, s.row_passes, factors)
+                restore_row(tile, place, s.plane, s.tile_row, 1, 1, passes, s.row_passes, factors)
             for part in range(2):
                 if wanted[part]:
                     _write_row(
@@ -207,6 +208,7 @@ def _multiply(s, tiles, total, spectra, near, passes, factors, is_first):
             )
 
 
+@apart
 @kernel
 def _item(x, spectra, bias, y, s, item, tiles, total, passes, factors):
     """A pair of tiles, for one group's input channels and a chunk of its output channels."""
@@ -245,6 +247,7 @@ def _convolve(x, spectra, bias, y, numbers, items, tiles, totals, passes, factor
             )  # fmt: skip
 
 
+@apart
 @kernel
 def _spectrum(w, at, kernel_size, dilation, s, tile, target, passes, factors):
     """The spectrum of one kernel, that correlates: its taps lie before the origin."""
@@ -263,8 +266,9 @@ def _spectrum(w, at, kernel_size, dilation, s, tile, target, passes, factors):
         here = target + row * s.pitch
         for r in range(s.rows):
             transform_row(
-                tile, here + r * s.pitch, s.plane, s.tile_row, passes[2], s.row_passes, factors[2]
-            )
+                tile, here + r * s.pitch, s.plane, s.tile_row, 1, 1, passes[2], s.row_passes,
+                factors[2],
+            )  # fmt: skip
         transform_squares(tile, here, s.plane, s.tile_row, s.square_between, s.square_step)
     if s.middle_passes:
         _middle(s, tile, target, passes[1], factors[1], True)

@@ -21,7 +21,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from .jit import kernel
+from .jit import apart, kernel
 from .simd import (
     REGISTERS,
     add_outer,
@@ -348,12 +348,15 @@ def _filter_share(
         )
 
 
+_filter_share_apart = apart(_filter_share)
+
+
 @kernel(parallel=True)
 def _filter_shares(
     workers, x, along_d, along_h, along_w, bias, stride, dilation, before, groups, tile, y
 ):
     for worker in numba.prange(workers):
-        _filter_share(
+        _filter_share_apart(
             np.int64(worker), workers, x, along_d, along_h, along_w, bias, stride, dilation,
             before, groups, tile, y,
         )  # fmt: skip

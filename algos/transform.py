@@ -1,3 +1,4 @@
+# ruff: noqa: N803 - capitals mark what must be a constant
 """The fast Fourier transform of tiles, in vector registers, without ever sorting its output.
 
 A transform of length n = r₁·r₂·… takes one pass per factor over the data, each made of the small
@@ -24,12 +25,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .butterflies import butterfly, square
-from .jit import kernel
+from .jit import apart, kernel
 from .simd import lanes
-
-#: The factors that there are small transforms for, those to be preferred first.
-RADICES = (8, 4, 3, 2)
-
 
 #: Time of a pass over the data with each radix, relative to that with 8.
 _PASS = {8: 1.0, 4: 0.75, 3: 0.75, 2: 0.6}
@@ -85,112 +82,66 @@ def passes_cost(quotient: int) -> float:
     return sum(_PASS[radix] for radix in _radices(quotient))
 
 
-def _make_pass(radix: int, sign: int) -> tuple[Any, Any]:
-    """(along rows, along columns): one pass with this radix, in this direction."""
-
-    @kernel
-    def rows(data, at, plane, length, block, factors, near):
-        short, lane = block // radix, lanes(data)
+@kernel(inline="always")
+def _pass(data, at, plane, length, block, step, width, factors, near, RADIX, SIGN, ROW):
+    """One pass over a row of `length` elements, or over `width` columns, elements `step` apart."""
+    short, lane = block // RADIX, lanes(data)
+    if ROW:
         for start in range(at, at + length, block):
             for k in range(0, short, lane):
-                butterfly(data, start + k, plane, short, factors, near + k, short, radix, sign, 1)
-
-    @kernel
-    def columns(data, at, plane, length, block, step, width, factors, near):
-        short, lane = block // radix, lanes(data)
-        if short == 1:
-            for start in range(0, length, block):
-                for v in range(0, width, lane):
-                    here = at + start * step + v
-                    butterfly(data, here, plane, step, factors, near, short, radix, sign, 0)
-            return
+                butterfly(data, start + k, plane, short, factors, near + k, short, RADIX, SIGN, 1)
+    elif short == 1:
+        for start in range(0, length, block):
+            for v in range(0, width, lane):
+                here = at + start * step + v
+                butterfly(data, here, plane, step, factors, near, short, RADIX, SIGN, 0)
+    else:
         for start in range(0, length, block):
             for k in range(short):
                 for v in range(0, width, lane):
                     here = at + (start + k) * step + v
                     butterfly(
-                        data, here, plane, short * step, factors, near + k, short, radix, sign, 2
+                        data, here, plane, short * step, factors, near + k, short, RADIX, SIGN, 2
                     )
 
-    return rows, columns
+
+def _lines(SIGN: int, ROW: bool) -> Any:
+    """All passes over a row or over columns: there with SIGN −1, back with 1."""
+
+    @apart
+    @kernel
+    def lines(data, at, plane, length, step, width, passes, count, factors):
+        for p in range(count):
+            q = 3 * (p if SIGN < 0 else count - 1 - p)
+            radix, block, near = passes[q], passes[q + 1], passes[q + 2]
+            if radix == 8:
+                _pass(data, at, plane, length, block, step, width, factors, near, 8, SIGN, ROW)
+            elif radix == 4:
+                _pass(data, at, plane, length, block, step, width, factors, near, 4, SIGN, ROW)
+            elif radix == 3:
+                _pass(data, at, plane, length, block, step, width, factors, near, 3, SIGN, ROW)
+            else:
+                _pass(data, at, plane, length, block, step, width, factors, near, 2, SIGN, ROW)
+
+    return lines
 
 
-(_rows8, _columns8), (_rows4, _columns4), (_rows3, _columns3), (_rows2, _columns2) = (
-    _make_pass(radix, -1) for radix in RADICES
-)
-(_rows8_back, _columns8_back), (_rows4_back, _columns4_back), (_rows3_back, _columns3_back), (
-    _rows2_back, _columns2_back) = (_make_pass(radix, 1) for radix in RADICES)  # fmt: skip
+def _squares(SIGN: int) -> Any:
+    """Blocks of one vector each: `length` / `between` squares of rows `step` apart."""
+
+    @apart
+    @kernel
+    def squares(data, at, plane, length, between, step):
+        for start in range(at, at + length, between):
+            square(data, start, plane, step, SIGN)
+
+    return squares
 
 
-@kernel
-def transform_row(data, at, plane, length, passes, count, factors):
-    """Split a row into blocks of one vector; what is left is `transform_squares`."""
-    for p in range(count):
-        radix, block, near = passes[3 * p], passes[3 * p + 1], passes[3 * p + 2]
-        if radix == 8:
-            _rows8(data, at, plane, length, block, factors, near)
-        elif radix == 4:
-            _rows4(data, at, plane, length, block, factors, near)
-        elif radix == 3:
-            _rows3(data, at, plane, length, block, factors, near)
-        else:
-            _rows2(data, at, plane, length, block, factors, near)
-
-
-@kernel
-def restore_row(data, at, plane, length, passes, count, factors):
-    """The inverse of `transform_row`, times the quotient of the lengths of row and vector."""
-    for p in range(count - 1, -1, -1):
-        radix, block, near = passes[3 * p], passes[3 * p + 1], passes[3 * p + 2]
-        if radix == 8:
-            _rows8_back(data, at, plane, length, block, factors, near)
-        elif radix == 4:
-            _rows4_back(data, at, plane, length, block, factors, near)
-        elif radix == 3:
-            _rows3_back(data, at, plane, length, block, factors, near)
-        else:
-            _rows2_back(data, at, plane, length, block, factors, near)
-
-
-@kernel
-def transform_columns(data, at, plane, length, step, width, passes, count, factors):
-    """Transform `width` columns of `length` elements that are `step` apart."""
-    for p in range(count):
-        radix, block, near = passes[3 * p], passes[3 * p + 1], passes[3 * p + 2]
-        if radix == 8:
-            _columns8(data, at, plane, length, block, step, width, factors, near)
-        elif radix == 4:
-            _columns4(data, at, plane, length, block, step, width, factors, near)
-        elif radix == 3:
-            _columns3(data, at, plane, length, block, step, width, factors, near)
-        else:
-            _columns2(data, at, plane, length, block, step, width, factors, near)
-
-
-@kernel
-def restore_columns(data, at, plane, length, step, width, passes, count, factors):
-    """The inverse of `transform_columns`, times `length`."""
-    for p in range(count - 1, -1, -1):
-        radix, block, near = passes[3 * p], passes[3 * p + 1], passes[3 * p + 2]
-        if radix == 8:
-            _columns8_back(data, at, plane, length, block, step, width, factors, near)
-        elif radix == 4:
-            _columns4_back(data, at, plane, length, block, step, width, factors, near)
-        elif radix == 3:
-            _columns3_back(data, at, plane, length, block, step, width, factors, near)
-        else:
-            _columns2_back(data, at, plane, length, block, step, width, factors, near)
-
-
-@kernel
-def transform_squares(data, at, plane, length, between, step):
-    """Transform blocks of one vector each: `length` / `between` squares of rows `step` apart."""
-    for start in range(at, at + length, between):
-        square(data, start, plane, step, -1)
-
-
-@kernel
-def restore_squares(data, at, plane, length, between, step):
-    """The inverse of `transform_squares`, times the elements of a vector."""
-    for start in range(at, at + length, between):
-        square(data, start, plane, step, 1)
+#: Split a row into blocks of one vector; what is left is `transform_squares`. The inverses take
+#: back what was done, times the quotient of the lengths before and after.
+transform_row, restore_row = (_lines(sign, True) for sign in (-1, 1))
+#: Transform `width` columns of `length` elements that are `step` apart.
+transform_columns, restore_columns = (_lines(sign, False) for sign in (-1, 1))
+#: Transform blocks of one vector each.
+transform_squares, restore_squares = (_squares(sign) for sign in (-1, 1))

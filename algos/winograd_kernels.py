@@ -27,7 +27,7 @@ import numba.np.unsafe.ndarray
 import numpy as np
 
 from .direct_channels import finish, pack_row, run_tile
-from .jit import kernel
+from .jit import apart, kernel
 from .simd import clear, lanes, pointer
 from .winograd_blocking import Shape
 from .winograd_points import TAPS
@@ -143,6 +143,7 @@ def _products(transforms, tiles, weights, offsets, panel, first, last, s, zeros,
                 ahead += s.inputs * lane
 
 
+@apart
 @kernel
 def _item(x, weights, bias, offsets, out, s, item, lines, transforms, sums, tiles, starts):
     """One strip of rows of tiles, for some blocks of output channels of one group."""
@@ -193,6 +194,7 @@ def forward(x, weights, bias, offsets, out, numbers, items, lines, transforms, s
             )  # fmt: skip
 
 
+@apart
 @kernel
 def _transform_block(packed, taps, inputs, stretch, step, target, at):
     """G W Gᵀ of one block of output channels, [channel][tap] to [point][channel]."""

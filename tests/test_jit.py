@@ -137,6 +137,58 @@ def test_variants_that_different_processes_compiled_stay_apart(tmp_path):
     assert said == ["11", "12", "(11, 12)"]
 
 
+APART = """
+import numba
+import numpy as np
+from algos.jit import apart, kernel
+
+def adding(number):
+    @apart
+    @kernel
+    def part(x, at):
+        if at < 0:
+            raise ValueError("nowhere")
+        x[at] += number
+        return x[at]
+    return part
+
+one, ten = adding(1), adding(10)
+
+@kernel(parallel=True)
+def all_of(x):
+    for i in numba.prange(x.size):
+        one(x, np.int64(i))
+
+@kernel
+def both(x, at):
+    return one(x, at) + ten(x, at)
+
+for kind in "fd":
+    x = np.zeros(3, kind)
+    all_of(x)
+    print(both(x, 1), x.tolist())
+try:
+    both(x, -1)
+except ValueError as error:
+    print(error, sum(both.stats.cache_misses.values()))
+"""
+
+
+def test_kernels_apart_are_found_by_their_callers_again(tmp_path):
+    """Compiled, and loaded from the cache by another process: the same results and errors."""
+    script = tmp_path / "called_apart.py"
+    script.write_text(APART)
+    settings = {
+        "env": {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache"),
+                "PYTHONPATH": str(Path(__file__).parents[1])},
+        "check": True, "capture_output": True, "text": True,
+    }  # fmt: skip
+    said = ["14.0 [1.0, 12.0, 1.0]"] * 2
+    for misses in (2, 0):
+        run = subprocess.run([sys.executable, script], **settings)
+        assert run.stdout.splitlines() == [*said, f"nowhere {misses}"]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a path that cannot be made")
 def test_where_the_cache_cannot_be_it_goes_elsewhere(tmp_path):
     blocked = tmp_path / "file"

@@ -19,7 +19,7 @@ import numba
 import numpy as np
 
 from ..arrays import read_only
-from ..jit import kernel
+from ..jit import apart, kernel
 from ..simd import copy, pointer
 from .choices import choose_along, choose_row, spread
 from .geometry import kept, windows_of
@@ -131,6 +131,7 @@ def _maximum(grad, x, y, room, shape, b, top, bottom, size, skips):
                shape.wide_stride, shape.wide_before, wide, zero)  # fmt: skip
 
 
+@apart
 @kernel
 def _item(item, grad, x, y, numbers, counts, widths, skips):
     n = numbers

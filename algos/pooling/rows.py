@@ -26,7 +26,7 @@ import numba
 import numpy as np
 
 from ..arrays import read_only
-from ..jit import kernel
+from ..jit import apart, kernel
 from ..simd import lanes_of, pointer
 from .geometry import kept, windows_of
 from .registers import (
@@ -181,6 +181,7 @@ def _alternate_rows(
                 y[to + k] = value
 
 
+@apart
 @kernel
 def _item(item, x, y, numbers, places, counts, widths, offsets, lowest):
     n = numbers
