@@ -9,8 +9,9 @@ the same blocks. What else runs on a machine, or beside it on the same host, can
 sample, and adds to many: on a shared 2-core machine samples of a quarter of a millisecond lay
 within 2 % of the shortest or were half as long again, changing over within milliseconds. There the
 ratio of two medians of 30 samples spread by 6 to 8 % from pass to pass, that of two minima of
-40 short samples, seconds apart, by 1 % (J. Chen & J. Revels, Robust benchmarking in noisy environments, arXiv:1608.04295, 2016,
-argue for the minimum likewise). Pairing within blocks gives both sides the same chances.
+40 short samples, spread over seconds, by 1 % (J. Chen & J. Revels, Robust benchmarking in noisy
+environments, arXiv:1608.04295, 2016, argue for the minimum likewise). Pairing within blocks gives
+both sides the same chances.
 
 Tried on simulated passes and on A/A pairs, and left alone: a bootstrap over passes and then
 over blocks, whose nominal 95 % intervals hold the truth in 83 % of five passes; order statistics
