@@ -1,10 +1,10 @@
 """One-dimensional passes: a kernel that is an outer product, applied axis after axis.
 
 With stride 1 the two passes over an image are fused: four rows are passed across into a ring
-that holds the rows under a kernel, then four rows of the output are passed down from it. No
-intermediate image exists; the ring lies in the first-level cache for kernels of up to a dozen
-taps (512 columns), in the second for longer ones. Other strides and dilations, and the third
-axis, go through `_pass`, axis after axis within a tile.
+that holds the rows under a kernel, then four rows of the output are passed down from it, 512
+columns at a time. No intermediate image exists; the ring lies in the first-level cache for short
+rows and kernels of up to a dozen taps, in the second for longer ones. Other strides and
+dilations, and the third axis, go through `_pass`, axis after axis within a tile.
 
 Bound by the multiply-add units on the way down, where a tile of 4 × 4 vectors reuses every row
 loaded. Across, each product needs its own shifted pixels: a load at any column takes two cycles,
@@ -12,6 +12,12 @@ a shift in registers one and a third, beside the product. On a 2-core AVX-512 ma
 GFLOP/s a core in float32) one thread reached 50 % of the peak with 5 taps on 512², 55 % with 7,
 65 % with 15, 62 to 67 % with 31 and 127. Passing over a tile's rows wholly before its columns,
 through the second-level cache, cost 20 to 30 %.
+
+Images that no cache holds are bound by memory up to 7 taps or so: at 2160 × 3840 with 5 taps,
+rows as wide as the image, written past the caches and asked for four rows ahead, took 5.4 ms
+where tiles of 512 columns, written as usual, took 7.2 to 9; a copy of the image takes 3.4, past
+the caches 1.6. Without asking ahead it took 20 % longer. An image that stays in the caches
+takes 1.3 times as long that way, hence `simd.STREAMED_BYTES`.
 """
 
 from __future__ import annotations
@@ -31,9 +37,12 @@ from .simd import (
     lanes,
     load,
     pointer,
+    prefetch,
     splat,
     store,
     store_lanes,
+    stream,
+    streamed,
 )
 from .simd_window import add_shifted, add_window, load_block, load_inside, store_block
 
@@ -42,6 +51,10 @@ TILE, VOLUME_TILE = (1, 256, 512), (4, 64, 512)
 #: Rows and vectors of the register tile of a pass down, vectors of one across.
 ROWS, ABREAST, ACROSS = (4, 4, 8) if REGISTERS == 32 else (4, 2, 4)
 _TILE = ROWS * ABREAST
+#: Rows that are asked for before they are needed, where they come from memory.
+AHEAD = 4
+#: Columns that go through both passes before the next ones do, whole stretches across.
+CHUNK = 512
 
 
 @kernel
@@ -139,33 +152,49 @@ def _pass_down(source, taps, count, start, first, start_pitch, is_sum, target, t
 
 @kernel
 def _filter_plane(x, size, start, taps, counts, zero, line, ring, pitch, origin, first, old_pitch,
-                  is_sum, target, to, target_pitch, height, width, starts):  # fmt: skip
+                  is_sum, target, to, target_pitch, height, width, starts, stage,
+                  streams):  # fmt: skip
     """Both passes over a tile of one plane, ROWS output rows at a time, with stride 1.
 
     ``x[start[0]]`` is where the plane begins, of which the tile needs rows from `start[1]` and
     columns from `start[2]` on. The rows that the pass across has made stay in `ring`, room for
-    those under a kernel, until the pass down has used them: in L1, for all but long kernels.
+    those under a kernel, until the pass down has used them. What `streams` goes to memory past
+    the caches, from `stage`, and comes from there ahead of its use.
     """
-    room = counts[0] + ROWS - 1
+    room, lane = counts[0] + ROWS - 1, lanes(x)
     made = 0
     for j in range(0, height, ROWS):
-        while made < j + room:
-            row, slot = start[1] + made, made % room * pitch
-            if 0 <= row < size[0]:
-                _pass_across(
-                    x, start[0] + row * size[1], size[1], start[2], taps[1], counts[1], zero,
-                    line, ring, slot, width,
+        rows, old = min(ROWS, height - j), first + j * old_pitch if is_sum else first
+        for k in range(0, width, CHUNK):
+            some = min(CHUNK, width - k)
+            for r in range(made, j + room):
+                row, slot = start[1] + r, r % room * pitch + k
+                if 0 <= row < size[0]:
+                    at, left = start[0] + row * size[1], start[2] + k
+                    if streams:
+                        for n in range(0, some, lane):
+                            prefetch(x, at + AHEAD * size[1] + left + n)
+                    _pass_across(
+                        x, at, size[1], left, taps[1], counts[1], zero, line, ring, slot, some
+                    )
+                else:
+                    clear(ring, slot, some)
+            for q in range(room):
+                starts[q] = (j + q) % room * pitch + k
+            to_here = to + j * target_pitch + k
+            if streams:
+                _pass_down(
+                    ring, taps[0], counts[0], origin, old + k if is_sum else old, old_pitch, is_sum,
+                    stage, 0, CHUNK, rows, some, starts,
                 )  # fmt: skip
+                for r in range(rows):
+                    stream(stage, r * CHUNK, target, to_here + r * target_pitch, some)
             else:
-                clear(ring, slot, width)
-            made += 1
-        for q in range(room):
-            starts[q] = (j + q) % room * pitch
-        _pass_down(
-            ring, taps[0], counts[0], origin, first + j * old_pitch if is_sum else first,
-            old_pitch, is_sum, target, to + j * target_pitch, target_pitch,
-            min(ROWS, height - j), width, starts,
-        )  # fmt: skip
+                _pass_down(
+                    ring, taps[0], counts[0], origin, old + k if is_sum else old, old_pitch, is_sum,
+                    target, to_here, target_pitch, rows, some, starts,
+                )  # fmt: skip
+        made = j + room
 
 
 @kernel
@@ -196,7 +225,7 @@ def _pass_along_w(x, row, size, start, taps, count, stride, dilation, zero, line
 
 @kernel
 def _filter_tile(x, size, first, shape, taps, counts, stride, dilation, before, start, is_sum,
-                 total, total_pitch, target, target_pitch, scratch, pitch):  # fmt: skip
+                 total, total_pitch, target, target_pitch, scratch, pitch, streams):  # fmt: skip
     """One separable kernel's response on the tile of `shape` that begins at output `first`.
 
     `x` points to the image (D, H, W) of `size`; `taps` to the kernel's taps along d, h, w, of
@@ -206,7 +235,7 @@ def _filter_tile(x, size, first, shape, taps, counts, stride, dilation, before, 
     along w and the planes after the one along h, rows being `pitch` apart.
     """
     depth, height, width = shape
-    zero, line, whole, after_w, after_h, starts = scratch
+    zero, line, whole, after_w, after_h, stage, starts = scratch
     along_d, along_h, along_w = taps
     rows = (height - 1) * stride[1] + (counts[1] - 1) * dilation[1] + 1
     planes = (depth - 1) * stride[0] + (counts[0] - 1) * dilation[0] + 1
@@ -226,12 +255,13 @@ def _filter_tile(x, size, first, shape, taps, counts, stride, dilation, before, 
                     x, area, plane, taps[1:], counts[1:], zero, line, after_w, pitch,
                     total if is_sum else start, h * total_pitch[0] if is_sum else 0,
                     total_pitch[1], is_sum, target, h * target_pitch[0], target_pitch[1], height,
-                    width, starts,
+                    width, starts, stage, streams,
                 )  # fmt: skip
             else:
                 _filter_plane(
                     x, area, plane, taps[1:], counts[1:], zero, line, after_w, pitch, zero, 0,
-                    0, False, after_h, p * height * pitch, pitch, height, width, starts,
+                    0, False, after_h, p * height * pitch, pitch, height, width, starts, stage,
+                    False,
                 )  # fmt: skip
             continue
         for r in range(rows):
@@ -267,7 +297,7 @@ def _filter_tile(x, size, first, shape, taps, counts, stride, dilation, before, 
 
 @kernel(inline="always")
 def _filter_item(
-    item, x, along_d, along_h, along_w, bias, stride, dilation, before, groups, tile, y
+    item, x, along_d, along_h, along_w, bias, stride, dilation, before, groups, tile, streams, y
 ):
     """One tile of one output image: every input channel and term, summed from the bias on."""
     across = (y.shape[4] + tile[2] - 1) // tile[2]
@@ -298,7 +328,8 @@ def _filter_item(
     after_w = lane + line + (line if stride[2] > 1 else 0)
     after_h = after_w + (along_h.shape[3] + ROWS if is_dense else rows) * pitch
     sums = after_h + (planes * shape[1] * pitch if along_d.shape[3] > 1 else 0) + lane
-    room = sums + (shape[0] * shape[1] * pitch if inputs * terms > 1 else 0)
+    stage = sums + (shape[0] * shape[1] * pitch if inputs * terms > 1 else 0)
+    room = stage + (ROWS * CHUNK + 2 * lane if streams else 0)
     # Every part begins on a cache line, so that loads of the passes down touch one each.
     whole = np.empty(room + 4 * lane, y.dtype)
     buffer = whole[-whole.ctypes.data % 64 // whole.itemsize :]
@@ -310,6 +341,7 @@ def _filter_item(
         pointer(buffer[lane + line :]),
         pointer(buffer[after_w:]),
         pointer(buffer[after_h:]),
+        pointer(buffer[stage:]),
         pointer(places),
     )
     total = pointer(buffer[sums:])
@@ -327,14 +359,16 @@ def _filter_item(
             counts, stride, dilation, before, pointer(bias[o:]), i > 0, total, total_pitch,
             target if is_last else total,
             (y.shape[3] * y.shape[4], y.shape[4]) if is_last else total_pitch, scratch, pitch,
+            is_last and streams,
         )  # fmt: skip
     whole[0] = places[0] = 0  # a use after the last pointer into them, so that Numba keeps them
 
 
 @kernel
 def _filter_share(
-    worker, workers, x, along_d, along_h, along_w, bias, stride, dilation, before, groups, tile, y
-):
+    worker, workers, x, along_d, along_h, along_w, bias, stride, dilation, before, groups, tile,
+    streams, y,
+):  # fmt: skip
     """The tiles that fall to one of `workers`."""
     tiles = (
         ((y.shape[2] + tile[0] - 1) // tile[0])
@@ -344,8 +378,21 @@ def _filter_share(
     items = y.shape[0] * y.shape[1] * tiles
     for item in range(worker * items // workers, (worker + 1) * items // workers):
         _filter_item(
-            item, x, along_d, along_h, along_w, bias, stride, dilation, before, groups, tile, y
+            item,
+            x,
+            along_d,
+            along_h,
+            along_w,
+            bias,
+            stride,
+            dilation,
+            before,
+            groups,
+            tile,
+            streams,
+            y,
         )
+    streamed()
 
 
 _filter_share_apart = apart(_filter_share)
@@ -353,21 +400,22 @@ _filter_share_apart = apart(_filter_share)
 
 @kernel(parallel=True)
 def _filter_shares(
-    workers, x, along_d, along_h, along_w, bias, stride, dilation, before, groups, tile, y
+    workers, x, along_d, along_h, along_w, bias, stride, dilation, before, groups, tile, streams, y
 ):
     for worker in numba.prange(workers):
         _filter_share_apart(
             np.int64(worker), workers, x, along_d, along_h, along_w, bias, stride, dilation,
-            before, groups, tile, y,
+            before, groups, tile, streams, y,
         )  # fmt: skip
 
 
 def filter_separably(*arguments: Any, threads: int) -> None:
     """y = bias + Σ over input channels and terms of the separable responses.
 
-    `arguments` are x, along_d, along_h, along_w, bias, stride, dilation, before, groups, tile
-    and y; x : (N, C, D, H, W); along_* : (O, C/groups, terms, F along the axis); y : (N, O, D, H,
-    W). Where `along_d` has one tap it must be 1: depth is then not a pass of its own.
+    `arguments` are x, along_d, along_h, along_w, bias, stride, dilation, before, groups, tile,
+    whether what is fused `streams` past the caches, and y; x : (N, C, D, H, W); along_* :
+    (O, C/groups, terms, F along the axis); y : (N, O, D, H, W). Where `along_d` has one tap it
+    must be 1: depth is then not a pass of its own.
     """
     if threads == 1:
         _filter_share(0, 1, *arguments)

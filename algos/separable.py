@@ -21,12 +21,15 @@ from functools import lru_cache
 import numpy as np
 
 from .algorithm import Algorithm, as_correlation, gamma, subnormal_error, unit_roundoff
-from .passes import ACROSS, ROWS, TILE, VOLUME_TILE, filter_separably
+from .passes import ACROSS, CHUNK, ROWS, TILE, VOLUME_TILE, filter_separably
 from .problem import Problem
-from .simd import lanes_of
+from .simd import STREAMED_BYTES, lanes_of
 
 #: How far, in units of roundoff of the largest element, a kernel may be from an outer product.
 TOLERANCE = 16
+
+#: Bytes of rows between the passes that stay in a second-level cache, beside the input.
+RING_BYTES = 512 * 1024
 
 
 @dataclass(frozen=True)
@@ -91,9 +94,11 @@ class Separable(Algorithm):
 
     def forward(self, problem, x, prepared, bias, out, threads) -> None:
         v = problem.volume
+        tile = _tile(v, threads, prepared.along[0].shape[2])
         filter_separably(
             x.reshape(v.input_shape), *prepared.along, bias, v.stride, v.dilation,
-            v.before, v.groups, _tile(v, threads), out.reshape(v.output_shape), threads=threads,
+            v.before, v.groups, tile, _streams(v), out.reshape(v.output_shape),
+            threads=threads,
         )  # fmt: skip
 
     def error_bound(self, problem, x, w, magnitude):
@@ -175,15 +180,21 @@ def multilinear_rank(kernel: np.ndarray, dtype: str) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=256)
-def _tile(v: Problem, threads: int) -> tuple[int, int, int]:
+def _tile(v: Problem, threads: int, terms: int) -> tuple[int, int, int]:
     """Output samples of a tile: larger along an axis whose kernel would make it mostly halo.
 
-    Rows of the last axis are read where they are, so their halo costs nothing. Where there
-    would be few tiles they are made less high, so that every thread has as many to do.
+    Rows of the last axis are read where they are, so their halo costs nothing. Where the passes
+    are fused and nothing is summed, only a ring of rows is held: tiles are as high as the image,
+    and as wide as the ring fits a second-level cache. Where there would be few tiles they are
+    made less high, so that every thread has as many to do.
     """
     depth, height, width = TILE if v.kernel[0] == 1 else VOLUME_TILE
+    columns, is_fused = v.output_size[2], v.stride[1:] == v.dilation[1:] == (1, 1)
+    if v.kernel[0] == 1 and is_fused and v.in_channels // v.groups * terms == 1:
+        widest = RING_BYTES // (v.itemsize * (v.kernel[1] + ROWS)) // width * width
+        height, width = v.output_size[1], -(-columns // -(-columns // max(width, widest)))
     planes = v.batch * v.out_channels * -(-v.output_size[0] // depth)
-    across = planes * -(-v.output_size[2] // width)
+    across = planes * -(-columns // width)
     if across % threads:
         strips = threads * max(1, round(v.output_size[1] / (threads * height)))
         height = -(-v.output_size[1] // strips)
@@ -194,6 +205,11 @@ def _tile(v: Problem, threads: int) -> tuple[int, int, int]:
     return (d, h, w)
 
 
+def _streams(v: Problem) -> bool:
+    """Whether the output is written past the caches."""
+    return v.compulsory_bytes > STREAMED_BYTES
+
+
 def _factor_bytes(problem: Problem) -> int:
     kernels = problem.out_channels * (problem.in_channels // problem.groups)
     return kernels * sum(problem.volume.kernel) * problem.itemsize
@@ -202,7 +218,7 @@ def _factor_bytes(problem: Problem) -> int:
 def _tile_bytes(problem: Problem, threads: int, terms: int) -> int:
     """Scratch of one tile: rows and planes between the passes, sums, padded lines."""
     v, lane = problem.volume, lanes_of(problem.itemsize)
-    tile = _tile(v, threads)
+    tile = _tile(v, threads, terms)
     planes, rows, samples = (
         (t - 1) * s + e for t, s, e in zip(tile, v.stride, v.extent, strict=True)
     )
@@ -212,4 +228,5 @@ def _tile_bytes(problem: Problem, threads: int, terms: int) -> int:
     kept = rows + (planes * tile[1] if v.kernel[0] > 1 else 0)
     if v.in_channels // v.groups * terms > 1:
         kept += tile[0] * tile[1]
-    return problem.itemsize * (kept * pitch + 2 * (samples + pitch))
+    stage = ROWS * CHUNK if _streams(v) else 0
+    return problem.itemsize * (kept * pitch + 2 * (samples + pitch) + stage)

@@ -26,11 +26,16 @@ from .jit import kernel
 from .simd_emitter import REGISTER_BYTES, REGISTERS, Emitter, Vector, element, lanes_of
 
 __all__ = [
-    "REGISTERS", "REGISTER_BYTES", "Vector", "add_outer", "add_products", "aligned", "clear",
-    "copy", "copy_every", "distance", "further", "lanes", "lanes_of", "load", "load_alternate",
-    "load_square", "pointer", "prefetch", "repeat", "splat", "store", "store_lanes", "store_rows",
-    "sum_lanes", "transpose",
+    "REGISTERS", "REGISTER_BYTES", "STREAMED_BYTES", "Vector", "add_outer", "add_products",
+    "aligned", "clear", "copy", "copy_every", "distance", "further", "lanes", "lanes_of",
+    "load", "load_alternate", "load_square", "pointer", "prefetch", "repeat", "splat", "store",
+    "store_lanes", "store_past", "store_rows", "stream", "streamed", "sum_lanes", "to_boundary",
+    "transpose",
 ]  # fmt: skip
+
+#: Bytes of input and output from which on the output had better be written by `stream`: half of a
+#: large last-level cache, so that what stays in one is not sent to memory.
+STREAMED_BYTES = 16 << 20
 
 intrinsic: Any = numba.extending.intrinsic
 
@@ -119,6 +124,49 @@ def store(typing, array, index, tile):
             simd.store(value, at)
 
     return types.void(array, types.intp, tile), emit
+
+
+@intrinsic
+def store_past(typing, array, index, vector):
+    """As `store`, of one vector, past the caches: ``array[index]`` must lie on a `to_boundary`.
+
+    What will not be read again soon need not be read before it is written, nor displace what
+    will. Other threads may see it after `streamed`.
+    """
+    kind = vector
+
+    def emit(context, builder, signature, arguments):
+        simd = Emitter(context, builder, kind)
+        at = simd.pointer(signature.args[0], arguments[0], arguments[1])
+        simd.store_past(arguments[2], at)
+
+    return types.void(array, types.intp, vector), emit
+
+
+@intrinsic
+def streamed(typing):
+    """Wait until all that this thread wrote by `store_past` can be seen by others."""
+
+    def emit(context, builder, signature, arguments):
+        builder.fence("seq_cst")
+        return context.get_dummy_value()
+
+    return types.void(), emit
+
+
+@intrinsic
+def to_boundary(typing, array, index):
+    """Elements from ``array[index]`` to the next address that is a multiple of a vector's size."""
+    kind = Vector(array.dtype)
+
+    def emit(context, builder, signature, arguments):
+        simd = Emitter(context, builder, kind)
+        i64 = ir.IntType(64)
+        at = builder.ptrtoint(simd.pointer(signature.args[0], *arguments), i64)
+        beyond = builder.and_(builder.neg(at), ir.Constant(i64, REGISTER_BYTES - 1))
+        return builder.udiv(beyond, ir.Constant(i64, kind.dtype.bitwidth // 8))
+
+    return types.intp(array, types.intp), emit
 
 
 @intrinsic
@@ -329,6 +377,18 @@ def copy(source, origin, target, at, count):
         store(target, at + k, load(source, origin + k, 1))
     # The last vector ends at the last element and may overlap the one before it.
     store(target, at + count - lane, load(source, origin + count - lane, 1))
+
+
+@kernel
+def stream(source, origin, target, at, count):
+    """As `copy`, past the caches; reads up to two vectors past the source's end."""
+    lane = lanes(target)
+    head = min(to_boundary(target, at), count)
+    whole = head + (count - head) // lane * lane
+    store_lanes(target, at, load(source, origin, 1)[0], 0, head)
+    for k in range(head, whole, lane):
+        store_past(target, at + k, load(source, origin + k, 1)[0])
+    store_lanes(target, at + whole, load(source, origin + whole, 1)[0], 0, count - whole)
 
 
 @kernel

@@ -100,6 +100,13 @@ class Emitter:
         pointer = self.builder.bitcast(pointer, self.type.as_pointer())
         self.builder.store(value, pointer, align=self.align)
 
+    def store_past(self, value: ir.Value, pointer: ir.Value) -> None:
+        """Store to a multiple of a register's size, not into the caches where the processor can."""
+        pointer = self.builder.bitcast(pointer, self.type.as_pointer())
+        stored = self.builder.store(value, pointer, align=REGISTER_BYTES)
+        one = ir.Constant(ir.IntType(32), 1)
+        stored.set_metadata("nontemporal", self.builder.module.add_metadata([one]))
+
     def splat(self, scalar: ir.Value) -> ir.Value:
         """A vector with `scalar` in every lane."""
         lane = ir.Constant(ir.IntType(32), 0)
