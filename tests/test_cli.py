@@ -382,6 +382,11 @@ def test_a_full_disk(kilobytes, tmp_path):
         subprocess.run(["umount", str(disk)], check=True)
 
 
+def heed_interruptions():
+    """Shells have what they start in the background ignore Ctrl-C, and its children, too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def interrupted_run(tmp_path, number, *more):
     """A slow run that is sent signal `number` once a cell is on the disk."""
     process = subprocess.Popen(
@@ -389,6 +394,7 @@ def interrupted_run(tmp_path, number, *more):
          "mb1_ic1ih21_oc1_kh3", "--algorithm-file", BROKEN, "--algorithms", "naive,slow",
          "--budget", "6", "--runs", str(tmp_path / "runs"), *more],
         env=environment(), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=heed_interruptions,
     )  # fmt: skip
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
@@ -422,6 +428,7 @@ def test_an_interruption_before_anything_leaves_nothing(tmp_path):
         [*CONVBENCH, "run", "--problem", PROBLEM, "--algorithm-file", BROKEN, "--algorithms",
          "hangs", "--runs", str(tmp_path / "runs")],
         env=environment(), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=heed_interruptions,
     )  # fmt: skip
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not list(tmp_path.glob("runs/*/records.jsonl")):
