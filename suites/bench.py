@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +17,8 @@ from .process import Worker, WorkerDiedError
 
 #: Whether the system lets a process choose its cores.
 CORES_CAN_BE_CHOSEN = hasattr(os, "sched_setaffinity")
+#: Seconds on one core before all move to another.
+STAY = 0.5
 #: So many times what was predicted, and so many bytes more, a process may take.
 EXCESS, SLACK = 2, 1 << 30
 
@@ -109,7 +111,7 @@ class Bench:
     def sample(self, cell: Cell, number: int) -> None:
         """Take one sample, as part of pass `number`, and leave its process time to settle."""
         loops, cold = round(cell.loops * (1 + cell.planted)), self.settings.cold_cache
-        answer = self._ask_ready(cell, "sample", loops=loops, warm=cell.warms, cold=cold)
+        answer = self._ask_ready(cell, "sample", loops=loops, warm=cell.warming, cold=cold)
         if cell.threads > 1:
             clock.settle(SETTLE)
         if "seconds" in answer:
@@ -125,20 +127,30 @@ class Bench:
         return self._ask_ready(cell, "save", path=path).get("disk")
 
     @contextmanager
-    def one_core(self, chance: random.Random) -> Iterator[None]:
-        """Keep this thread and all processes on one core meanwhile, drawn from those at hand.
+    def one_core(self, chance: random.Random) -> Iterator[Callable[[], None]]:
+        """Keep this thread and all processes on one core meanwhile; yields what chooses which.
 
         For samples of one thread. Whose turn it is then starts on a core that is awake, and on
         the one whose turn it was before: across cores, waking up took longer than a short sample,
-        and equals differed by 1.5 % from pass to pass instead of 0.8 %.
+        and equals differed by 1.5 % from pass to pass instead of 0.8 %. A core may be slow for
+        longer than a round, shared with who knows whom: what is yielded, to be called ahead of
+        every block, moves all to another every `STAY` seconds.
         """
         if not CORES_CAN_BE_CHOSEN:
-            yield
+            yield lambda: None
             return
         cores = os.sched_getaffinity(0)
-        self._place({chance.choice(sorted(cores))})
+        here, until = -1, 0.0
+
+        def move() -> None:
+            nonlocal here, until
+            if clock.now() >= until:
+                here = chance.choice(sorted(cores - {here}) or [here])
+                self._place({here})
+                until = clock.now() + STAY
+
         try:
-            yield
+            yield move
         except BaseException:  # whoever was asked last may never answer
             os.sched_setaffinity(0, cores)
             raise

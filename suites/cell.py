@@ -18,9 +18,10 @@ from .suite import Case
 ASKING = 0.0003
 #: Seconds that idle thread pools are given to stop spinning before another process starts.
 SETTLE = 0.01
-#: Calls of fewer seconds find in the caches what others left there, and are made once more before
-#: a sample of them; what takes longer has filled the caches itself for most of its time.
-SHORT_CALL = 0.005
+#: Calls of fewer seconds find in the caches what others left there, and are made ahead of a sample
+#: of them for so many seconds, once at least; what takes longer has filled the caches itself for
+#: most of its time.
+SHORT_CALL, WARM_UP = 0.005, 0.00001
 #: Of the memory at hand, how much a problem's cells may take together.
 MEMORY_SHARE = 0.8
 
@@ -55,16 +56,18 @@ class Cell:
         return self.result["status"] == "ok"
 
     @property
-    def warms(self) -> bool:
-        """Whether a sample follows a call that is not counted."""
-        return not self.sweep and self.once < SHORT_CALL
+    def warming(self) -> int:
+        """Calls ahead of a sample that are not counted."""
+        if self.sweep or self.once >= SHORT_CALL:
+            return 0
+        return max(1, round(WARM_UP / max(self.once, 1e-6)))
 
     @property
     def sampling(self) -> float:
         """Seconds that a sample takes, about, with all that belongs to it."""
         calls = self.loops * (1 + self.planted)
         settling = SETTLE if self.threads > 1 else 0.0
-        return ASKING + self.warms * self.once + calls * (self.once + self.sweep) + settling
+        return ASKING + self.warming * self.once + calls * (self.once + self.sweep) + settling
 
     def end(self, status: str, reason: str) -> None:
         """It will not be timed (any more); samples taken so far are worth nothing."""

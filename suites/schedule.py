@@ -179,8 +179,10 @@ class Run:
     def _measure(self) -> Iterator[Event]:
         """Sample the present round, block by block, and let it go."""
         alone = any(turn.group.threads == 1 for turn in self._round.turns)
-        with self.bench.one_core(self._random) if alone else nullcontext():
+        with self.bench.one_core(self._random) if alone else nullcontext() as move:
             for turn in self._round.blocks(self._random):
+                if move:
+                    move()
                 yield self._progress(turn.group.label)
                 with self._timing(turn):
                     self._block([cell for cell in turn.cells if cell.alive])

@@ -179,17 +179,15 @@ class Session:
         counted = counters.of_a_call(call, loops)
         return {"loops": loops, "once_s": once, "sweep_s": emptying, "counters": counted}
 
-    def sample(
-        self, cell: int, loops: int, warm: bool = False, cold: bool = False
-    ) -> dict[str, Any]:
+    def sample(self, cell: int, loops: int, warm: int = 0, cold: bool = False) -> dict[str, Any]:
         """Seconds per call, over `loops` calls; None where something was compiled meanwhile.
 
-        Others have worked since the last sample: a `warm` one follows a call that is not
-        counted and fills the caches, ahead of every call of a `cold` one they are emptied. And
-        how often the system took the core away, and moved the work to another.
+        Others have worked since the last sample: it follows `warm` calls that are not counted
+        and fill the caches, ahead of every call of a `cold` one they are emptied. And how often
+        the system took the core away, and moved the work to another.
         """
         call = self.ready[cell].call
-        if warm:
+        for _ in range(warm):
             call()
         sweep, before = self._sweep(cold), noise.interruptions()
         seconds = clock.sample(call, loops, sweep)

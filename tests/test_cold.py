@@ -30,7 +30,7 @@ def test_every_call_has_caches_emptied_before_it_and_none_has_otherwise(monkeypa
     session.sample(0, 2)
     assert done == ["call", "call"]
     done.clear()
-    session.sample(0, 2, warm=True)
+    session.sample(0, 2, warm=1)
     assert done == ["call", "call", "call"]
     done.clear()
     session.sample(0, 2, cold=True)
