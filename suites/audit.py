@@ -29,7 +29,7 @@ from . import clock, machine
 from .bench import Settings
 from .cell import Cell, Group
 from .live import progress_line
-from .schedule import MAX_BLOCKS, SAMPLE, Progress, Run
+from .schedule import MAX_BLOCKS, Progress, Run
 from .suite import Case
 
 ALGORITHMS = ("naive", "im2col", "parallel", "fft")
@@ -74,7 +74,7 @@ class AuditRun(Run):
         if not group.alive:  # the time was spent
             return
         first, *others = group.alive
-        self.bench.calibrate(first, SAMPLE)
+        self.bench.calibrate(first)
         effects = tuple(cell.planted for cell in group.cells if cell.planted)
         least = next((calls for calls, known in PLANTED.items() if known == effects), 1)
         first.loops = least * max(1, round(first.loops / least))

@@ -100,9 +100,10 @@ class Bench:
         self.compiled += answer.get("compile_s", 0.0)
         return answer.get("load_s")
 
-    def calibrate(self, cell: Cell, seconds: float) -> None:
-        """Choose how many calls of `cell` fill a sample of `seconds`."""
-        answer = self._ask_ready(cell, "calibrate", seconds=seconds, cold=self.settings.cold_cache)
+    def calibrate(self, cell: Cell) -> None:
+        """Choose how many calls of `cell` fill a sample."""
+        cold = self.settings.cold_cache
+        answer = self._ask_ready(cell, "calibrate", seconds=cell.sample, cold=cold)
         if "loops" in answer:
             cell.loops, cell.once = answer["loops"], answer["once_s"]
             cell.sweep = answer["sweep_s"]

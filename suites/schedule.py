@@ -35,10 +35,6 @@ PASS_SHARE = 1 / (2.4 * MIN_PASSES)
 MAX_BLOCKS = 40
 #: Multiply-adds that claim as much of the time budget as every problem gets anyway.
 EQUAL_SHARE = 3e7
-#: Seconds of a sample, where a call takes no longer. The shorter, the likelier that nothing
-#: disturbs it: on a shared host the shortest of 30 samples of 0.2 ms spread by 0.5 % from pass to
-#: pass, that of 30 samples of 0.7 ms by 2 %.
-SAMPLE = 0.00015
 
 
 @dataclass(frozen=True)
@@ -274,7 +270,7 @@ class Run:
         """
         share = self._share(group)
         for cell in group.alive:
-            self.bench.calibrate(cell, SAMPLE)
+            self.bench.calibrate(cell)
             if cell.alive:
                 self._learn_pace(cell)
         block = sum(cell.sampling for cell in group.alive)

@@ -173,8 +173,9 @@ class Session:
         call, once = self.ready[cell].call, self.ready[cell].first
         if once < LONG_CALL:
             once = clock.per_call(call, 1)
-        if once < seconds:
-            once = min(once, clock.per_call(call, 1))
+        for _ in range(2):  # threads that slept are slow at first
+            if once < seconds:
+                once = min(once, clock.per_call(call, max(1, round(seconds / max(once, 1e-6)))))
         loops = max(1, min(round(seconds / max(once + emptying, 1e-9)), 1_000_000))
         counted = counters.of_a_call(call, loops)
         return {"loops": loops, "once_s": once, "sweep_s": emptying, "counters": counted}

