@@ -101,8 +101,10 @@ class Bench:
         return answer.get("load_s")
 
     def calibrate(self, cell: Cell) -> None:
-        """Choose how many calls of `cell` fill a sample."""
+        """Choose how many calls of `cell` fill a sample, when whoever worked before has settled."""
         cold = self.settings.cold_cache
+        if cell.threads > 1:
+            clock.settle(SETTLE)
         answer = self._ask_ready(cell, "calibrate", seconds=cell.sample, cold=cold)
         if "loops" in answer:
             cell.loops, cell.once = answer["loops"], answer["once_s"]
