@@ -128,13 +128,14 @@ def load(name_or_path: str | Path) -> Suite:
     if not text.endswith(".toml") and "/" not in text and "\\" not in text:
         if text not in names():
             raise ConvbenchError(
-                f"there is no suite {text!r}; {closest(text, names())}; "
-                f"a suite of your own is given by its path, ending in .toml"
+                f"there is no suite {text!r} among those that come with convbench (one of your own "
+                f"is given by its path, ending in .toml); {closest(text, names())}"
             )
         return _read(_HERE / f"{text}.toml", f"{text}.toml")
     path = Path(text).expanduser()
     if not path.is_file():
-        near = closest(path.name, [p.name for p in path.parent.glob("*.toml")] or names())
+        beside = [p.name for p in path.parent.glob("*.toml")]
+        near = closest(path.name, beside) if beside else "convbench list suites shows the shipped"
         raise ConvbenchError(f"suite file {text!r} does not exist; {near}")
     return _read(path, text)
 
