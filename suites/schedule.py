@@ -34,7 +34,7 @@ PASS_SHARE = 1 / (2.4 * MIN_PASSES)
 #: Blocks of a problem in a pass: as many as its share of the time allows, up to this.
 MAX_BLOCKS = 40
 #: Multiply-adds that claim as much of the time budget as every problem gets anyway.
-EQUAL_SHARE = 3e7
+EQUAL_SHARE = 3e8
 
 
 @dataclass(frozen=True)
