@@ -28,7 +28,6 @@ from .problem import Problem
 from .simd import (
     add_outer,
     clear,
-    copy,
     copy_every,
     lanes,
     load,
@@ -37,9 +36,11 @@ from .simd import (
     prefetch,
     repeat,
     store,
+    store_lanes,
     store_rows,
     transpose,
 )  # fmt: skip
+from .simd_window import load_inside, split_pairs
 from .threads import share
 
 __all__ = ["blocking", "cost", "forward", "prepare", "workspace_bytes"]
@@ -92,24 +93,54 @@ def run_tile(which, source, pixel, offsets, taps, weights, block, ahead, sums, a
 
 
 @kernel
-def pack_row(x, start, first, stride, width, target, at, count, ahead):
-    """target[at + k] = row[first + k·stride] for k < count, zero outside 0 … width − 1.
+def pack_row(x, start, first, width, target, at, count, ahead):
+    """target[at + k] = row[first + k] for k < count, zero outside 0 … width − 1.
 
     `row` is the `width` elements of `x` from `start` on. What lies `ahead` elements further, the
     same row of the next channel as a rule, is brought near: rows of a strip are too short a run
     for the processor to foresee it, which cost up to a tenth of a layer's time.
     """
-    for k in range(start + first + ahead, start + first + ahead + count * stride, lanes(x)):
+    lane = lanes(x)
+    for k in range(start + first + ahead, start + first + ahead + count, lane):
         prefetch(x, k)
-    left = 0 if first >= 0 else min(count, (-first + stride - 1) // stride)
-    right = count if first + (count - 1) * stride < width else max(
-        left, (width - first + stride - 1) // stride)  # fmt: skip
-    clear(target, at, left)
-    if stride == 1:
-        copy(x, start + first + left, target, at + left, right - left)
-    else:
-        copy_every(x, start + first + left * stride, stride, target, at + left, right - left)
-    clear(target, at + right, count - right)
+    if count < lane:
+        store_lanes(target, at, load_inside(x, start + first, first, width)[0], 0, count)
+        return
+    for n in range(0, count, lane):
+        # The last vector ends at the last element and may overlap the one before it.
+        k = min(n, count - lane)
+        here = first + k
+        if 0 <= here <= width - lane:
+            store(target, at + k, load(x, start + here, 1))
+        else:
+            store(target, at + k, load_inside(x, start + here, here, width))
+
+
+@kernel
+def _pack_strided(x, start, first, stride, width, target, at, count, phases, phase_size, ahead):
+    """As `pack_row`, of every `stride`-th element, for `phases` neighbouring firsts.
+
+    Phase b begins at ``target[at + b·phase_size]``.
+    """
+    lane = lanes(x)
+    for k in range(start + first + ahead, start + first + ahead + count * stride, lane):
+        prefetch(x, k)
+    if stride == 2 and count >= lane:
+        for n in range(0, count, lane):
+            k = min(n, count - lane)
+            here = first + 2 * k
+            even, odd = split_pairs(x, start + here, here, width)
+            store(target, at + k, (even,))
+            if phases == 2:
+                store(target, at + phase_size + k, (odd,))
+        return
+    for b in range(phases):
+        here, there = first + b, at + b * phase_size
+        left = min(count, max(0, -(here // stride)))
+        right = min(count, max(left, -((here - width) // stride)))
+        clear(target, there, left)
+        copy_every(x, start + here + left * stride, stride, target, there + left, right - left)
+        clear(target, there + right, count - right)
 
 
 @kernel
@@ -118,23 +149,28 @@ def _pack(x, plane, channels, s, h, j, k, rows, target):
 
     The buffer is [channel][depth tap][row phase][column phase][row][column].
     """
+    phase_size = s.phase_rows * s.pitch
+    first = k * s.column_stride - s.columns_before
+    ahead = s.depth * s.height * s.width
     for c in range(channels):
         at = c * s.channel_size
         for p in range(s.depth_taps):
             d = h * s.depth_stride + p * s.depth_dilation - s.depth_before
             for a in range(s.row_phases):
-                for b in range(s.column_phases):
-                    for i in range(s.phase_rows - s.rows + rows):
-                        r = (j + i) * s.row_stride + a - s.rows_before
-                        first = k * s.column_stride + b - s.columns_before
-                        inside = 0 <= d < s.depth and 0 <= r < s.height
-                        start = (((plane + c) * s.depth + d) * s.height + r) * s.width
-                        # A row outside the input is one of width 0: nothing but zeros.
-                        pack_row(
-                            x, start, first, s.column_stride, s.width if inside else 0,
-                            target, at + i * s.pitch, s.pitch, s.depth * s.height * s.width,
+                for i in range(s.phase_rows - s.rows + rows):
+                    r = (j + i) * s.row_stride + a - s.rows_before
+                    start = (((plane + c) * s.depth + d) * s.height + r) * s.width
+                    # A row outside the input is one of width 0: nothing but zeros.
+                    width = s.width if 0 <= d < s.depth and 0 <= r < s.height else 0
+                    row = at + i * s.pitch
+                    if s.column_stride == 1:
+                        pack_row(x, start, first, width, target, row, s.pitch, ahead)
+                    else:
+                        _pack_strided(
+                            x, start, first, s.column_stride, width, target, row, s.pitch,
+                            s.column_phases, phase_size, ahead,
                         )  # fmt: skip
-                    at += s.phase_rows * s.pitch
+                at += s.column_phases * phase_size
 
 
 @kernel

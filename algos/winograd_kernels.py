@@ -69,9 +69,7 @@ def _make_way_in(m):
                     row = i * m + q - s.rows_before
                     width = s.width if 0 <= row < s.height else 0
                     start = (plane + row) * s.width
-                    pack_row(
-                        x, start, left, 1, width, lines, q * s.line, s.line, s.height * s.width
-                    )
+                    pack_row(x, start, left, width, lines, q * s.line, s.line, s.height * s.width)
                 for k in range(0, s.line - lane + 1, lane):
                     column = load_spaced(lines, k, s.line, size)
                     store_spaced(transform(column, m, INPUT), lines, turned + k, s.line)
