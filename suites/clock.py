@@ -66,6 +66,14 @@ def per_call(function: Callable[[], object], loops: int) -> float:
     return (time.perf_counter_ns() - start) * 1e-9 / loops
 
 
+def shortest(function: Callable[[], object], seconds: float) -> float:
+    """Seconds of the shortest of as many calls as begin within `seconds`, at least one."""
+    end, found = now() + seconds, per_call(function, 1)
+    while now() < end:
+        found = min(found, per_call(function, 1))
+    return found
+
+
 def each_call(function: Callable[[], object], loops: int, before: Callable[[], object]) -> float:
     """Seconds per call, `before` done ahead of every one and not counted."""
     total = 0.0

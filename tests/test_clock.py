@@ -80,6 +80,14 @@ def test_per_call_calls_as_often_as_it_says():
     assert len(calls) == 7
 
 
+def test_the_shortest_of_the_calls_counts_that_begin_in_time(monkeypatch):
+    moments, took = iter([0.0, 0.5, 0.9, 1.1]), iter([0.5, 0.3, 0.4, 0.1])
+    monkeypatch.setattr(clock, "now", lambda: next(moments))
+    monkeypatch.setattr(clock, "per_call", lambda function, loops: next(took))
+    assert clock.shortest(print, 1.0) == 0.3
+    assert list(took) == [0.1]
+
+
 def test_a_sample_with_a_compilation_in_it_is_none(function):
     assert clock.sample(lambda: function(10), 3) is None
     assert clock.sample(lambda: function(10), 3) > 0
