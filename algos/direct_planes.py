@@ -29,7 +29,7 @@ import numba.np.unsafe.ndarray
 import numpy as np
 
 from . import simd
-from .jit import kernel
+from .jit import apart, kernel
 from .problem import Problem
 from .simd import further, lanes, pointer, splat
 from .simd_planes import TAPS, WEIGHTS, add_row, load_run, splat_each, store_run
@@ -178,7 +178,8 @@ def _run(x, weights, bias, out, s, channel, o, h, j, k, target):
     """
     rows, count = min(s.rows, s.out_height - j), min(s.columns, s.out_width - k)
     row, first = j * s.stride - s.rows_before, k * s.stride - s.columns_before
-    at, done = o * s.inputs * s.depth_taps * WEIGHTS, False
+    at = o * s.inputs * s.depth_taps * WEIGHTS
+    done = channel < 0  # false, and no literal, for which Numba would compile what takes it anew
     for c in range(channel, channel + s.inputs):
         for p in range(s.depth_taps):
             d = h * s.depth_stride + p * s.depth_dilation - s.depth_before
@@ -211,11 +212,14 @@ def _work(worker, workers, x, weights, bias, table, out):
         )  # fmt: skip
 
 
+_work_apart = apart(_work)
+
+
 @kernel(parallel=True)
 def _share(workers, x, weights, bias, table, out):
     """Every run, split evenly among `workers` threads."""
     for worker in numba.prange(workers):
-        _work(np.int64(worker), workers, x, weights, bias, table, out)
+        _work_apart(np.int64(worker), workers, x, weights, bias, table, out)
 
 
 def applies_to(problem: Problem) -> bool:

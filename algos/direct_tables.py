@@ -17,8 +17,9 @@ import numba
 import numpy as np
 
 from .algorithm import as_correlation
+from .arrays import read_only
 from .direct_generic import add_scaled
-from .jit import kernel
+from .jit import apart, kernel
 from .parts import Index, Parts, count_parts
 from .problem import Problem
 
@@ -41,6 +42,28 @@ def own_connections(problem: Problem) -> bool:
     )
 
 
+@apart
+@kernel
+def _plane(item, x, w, starts, channels, bias, shifts, pitch, out):
+    """One output plane."""
+    n, o = divmod(item, out.shape[1])
+    planes, rows, columns = out.shape[2:]
+    sums = np.empty((planes - 1) * pitch[0] + (rows - 1) * pitch[1] + columns, x.dtype)
+    for k in range(sums.size):  # here and below, a slice would take Numba a second to compile
+        sums[k] = bias[o]
+    for first in range(0, sums.size, STRETCH):
+        part = sums[first : first + STRETCH]
+        for pair in range(starts[o], starts[o + 1]):
+            source = x[n, channels[pair], first:]
+            for t in range(shifts.size):
+                add_scaled(part, source[shifts[t] :], w[pair, t], 1)
+    for h in range(planes):
+        for j in range(rows):
+            at = h * pitch[0] + j * pitch[1]
+            for k in range(columns):
+                out[n, o, h, j, k] = sums[at + k]
+
+
 @kernel(parallel=True)
 def _run(x, w, starts, channels, bias, shifts, pitch, out):
     """Every output plane; `x` (N, C, elements), `w` (connections, taps), `out` (N, O, d, h, w).
@@ -49,20 +72,7 @@ def _run(x, w, starts, channels, bias, shifts, pitch, out):
     lie between its planes and between its rows.
     """
     for item in numba.prange(out.shape[0] * out.shape[1]):
-        n, o = divmod(np.int64(item), out.shape[1])
-        planes, rows, columns = out.shape[2:]
-        sums = np.empty((planes - 1) * pitch[0] + (rows - 1) * pitch[1] + columns, x.dtype)
-        sums[:] = bias[o]
-        for first in range(0, sums.size, STRETCH):
-            part = sums[first : first + STRETCH]
-            for pair in range(starts[o], starts[o + 1]):
-                source = x[n, channels[pair], first:]
-                for t in range(shifts.size):
-                    add_scaled(part, source[shifts[t] :], w[pair, t], 1)
-        for h in range(planes):
-            for j in range(rows):
-                at = h * pitch[0] + j * pitch[1]
-                out[n, o, h, j] = sums[at : at + columns]
+        _plane(np.int64(item), x, w, starts, channels, bias, shifts, pitch, out)
 
 
 class Tables(Parts):
@@ -111,7 +121,7 @@ class Tables(Parts):
             super().grad_input(problem, g, prepared[1], out, threads)
             return
         before = tuple(e - 1 - b for e, b in zip(v.extent, v.before, strict=True))
-        none = np.zeros(v.in_channels, out.dtype)
+        none = read_only(np.zeros(v.in_channels, out.dtype))
         _convolve(v, g.reshape(v.output_shape), before, prepared, none, out.reshape(v.input_shape))
 
 

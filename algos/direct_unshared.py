@@ -19,7 +19,7 @@ import numpy as np
 
 from .adapter import Adapter
 from .algorithm import as_correlation
-from .jit import kernel
+from .jit import apart, kernel
 from .parts import MOST_PARTS
 from .problem import Problem
 from .simd import add_products, lanes, pointer, splat, sum_lanes
@@ -43,6 +43,12 @@ def _row_products(w, row, step, patch, at, size, zero, ROWS):  # noqa: N803
 def _add_scaled(target, factor, source):
     for k in range(target.size):
         target[k] += factor * source[k]
+
+
+@kernel
+def _clear(target):  # a slice would take Numba seconds to compile
+    for k in range(target.size):
+        target[k] = 0
 
 
 @kernel
@@ -122,95 +128,126 @@ def _multiply(w, at, first, outputs, patches, count, start, phase, tile, uses, b
             y[n, o, h, j, k] = bias[o] + sums[0]
 
 
+@apart
+@kernel
+def _forward_item(item, x, w, bias, taps, tile, stride, dilation, before, groups, patches, y):
+    """The outputs that one group of one kernel gives, as many patches at a time as there is
+    room for."""
+    outputs, inputs = w.shape[1] // groups, x.shape[1] // groups
+    block, zero = len(patches), np.zeros(1, x.dtype)
+    number, group = divmod(item, groups)
+    phase, at, uses = _of_kernel(number, tile, y.shape[2:])
+    total = x.shape[0] * uses[0] * uses[1] * uses[2]
+    for start in range(0, total, block):
+        count = min(block, total - start)
+        _patches(
+            x, group * inputs, start, count, phase, tile, uses, taps, stride, dilation, before,
+            patches,
+        )  # fmt: skip
+        _multiply(
+            w, at, group * outputs, outputs, patches, count, start, phase, tile, uses, bias, zero,
+            y,
+        )  # fmt: skip
+
+
 @kernel(parallel=True)
 def _forward(x, w, bias, taps, tile, stride, dilation, before, groups, kernels, workers, block, y):
     """y for all of w, ``(kernels, O, C/groups · ΠF)``; `block` patches at a time."""
-    outputs, inputs = w.shape[1] // groups, x.shape[1] // groups
     for worker in numba.prange(workers):
         t = np.int64(worker)
-        patches, zero = np.empty((block, w.shape[2]), x.dtype), np.zeros(1, x.dtype)
+        patches = np.empty((block, w.shape[2]), x.dtype)
         for item in range(t * kernels * groups // workers, (t + 1) * kernels * groups // workers):
-            number, group = divmod(item, groups)
-            phase, at, uses = _of_kernel(number, tile, y.shape[2:])
-            total = x.shape[0] * uses[0] * uses[1] * uses[2]
-            for start in range(0, total, block):
-                count = min(block, total - start)
-                _patches(
-                    x, group * inputs, start, count, phase, tile, uses, taps, stride, dilation,
-                    before, patches,
-                )  # fmt: skip
-                _multiply(
-                    w, at, group * outputs, outputs, patches, count, start, phase, tile, uses,
-                    bias, zero, y,
-                )  # fmt: skip
+            _forward_item(
+                item, x, w, bias, taps, tile, stride, dilation, before, groups, patches, y
+            )
+
+
+@apart
+@kernel
+def _spread_item(item, g, w, tile, groups, columns):
+    """What the patches of one group of one kernel receive."""
+    outputs = w.shape[1] // groups
+    number, group = divmod(item, groups)
+    phase, at, uses = _of_kernel(number, tile, g.shape[2:])
+    for i in range(g.shape[0] * uses[0] * uses[1] * uses[2]):
+        n, h, j, k = _place(i, phase, tile, uses)
+        patch = columns[n, group, h, j, k]
+        _clear(patch)
+        for o in range(group * outputs, (group + 1) * outputs):
+            _add_scaled(patch, g[n, o, h, j, k], w[at, o])
 
 
 @kernel(parallel=True)
-def _spread(g, w, tile, groups, kernels, workers, columns):
+def _spread(g, w, tile, groups, kernels, columns):
     """What every position's patch receives: columns[n, group, h, j, k] = Σ_o g · w[kernel, o]."""
-    outputs = w.shape[1] // groups
-    for worker in numba.prange(workers):
-        t = np.int64(worker)
-        for item in range(t * kernels * groups // workers, (t + 1) * kernels * groups // workers):
-            number, group = divmod(item, groups)
-            phase, at, uses = _of_kernel(number, tile, g.shape[2:])
-            for i in range(g.shape[0] * uses[0] * uses[1] * uses[2]):
-                n, h, j, k = _place(i, phase, tile, uses)
-                patch = columns[n, group, h, j, k]
-                patch[:] = 0
-                for o in range(group * outputs, (group + 1) * outputs):
-                    _add_scaled(patch, g[n, o, h, j, k], w[at, o])
+    for item in numba.prange(kernels * groups):
+        _spread_item(np.int64(item), g, w, tile, groups, columns)
+
+
+@apart
+@kernel
+def _fold_item(item, columns, taps, stride, dilation, before, out):
+    """Add the patches of all positions to one channel of one image."""
+    inputs = out.shape[1] // columns.shape[1]
+    size = taps[0] * taps[1] * taps[2]
+    n, channel = divmod(item, out.shape[1])
+    group, c = divmod(channel, inputs)
+    plane = out[n, channel]
+    _clear(plane.reshape(plane.size))
+    for h in range(columns.shape[2]):
+        for j in range(columns.shape[3]):
+            for k in range(columns.shape[4]):
+                part = columns[n, group, h, j, k, c * size : (c + 1) * size]
+                for at in range(size):
+                    rest, q = divmod(at, taps[2])
+                    p, m = divmod(rest, taps[1])
+                    d = h * stride[0] + p * dilation[0] - before[0]
+                    r = j * stride[1] + m * dilation[1] - before[1]
+                    s = k * stride[2] + q * dilation[2] - before[2]
+                    inside = 0 <= d < plane.shape[0] and 0 <= r < plane.shape[1]
+                    if inside and 0 <= s < plane.shape[2]:
+                        plane[d, r, s] += part[at]
 
 
 @kernel(parallel=True)
 def _fold(columns, taps, stride, dilation, before, out):
     """Add every position's patch back to where it came from; a channel of an image at a time."""
-    inputs = out.shape[1] // columns.shape[1]
-    size = taps[0] * taps[1] * taps[2]
     for item in numba.prange(out.shape[0] * out.shape[1]):
-        n, channel = divmod(np.int64(item), out.shape[1])
-        group, c = divmod(channel, inputs)
-        plane = out[n, channel]
-        plane[:] = 0
-        for h in range(columns.shape[2]):
-            for j in range(columns.shape[3]):
-                for k in range(columns.shape[4]):
-                    part = columns[n, group, h, j, k, c * size : (c + 1) * size]
-                    for at in range(size):
-                        rest, q = divmod(at, taps[2])
-                        p, m = divmod(rest, taps[1])
-                        d = h * stride[0] + p * dilation[0] - before[0]
-                        r = j * stride[1] + m * dilation[1] - before[1]
-                        s = k * stride[2] + q * dilation[2] - before[2]
-                        inside = 0 <= d < plane.shape[0] and 0 <= r < plane.shape[1]
-                        if inside and 0 <= s < plane.shape[2]:
-                            plane[d, r, s] += part[at]
+        _fold_item(np.int64(item), columns, taps, stride, dilation, before, out)
+
+
+@apart
+@kernel
+def _correlate_item(item, x, g, taps, tile, stride, dilation, before, groups, patches, w):
+    """The gradient of one group of one kernel."""
+    outputs, inputs = w.shape[1] // groups, x.shape[1] // groups
+    block = len(patches)
+    number, group = divmod(item, groups)
+    phase, at, uses = _of_kernel(number, tile, g.shape[2:])
+    total = x.shape[0] * uses[0] * uses[1] * uses[2]
+    for start in range(0, total, block):
+        count = min(block, total - start)
+        _patches(
+            x, group * inputs, start, count, phase, tile, uses, taps, stride, dilation, before,
+            patches,
+        )  # fmt: skip
+        for o in range(group * outputs, (group + 1) * outputs):
+            row = w[at, o]
+            if start == 0:
+                _clear(row)
+            for i in range(count):
+                n, h, j, k = _place(start + i, phase, tile, uses)
+                _add_scaled(row, g[n, o, h, j, k], patches[i])
 
 
 @kernel(parallel=True)
 def _correlate(x, g, taps, tile, stride, dilation, before, groups, kernels, workers, block, w):
     """The gradients of all used kernels, in w ``(kernels, O, C/groups · ΠF)``."""
-    outputs, inputs = w.shape[1] // groups, x.shape[1] // groups
     for worker in numba.prange(workers):
         t = np.int64(worker)
         patches = np.empty((block, w.shape[2]), x.dtype)
         for item in range(t * kernels * groups // workers, (t + 1) * kernels * groups // workers):
-            number, group = divmod(item, groups)
-            phase, at, uses = _of_kernel(number, tile, g.shape[2:])
-            total = x.shape[0] * uses[0] * uses[1] * uses[2]
-            for start in range(0, total, block):
-                count = min(block, total - start)
-                _patches(
-                    x, group * inputs, start, count, phase, tile, uses, taps, stride, dilation,
-                    before, patches,
-                )  # fmt: skip
-                for o in range(group * outputs, (group + 1) * outputs):
-                    row = w[at, o]
-                    if start == 0:
-                        row[:] = 0
-                    for i in range(count):
-                        n, h, j, k = _place(start + i, phase, tile, uses)
-                        _add_scaled(row, g[n, o, h, j, k], patches[i])
+            _correlate_item(item, x, g, taps, tile, stride, dilation, before, groups, patches, w)
 
 
 class Unshared(Adapter):
@@ -239,7 +276,7 @@ class Unshared(Adapter):
         v = problem.volume
         columns = np.empty((v.batch, v.groups, *v.output_size, v.taps), out.dtype)
         g = g.reshape(v.output_shape)
-        _spread(g, prepared, v.tile, v.groups, _kernels(v), threads, columns)
+        _spread(g, prepared, v.tile, v.groups, _kernels(v), columns)
         _fold(columns, v.kernel, v.stride, v.dilation, v.before, out.reshape(v.input_shape))
 
     def grad_weight(self, problem, x, g, out, threads) -> None:

@@ -19,7 +19,7 @@ import math
 import numba
 import numpy as np
 
-from ..jit import kernel
+from ..jit import apart, kernel
 from .algorithm import PoolAlgorithm, overlap
 from .geometry import windows_of
 
@@ -77,70 +77,84 @@ def _sum_table(high, low):
                     high[d, h, w] += high[d - 1, h, w]
 
 
+@kernel
+def _table(depth, height, width, exact):
+    """The two parts of a table of zeros; the second is empty unless `exact`."""
+    high = np.zeros((depth + 1, height + 1, width + 1))
+    low = np.zeros((depth + 1 if exact else 1, height + 1 if exact else 0, width + 1))
+    return high, low
+
+
+@apart
+@kernel
+def _average_volume(b, x, begin, taps, counts, exact, y):
+    """The averages of one volume."""
+    depth, height, width = x.shape[1:]
+    high, low = _table(depth, height, width, exact)
+    for d in range(depth):
+        for h in range(height):
+            for w in range(width):
+                high[d + 1, h + 1, w + 1] = x[b, d, h, w]
+    _sum_table(high, low)
+    for d in range(y.shape[1]):
+        for h in range(y.shape[2]):
+            for w in range(y.shape[3]):
+                total, rest = 0.0, 0.0
+                # A single plane needs its four corners alone: those at depth 0 are zero.
+                for corner in range(8 if depth > 1 else 4):
+                    i = begin[0][d] + (0 if corner & 4 else taps[0][d])
+                    j = begin[1][h] + (0 if corner & 2 else taps[1][h])
+                    k = begin[2][w] + (0 if corner & 1 else taps[2][w])
+                    odd = (corner ^ corner >> 1 ^ corner >> 2) & 1
+                    sign = -1.0 if odd else 1.0
+                    if exact:
+                        total, rest = _add(total, rest, sign * high[i, j, k], sign * low[i, j, k])
+                    else:
+                        total += sign * high[i, j, k]
+                count = counts[0][d] * counts[1][h] * counts[2][w]
+                y[b, d, h, w] = (total + rest) / count
+
+
 @kernel(parallel=True)
 def _average(x, begin, taps, counts, exact, y):
     """x (B, D, H, W) to y (B, *positions); `exact` keeps the table in pairs of float64."""
-    depth, height, width = x.shape[1:]
     for item in numba.prange(x.shape[0]):
-        b = np.int64(item)
-        high = np.zeros((depth + 1, height + 1, width + 1))
-        low = np.zeros((depth + 1 if exact else 1, height + 1 if exact else 0, width + 1))
-        for d in range(depth):
-            for h in range(height):
-                for w in range(width):
-                    high[d + 1, h + 1, w + 1] = x[b, d, h, w]
-        _sum_table(high, low)
-        for d in range(y.shape[1]):
-            for h in range(y.shape[2]):
-                for w in range(y.shape[3]):
-                    total, rest = 0.0, 0.0
-                    # A single plane needs its four corners alone: those at depth 0 are zero.
-                    for corner in range(8 if depth > 1 else 4):
-                        i = begin[0][d] + (0 if corner & 4 else taps[0][d])
-                        j = begin[1][h] + (0 if corner & 2 else taps[1][h])
-                        k = begin[2][w] + (0 if corner & 1 else taps[2][w])
-                        odd = (corner ^ corner >> 1 ^ corner >> 2) & 1
-                        sign = -1.0 if odd else 1.0
-                        if exact:
-                            total, rest = _add(
-                                total, rest, sign * high[i, j, k], sign * low[i, j, k]
-                            )
-                        else:
-                            total += sign * high[i, j, k]
-                    count = counts[0][d] * counts[1][h] * counts[2][w]
-                    y[b, d, h, w] = (total + rest) / count
+        _average_volume(np.int64(item), x, begin, taps, counts, exact, y)
+
+
+@apart
+@kernel
+def _spread_volume(b, grad, begin, taps, counts, exact, into):
+    """The transpose of `_average_volume`."""
+    depth, height, width = into.shape[1:]
+    high, low = _table(depth, height, width, exact)
+    for d in range(grad.shape[1]):
+        for h in range(grad.shape[2]):
+            for w in range(grad.shape[3]):
+                count = counts[0][d] * counts[1][h] * counts[2][w]
+                share = np.float64(grad[b, d, h, w]) / count
+                for corner in range(8):
+                    i = begin[0][d] + (taps[0][d] if corner & 4 else 0)
+                    j = begin[1][h] + (taps[1][h] if corner & 2 else 0)
+                    k = begin[2][w] + (taps[2][w] if corner & 1 else 0)
+                    odd = (corner ^ corner >> 1 ^ corner >> 2) & 1
+                    value = -share if odd else share
+                    if exact:
+                        high[i, j, k], low[i, j, k] = _add(high[i, j, k], low[i, j, k], value, 0.0)
+                    else:
+                        high[i, j, k] += value
+    _sum_table(high, low)
+    for d in range(depth):
+        for h in range(height):
+            for w in range(width):
+                into[b, d, h, w] = high[d, h, w]
 
 
 @kernel(parallel=True)
 def _spread(grad, begin, taps, counts, exact, into):
     """The transpose of `_average`: grad (B, *positions) to into (B, D, H, W)."""
-    depth, height, width = into.shape[1:]
     for item in numba.prange(into.shape[0]):
-        b = np.int64(item)
-        high = np.zeros((depth + 1, height + 1, width + 1))
-        low = np.zeros((depth + 1 if exact else 1, height + 1 if exact else 0, width + 1))
-        for d in range(grad.shape[1]):
-            for h in range(grad.shape[2]):
-                for w in range(grad.shape[3]):
-                    count = counts[0][d] * counts[1][h] * counts[2][w]
-                    share = np.float64(grad[b, d, h, w]) / count
-                    for corner in range(8):
-                        i = begin[0][d] + (taps[0][d] if corner & 4 else 0)
-                        j = begin[1][h] + (taps[1][h] if corner & 2 else 0)
-                        k = begin[2][w] + (taps[2][w] if corner & 1 else 0)
-                        odd = (corner ^ corner >> 1 ^ corner >> 2) & 1
-                        value = -share if odd else share
-                        if exact:
-                            high[i, j, k], low[i, j, k] = _add(
-                                high[i, j, k], low[i, j, k], value, 0.0
-                            )
-                        else:
-                            high[i, j, k] += value
-        _sum_table(high, low)
-        for d in range(depth):
-            for h in range(height):
-                for w in range(width):
-                    into[b, d, h, w] = high[d, h, w]
+        _spread_volume(np.int64(item), grad, begin, taps, counts, exact, into)
 
 
 class Integral(PoolAlgorithm):

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from ..jit import kernel
+from ..jit import apart, kernel
 from . import gradient_rows, rows
 from .algorithm import PoolAlgorithm
 from .geometry import Windows, rule_of, windows_of
@@ -21,22 +21,35 @@ from .naive import no_switches
 from .reduce import pool_row, spread_plane
 
 
+@apart
+@kernel
+def _pool_row(item, x, gate, begin, taps, skip, counts, weights, dilation, rule, most, y, switches):
+    volume, h = divmod(item, y.shape[2])
+    b, d = divmod(volume, y.shape[1])
+    windows = Windows(begin, taps, skip, counts, weights, dilation)
+    pool_row(x, gate, windows, rule, b, d, h, y, switches, np.empty(most), np.empty(most))
+
+
 @kernel(parallel=True)
 def _pool(x, gate, begin, taps, skip, counts, weights, dilation, rule, most, y, switches):
     # Numba hands tuples of arrays to its threads, but no tuples of tuples.
     for item in numba.prange(y.shape[0] * y.shape[1] * y.shape[2]):
-        volume, h = divmod(np.int64(item), y.shape[2])
-        b, d = divmod(volume, y.shape[1])
-        windows = Windows(begin, taps, skip, counts, weights, dilation)
-        pool_row(x, gate, windows, rule, b, d, h, y, switches, np.empty(most), np.empty(most))
+        _pool_row(np.int64(item), x, gate, begin, taps, skip, counts, weights, dilation, rule, most,
+                  y, switches)  # fmt: skip
+
+
+@apart
+@kernel
+def _spread_plane(b, grad, x, gate, begin, taps, skip, counts, weights, dilation, rule, most, into):
+    windows = Windows(begin, taps, skip, counts, weights, dilation)
+    spread_plane(grad, x, gate, windows, rule, b, into, np.empty(most), np.empty(most))
 
 
 @kernel(parallel=True)
 def _spread(grad, x, gate, begin, taps, skip, counts, weights, dilation, rule, most, into):
     for item in numba.prange(grad.shape[0]):
-        windows = Windows(begin, taps, skip, counts, weights, dilation)
-        b = np.int64(item)
-        spread_plane(grad, x, gate, windows, rule, b, into, np.empty(most), np.empty(most))
+        _spread_plane(np.int64(item), grad, x, gate, begin, taps, skip, counts, weights, dilation,
+                      rule, most, into)  # fmt: skip
 
 
 class Parallel(PoolAlgorithm):
