@@ -10,9 +10,11 @@ channels and planes of depth after the first take up the sums of the output.
 
 Bound by the multiply-add units in L2 and by the bandwidth beyond. On a 2-core AVX-512 machine
 (Zen 4, 116 GFLOP/s a core in float32, 66 GB/s from L3) one thread reached 98 GFLOP/s on 64 maps
-of 112², depthwise, 95 on groups of four channels and 92 on an image of 512²; with stride 2 64 maps
-of 112² take 62 µs, of which moving them takes 60. An image of 2160 × 3840 takes twice as long
-as by `direct_rows`: every row of a run lies in a page of its own.
+of 112², depthwise, 95 on groups of four channels and 105 on an image of 512²; with stride 2 64 maps
+of 112² take 62 µs, of which moving them takes 60. Of what no cache holds the output is written past
+the caches and the input asked for some rows ahead: 2160 × 3840 take 1.65 to 2 ms, of which moving
+them takes 1.6. Either alone is worth little, and without both it took 5 to 7 ms: every row of a
+run lies in a page of its own.
 
 Rejected: blocks of fewer rows, which stay in L1 (5 to 30 % slower where planes are small: the
 first two rows of a block are read twice, and every loop has its start and its end).
@@ -31,7 +33,16 @@ import numpy as np
 from . import simd
 from .jit import apart, kernel
 from .problem import Problem
-from .simd import further, lanes, pointer, splat
+from .simd import (
+    further,
+    lanes,
+    pointer,
+    prefetch,
+    splat,
+    store_past,
+    streamed,
+    to_boundary,
+)
 from .simd_planes import TAPS, WEIGHTS, add_row, load_run, splat_each, store_run
 
 __all__ = ["cost", "forward", "prepare", "workspace_bytes"]
@@ -40,8 +51,11 @@ __all__ = ["cost", "forward", "prepare", "workspace_bytes"]
 WIDEST = 4 if simd.REGISTERS == 32 else 2
 #: Rows of a block, at most and at least: where planes are few, threads share them by blocks.
 MOST_ROWS, LEAST_ROWS = 128, 16
-#: Bytes of a plane that may be gone down, the columns of a run first; larger ones go by rows.
+#: Bytes of a plane that may be gone down, the columns of a run first, even if from memory and not
+#: streamed; larger ones go by rows.
 NEAR_BYTES = 2**20
+#: Rows of a block of what is written past the caches, and rows that are asked for ahead of use.
+FAR_ROWS = AHEAD = 24
 
 to_fixed_tuple: Any = numba.np.unsafe.ndarray.to_fixed_tuple
 
@@ -67,12 +81,14 @@ class Shape(NamedTuple):
     rows_before: int
     columns_before: int
     stride: int
-    #: Output rows of a block, blocks of a plane, columns of a run, runs of a block, runs in all.
+    #: Output rows of a block, blocks of a plane, columns of a run, runs of a block, runs in all,
+    #: and whether they are written past the caches.
     rows: int
     blocks: int
     columns: int
     runs: int
     items: int
+    streams: int
 
 
 _NUMBERS = len(Shape._fields)
@@ -84,13 +100,14 @@ def _make_slide(vectors):
 
     @kernel
     def slide(x, source, row, first, height, width, weights, at, start, done, out, target, pitch,
-              rows, count):  # fmt: skip
+              rows, count, past):  # fmt: skip
         """Write `rows` output rows of `count` columns, from ``out[target]`` on, or add to them.
 
         The first of them begins with row `row` and column `first` of an input plane of `height`
         × `width`, which is ``x[source]``; output rows are `pitch` apart. The weights are
         ``weights[at:]``. Sums begin with ``start[0]``, or with the output where something is
-        `done` already.
+        `done` already. What goes `past` the caches begins on a boundary and is whole vectors;
+        its rows of input are asked for AHEAD of use.
         """
         factors = splat_each(weights, at, WEIGHTS)
         fresh = splat(start, 0, vectors)
@@ -99,12 +116,18 @@ def _make_slide(vectors):
             if done and i < rows:
                 fresh = load_run(out, target + i * pitch, count, vectors)
             lower = fresh
+            if past:
+                for n in range(0, vectors * lanes(out), lanes(out)):
+                    prefetch(x, source + (i + AHEAD) * width + n + 1)
             if 0 <= row + i < height:
                 tile = add_row(upper + middle + lower, factors, x, source + i * width, first,
                                width, 2, 1, vectors)  # fmt: skip
                 upper, middle, lower = tile[:vectors], tile[vectors:two], tile[two:]
             if i >= 2:
-                store_run(upper, out, target + (i - 2) * pitch, count)
+                if past:
+                    store_past(out, target + (i - 2) * pitch, upper)
+                else:
+                    store_run(upper, out, target + (i - 2) * pitch, count)
             upper, middle = middle, lower
 
     return slide
@@ -142,20 +165,21 @@ _halve1, _halve2, _halve3, _halve4 = map(_make_halving_slide, range(1, 5))
 
 @kernel(inline="always")
 def _slide(stride, x, source, row, first, height, width, weights, at, start, done, out, target,
-           pitch, rows, count):  # fmt: skip
+           pitch, rows, count, streams):  # fmt: skip
     vectors = (count + lanes(out) - 1) // lanes(out)
+    past = streams and count == vectors * lanes(out)
     if stride == 1 and vectors == 1:
         _slide1(x, source, row, first, height, width, weights, at, start, done, out, target,
-                pitch, rows, count)  # fmt: skip
+                pitch, rows, count, past)  # fmt: skip
     elif stride == 1 and vectors == 2:
         _slide2(x, source, row, first, height, width, weights, at, start, done, out, target,
-                pitch, rows, count)  # fmt: skip
+                pitch, rows, count, past)  # fmt: skip
     elif stride == 1 and vectors == 3:
         _slide3(x, source, row, first, height, width, weights, at, start, done, out, target,
-                pitch, rows, count)  # fmt: skip
+                pitch, rows, count, past)  # fmt: skip
     elif stride == 1 and vectors == 4:
         _slide4(x, source, row, first, height, width, weights, at, start, done, out, target,
-                pitch, rows, count)  # fmt: skip
+                pitch, rows, count, past)  # fmt: skip
     elif vectors == 1:
         _halve1(x, source, row, first, height, width, weights, at, start, done, out, target,
                 pitch, rows, count)  # fmt: skip
@@ -171,12 +195,12 @@ def _slide(stride, x, source, row, first, height, width, weights, at, start, don
 
 
 @kernel(inline="always")
-def _run(x, weights, bias, out, s, channel, o, h, j, k, target):
-    """Output rows j … and columns k … of plane h, a block of one run, from ``out[target]`` on.
+def _run(x, weights, bias, out, s, channel, o, h, j, k, count, target):
+    """Output rows j … and `count` columns k … of plane h, a block of a run, ``out[target]`` on.
 
     The input channels are `channel` and on, the output channel is `o`.
     """
-    rows, count = min(s.rows, s.out_height - j), min(s.columns, s.out_width - k)
+    rows = min(s.rows, s.out_height - j)
     row, first = j * s.stride - s.rows_before, k * s.stride - s.columns_before
     at = o * s.inputs * s.depth_taps * WEIGHTS
     done = channel < 0  # false, and no literal, for which Numba would compile what takes it anew
@@ -186,7 +210,8 @@ def _run(x, weights, bias, out, s, channel, o, h, j, k, target):
             if 0 <= d < s.depth:
                 source = ((c * s.depth + d) * s.height + row) * s.width + first
                 _slide(s.stride, x, source, row, first, s.height, s.width, weights, at,
-                       further(bias, o), done, out, target, s.out_width, rows, count)  # fmt: skip
+                       further(bias, o), done, out, target, s.out_width, rows, count,
+                       s.streams == 1)  # fmt: skip
                 done = True
             at += WEIGHTS
     if not done:  # everything lies in the padding
@@ -199,17 +224,23 @@ def _run(x, weights, bias, out, s, channel, o, h, j, k, target):
 def _work(worker, workers, x, weights, bias, table, out):
     """Every run that falls to one of `workers`."""
     s = Shape(*to_fixed_tuple(table, _NUMBERS))
+    # What goes past the caches begins on a boundary: the first run is narrower.
+    shift = -to_boundary(pointer(out), 0) % s.columns if s.streams else 0
     for item in range(worker * s.items // workers, (worker + 1) * s.items // workers):
         block, run = item // s.runs, item % s.runs
         plane, block = block // s.blocks, block % s.blocks
         image, h = plane // s.out_depth, plane % s.out_depth
         b, o = image // s.outputs, image % s.outputs
         channel = (b * s.groups + o // s.group) * s.inputs
-        j, k = block * s.rows, run * s.columns
-        _run(
-            pointer(x), pointer(weights), pointer(bias), pointer(out), s, channel, o, h, j, k,
-            (plane * s.out_height + j) * s.out_width + k,
-        )  # fmt: skip
+        j, k = block * s.rows, max(run * s.columns - shift, 0)
+        count = min((run + 1) * s.columns - shift, s.out_width) - k
+        if count > 0:
+            _run(
+                pointer(x), pointer(weights), pointer(bias), pointer(out), s, channel, o, h, j, k,
+                count, (plane * s.out_height + j) * s.out_width + k,
+            )  # fmt: skip
+    if s.streams:
+        streamed()
 
 
 _work_apart = apart(_work)
@@ -241,7 +272,7 @@ def cost(problem: Problem) -> float:
     """Estimated register operations per vector of products, 1 at best.
 
     Beside what is thrown away at the right, and starting at the top; with stride 2 columns are
-    taken apart. Memory beyond L2 is slow to give a run of every row of a large plane.
+    taken apart. Memory is slow to give a run of every row of a large plane.
     """
     if not applies_to(problem):
         return math.inf
@@ -249,8 +280,22 @@ def cost(problem: Problem) -> float:
     lane = simd.lanes_of(problem.itemsize)
     height, width = v.output_size[1:]
     wasted = -(-width // lane) * lane / width * (1 + 0.5 / height)
-    far = 1.2 if math.prod(v.size[1:]) * problem.itemsize > NEAR_BYTES else 1.0
-    return wasted * far * (1.1 if v.stride[2] == 1 else 1.5)
+    is_far = (
+        v.compulsory_bytes > simd.STREAMED_BYTES
+        and math.prod(v.size[1:]) * problem.itemsize > NEAR_BYTES
+        and not _streams(v)
+    )
+    return wasted * (1.2 if is_far else 1.0) * (1.1 if v.stride[2] == 1 else 1.5)
+
+
+def _streams(v: Problem) -> bool:
+    """Whether rows of the output are written past the caches; they then begin on boundaries."""
+    return (
+        v.compulsory_bytes > simd.STREAMED_BYTES
+        and v.stride[2] == 1
+        and v.in_channels // v.groups * v.kernel[0] == 1
+        and v.output_size[2] * v.itemsize % simd.REGISTER_BYTES == 0
+    )
 
 
 @lru_cache(maxsize=256)
@@ -262,16 +307,17 @@ def _table(problem: Problem, threads: int) -> np.ndarray:
     vectors = -(-width // lane)
     runs = -(-vectors // WIDEST)
     columns = -(-vectors // runs) * lane
-    runs = -(-width // columns)
+    streams = _streams(v)
+    runs = -(-width // columns) + streams
     around = v.batch * v.out_channels * v.output_size[0] * runs
     shared = min(-(-4 * threads // around), height // LEAST_ROWS) if threads > 1 else 1
-    rows = -(-height // max(-(-height // MOST_ROWS), shared))
+    rows = -(-height // max(-(-height // (FAR_ROWS if streams else MOST_ROWS)), shared))
     blocks = -(-height // rows)
     shape = Shape._make((
         v.groups, v.out_channels // v.groups, v.in_channels // v.groups, v.out_channels, *v.size,
         *v.output_size, v.kernel[0], v.stride[0], v.dilation[0],
         *(before for before, _ in v.padding), v.stride[2], rows, blocks, columns, runs,
-        around * blocks,
+        around * blocks, streams,
     ))  # fmt: skip
     return np.array(shape, np.int64)
 

@@ -14,14 +14,18 @@ taken apart into its phases.
 
 Bound by the multiply-add units from 3 kernel rows up: 4 × 4 sums take 16 T products and 4 (T + 3)
 loads a kernel column, at two cycles for one that touches two cache lines. On a 2-core AVX-512
-machine (Zen 4, 116 GFLOP/s a core in float32) one thread reached, on 512² and 1024², 63 to 67 % of
-the peak with 3×3, 75 % with 5×5, 75 to 85 % with 7×7, 80 to 90 % with 11×11 and 15×15. A long
-single row is folded into rows that overlap, so that it slides like an image.
+machine (Zen 4, 116 GFLOP/s a core in float32) one thread reached, on 512² and 1024², 69 % of the
+peak with 3×3, 90 % with 5×5 and 7×7, 93 % with 11×11; on 2160 × 3840, 84 % with 5×5 and 86 % with
+7×7. Kernel columns are taken from the right: the first loads of a tile then lie beyond what the
+last one stored, also modulo 4 KiB, by which the processor tells them apart (up to 15 % with 5×5).
+While a strip is summed the rows below it are asked for, which is worth 5 to 10 % where they come
+from memory. A long single row is folded into rows that overlap, so that it slides like an image.
 
 Rejected: masking every load (6 to 10 % slower; with 5 taps LLVM spills, so only tiles at a border
 are masked); masks made of scalars (spill too); sums kept in registers from run to run, with the
-runs as branches inside a tile (160 cycles a tile); prefetching rows ahead (no gain into L2, 10
-to 40 % slower into L1).
+runs as branches inside a tile (160 cycles a tile); asking for rows into L1 (10 to 40 % slower);
+writing large outputs past the caches by way of a buffer (10 to 20 % slower), or asking for their
+lines before (5 to 30 %).
 """
 
 from __future__ import annotations
@@ -47,7 +51,7 @@ from .direct_sliding import (
 )
 from .jit import apart, kernel
 from .problem import Problem
-from .simd import clear, distance, lanes, pointer, splat, store
+from .simd import clear, distance, lanes, pointer, prefetch, splat, store
 from .simd_window import add_window, load_block, split_pairs, store_block
 
 __all__ = ["cost", "folded", "forward", "prepare", "sliding", "workspace_bytes"]
@@ -62,12 +66,13 @@ def _make_run(taps, vectors, least):
 
     @kernel
     def run(x, starts, low, high, weights, at, offsets, first, columns, bias, o, done, out, target,
-            pitch, rows, k, width):  # fmt: skip
+            pitch, rows, k, width, below, step):  # fmt: skip
         """Add one run to the output columns k … width, while `least` vectors are left; the rest.
 
         It has `columns` columns, number `first` and on; tap m of the n-th of them is
         ``weights[at + taps·n + m]``. Sums start from ``out[target:]`` where runs have been
-        `done` before, else from ``bias[o]``, and go there, rows `pitch` apart.
+        `done` before, else from ``bias[o]``, and go there, rows `pitch` apart. Meanwhile the
+        rows from ``x[below]`` on, `step` apart, are asked for.
         """
         stretch = vectors * lanes(out)
         while width - k > least * lanes(out):
@@ -77,18 +82,21 @@ def _make_run(taps, vectors, least):
                 total = splat(bias, o, registers)
             left, right = k + offsets[first], k + offsets[first + columns - 1] + stretch
             if low <= left and right <= high:
-                for n in range(columns):
+                for n in range(columns - 1, -1, -1):
                     total = add_window(
                         total, weights, at + taps * n, x, starts, k + offsets[first + n], low,
                         high, taps, ROWS, vectors, 1,
                     )  # fmt: skip
             else:
-                for n in range(columns):
+                for n in range(columns - 1, -1, -1):
                     total = add_window(
                         total, weights, at + taps * n, x, starts, k + offsets[first + n], low,
                         high, taps, ROWS, vectors, 0,
                     )  # fmt: skip
             store_block(total, out, target + k, pitch, rows, width - k, ROWS, vectors)
+            for r in range(ROWS):
+                for n in range(k, k + stretch, lanes(out)):
+                    prefetch(x, below + r * step + n)
             k += stretch
         return k
 
@@ -106,33 +114,33 @@ _narrow1, _narrow2, _narrow3, _narrow4, _narrow5 = (
 
 @kernel(inline="always")
 def _add_run(taps, x, starts, low, high, weights, at, offsets, first, columns, bias, o, done, out,
-             target, pitch, rows, width):  # fmt: skip
+             target, pitch, rows, width, below, step):  # fmt: skip
     """One run of kernel rows, added to a strip."""
     if taps == 1:
         k = _wide1(x, starts, low, high, weights, at, offsets, first, columns, bias, o, done, out,
-                   target, pitch, rows, 0, width)  # fmt: skip
+                   target, pitch, rows, 0, width, below, step)  # fmt: skip
         _narrow1(x, starts, low, high, weights, at, offsets, first, columns, bias, o, done, out,
-                 target, pitch, rows, k, width)  # fmt: skip
+                 target, pitch, rows, k, width, below, step)  # fmt: skip
     elif taps == 2:
         k = _wide2(x, starts, low, high, weights, at, offsets, first, columns, bias, o, done, out,
-                   target, pitch, rows, 0, width)  # fmt: skip
+                   target, pitch, rows, 0, width, below, step)  # fmt: skip
         _narrow2(x, starts, low, high, weights, at, offsets, first, columns, bias, o, done, out,
-                 target, pitch, rows, k, width)  # fmt: skip
+                 target, pitch, rows, k, width, below, step)  # fmt: skip
     elif taps == 3:
         k = _wide3(x, starts, low, high, weights, at, offsets, first, columns, bias, o, done, out,
-                   target, pitch, rows, 0, width)  # fmt: skip
+                   target, pitch, rows, 0, width, below, step)  # fmt: skip
         _narrow3(x, starts, low, high, weights, at, offsets, first, columns, bias, o, done, out,
-                 target, pitch, rows, k, width)  # fmt: skip
+                 target, pitch, rows, k, width, below, step)  # fmt: skip
     elif taps == 4:
         k = _wide4(x, starts, low, high, weights, at, offsets, first, columns, bias, o, done, out,
-                   target, pitch, rows, 0, width)  # fmt: skip
+                   target, pitch, rows, 0, width, below, step)  # fmt: skip
         _narrow4(x, starts, low, high, weights, at, offsets, first, columns, bias, o, done, out,
-                 target, pitch, rows, k, width)  # fmt: skip
+                 target, pitch, rows, k, width, below, step)  # fmt: skip
     else:
         k = _wide5(x, starts, low, high, weights, at, offsets, first, columns, bias, o, done, out,
-                   target, pitch, rows, 0, width)  # fmt: skip
+                   target, pitch, rows, 0, width, below, step)  # fmt: skip
         _narrow5(x, starts, low, high, weights, at, offsets, first, columns, bias, o, done, out,
-                 target, pitch, rows, k, width)  # fmt: skip
+                 target, pitch, rows, k, width, below, step)  # fmt: skip
 
 
 @kernel
@@ -196,17 +204,20 @@ def _strip(x, weights, bias, offsets, parts, out, s, channel, target, o, h, j, k
                 if s.column_stride > 1:
                     _pack_rows(x, plane, r, here, first, s, buffer)
                     source, low, high = buffer, 0, packed
+                    below = below_step = 0
                     for q in range(here):
                         starts[q] = q * packed
                 else:
                     source, low, high = x, -first, s.width - first
+                    below_step = step * s.pitch
+                    below = plane + r * s.pitch + here * below_step + first + s.columns_before
                     for q in range(here):
                         row = r + q * step
                         inside = 0 <= row < height
                         starts[q] = plane + row * s.pitch + first if inside else zeros
                 _add_run(
                     taps, source, starts, low, high, weights, at, offsets, column, columns, bias,
-                    o, done, out, target, pitch, rows, width,
+                    o, done, out, target, pitch, rows, width, below, below_step,
                 )  # fmt: skip
                 at += taps * columns
                 done += 1

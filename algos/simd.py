@@ -127,20 +127,22 @@ def store(typing, array, index, tile):
 
 
 @intrinsic
-def store_past(typing, array, index, vector):
-    """As `store`, of one vector, past the caches: ``array[index]`` must lie on a `to_boundary`.
+def store_past(typing, array, index, tile):
+    """As `store`, past the caches: ``array[index]`` must lie on a `to_boundary`.
 
     What will not be read again soon need not be read before it is written, nor displace what
     will. Other threads may see it after `streamed`.
     """
-    kind = vector
+    kind = tile.dtype
 
     def emit(context, builder, signature, arguments):
         simd = Emitter(context, builder, kind)
-        at = simd.pointer(signature.args[0], arguments[0], arguments[1])
-        simd.store_past(arguments[2], at)
+        for i, value in enumerate(simd.items(arguments[2])):
+            at = simd.pointer(signature.args[0], arguments[0], arguments[1], i * kind.lanes)
+            simd.store_past(value, at)
+        return context.get_dummy_value()
 
-    return types.void(array, types.intp, vector), emit
+    return types.void(array, types.intp, tile), emit
 
 
 @intrinsic
@@ -387,7 +389,7 @@ def stream(source, origin, target, at, count):
     whole = head + (count - head) // lane * lane
     store_lanes(target, at, load(source, origin, 1)[0], 0, head)
     for k in range(head, whole, lane):
-        store_past(target, at + k, load(source, origin + k, 1)[0])
+        store_past(target, at + k, load(source, origin + k, 1))
     store_lanes(target, at + whole, load(source, origin + whole, 1)[0], 0, count - whole)
 
 

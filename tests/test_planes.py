@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
-from test_parallel import check
+from test_parallel import check, reference
 
 import algos
 from algos import Problem, direct_planes
@@ -56,6 +58,23 @@ def test_threads_share_one_image_and_change_no_bit():
     for text in ("mb1_ic1ih300_oc1_kh3ph1", "mb1_ic1ih3iw5000_oc1_kh3kw3ph1pw1"):
         table = direct_planes._table(algos.parse_descriptor(text), 2)
         assert direct_planes.Shape(*table).items >= 8
+
+
+@pytest.mark.parametrize("offset", [0, 3, 16])
+def test_large_outputs_go_past_the_caches_from_any_address(offset):
+    problem = Problem(batch=3, size=(420, 1856), kernel=3, padding=((1, 0), (1, 1)))
+    assert choose_path(problem) == "planes"
+    assert direct_planes.Shape(*direct_planes._table(problem, 1)).streams
+    rng = np.random.default_rng(0)
+    x = rng.integers(-9, 9, problem.input_shape).astype(np.float32)
+    w = rng.integers(-9, 9, problem.kernel_shape).astype(np.float32)
+    room = np.full(math.prod(problem.output_shape) + 32, np.nan, np.float32)
+    for threads in (1, 2):
+        out = room[offset : offset - 32].reshape(problem.output_shape)
+        algos.plan(problem, w, threads=threads)(x, out=out)
+        assert (out == reference(problem, x, w)).all()
+        assert np.isnan(room[:offset]).all() and np.isnan(room[offset - 32 :]).all()
+        room[:] = np.nan
 
 
 def test_a_nan_stays_under_its_kernel():
