@@ -65,13 +65,12 @@ class Winograd(Algorithm):
     def forward(self, problem, x, prepared, bias, out, threads) -> None:
         cut, weights = prepared
         buffers = (
-            np.empty((threads, n), x.dtype)
-            for n in (cut.lines, cut.transforms, cut.sums, cut.outputs, 2 * cut.stretch)
+            simd.aligned(threads * n, x.dtype).reshape(threads, n)
+            for n in (cut.transforms, cut.sums, cut.outputs, cut.starts)
         )
         winograd_kernels.forward(
             x.reshape(-1), weights,
-            bias, cut.offsets, out.reshape(-1), cut.numbers, cut.items,
-            *buffers,
+            bias, cut.offsets, cut.places, out.reshape(-1), cut.numbers, cut.items, *buffers,
         )  # fmt: skip
 
     def error_bound(self, problem, x, w, magnitude):

@@ -12,6 +12,7 @@ from . import simd
 from .direct_blocking import TILES
 from .problem import Problem
 from .winograd_points import TAPS
+from .winograd_simd import NOWHERE
 
 #: Input tiles that one item transforms at a time, about.
 STRIP_TILES = 56
@@ -45,8 +46,8 @@ class Shape(NamedTuple):
     #: their transforms.
     pitch: int
     plane: int
-    #: Elements of one row of the buffers that input rows are transformed in.
-    line: int
+    #: Rows of tiles that share a register on the way in.
+    fold: int
     #: Which of TILES, its pixels and vectors; which serves for the last pixels, and how many.
     tile: int
     pixels: int
@@ -66,12 +67,13 @@ class Blocking:
     shape: Shape
     numbers: np.ndarray
     offsets: np.ndarray
+    places: np.ndarray
     items: int
     stretch: int
-    lines: int
     transforms: int
     sums: int
     outputs: int
+    starts: int
 
 
 def tiles(problem: Problem, m: int) -> tuple[int, int]:
@@ -104,19 +106,38 @@ def blocking(problem: Problem, m: int, threads: int) -> Blocking:
     pitch = int(_covered(-(-all_rows // strips) * columns, tile))
     sums = size * size * pitch * stretch
     together = max(1, min(blocks_per_item, SUMS_BYTES // (sums * problem.itemsize)))
-    # The way in reads the vectors of a last, incomplete group of `lane` tiles, and two more.
-    line = -(-columns // lane) * lane * m + max(m, lane)
     shape = Shape._make((
         m, size * size, problem.groups, inputs, outputs, *problem.size, *problem.output_size,
-        *problem.before, image_rows, all_rows, strips, columns, pitch, inputs * pitch + lane, line,
-        tile, pixels, vectors, last, TILES[last][0], blocks, blocks_per_item, together,
+        *problem.before, image_rows, all_rows, strips, columns, pitch, inputs * pitch + lane,
+        _fold(m, columns, lane), tile, pixels, vectors, last, TILES[last][0],
+        blocks, blocks_per_item, together,
     ))  # fmt: skip
     items = problem.groups * bands * strips * -(-blocks // blocks_per_item)
     return Blocking(
-        shape, np.array(shape), np.arange(inputs, dtype=np.int64) * pitch, items, stretch,
-        2 * size * line, size * size * shape.plane + pixels, together * sums,
-        (m * m * columns + lane) * lane,
+        shape, np.array(shape), np.arange(inputs, dtype=np.int64) * pitch,
+        _places(problem, m), items, stretch, *(
+            -(-n // lane) * lane for n in (
+                size * size * shape.plane + pixels, together * sums,
+                max(m * m * columns + lane, size * size) * lane, 2 * stretch + m,
+            )
+        ),
     )  # fmt: skip
+
+
+def _places(problem: Problem, m: int) -> np.ndarray:
+    """Where in the first channel of `x` every row of every row of tiles begins, for the way in."""
+    height, width = problem.size
+    images, tiles_down, q = np.ogrid[: problem.batch, : tiles(problem, m)[0], : m + TAPS - 1]
+    rows = tiles_down * m + q - problem.before[0]
+    places = (images * problem.in_channels * height + rows) * width
+    # As many more as a register may hold are read in vain.
+    places = np.where((rows >= 0) & (rows < height), places, NOWHERE).reshape(-1, m + TAPS - 1)
+    return np.pad(places, [(0, m), (0, 0)], constant_values=NOWHERE).reshape(-1)
+
+
+def _fold(m: int, columns: int, lane: int) -> int:
+    """How many rows of `columns` tiles one register holds, of those numbers that divide m."""
+    return max(rows for rows in (1, 2, m) if rows == 1 or rows * columns <= lane)
 
 
 def _strips(all_rows: int, columns: int) -> list[int]:
@@ -154,7 +175,8 @@ def _cost(
     inputs, outputs = (n // problem.groups for n in (problem.in_channels, problem.out_channels))
     blocks = -(-outputs // (vectors * lane))
     rows = np.diff(edges(problem.batch * tiles(problem, m)[0], strips))
-    before = INPUT * size * inputs * rows * -(-columns // lane)
+    registers = -(-rows // _fold(m, columns, lane)) * -(-columns // lane)
+    before = INPUT * size * inputs * registers
     weights = problem.groups * blocks * vectors * lane * inputs * size * size * problem.itemsize
     arrivals = -(-rows * columns // TILES[tile][0]) * STREAM + FAR * (weights > FAR_BYTES)
     each = vectors * inputs * size * size * (_covered(rows * columns, tile) + arrivals)
@@ -173,7 +195,7 @@ def edges(count: int, parts: int) -> np.ndarray:
 #: Cycles for one row of sixteen tiles on the way in, and one row of a tile on the way out, and
 #: for a vector of weights to arrive: for a register tile, and for a strip where they are more
 #: bytes than stay in the last cache.
-INPUT, OUTPUT, STREAM, FAR = 50.0, 40.0, 0.5, 2.0
+INPUT, OUTPUT, STREAM, FAR = 70.0, 40.0, 0.5, 2.0
 FAR_BYTES = 16 << 20
 
 
@@ -182,5 +204,5 @@ def workspace(problem: Problem, m: int, threads: int) -> int:
     cut = blocking(problem, m, threads)
     size = m + TAPS - 1
     kernel = cut.shape.groups * cut.shape.blocks * cut.stretch * cut.shape.inputs
-    per_thread = cut.lines + cut.transforms + cut.sums + cut.outputs + 2 * cut.stretch
+    per_thread = cut.transforms + cut.sums + cut.outputs + cut.starts
     return kernel * (size * size + TAPS * TAPS) + threads * per_thread

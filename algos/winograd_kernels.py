@@ -4,9 +4,9 @@ A thread takes some rows of tiles through three stages, and what passes between 
 its caches:
 
 1. **In.** Every input channel's rows are transformed, Bᵀ X B, with neighbouring tiles in the
-   lanes. Down the columns pixels are neighbours as they lie; along the rows, every m-th is
-   shuffled into a vector of its own. Bound by shuffles and additions, about 250 cycles for
-   16 tiles of a channel.
+   lanes; of narrow feature maps several rows of tiles share a register. Pixels are read from the
+   input as they lie, every m-th shuffled into a vector of its own. Bound by loads and stores that
+   straddle cache lines, about 430 cycles for 16 tiles of a channel (m = 4).
 2. **Products.** For each of the (m + 2)² points, tiles × input channels times input × output
    channels: the register tile of `direct_channels`, with tiles for its pixels and one tap a
    channel. Bound by the multiply-add units, at 90 % of their peak; for feature maps of a few
@@ -26,17 +26,18 @@ import numba
 import numba.np.unsafe.ndarray
 import numpy as np
 
-from .direct_channels import finish, pack_row, run_tile
+from .direct_channels import finish, run_tile
 from .jit import apart, kernel
-from .simd import clear, lanes, pointer
+from .simd import clear, further, lanes, pointer, prefetch
 from .winograd_blocking import Shape
 from .winograd_points import TAPS
 from .winograd_simd import (
     INPUT,
     OUTPUT,
     WEIGHTS,
-    load_overlapping,
     load_spaced,
+    load_windows,
+    store_pieces,
     store_spaced,
     store_tile,
     transform,
@@ -51,34 +52,43 @@ def _make_way_in(m):
     size = m + TAPS - 1
 
     @kernel
-    def way_in(x, channel, first, rows, band, s, lines, transforms):
+    def way_in(x, channel, first, rows, band, s, zeros, zero, places, turned, transforms):
         """Bᵀ X B of `rows` rows of tiles of every input channel, point by point.
 
         `channel` is the first of image 0's, `first` the first row of tiles of the batch. The
         transforms are [point][channel][tile]; what a last vector writes beyond its row of
         tiles, the next row replaces.
         """
-        lane = lanes(lines)
-        left = band * s.columns * m - s.columns_before
-        turned = size * s.line
+        lane = lanes(transforms)
+        left = band * s.columns * m
+        shift = 0
+        while s.fold << shift < m:
+            shift += 1
         for c in range(s.inputs):
-            for r in range(rows):
-                image, i = (first + r) // s.image_rows, (first + r) % s.image_rows
-                plane = (image * s.groups * s.inputs + channel + c) * s.height
-                for q in range(size):
-                    row = i * m + q - s.rows_before
-                    width = s.width if 0 <= row < s.height else 0
-                    start = (plane + row) * s.width
-                    pack_row(x, start, left, width, lines, q * s.line, s.line, s.height * s.width)
-                for k in range(0, s.line - lane + 1, lane):
-                    column = load_spaced(lines, k, s.line, size)
-                    store_spaced(transform(column, m, INPUT), lines, turned + k, s.line)
-                at = c * s.pitch + r * s.columns
+            plane = (channel + c) * s.height * s.width
+            for r in range(0, rows, s.fold):
                 for t in range(0, s.columns, lane):
                     for q in range(size):
-                        row = load_overlapping(lines, turned + q * s.line + m * t, m)
-                        target = q * size * s.plane + at + t
-                        store_spaced(transform(row, m, INPUT), transforms, target, s.plane)
+                        i, column = (first + r) * size + q, left + t * m
+                        if s.fold == 1:  # a run too short for the processor to foresee the next
+                            ahead = plane + s.height * s.width + places[i] + column
+                            for k in range(m):
+                                prefetch(x, ahead + k * lane)
+                        row = load_windows(
+                            x, plane, places, i, column, s.columns_before, s.width, zeros, zero,
+                            shift, m,
+                        )  # fmt: skip
+                        store_spaced(transform(row, m, INPUT), turned, q * size * lane, lane)
+                    for k in range(size):
+                        column = load_spaced(turned, k * lane, size * lane, size)
+                        points = transform(column, m, INPUT)
+                        at = k * s.plane + c * s.pitch + r * s.columns + t
+                        if s.fold == 1 or s.fold * s.columns == lane:
+                            store_spaced(points, transforms, at, size * s.plane)
+                        elif s.fold == 2:
+                            store_pieces(points, transforms, at, size * s.plane, s.columns, 2)
+                        else:
+                            store_pieces(points, transforms, at, size * s.plane, s.columns, 4)
 
     return way_in
 
@@ -91,7 +101,7 @@ def _make_way_out(m):
     def way_out(sums, base, block, group, first, rows, band, s, bias, tiles, out):
         """Aᵀ M A of one block of output channels, written to `out`, with the bias.
 
-        Sums are [point][tile][output channel] from `base` on; the bias is behind the zeros.
+        Sums are [point][tile][output channel] from `base` on.
         """
         lane = lanes(sums)
         stretch = s.vectors * lane
@@ -103,7 +113,7 @@ def _make_way_out(m):
                 for t in range(s.columns):
                     at = base + (r * s.columns + t) * stretch + v * lane
                     y = transform_square(sums, at, s.pitch * stretch, m, OUTPUT)
-                    store_tile(y, tiles, t * m * lane, pitch * lane, bias, stretch + v * lane, m)
+                    store_tile(y, tiles, t * m * lane, pitch * lane, bias, v * lane, m)
                 plane = (image * s.groups + group) * s.outputs + o
                 plane = (plane * s.out_height + i * m) * s.out_width + band * pitch
                 finish(
@@ -143,9 +153,10 @@ def _products(transforms, tiles, weights, offsets, panel, first, last, s, zeros,
 
 @apart
 @kernel
-def _item(x, weights, bias, offsets, out, s, item, lines, transforms, sums, tiles, starts):
+def _item(x, weights, bias, offsets, places, out, s, item, transforms, sums, tiles, starts):
     """One strip of rows of tiles, for some blocks of output channels of one group."""
     stretch = s.vectors * lanes(weights)
+    clear(starts, stretch, stretch + s.step)
     chunks = -(-s.blocks // s.blocks_per_item)
     bands = -(-s.out_width // (s.columns * s.step))
     item, chunk = item // chunks, item % chunks
@@ -154,21 +165,29 @@ def _item(x, weights, bias, offsets, out, s, item, lines, transforms, sums, tile
     first = strip * s.all_rows // s.strips
     rows = (strip + 1) * s.all_rows // s.strips - first
     if s.step == 2:
-        _way_in2(x, g * s.inputs, first, rows, band, s, lines, transforms)
+        _way_in2(x, g * s.inputs, first, rows, band, s, starts, stretch, places, tiles, transforms)
     else:
-        _way_in4(x, g * s.inputs, first, rows, band, s, lines, transforms)
-    clear(starts, 0, stretch)
+        _way_in4(x, g * s.inputs, first, rows, band, s, starts, stretch, places, tiles, transforms)
     panel = g * s.blocks * s.points * s.inputs * stretch
     last_block = min((chunk + 1) * s.blocks_per_item, s.blocks)
     for begin in range(chunk * s.blocks_per_item, last_block, s.blocks_together):
         end = min(begin + s.blocks_together, last_block)
         _products(
-            transforms, rows * s.columns, weights, offsets, panel, begin, end, s, starts, sums
+            transforms,
+            rows * s.columns,
+            weights,
+            offsets,
+            panel,
+            begin,
+            end,
+            s,
+            further(starts, stretch),
+            sums,
         )
         for b in range(begin, end):
             o = b * stretch
             for v in range(stretch):
-                starts[stretch + v] = bias[g * s.outputs + o + v] if o + v < s.outputs else 0
+                starts[v] = bias[g * s.outputs + o + v] if o + v < s.outputs else 0
             base = (b - begin) * s.points * s.pitch * stretch
             if s.step == 2:
                 _way_out2(sums, base, b, g, first, rows, band, s, starts, tiles, out)
@@ -177,17 +196,17 @@ def _item(x, weights, bias, offsets, out, s, item, lines, transforms, sums, tile
 
 
 @kernel(parallel=True)
-def forward(x, weights, bias, offsets, out, numbers, items, lines, transforms, sums, tiles,
+def forward(x, weights, bias, offsets, places, out, numbers, items, transforms, sums, tiles,
             starts):  # fmt: skip
     """Every item, split evenly among as many threads as there are buffers."""
-    workers = lines.shape[0]
+    workers = transforms.shape[0]
     for worker in numba.prange(workers):
         t = np.int64(worker)
         s = Shape(*to_fixed_tuple(numbers, _NUMBERS))
         for item in range(t * items // workers, (t + 1) * items // workers):
             _item(
-                pointer(x), pointer(weights), pointer(bias), pointer(offsets), pointer(out), s,
-                item, pointer(lines[t]), pointer(transforms[t]), pointer(sums[t]),
+                pointer(x), pointer(weights), pointer(bias), pointer(offsets), pointer(places),
+                pointer(out), s, item, pointer(transforms[t]), pointer(sums[t]),
                 pointer(tiles[t]), pointer(starts[t]),
             )  # fmt: skip
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from llvmlite import ir
 from numba.core import types
 
 from .simd import Vector, intrinsic
-from .simd_emitter import Emitter
+from .simd_emitter import Emitter, element
 from .winograd_points import TAPS, matrices
 
 #: What to multiply with: the last argument of `transform` and `transform_square`.
@@ -46,7 +47,7 @@ def _multiply(simd: Emitter, matrix: np.ndarray, values: list[Any]) -> list[Any]
 def _dot(simd: Emitter, row: np.ndarray, values: list[Any]) -> Any:
     """Σ row[k]·values[k] over the coefficients that are not zero, one rounding for each."""
     total = None
-    for k in np.flatnonzero(row):
+    for k in sorted(np.flatnonzero(row), key=lambda k: row[k] != 1):
         factor = ir.Constant(simd.type, [float(row[k])] * simd.kind.lanes)
         if total is None:
             total = values[k] if row[k] == 1 else simd.builder.fmul(factor, values[k])
@@ -159,35 +160,85 @@ def store_tile(typing, tile, array, index, step, bias, first, COLUMNS):
     return types.void(tile, array, *numbers, bias, types.intp, COLUMNS), emit
 
 
+#: Where a row of zeros is meant.
+NOWHERE = -(1 << 62)
+
+
 @intrinsic(prefer_literal=True)
-def load_overlapping(typing, array, index, STEP):
-    """STEP + 2 vectors: lane l of vector k is ``array[index + k + l·STEP]``.
+def load_windows(typing, x, start, places, at, first, before, width, zeros, zero, shift, OUTPUTS):
+    """One row of a register's width of tiles: lane l of vector k is column k of tile l.
 
-    STEP is a power of two. Neighbouring pieces share two elements, as tiles of input do.
+    It is read m = OUTPUTS vectors' worth of columns at a time, from column `first` of the padded
+    image on, 2^shift of these from one row, the next from m rows further down. Those rows, of
+    `width` columns and `before` zeros ahead of them, lie at ``x[start + places[at]]``,
+    ``x[start + places[at + m + 2]]`` and so on, or NOWHERE: then there are only zeros, of which a
+    register's width and m more lie at ``zeros[zero]``.
     """
-    kind, step = Vector(array.dtype), STEP.literal_value
+    kind, m = Vector(x.dtype), OUTPUTS.literal_value
 
-    def phases(simd: Emitter, at: Any) -> list[Any]:
-        """The vectors of every STEP-th element, from each of the first STEP elements on."""
-        values = [simd.load(simd.builder.gep(at, [ir.Constant(ir.IntType(64), i * kind.lanes)]))
-                  for i in range(step)]  # fmt: skip
-        parts = [values]
-        while len(parts[0]) > 1:  # every part into its even and its odd elements
-            halves = [
-                [
-                    simd.shuffle(a, b, list(range(odd, 2 * kind.lanes, 2)))
-                    for a, b in zip(part[::2], part[1::2], strict=True)
-                ]
-                for odd in (0, 1)
-                for part in parts
-            ]
-            parts = halves
-        return [part[0] for part in parts]
+    def number(value: int) -> Any:
+        return ir.Constant(ir.IntType(64), value)
 
     def emit(context, builder, signature, arguments):
         simd = Emitter(context, builder, kind)
-        here = simd.pointer(signature.args[0], arguments[0], arguments[1])
-        next_ = builder.gep(here, [ir.Constant(ir.IntType(64), step)])
-        return simd.tuple_of(phases(simd, here) + phases(simd, next_)[: TAPS - 1])
+        x_, start_, places_, at_, first_, before_, width_, zeros_, zero_, shift_, _ = arguments
+        zeros_ = builder.gep(zeros_, [zero_])
+        near: list[Any] = []
+        far: list[Any] = []
+        for j in range(m):
+            below = builder.lshr(number(j), shift_)
+            across = builder.sub(number(j), builder.shl(below, shift_))
+            across = builder.mul(across, number(kind.lanes))
+            row = builder.add(at_, builder.mul(below, number(m + TAPS - 1)))
+            place = builder.load(builder.gep(places_, [row]), typ=at_.type)
+            column = builder.add(builder.sub(first_, before_), across)
+            pixels = builder.gep(x_, [builder.add(builder.add(start_, place), column)])
+            is_somewhere = builder.icmp_signed(">", place, number(NOWHERE))
+            pixels = builder.select(is_somewhere, pixels, zeros_)
+            for plus, values in ((0, near), (m, far)):
+                mask = simd.lanes_below(column, plus, width_)
+                values.append(simd.load_lanes(builder.gep(pixels, [number(plus)]), mask))
+        return simd.tuple_of(_every(simd, near) + _every(simd, far)[: TAPS - 1])
 
-    return _tile(kind, step + TAPS - 1)(array, types.intp, STEP), emit
+    numbers = [types.intp] * 4
+    return _tile(kind, m + TAPS - 1)(
+        x, types.intp, places, *numbers, zeros, types.intp, types.intp, OUTPUTS
+    ), emit
+
+
+def _every(simd: Emitter, values: Sequence[Any]) -> list[Any]:
+    """The vectors of every n-th element of the n `values`, from each of the first n on."""
+    parts = [list(values)]
+    while len(parts[0]) > 1:  # every part into its even and its odd elements
+        parts = [
+            [
+                simd.shuffle(a, b, list(range(odd, 2 * simd.kind.lanes, 2)))
+                for a, b in zip(part[::2], part[1::2], strict=True)
+            ]
+            for odd in (0, 1)
+            for part in parts
+        ]
+    return [part[0] for part in parts]
+
+
+@intrinsic(prefer_literal=True)
+def store_pieces(typing, tile, array, index, step, between, PIECES):
+    """As `store_spaced`, each vector in PIECES equal parts, `between` elements apart."""
+    kind, pieces = tile.dtype, PIECES.literal_value
+
+    def emit(context, builder, signature, arguments):
+        simd = Emitter(context, builder, kind)
+        values, array_, index_, step_, between_ = arguments[:5]
+        width = kind.lanes // pieces
+        part = ir.VectorType(element(kind), width)
+        for i, value in enumerate(simd.items(values) if width else []):
+            at = builder.add(index_, builder.mul(step_, ir.Constant(ir.IntType(64), i)))
+            for j in range(pieces):
+                piece = simd.shuffle(value, value, list(range(j * width, (j + 1) * width)))
+                pointer = builder.gep(array_, [at])
+                builder.store(piece, builder.bitcast(pointer, part.as_pointer()), align=simd.align)
+                at = builder.add(at, between_)
+        return context.get_dummy_value()
+
+    numbers = [types.intp] * 3
+    return types.void(tile, array, *numbers, PIECES), emit
