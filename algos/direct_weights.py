@@ -26,7 +26,18 @@ from . import simd
 from .direct_blocking import TILES, merged
 from .jit import apart, kernel
 from .problem import Problem
-from .simd import add_outer, clear, lanes, load, load_square, pointer, store, store_rows, transpose
+from .simd import (
+    add_outer,
+    clear,
+    lanes,
+    load,
+    load_part,
+    load_square,
+    pointer,
+    store,
+    store_rows,
+    transpose,
+)
 
 #: Input channels of a block at most: where few taps use a stretch again, more channels must.
 BLOCK_CHANNELS, BLOCK_CHANNELS_FEW_TAPS, FEW_TAPS = 16, 64, 4
@@ -188,26 +199,25 @@ def _correlate(x, g, offsets, places, numbers, items, sums, out):
 
 @apart
 @kernel
-def _lay_row(x, source, plane, channels, width, before, count, pitch, target, at):
+def lay_row(x, source, plane, channels, width, before, count, pitch, target, at):
     """One row of a block: target[at + k·pitch + c] = channel c's sample k − before, or zero."""
     lane = lanes(target)
     first, last = min(before, count), min(before + width, count)
     last = max(first, last)
     clear(target, at, first * pitch)
     clear(target, at + last * pitch, (count - last) * pitch)
-    done = 0
-    while done + lane <= channels:
-        k = first
-        while k + lane <= last:
-            turned = transpose(load_square(x, source + done * plane + k - before, plane))
-            store_rows(turned, target, at + k * pitch + done, pitch, lane, 0, lane)
-            k += lane
-        while k < last:
-            for c in range(done, done + lane):
-                target[at + k * pitch + c] = x[source + c * plane + k - before]
-            k += 1
-        done += lane
-    for c in range(done, pitch):
+    whole = pitch if pitch % lane > lane // 2 else pitch - pitch % lane
+    for c in range(0, whole, lane):
+        rows = min(lane, channels - c)
+        for k in range(first, last, lane):
+            columns = min(lane, last - k)
+            start = source + c * plane + k - before
+            if rows == lane and columns == lane:
+                square = load_square(x, start, plane)
+            else:
+                square = load_part(x, start, plane, rows, columns)
+            store_rows(transpose(square), target, at + k * pitch + c, pitch, columns, 0, pitch - c)
+    for c in range(whole, pitch):
         for k in range(first, last):
             inside = c < channels
             target[at + k * pitch + c] = x[source + c * plane + k - before] if inside else 0
@@ -232,7 +242,7 @@ def _lay_out(x, groups, block, blocks, before, reach, target):
         if 0 <= r < height and 0 <= d < depth:
             channel = rest * per_group + b * block
             source = ((channel * depth + d) * height + r) * width
-            _lay_row(
+            lay_row(
                 pointer(x), source, depth * height * width, min(block, per_group - b * block),
                 width, before[2], reach[2], block, pointer(target), at,
             )  # fmt: skip

@@ -28,9 +28,9 @@ from .simd_emitter import REGISTER_BYTES, REGISTERS, Emitter, Vector, element, l
 __all__ = [
     "REGISTERS", "REGISTER_BYTES", "STREAMED_BYTES", "Vector", "add_outer", "add_products",
     "aligned", "clear", "copy", "copy_every", "distance", "further", "lanes", "lanes_of",
-    "load", "load_alternate", "load_square", "pointer", "prefetch", "repeat", "splat", "store",
-    "store_lanes", "store_past", "store_rows", "stream", "streamed", "sum_lanes", "to_boundary",
-    "transpose",
+    "load", "load_alternate", "load_part", "load_square", "pointer", "prefetch", "repeat", "splat",
+    "store", "store_lanes", "store_past", "store_rows", "stream", "streamed", "sum_lanes",
+    "to_boundary", "transpose",
 ]  # fmt: skip
 
 #: Bytes of input and output from which on the output had better be written by `stream`: half of a
@@ -215,6 +215,30 @@ def load_square(typing, array, index, step):
         return simd.tuple_of(values)
 
     return _tile(kind, kind.lanes)(array, types.intp, types.intp), emit
+
+
+@intrinsic
+def load_part(typing, array, index, step, rows, count):
+    """As `load_square`, of the leading `rows` vectors the lanes below `count`; zeros elsewhere.
+
+    The other lanes' memory is not touched.
+    """
+    kind = Vector(array.dtype)
+
+    def emit(context, builder, signature, arguments):
+        simd = Emitter(context, builder, kind)
+        array_, index_, step_, rows_, count_ = arguments
+        none = ir.Constant(count_.type, 0)
+        values = []
+        for i in range(kind.lanes):
+            number = ir.Constant(ir.IntType(64), i)
+            at = builder.add(index_, builder.mul(step_, number))
+            some = builder.select(builder.icmp_signed("<", number, rows_), count_, none)
+            pointer = simd.pointer(signature.args[0], array_, at)
+            values.append(simd.load_lanes(pointer, simd.lanes_below(none, 0, some)))
+        return simd.tuple_of(values)
+
+    return _tile(kind, kind.lanes)(array, *[types.intp] * 4), emit
 
 
 @intrinsic

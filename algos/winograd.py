@@ -13,7 +13,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import direct_channels, simd, winograd_error, winograd_kernels
+from . import (
+    direct_channels,
+    simd,
+    winograd_error,
+    winograd_kernels,
+    winograd_weights,
+    winograd_weights_blocking,
+)
 from .algorithm import Algorithm, as_correlation
 from .problem import Problem
 from .winograd_blocking import Blocking, blocking, tiles, workspace
@@ -24,6 +31,7 @@ class Winograd(Algorithm):
     """F(m × m, 3 × 3), for the m that a subclass names."""
 
     step: int
+    operations = ("forward", "grad_weight")
     confines_nonfinite = False
     exact_on_integers = False
 
@@ -37,7 +45,13 @@ class Winograd(Algorithm):
         return None
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
-        """Transformed kernel, and per thread a strip of transforms on their way in and out."""
+        """Transformed kernel, and per thread a strip of transforms on their way in and out.
+
+        For the gradient of the kernel transforms of input and output gradient, and their sums.
+        """
+        if problem.operation == "grad_weight":
+            elements = winograd_weights_blocking.workspace(problem, self.step, threads)
+            return elements * problem.itemsize
         return workspace(problem, self.step, threads) * problem.itemsize
 
     def work(self, problem: Problem) -> float:
@@ -73,8 +87,13 @@ class Winograd(Algorithm):
             bias, cut.offsets, cut.places, out.reshape(-1), cut.numbers, cut.items, *buffers,
         )  # fmt: skip
 
+    def grad_weight(self, problem, x, g, out, threads) -> None:
+        winograd_weights.grad_weight(problem, self.step, x, g, out, threads)
+
     def error_bound(self, problem, x, w, magnitude):
-        """Through |Aᵀ|, |G| and |Bᵀ|: the same for every element of the output."""
+        """Through |Aᵀ|, |G| and |Bᵀ|: the same for every element of the result."""
+        if problem.operation == "grad_weight":
+            return winograd_error.weights_bound(problem, self.step, x, w)
         return winograd_error.bound(problem, self.step, x, w, float(np.max(magnitude)))
 
 

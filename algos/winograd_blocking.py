@@ -100,10 +100,10 @@ def blocking(problem: Problem, m: int, threads: int) -> Blocking:
         ),
         key=lambda choice: _cost(problem, m, threads, bands, columns, *choice),
     )
-    (pixels, vectors), last = TILES[tile], _last(tile)
+    (pixels, vectors), last = TILES[tile], last_tile(tile)
     stretch = vectors * lane
     blocks = -(-outputs // stretch)
-    pitch = int(_covered(-(-all_rows // strips) * columns, tile))
+    pitch = int(covered(-(-all_rows // strips) * columns, tile))
     sums = size * size * pitch * stretch
     together = max(1, min(blocks_per_item, SUMS_BYTES // (sums * problem.itemsize)))
     shape = Shape._make((
@@ -151,16 +151,16 @@ def _shares(blocks: int, threads: int) -> list[int]:
     return sorted({-(-blocks // chunks) for chunks in range(1, min(blocks, 2 * threads) + 1)})
 
 
-def _last(tile: int) -> int:
+def last_tile(tile: int) -> int:
     """The register tile for what this one leaves over: the next narrower of as many vectors."""
     pixels, vectors = TILES[tile]
     narrower = [k for k, (m, v) in enumerate(TILES) if v == vectors and m < pixels]
     return max(narrower, key=lambda k: TILES[k][0], default=tile)
 
 
-def _covered(tiles: Any, tile: int) -> Any:
+def covered(tiles: Any, tile: int) -> Any:
     """`tiles` rounded up to whole register tiles, the last of which may be the narrower one."""
-    pixels, last = TILES[tile][0], TILES[_last(tile)][0]
+    pixels, last = TILES[tile][0], TILES[last_tile(tile)][0]
     left = tiles % pixels
     return tiles - left + np.where(left > last, pixels, np.minimum(left, 1) * last)
 
@@ -179,7 +179,7 @@ def _cost(
     before = INPUT * size * inputs * registers
     weights = problem.groups * blocks * vectors * lane * inputs * size * size * problem.itemsize
     arrivals = -(-rows * columns // TILES[tile][0]) * STREAM + FAR * (weights > FAR_BYTES)
-    each = vectors * inputs * size * size * (_covered(rows * columns, tile) + arrivals)
+    each = vectors * inputs * size * size * (covered(rows * columns, tile) + arrivals)
     each = each + OUTPUT * m * vectors * rows * columns
     chunks = np.diff([*range(0, blocks, per_item), blocks])
     items = np.repeat(before[:, None] + each[:, None] * chunks, bands, axis=0)

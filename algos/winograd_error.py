@@ -6,7 +6,9 @@ transforms that the operands at hand really have instead of to norms of the matr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -18,7 +20,8 @@ from .winograd_points import TAPS, matrices
 #: Roundings that a term meets on its way through both axes. Bᵀ, free of rounded coefficients,
 #: takes a product, a sum or two, and the sum of two halves; G one more, its coefficients being
 #: rounded; Aᵀ, which joins the halves first, a sum, a product and two sums, and then the bias.
-INPUT, WEIGHTS, OUTPUT = 2 * 3, 2 * 4, 2 * 4 + 1
+#: For the kernel's gradient A takes what Bᵀ does, and Gᵀ what Aᵀ does and a rounded coefficient.
+INPUT, WEIGHTS, OUTPUT, GRADIENT = 2 * 3, 2 * 4, 2 * 4 + 1, 2 * 5
 #: Input tiles, of one channel each, whose transforms are looked at together.
 TILES_AT_ONCE = 1 << 16
 
@@ -66,16 +69,61 @@ def _transform(
     return np.abs(tiles @ both.T) + slack * wrong, wrong
 
 
+def weights_bound(problem: Problem, m: int, x: np.ndarray, g: np.ndarray) -> float:
+    """An upper bound on |computed − exact| of any element of the kernel's gradient.
+
+    As `bound` is derived, with U = A dY Aᵀ and V = Bᵀ x B of one tile each. T tiles of all images
+    are summed for a pair of channels, so the norms are over those, and of them the largest of any
+    channel is taken; the way out makes of it |Gᵀ| [ΔM + γ_10·Σ|U||V|] |G|.
+    """
+    dtype, (a, weights, b) = problem.dtype, matrices(m)
+    least = 64 * float(np.finfo(dtype).smallest_subnormal)
+    u, u_wrong = _largest_norms(a.T, _output_tiles(problem, m, g), dtype, least)
+    v, v_wrong = _largest_norms(b, _input_tiles(problem, m, x), dtype, least)
+    count = problem.batch * math.prod(-(-outputs // m) for outputs in problem.output_size)
+    products = gamma(count + GRADIENT + 1, dtype) * u * v
+    wrong = products + u * v_wrong + u_wrong * v + count * least
+    out = np.kron(abs(weights.T), abs(weights.T))
+    return float((wrong @ out.T).max()) * (1 + 1e-6) + least
+
+
+def _largest_norms(
+    matrix: np.ndarray, tiles: Iterator[np.ndarray], dtype: str, least: float
+) -> list[np.ndarray]:
+    """(of M X Mᵀ, of the bound on its error): norms over tiles, of each group's worst channel.
+
+    Both are ``(groups, points)``.
+    """
+    squares: list[Any] = [0.0, 0.0]
+    for found in tiles:
+        size, wrong = _transform(matrix, found, INPUT, dtype)
+        for i, part in enumerate((size, wrong + least)):
+            squares[i] = squares[i] + np.einsum("gctp,gctp->gcp", part, part)
+    return [np.sqrt(total).max(axis=1) for total in squares]
+
+
 def _input_tiles(problem: Problem, m: int, x: np.ndarray) -> Iterator[np.ndarray]:
     """The padded input's tiles in float64, ``(groups, C/groups, tiles, (m + 2)²)`` at a time."""
-    size = m + TAPS - 1
+    return _tiles(problem, m, x, problem.before, m + TAPS - 1)
+
+
+def _output_tiles(problem: Problem, m: int, g: np.ndarray) -> Iterator[np.ndarray]:
+    """Likewise those of the output's gradient, of m² elements."""
+    return _tiles(problem, m, g, (0, 0), m)
+
+
+def _tiles(
+    problem: Problem, m: int, images: np.ndarray, before: tuple[int, ...], size: int
+) -> Iterator[np.ndarray]:
+    """Tiles of `size` × `size`, one every m samples, the first starting `before` the images."""
+    channels = images.shape[1]
     counts = [-(-outputs // m) for outputs in problem.output_size]
     room = [
-        (before, max(0, count * m + TAPS - 1 - before - length))
-        for count, before, length in zip(counts, problem.before, problem.size, strict=True)
+        (first, max(0, (count - 1) * m + size - first - length))
+        for count, first, length in zip(counts, before, images.shape[2:], strict=True)
     ]
-    rows = max(1, TILES_AT_ONCE // (problem.in_channels * counts[1]))
-    for image in x:
+    rows = max(1, TILES_AT_ONCE // (channels * counts[1]))
+    for image in images:
         padded = np.pad(image.astype(np.float64), [(0, 0), *room])
         windows = sliding_window_view(padded, (size, size), axis=(1, 2))[:, ::m, ::m]
         for first in range(0, counts[0], rows):

@@ -15,7 +15,13 @@ from .simd_emitter import Emitter, element
 from .winograd_points import TAPS, matrices
 
 #: What to multiply with: the last argument of `transform` and `transform_square`.
-OUTPUT, WEIGHTS, INPUT = range(3)
+OUTPUT, WEIGHTS, INPUT, OUTPUT_TURNED, WEIGHTS_TURNED = range(5)
+
+
+def _matrix(outputs: int, which: int) -> np.ndarray:
+    """One of the matrices of F(`outputs`, 3) or of their transposes."""
+    a, g, b = matrices(outputs)
+    return (a, g, b, a.T, g.T)[which]
 
 
 def _multiply(simd: Emitter, matrix: np.ndarray, values: list[Any]) -> list[Any]:
@@ -65,7 +71,7 @@ def _tile(kind: Vector, count: int) -> types.UniTuple:
 @intrinsic(prefer_literal=True)
 def transform(typing, tile, OUTPUTS, WHICH):
     """The matrix WHICH of F(OUTPUTS, 3) times the vectors of `tile`."""
-    matrix = matrices(OUTPUTS.literal_value)[WHICH.literal_value]
+    matrix = _matrix(OUTPUTS.literal_value, WHICH.literal_value)
 
     def emit(context, builder, signature, arguments):
         simd = Emitter(context, builder, tile.dtype)
@@ -81,7 +87,7 @@ def transform_square(typing, array, index, step, OUTPUTS, WHICH):
     X is square, its elements are vectors, the i-th from ``array[index + i·step]`` on.
     """
     kind = Vector(array.dtype)
-    matrix = matrices(OUTPUTS.literal_value)[WHICH.literal_value]
+    matrix = _matrix(OUTPUTS.literal_value, WHICH.literal_value)
     rows, columns = matrix.shape
 
     def emit(context, builder, signature, arguments):

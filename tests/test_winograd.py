@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import algos
-from algos import Problem
+from algos import Problem, winograd_weights, winograd_weights_blocking
 from algos.algorithm import get
 from algos.winograd_blocking import STRIP_TILES, blocking, edges
 from algos.winograd_points import POINTS, matrices
@@ -27,6 +27,16 @@ def test_the_matrices_filter(m):
     y = a @ ((g @ w @ g.T) * (b @ x @ b.T)) @ a.T
     exact = [[np.sum(x[i : i + 3, j : j + 3] * w) for j in range(m)] for i in range(m)]
     np.testing.assert_allclose(y, exact, rtol=1e-12)
+
+
+@pytest.mark.parametrize("m", POINTS)
+def test_the_matrices_give_the_kernel_s_gradient(m):
+    a, g, b = matrices(m)
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((m + 2, m + 2)), rng.standard_normal((m, m))
+    w = g.T @ ((a.T @ y @ a) * (b @ x @ b.T)) @ g
+    exact = [[np.sum(x[i : i + m, j : j + m] * y) for j in range(3)] for i in range(3)]
+    np.testing.assert_allclose(w, exact, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("m", POINTS)
@@ -54,26 +64,28 @@ SHAPES = [
 ]
 
 
+@pytest.mark.parametrize("operation", ["forward", "grad_weight"])
 @pytest.mark.parametrize("fields", SHAPES, ids=str)
 @pytest.mark.parametrize("name", NAMES)
-def test_within_the_bound_at_every_output(name, fields):
-    problem = Problem(kernel=3, **fields)
+def test_within_the_bound_at_every_output(name, fields, operation):
+    bias = operation == "forward" and fields.get("bias", False)
+    problem = Problem(kernel=3, **{**fields, "operation": operation, "bias": bias})
     trial = ConvolutionTrial(Case(problem, "random"), seed=1)
-    positions = oracle.every_position(problem.output_shape)
+    positions = oracle.every_position(problem.result_shape)
     results = []
     for threads in range(1, algos.threads.available() + 1):
-        out = np.full(problem.output_shape, np.nan, problem.dtype)
+        out = np.full(problem.result_shape, np.nan, problem.dtype)
         plan, given = trial.plan(get(name), threads)
         plan(*given, out)
         verdict = trial.check(get(name), out, positions)
         assert verdict.passed, verdict.reason
-        assert problem.taps < 100 or verdict.error_over_bound > 1e-4  # a bound worth its name
+        assert problem.terms < 100 or verdict.error_over_bound > 1e-4  # a bound worth its name
         results.append(out)
     for other in results[1:]:
         np.testing.assert_array_equal(results[0], other)
 
 
-@pytest.mark.parametrize("operation", ["forward", "grad_input"])
+@pytest.mark.parametrize("operation", ["forward", "grad_input", "grad_weight"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", NAMES)
 def test_judged_in_every_way(name, dtype, operation):
@@ -92,6 +104,32 @@ def test_the_bound_sees_a_lost_tap(name, channels):
     x, w, _ = arrays(Case(problem, "random"))
     bound = get(name).error_bound(problem, x, w, np.array([3.0 * channels]))
     assert bound < abs(x).max() * abs(w).max() / 2
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_bound_on_the_kernel_s_gradient_sees_a_lost_position(name):
+    problem = Problem(size=(20, 20), kernel=3, in_channels=4, out_channels=4, batch=5,
+                      operation="grad_weight")  # fmt: skip
+    x, g, _ = arrays(Case(problem, "random"))
+    bound = get(name).error_bound(problem, x, g, np.array([500.0]))
+    assert bound < abs(x).max() * abs(g).max() / 2
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_sums_over_tiles_go_on_where_they_stopped(name, monkeypatch):
+    """However many rows of tiles are transformed at a time, it changes no bit."""
+    problem = Problem(size=(30, 13), kernel=3, padding=1, in_channels=70, out_channels=20,
+                      batch=2, operation="grad_weight")  # fmt: skip
+    x, g, _ = arrays(Case(problem, "random"))
+    plan = algos.plan(problem, algorithm=name)
+    whole, chunks = plan(x, g), [1]
+    blocking = winograd_weights_blocking.blocking.__wrapped__  # past the cache
+    monkeypatch.setattr(winograd_weights, "blocking", blocking)
+    for size in (1 << 19, 1):
+        monkeypatch.setattr(winograd_weights_blocking, "CHUNK_BYTES", size)
+        chunks.append(blocking(problem, get(name).step, 1).shape.chunks)
+        np.testing.assert_array_equal(plan(x, g), whole)
+    assert chunks[0] < chunks[1] < chunks[2]
 
 
 def test_two_by_two_is_the_more_accurate():
@@ -134,19 +172,23 @@ def test_small_images_occupy_every_thread():
     assert blocking(deep, 4, 2).items == 2
 
 
+@pytest.mark.parametrize("operation", ["forward", "grad_weight"])
 @pytest.mark.parametrize("name", NAMES)
-def test_nothing_is_written_beside_the_output(name):
-    problem = Problem(size=(9, 21), kernel=3, padding=1, in_channels=3, out_channels=18)
-    x, w, _ = arrays(Case(problem, "random"))
-    room = np.full(np.prod(problem.output_shape) + 64, 7, problem.dtype)
-    out = room[32:-32].reshape(problem.output_shape)
-    algos.plan(problem, w, algorithm=name)(x, out)
+def test_nothing_is_written_beside_the_output(name, operation):
+    problem = Problem(size=(9, 21), kernel=3, padding=1, in_channels=3, out_channels=18,
+                      operation=operation)  # fmt: skip
+    room = np.full(np.prod(problem.result_shape) + 64, 7, problem.dtype)
+    out = room[32:-32].reshape(problem.result_shape)
+    plan, given = ConvolutionTrial(Case(problem, "random"), seed=0).plan(get(name), 1)
+    plan(*given, out)
     assert (room[:32] == 7).all()
     assert (room[-32:] == 7).all()
 
 
-def test_workspace_grows_with_threads():
-    problem = Problem(size=(56, 56), kernel=3, padding=1, in_channels=64, out_channels=64)
+@pytest.mark.parametrize("operation", ["forward", "grad_weight"])
+def test_workspace_grows_with_threads(operation):
+    problem = Problem(size=(56, 56), kernel=3, padding=1, in_channels=64, out_channels=64,
+                      operation=operation)  # fmt: skip
     one, two = (get("winograd4").workspace_bytes(problem, n) for n in (1, 2))
     assert 36 * 64 * 64 * 4 < one < two
 

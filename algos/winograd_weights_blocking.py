@@ -1,0 +1,150 @@
+"""How `winograd_weights` cuts a problem up: rows of tiles, channel blocks, threads."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from . import simd
+from .direct_blocking import TILES
+from .problem import Problem
+from .winograd_blocking import covered, last_tile, tiles
+from .winograd_points import TAPS
+
+#: Tiles whose rows are transformed at a time.
+BAND_TILES = 16
+#: Bytes of transforms that are summed over at a time, and of an item's sums.
+CHUNK_BYTES = 16 << 20
+SUMS_BYTES = 640 * 1024
+
+
+class Shape(NamedTuple):
+    """The numbers that the compiled kernel works from."""
+
+    #: Outputs from tile to tile, m, and points (m + 2)².
+    step: int
+    points: int
+    flip: int
+    groups: int
+    #: Channels of one group.
+    inputs: int
+    outputs: int
+    height: int
+    width: int
+    out_height: int
+    out_width: int
+    rows_before: int
+    columns_before: int
+    #: Rows of tiles in an image and in a whole batch, chunks these are cut into; tiles in a row.
+    image_rows: int
+    all_rows: int
+    chunks: int
+    columns: int
+    #: Tiles of a band; elements of a row of it, laid out.
+    band: int
+    line: int
+    #: Input channels of a block, blocks in a group, elements from point to point of a block.
+    block: int
+    input_blocks: int
+    input_plane: int
+    #: Blocks of output channels in a group, elements from point to point of one, and where the
+    #: first begins.
+    output_blocks: int
+    output_plane: int
+    outputs_at: int
+    #: Channels of an input block rounded up to register tiles.
+    pitch: int
+    #: Which of TILES, its pixels and vectors; which serves for the last pixels, and how many.
+    tile: int
+    pixels: int
+    vectors: int
+    last_tile: int
+    last_pixels: int
+
+
+@dataclass(frozen=True)
+class Blocking:
+    """How one problem is cut up, and the elements of each buffer, all threads' together."""
+
+    shape: Shape
+    numbers: np.ndarray
+    offsets: np.ndarray
+    items: int
+    transforms: int
+    sums: int
+    lines: int
+    turned: int
+
+
+@lru_cache(maxsize=256)
+def blocking(problem: Problem, m: int, threads: int) -> Blocking:
+    """The blocking of F(3 × 3, m × m); the order of summation depends on nothing in it."""
+    lane, size = simd.lanes_of(problem.itemsize), m + TAPS - 1
+    groups, points = problem.groups, size * size
+    inputs, outputs = (n // groups for n in (problem.in_channels, problem.out_channels))
+    tile, input_blocks = min(
+        ((tile, n) for tile in range(len(TILES)) for n in range(1, -(-inputs // lane) + 1)),
+        key=lambda choice: _cost(problem, points, threads, *choice),
+    )
+    pixels, vectors = TILES[tile]
+    last = last_tile(tile)
+    stretch = vectors * lane
+    block = _block(inputs, input_blocks, lane)
+    input_blocks, output_blocks = -(-inputs // block), -(-outputs // stretch)
+    image_rows, columns = tiles(problem, m)
+    all_rows = problem.batch * image_rows
+    channels = groups * (input_blocks * block + output_blocks * stretch)
+    row = channels * points * columns * problem.itemsize
+    chunks = min(all_rows, -(-all_rows * row // CHUNK_BYTES))
+    most = -(-all_rows // chunks) * columns
+    # An odd number of cache lines from point to point, lest they all fall into the same sets.
+    input_plane, output_plane = (
+        (most * n // lane + 1 - most * n // lane % 2) * lane for n in (block, stretch)
+    )
+    outputs_at = groups * input_blocks * points * input_plane
+    band = min(columns, BAND_TILES)
+    line = (band * m + TAPS - 1) * lane
+    pitch = int(covered(min(block, inputs), tile))
+    shape = Shape._make((
+        m, points, int(problem.flip), groups, inputs, outputs, *problem.size,
+        *problem.output_size, *problem.before, image_rows, all_rows, chunks, columns, band, line,
+        block, input_blocks, input_plane, output_blocks, output_plane, outputs_at, pitch,
+        tile, pixels, vectors, last, TILES[last][0],
+    ))  # fmt: skip
+    items = groups * input_blocks * output_blocks
+    return Blocking(
+        shape, np.array(shape), np.arange(most, dtype=np.int64) * block, items,
+        outputs_at + groups * output_blocks * points * output_plane,
+        (items if chunks > 1 else threads) * points * pitch * stretch,
+        threads * 2 * size * line, threads * TAPS * TAPS * lane * lane,
+    )  # fmt: skip
+
+
+def _block(inputs: int, blocks: int, lane: int) -> int:
+    """Input channels of each of so many blocks, whole vectors of them."""
+    return -(-inputs // (blocks * lane)) * lane
+
+
+def _cost(problem: Problem, points: int, threads: int, tile: int, input_blocks: int) -> float:
+    """Register operations of the busiest thread for each tile of the image and point."""
+    lane = simd.lanes_of(problem.itemsize)
+    pixels, vectors = TILES[tile]
+    inputs, outputs = (n // problem.groups for n in (problem.in_channels, problem.out_channels))
+    block = min(inputs, _block(inputs, input_blocks, lane))
+    output_blocks = -(-outputs // (vectors * lane))
+    pixels_run = int(covered(block, tile))
+    if pixels_run * vectors * lane * points * problem.itemsize > SUMS_BYTES and block > lane:
+        return math.inf
+    items = problem.groups * -(-inputs // block) * output_blocks
+    loads = (pixels + vectors) / (pixels * vectors)
+    return -(-items // threads) * vectors * (pixels_run * max(0.9, loads) + 2)
+
+
+def workspace(problem: Problem, m: int, threads: int) -> int:
+    """Elements of the transforms, their sums, and every thread's buffers."""
+    cut = blocking(problem, m, threads)
+    return cut.transforms + cut.sums + cut.lines + cut.turned
