@@ -284,17 +284,17 @@ def _pack_blocks(first, last, w, groups, stretch, packed):
     target = packed.reshape(packed.size)
     for i in range(first, last):
         o = i // blocks * outputs + i % blocks * stretch
-        end = min((i // blocks + 1) * outputs, o + stretch)
+        end = (i // blocks + 1) * outputs
         base = i * taps * stretch
         for v in range(0, stretch, lane):
-            whole = 0
+            whole, count = 0, min(lane, stretch - v)
             if o + v + lane <= end:
                 for t in range(0, taps - lane + 1, lane):
                     turned = transpose(load_square(flat, (o + v) * taps + t, taps))
-                    store_rows(turned, target, base + t * stretch + v, stretch, lane, 0, lane)
+                    store_rows(turned, target, base + t * stretch + v, stretch, lane, 0, count)
                     whole = t + lane
             for t in range(whole, taps):
-                for m in range(v, v + lane):
+                for m in range(v, v + count):
                     inside = o + m < end
                     target[base + t * stretch + m] = flat[(o + m) * taps + t] if inside else 0
 

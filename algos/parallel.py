@@ -5,6 +5,7 @@ that of `naive`; what differs is how many happen at once. Six kernels share the 
 compiled once for all sizes:
 
 - `direct_channels`: output channels in the lanes of vector registers. For network layers.
+- `direct_pixels`: neighbouring pixels in the lanes. For layers of a single tap.
 - `direct_rows`: neighbouring pixels in the lanes. For images, depthwise and small groups.
 - `direct_planes`: the same for kernels of 3×3, whose sums slide down a plane.
 - `direct_unshared`: a patch for every position. For layers where few positions share a kernel.
@@ -35,6 +36,7 @@ from . import (
     direct_channels,
     direct_dots,
     direct_generic,
+    direct_pixels,
     direct_planes,
     direct_rows,
     direct_weights,
@@ -48,7 +50,8 @@ from .problem import Problem
 from .threads import share
 
 PATHS: dict[str, Any] = {
-    "channels": direct_channels, "planes": direct_planes, "rows": direct_rows,
+    "channels": direct_channels, "pixels": direct_pixels, "planes": direct_planes,
+    "rows": direct_rows,
 }  # fmt: skip
 WEIGHTS_PATHS: dict[str, Any] = {"weights": direct_weights, "dots": direct_dots}
 

@@ -13,7 +13,7 @@ import numba
 import pytest
 from numba.core import types
 
-from algos import direct_channels, direct_dots, direct_planes, direct_weights, simd
+from algos import direct_channels, direct_dots, direct_pixels, direct_planes, direct_weights, simd
 from algos.jit import kernel
 
 WIDEST = {64: "zmm", 32: "ymm", 16: "xmm"}[simd.REGISTER_BYTES]
@@ -85,6 +85,14 @@ def test_tiles_of_channels_stay_in_registers(number, dtype):
     tile = getattr(direct_channels, f"_tile{number}")
     pixels, vectors = direct_channels.TILES[number]
     assert_tight(hottest(assembly(tile, channels_signature(dtype))), pixels * vectors)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_tiles_of_pixels_stay_in_registers(dtype):
+    data = types.CPointer(dtype)
+    signature = (data, *[INT] * 4, data, INT, data, INT, INT, data, INT)
+    loop = hottest(assembly(direct_pixels.tile, signature))
+    assert_tight(loop, direct_pixels.ROWS * direct_pixels.COLUMNS)
 
 
 @pytest.mark.skipif(simd.REGISTERS < 32, reason="weights of a plane then lie in memory")

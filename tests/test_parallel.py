@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import algos
-from algos import Problem, direct_channels, direct_rows
+from algos import Problem, direct_channels, direct_pixels, direct_rows, simd
 from algos.algorithm import get
 from algos.parallel import choose_path
 
@@ -96,6 +96,33 @@ def test_channels_shapes(fields):
     problem = Problem(**{
         "size": (21, 30), "kernel": 3, "in_channels": 24, "out_channels": 48, "bias": True, **fields
     })  # fmt: skip
+    check(problem)
+
+
+def tile_of_pixels(dtype):
+    return direct_pixels.COLUMNS * simd.REGISTER_BYTES // np.dtype(dtype).itemsize
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("beyond", [0, 1, -1])
+@pytest.mark.parametrize("tiles", [1, 2, 7])
+def test_pixels_around_tiles(tiles, beyond, dtype):
+    pixels = tiles * tile_of_pixels(dtype) + beyond
+    problem = Problem(size=pixels, kernel=1, in_channels=33, out_channels=16, dtype=dtype)
+    check(problem)
+
+
+@pytest.mark.parametrize("outputs", [1, 7, 8, 9, 15, 64])
+def test_pixels_around_blocks_of_outputs(outputs):
+    problem = Problem(size=(12, 24), kernel=1, in_channels=24, out_channels=2 * outputs, groups=2,
+                      batch=3, bias=True)  # fmt: skip
+    one, two = (check(problem, threads=threads) for threads in (1, 2))
+    np.testing.assert_array_equal(one, two)
+
+
+def test_pixels_of_a_volume_in_several_bands():
+    problem = Problem(size=(4, 12, 25), kernel=1, in_channels=300, out_channels=40, bias=True)
+    assert choose_path(problem) == "pixels"
     check(problem)
 
 
@@ -272,7 +299,9 @@ def test_nothing_is_written_beside_the_output(problem):
     ("text", "path"),
     [
         ("mb1_ic256ih56_oc256_kh3ph1", "channels"),
-        ("mb1_ic64ih56_oc256_kh1", "channels"),
+        ("mb1_ic64ih56_oc256_kh1", "pixels"),
+        ("mb1_ic2048ih7_oc512_kh1", "channels"),
+        ("mb1_ic64ih56_oc256_kh1sh2", "channels"),
         ("mb1_ic3ih224_oc64_kh7sh2ph3", "channels"),
         ("mb1_ic1ih1024_oc1_kh7ph3", "rows"),
         ("mb1_ic1ih512_oc1_kh3ph1", "planes"),
