@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import results
 from algos.errors import ConvbenchError, closest
+from algos.problem import DTYPES
 from results.decide import MIN_EFFECT
 
 from . import commands
@@ -52,6 +53,11 @@ _REPORT_EPILOG = """examples:
   convbench report
   convbench report sizes
   convbench report 20261120-104212-quick
+"""
+
+_COMPILE_EPILOG = """examples:
+  convbench compile
+  convbench compile --cold --dtype float32
 """
 
 _AUDIT_EPILOG = """examples:
@@ -100,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     report.add_argument("--runs", metavar="DIR", help="where runs are kept")
     report.add_argument("--strict", action="store_true", help="no verdicts without a passed audit")
+    _add_compile(_add(sub, "compile", "compile now, so that nothing waits later", _COMPILE_EPILOG))
     _add_audit(_add(sub, "audit", "how often are verdicts wrong on this machine?", _AUDIT_EPILOG))
     listing = _add(sub, "list", "show suites, algorithms or a suite's problems", _LIST_EPILOG)
     listing.add_argument("what", choices=("suites", "algorithms", "problems"))
@@ -168,6 +175,14 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     how.add_argument("--strict", action="store_true", help="no verdicts without a passed audit")
     how.add_argument("--dry-run", action="store_true", help="show what would be timed")
     how.add_argument("--runs", metavar="DIR", help="where to keep runs (default: results/runs)")
+
+
+def _add_compile(compiling: argparse.ArgumentParser) -> None:
+    compiling.add_argument("--algorithms", metavar="A,B", help="only these (default: all of ours)")
+    compiling.add_argument("--dtype", choices=DTYPES, help="only this one (default: both)")
+    compiling.add_argument(
+        "--cold", action="store_true", help="from nothing, into a cache that is thrown away"
+    )
 
 
 def _add_audit(audit: argparse.ArgumentParser) -> None:

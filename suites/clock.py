@@ -19,10 +19,15 @@ from numba.core import event
 
 @dataclass
 class Elapsed:
-    """Seconds that a `stopwatch` block took, and how many of them went to compiling."""
+    """What a `stopwatch` block took: seconds, those that went to compiling, those of all cores.
+
+    `kernels` is how many functions were compiled.
+    """
 
     seconds: float = 0.0
     compiling: float = 0.0
+    cpu: float = 0.0
+    kernels: int = 0
 
     @property
     def working(self) -> float:
@@ -35,12 +40,14 @@ def stopwatch() -> Iterator[Elapsed]:
     """``with stopwatch() as t: …``; afterwards `t` holds what the block took."""
     elapsed = Elapsed()
     with event.install_recorder("numba:compile") as recorder:
-        start = time.perf_counter_ns()
+        start, cpu = time.perf_counter_ns(), time.process_time_ns()
         try:
             yield elapsed
         finally:
             elapsed.seconds = (time.perf_counter_ns() - start) * 1e-9
+            elapsed.cpu = (time.process_time_ns() - cpu) * 1e-9
     elapsed.compiling = _outermost(recorder.buffer)
+    elapsed.kernels = sum(entry.is_start for _, entry in recorder.buffer)
 
 
 def _outermost(buffer: list[tuple[float, Any]]) -> float:

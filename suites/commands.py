@@ -16,10 +16,11 @@ from rich.table import Table
 import results
 from algos.errors import ConvbenchError
 from algos.family import families, parse
+from algos.problem import DTYPES
 from algos.threads import available
 from results.audit import AUDITS, BASELINE
 
-from . import choose, clock, filters, limits, machine, starter, suite
+from . import choose, clock, compiling, filters, limits, machine, starter, suite
 from .cell import describe, memory_allowed, memory_needed, obstacle
 from .data import has_nonfinite
 from .live import run_and_show
@@ -181,6 +182,16 @@ def _audits(arguments: argparse.Namespace) -> Path:
     return Path(arguments.runs or results.runs_folder()) / AUDITS
 
 
+def compile_kernels(arguments: argparse.Namespace) -> int:
+    """Compile every kernel ahead, and say how many there are and what they took."""
+    algorithms = None
+    if arguments.algorithms:
+        known = [case for family in families() for case in compiling.cases(family, "float32")]
+        algorithms = choose.algorithms(arguments.algorithms, (), known)
+    types = (arguments.dtype,) if arguments.dtype else DTYPES
+    return compiling.compile_and_show(types, algorithms, arguments.cold, out, notes)
+
+
 def show_list(arguments: argparse.Namespace) -> int:
     """Show what there is."""
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -263,6 +274,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": run,
     "verify": verify,
     "report": report,
+    "compile": compile_kernels,
     "audit": audit,
     "list": show_list,
     "shape": show_shape,

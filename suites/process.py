@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
@@ -44,6 +45,7 @@ class _Nursery:
         )
         theirs.close()
         self._socket = ours
+        self._turn = threading.Lock()
         self._answers = ours.makefile("rb")
 
     @property
@@ -52,8 +54,9 @@ class _Nursery:
 
     def ask(self, handles: Sequence[int] = (), **request: Any) -> Any:
         try:
-            socket.send_fds(self._socket, [json.dumps(request).encode()], list(handles))
-            return json.loads(self._answers.readline())
+            with self._turn:  # of one thread at a time
+                socket.send_fds(self._socket, [json.dumps(request).encode()], list(handles))
+                return json.loads(self._answers.readline())
         except (OSError, ValueError):
             raise WorkerDiedError("the process that workers are made from has died") from None
 

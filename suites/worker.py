@@ -134,6 +134,29 @@ class Session:
         self.ready[cell] = Ready(plan, given, out)
         return {"load_s": loading.seconds, "compile_s": loading.compiling}
 
+    def compile(self, case: dict[str, str], algorithm: str, threads_wanted: int) -> dict[str, Any]:
+        """Prepare and call twice: what the first time takes more is compiling kernels or loading
+        them.
+        """
+        threads.use(threads_wanted)
+        trial = trial_of(Case.of_words(case))
+        chosen = trial.problem.family.get(algorithm)
+        if trial.reason_against(chosen):
+            return {"kernels": 0, "seconds": 0.0, "cpu": 0.0}
+        out = np.empty(trial.problem.result_shape, trial.problem.dtype)
+        took = []
+        for _ in range(2):
+            with clock.stopwatch() as calling:
+                plan, given = trial.plan(chosen, threads_wanted)
+                plan(*given, out)
+            took.append(calling)
+        first, second = took
+        return {
+            "kernels": first.kernels,
+            "seconds": max(first.seconds - second.seconds, 0.0),
+            "cpu": max(first.cpu - second.cpu, 0.0),
+        }
+
     def weigh(
         self, case: dict[str, str], algorithm: str, threads_wanted: int, seed: int
     ) -> dict[str, Any]:

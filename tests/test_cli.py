@@ -71,7 +71,7 @@ def folder(tmp_path_factory):
     return here
 
 
-@pytest.mark.parametrize("command", ["run", "verify", "report", "list", "env", None])
+@pytest.mark.parametrize("command", ["run", "verify", "report", "compile", "list", "env", None])
 def test_help_shows_examples(command, tmp_path):
     done = convbench(*([command] if command else []), "--help", cwd=tmp_path)
     assert done.returncode == 0

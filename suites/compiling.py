@@ -1,0 +1,149 @@
+"""What compiling costs: every kernel of every algorithm, compiled once and loaded again.
+
+One compiled kernel serves all sizes, so a few problems reach every one: those that verification
+begins with, and some that are worth several threads. (Kernels of layers whose weights hold NaN or
+infinity are left to whoever has such.) A family's algorithms of one data type take turns in a
+process, and kernels that several of them share count for the first; families and data types go
+side by side on the cores there are. Another process then does the same again and finds everything
+in the cache.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from rich.console import Console
+from rich.table import Table
+
+from algos.family import CONVOLUTION, POOLING, Family, parse
+from algos.threads import available
+
+from . import clock, generate
+from .cell import memory_needed
+from .process import Worker
+from .subjects import SUBJECTS
+from .suite import Case
+
+#: Problems of a family, the seconds that one may take to compile, and the bytes to compute.
+COUNT, TIMEOUT, MOST_BYTES = 100, 300.0, 1 << 28
+
+#: Problems that are worth several threads, which the others are too small for.
+_LARGE = (
+    "mb1_ic32ih32_oc32_kh3_ph1",
+    "g64mb1_ic64ih64_oc64_kh3_ph1",
+    "mb1_ic64ih28_oc64_kh1_bwdw",
+)
+
+
+@dataclass
+class Cost:
+    """What the kernels of one algorithm took in one data type.
+
+    Seconds beyond those of the same calls made again: `compiled_s` in the first process, of them
+    `cpu_s` of all cores, and `loaded_s` in the second.
+    """
+
+    algorithm: str
+    family: str
+    dtype: str
+    kernels: int = 0
+    compiled_s: float = 0.0
+    cpu_s: float = 0.0
+    loaded_s: float = 0.0
+
+
+def cases(family: Family, dtype: str) -> list[Case]:
+    """Problems that between them call every kernel of the family in `dtype`."""
+    made = SUBJECTS[family].cases(COUNT, 0, generate.OPERATIONS)
+    if family is CONVOLUTION:
+        made += [Case(parse(text)) for text in _LARGE]
+    cast = (replace(case, problem=replace(case.problem, dtype=dtype)) for case in made)
+    return list(dict.fromkeys(cast))
+
+
+def measure(family: Family, dtype: str, names: Sequence[str]) -> list[Cost]:
+    """The costs of the algorithms `names` of `family`, in this order."""
+    costs = [Cost(name, family.name, dtype) for name in names]
+    compiler, loader = Worker(available()), Worker(available())
+    try:
+        for cost in costs:
+            for answer in _answers(compiler, cost.algorithm, family, dtype):
+                cost.kernels += answer["kernels"]
+                cost.compiled_s += answer["seconds"]
+                cost.cpu_s += answer["cpu"]
+        for cost in costs:
+            for answer in _answers(loader, cost.algorithm, family, dtype):
+                cost.loaded_s += answer["seconds"]
+    finally:
+        compiler.close()
+        loader.close()
+    return costs
+
+
+def _answers(worker: Worker, name: str, family: Family, dtype: str) -> Iterator[dict]:
+    threads = sorted({1, available()})
+    for case, count in itertools.product(cases(family, dtype), threads):
+        if memory_needed(case.problem, name, count) > MOST_BYTES:
+            continue
+        words = case.as_words()
+        yield worker.ask(TIMEOUT, do="compile", case=words, algorithm=name, threads_wanted=count)
+
+
+def compile_and_show(
+    dtypes: Sequence[str], chosen: Sequence[str] | None, cold: bool, out: Console, notes: Console
+) -> int:
+    """Compile what is not compiled yet, or where `cold` everything, and show what it took."""
+    lanes = [
+        (family, dtype, [
+            name for name, algorithm in family.registry().items()
+            if (name in chosen if chosen else not algorithm.is_peer)
+        ])
+        for family in (CONVOLUTION, POOLING) for dtype in dtypes
+    ]  # fmt: skip
+    said = notes.status("compiling, which takes a minute or two where nothing is compiled yet")
+    with _cache(cold), said, clock.stopwatch() as whole, ThreadPoolExecutor(available()) as pool:
+        costs = list(itertools.chain(*pool.map(lambda lane: measure(*lane), lanes)))
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("algorithm")
+    table.add_column("of")
+    table.add_column("in")
+    for heading in ("kernels", "compiled", "CPU", "loaded"):
+        table.add_column(heading, justify="right")
+    for cost in costs:
+        table.add_row(cost.algorithm, cost.family, cost.dtype, *_figures([cost]))
+    table.add_section()
+    table.add_row("everything", "", "", *_figures(costs))
+    out.print(table)
+    out.print(f"\n{whole.seconds:.1f} s in all, on {available()} cores, compiling and loading.")
+    return 0
+
+
+def _figures(costs: Sequence[Cost]) -> list[str]:
+    compiled, cpu, loaded = (
+        f"{sum(getattr(cost, name) for cost in costs):.2f} s"
+        for name in ("compiled_s", "cpu_s", "loaded_s")
+    )
+    return [str(sum(cost.kernels for cost in costs)), compiled, cpu, loaded]
+
+
+@contextmanager
+def _cache(cold: bool) -> Iterator[None]:
+    """Have workers made meanwhile begin with an empty cache, where it is to be `cold`."""
+    if not cold:
+        yield
+        return
+    before = os.environ.get("NUMBA_CACHE_DIR")
+    with tempfile.TemporaryDirectory(prefix="convbench-") as folder:
+        os.environ["NUMBA_CACHE_DIR"] = folder
+        try:
+            yield
+        finally:
+            del os.environ["NUMBA_CACHE_DIR"]
+            if before is not None:
+                os.environ["NUMBA_CACHE_DIR"] = before
