@@ -21,7 +21,7 @@ from functools import lru_cache
 
 import numba
 import numpy as np
-import scipy.fft
+import scipy  # whose parts are imported where they are used: scipy.fft takes 0.1 s
 
 from .algorithm import Algorithm, as_correlation
 from .jit import kernel

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.fft
+import scipy
 
 from .algorithm import as_correlation, gamma, subnormal_error, unit_roundoff
 from .problem import Problem

@@ -29,6 +29,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
+import scipy.fft  # noqa: F401 - which `algos` leaves to the first call
+
 from algos.family import families
 from algos.jit import kernel
 

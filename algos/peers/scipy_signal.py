@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import scipy.fft
+import scipy
 
 from ..algorithm import Algorithm
 from ..overlap_save import spectral_error
