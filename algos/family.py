@@ -69,7 +69,7 @@ class Family:
 
     def get(self, name: str) -> Any:
         """The algorithm called `name`, or a `ConvbenchError` with the nearest known name."""
-        return get(name, (self,))
+        return self.registry().get(name) or get(name, (self,))
 
 
 CONVOLUTION = Family("convolution", "convolve")

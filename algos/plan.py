@@ -30,6 +30,11 @@ def _performer(chosen: registry.Algorithm, problem: Problem) -> registry.Algorit
     return chosen.performer(problem)
 
 
+@lru_cache(maxsize=64)
+def _no_bias(channels: int, dtype: str) -> np.ndarray:
+    return read_only(np.zeros(channels, dtype))
+
+
 class Plan:
     """A callable for arrays of one shape: ``plan(x) -> y``, and alike for the gradients.
 
@@ -56,9 +61,10 @@ class Plan:
         chosen = registry.get(algorithm) if isinstance(algorithm, str) else algorithm
         self.problem = problem
         self.algorithm = chosen
-        self.threads = pools.check(threads)
-        if not chosen.is_peer and pools.is_small(problem.multiply_adds, problem.compulsory_bytes):
-            self.threads = 1
+        small = pools.is_small(problem.multiply_adds, problem.compulsory_bytes)
+        alone = small and not chosen.is_peer
+        count = 1 if alone and threads is None else pools.check(threads)
+        self.threads = 1 if alone else count
         self._dtype = np.dtype(problem.dtype)
         performer = _performer(chosen, problem)
         # What calls need, looked up once: a small call takes a few microseconds in all.
@@ -83,9 +89,10 @@ class Plan:
                 f"the problem says bias={problem.bias}, but "
                 f"{'no bias was given' if bias is None else 'a bias was given'}"
             )
-        offset = np.zeros(problem.bias_shape, self._dtype)
-        if bias is not None:
-            offset[:] = take("bias", bias, problem.bias_shape, self._dtype)
+        if bias is None:
+            offset = _no_bias(problem.out_channels, problem.dtype)
+        else:
+            offset = np.array(take("bias", bias, problem.bias_shape, self._dtype))
         if reason := performer.why_not(problem, w):
             raise ConvbenchError(f"{chosen.name} cannot do this: {reason}")
         if self._starts_region:

@@ -34,8 +34,8 @@ def check(threads: int | None) -> int:
     Those are as many as Numba may use, and no more than a limit put on every OpenMP pool in
     this process, as by ``threadpoolctl.threadpool_limits(1)``.
     """
-    usable = numba.get_num_threads()
     if threads is None:
+        usable = numba.get_num_threads()
         return min(usable, *(pool.get_num_threads() for pool in _openmp_pools()), available())
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
         raise ConvbenchError(f"threads {threads!r} must be a whole number of at least 1")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import algos
-from algos import parse_descriptor
+from algos import parallel, parse_descriptor
 from algos.algorithm import registry
 from suites.data import arrays
 from suites.suite import Case
@@ -33,4 +33,31 @@ def test_benchmark(benchmark, label, name):
     plan(x, out)  # compiles; not to be timed
     benchmark.group = label
     benchmark(plan, x, out)
+    assert np.isfinite(out).all()
+
+
+#: So small that what surrounds the kernel takes longer than the kernel.
+SMALL = {"layer": "mb1_ic16ih4_oc16_kh3_ph1", "image": "mb1_ic1ih16_oc1_kh5_ph2"}
+
+
+@pytest.mark.parametrize("what", ["kernel", "plan", "conv"])
+@pytest.mark.parametrize("label", SMALL)
+def test_benchmark_overhead(benchmark, monkeypatch, label, what):
+    """What a planned call, and one that plans as well, cost above the compiled kernel."""
+    problem = parse_descriptor(SMALL[label])
+    x, w, _ = arrays(Case(problem))
+    plan, out = algos.plan(problem, w), np.full(problem.output_shape, np.nan, problem.dtype)
+    path = parallel.PATHS[parallel.choose_path(problem)]
+    compiled, given = path._work, []
+    monkeypatch.setattr(path, "_work", lambda *arguments: given.extend(arguments))
+    plan(x, out)
+    monkeypatch.undo()
+    padding = problem.padding[0][0]
+    calls = {
+        "kernel": lambda: compiled(*given),
+        "plan": lambda: plan(x, out),
+        "conv": lambda: algos.conv(x, w, padding=padding, out=out),
+    }
+    benchmark.group = f"overhead, {label}"
+    benchmark(calls[what])
     assert np.isfinite(out).all()
