@@ -24,10 +24,13 @@ from .overlap_save import Tiling, cut_up, spectral_error, tile_norms
 from .problem import Problem
 from .transform import LENGTHS, passes_cost
 
-#: Bytes of a pair of tiles that stay in a second-level cache, more or less.
-NEAR_BYTES = 1 << 20
-#: Tile lengths that are tried along an axis, at most.
-CHOICES = 8
+#: Bytes of a pair of tiles that stay in a second-level cache, more or less, and of a pair of rows
+#: that stay in the first.
+NEAR_BYTES, ROW_BYTES = 1 << 20, 1 << 15
+#: What gathering or writing a row takes, in elements that a pass down columns does in that time.
+ROW = 350
+#: Tile lengths that are tried, at most, along all axes together.
+CHOICES = 24
 
 
 @lru_cache(maxsize=256)
@@ -35,8 +38,7 @@ def tiling(problem: Problem) -> Tiling:
     """The cheapest tiling, by a count of the passes over its tiles."""
     v, lane = problem.volume, simd.lanes_of(problem.itemsize)
     choices = [
-        [1] if axis < 3 - problem.axes else _lengths(v, axis, _unit(problem, axis, lane))
-        for axis in range(3)
+        [1] if axis < 3 - problem.axes else _lengths(problem, axis, lane) for axis in range(3)
     ]
     return min(
         (cut_up(v, tile) for tile in itertools.product(*choices)),
@@ -51,23 +53,30 @@ def _unit(problem: Problem, axis: int, lane: int) -> int:
     return lane if axis == 1 else 1
 
 
-def _lengths(v: Problem, axis: int, unit: int) -> list[int]:
+def _lengths(problem: Problem, axis: int, lane: int) -> list[int]:
     """A few lengths that transform well: from the kernel's extent on, up to all of the axis."""
+    v, unit = problem.volume, _unit(problem, axis, lane)
     extent, reach = v.extent[axis], v.reach[axis]
     fitting = [n for n in LENGTHS if n % unit == 0 and n >= extent]
     whole = next(n for n in fitting if n >= reach)
     worth = [n for n in fitting if 1.1 * extent < n < whole]
-    return [*worth[:CHOICES], whole]
+    return [*worth[: CHOICES // problem.axes], whole]
 
 
 def _cost(v: Problem, cut: Tiling, lane: int) -> float:
-    """Relative time of one call: passes over the tiles, products, a little for every tile."""
+    """Relative time of one call: passes over the tiles, products, a little for every row.
+
+    A pass along rows is quicker than one down columns, whose elements are further apart. An odd
+    pair counts half as much again: the mean of one thread's time and of two's.
+    """
     kernels = v.out_channels * (v.in_channels // v.groups)
-    pairs = -(-v.batch * cut.tiles // 2)
-    passes = 1.5 + passes_cost(cut.tile[2] // lane) + sum(map(passes_cost, cut.tile[:2]))
-    bytes_of_pair = 2 * cut.samples * v.itemsize
-    passes *= 1 + 0.3 * max(0.0, math.log2(bytes_of_pair / NEAR_BYTES))
-    per_transform = cut.samples * (1 + passes) + 1_000
+    pairs: float = -(-v.batch * cut.tiles // 2)
+    pairs += pairs % 2 / 2
+    near = 2 * cut.tile[2] * v.itemsize <= ROW_BYTES
+    passes = passes_cost(cut.tile[2] // lane) * (0.5 if near else 0.8)
+    passes += sum(map(passes_cost, cut.tile[:2]))
+    passes += max(0.0, math.log2(2 * cut.samples * v.itemsize / NEAR_BYTES))
+    per_transform = cut.samples * (1 + passes) + math.prod(cut.tile[:2]) * ROW
     return pairs * ((v.in_channels + v.out_channels) * per_transform + kernels * cut.samples)
 
 

@@ -331,7 +331,9 @@ def forward(
     """Write the output for `x`."""
     way = plan(problem, tile, threads)
     items = way.pairs * way.shape.groups * way.shape.chunks
-    tiles, totals = (np.empty((threads, size), x.dtype) for size in buffers(way))
+    tiles, totals = (
+        simd.aligned(threads * size, x.dtype).reshape(threads, size) for size in buffers(way)
+    )
     _convolve(
         x.reshape(-1), spectra, bias, out.reshape(-1), way.numbers, items, tiles,
         totals if totals.size else tiles, way.passes, way.factors,
