@@ -34,6 +34,7 @@ from .simd import (
     load_part,
     load_square,
     pointer,
+    prefetch,
     store,
     store_rows,
     transpose,
@@ -199,8 +200,12 @@ def _correlate(x, g, offsets, places, numbers, items, sums, out):
 
 @apart
 @kernel
-def lay_row(x, source, plane, channels, width, before, count, pitch, target, at):
-    """One row of a block: target[at + k·pitch + c] = channel c's sample k − before, or zero."""
+def lay_row(x, source, plane, channels, width, before, count, pitch, target, at, ahead):
+    """One row of a block: target[at + k·pitch + c] = channel c's sample k − before, or zero.
+
+    What lies `ahead` elements further is brought near: rows are too short, and channels too many,
+    for the processor to foresee it.
+    """
     lane = lanes(target)
     first, last = min(before, count), min(before + width, count)
     last = max(first, last)
@@ -212,6 +217,8 @@ def lay_row(x, source, plane, channels, width, before, count, pitch, target, at)
         for k in range(first, last, lane):
             columns = min(lane, last - k)
             start = source + c * plane + k - before
+            for r in range(lane):
+                prefetch(x, start + r * plane + ahead)
             if rows == lane and columns == lane:
                 square = load_square(x, start, plane)
             else:
@@ -244,7 +251,7 @@ def _lay_out(x, groups, block, blocks, before, reach, target):
             source = ((channel * depth + d) * height + r) * width
             lay_row(
                 pointer(x), source, depth * height * width, min(block, per_group - b * block),
-                width, before[2], reach[2], block, pointer(target), at,
+                width, before[2], reach[2], block, pointer(target), at, width,
             )  # fmt: skip
         else:
             clear(pointer(target), at, reach[2] * block)

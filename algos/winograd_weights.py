@@ -74,6 +74,7 @@ def _make_way_in(m, taken, which):
                 lay_row(
                     x, start + row * width + skip, height * width, channels,
                     width - skip if inside else 0, max(left, 0), reach, lane, lines, q * line,
+                    m * width,
                 )  # fmt: skip
             for k in range(0, reach * lane, lane):
                 column = load_spaced(lines, k, line, taken)
@@ -94,10 +95,10 @@ _output2, _output4 = (_make_way_in(m, m, OUTPUT_TURNED) for m in (2, 4))
 
 @apart
 @kernel
-def _transform(x, is_input, s, item, first, lines, target):
-    """One row of tiles, `first` being that of the chunk, of a register's width of channels.
+def _transform(x, is_input, s, item, first, rows, lines, target):
+    """One of `rows` rows of tiles from `first` on, of a register's width of channels.
 
-    `x` is the input, or the output's gradient.
+    `x` is the input, or the output's gradient. Rows follow one another: they lie side by side.
     """
     lane = lanes(lines)
     if is_input:
@@ -110,9 +111,9 @@ def _transform(x, is_input, s, item, first, lines, target):
         start, plane = s.outputs_at, s.output_plane
         height, width, rows_before, columns_before = s.out_height, s.out_width, 0, 0
     vectors = block // lane
+    item, r = item // rows, item % rows
     item, v = item // vectors, item % vectors
-    item, b = item // blocks, item % blocks
-    r, group = item // s.groups, item % s.groups
+    group, b = item // blocks, item % blocks
     image, i = (first + r) // s.image_rows, (first + r) % s.image_rows
     c = b * block + v * lane
     source = ((image * s.groups + group) * inside + c) * height * width
@@ -201,10 +202,10 @@ def _work(worker, is_in, chunk, x, g, offsets, numbers, lines, transforms, sums,
     if is_in:
         items = rows * s.groups * s.input_blocks * (s.block // lanes(lines))
         for item in range(worker * items // workers, (worker + 1) * items // workers):
-            _transform(pointer(x), True, s, item, first, line, pointer(transforms))
+            _transform(pointer(x), True, s, item, first, rows, line, pointer(transforms))
         items = rows * s.groups * s.output_blocks * s.vectors
         for item in range(worker * items // workers, (worker + 1) * items // workers):
-            _transform(pointer(g), False, s, item, first, line, pointer(transforms))
+            _transform(pointer(g), False, s, item, first, rows, line, pointer(transforms))
         return
     items = s.groups * s.input_blocks * s.output_blocks
     for item in range(worker * items // workers, (worker + 1) * items // workers):

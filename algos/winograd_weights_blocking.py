@@ -15,10 +15,12 @@ from .problem import Problem
 from .winograd_blocking import covered, last_tile, tiles
 from .winograd_points import TAPS
 
-#: Tiles whose rows are transformed at a time.
-BAND_TILES = 16
-#: Bytes of transforms that are summed over at a time, and of an item's sums.
-CHUNK_BYTES = 16 << 20
+#: Tiles of a row that are laid out and transformed at a time, at the most.
+BAND_TILES = 32
+#: Bytes of transforms that are summed over at a time, at least and at the most: where sums are
+#: many, it costs too much to bring them near again.
+CHUNK_BYTES = 4 << 20, 16 << 20
+#: Bytes of an item's sums, which should find room in the second-level cache.
 SUMS_BYTES = 640 * 1024
 
 
@@ -99,27 +101,28 @@ def blocking(problem: Problem, m: int, threads: int) -> Blocking:
     all_rows = problem.batch * image_rows
     channels = groups * (input_blocks * block + output_blocks * stretch)
     row = channels * points * columns * problem.itemsize
-    chunks = min(all_rows, -(-all_rows * row // CHUNK_BYTES))
-    most = -(-all_rows // chunks) * columns
-    # An odd number of cache lines from point to point, lest they all fall into the same sets.
-    input_plane, output_plane = (
-        (most * n // lane + 1 - most * n // lane % 2) * lane for n in (block, stretch)
-    )
-    outputs_at = groups * input_blocks * points * input_plane
-    band = min(columns, BAND_TILES)
-    line = (band * m + TAPS - 1) * lane
+    items = groups * input_blocks * output_blocks
     pitch = int(covered(min(block, inputs), tile))
+    sums = points * pitch * stretch
+    least, most = CHUNK_BYTES
+    together = max(least, min(most, 2 * items * sums * problem.itemsize))
+    chunks = min(all_rows, -(-all_rows * row // together))
+    summed = -(-all_rows // chunks) * columns
+    # An odd number of cache lines from point to point, lest they all fall into the same sets.
+    input_plane, output_plane = ((summed * n // lane | 1) * lane for n in (block, stretch))
+    outputs_at = groups * input_blocks * points * input_plane
+    band = -(-columns // -(-columns // BAND_TILES))
+    line = (band * m + TAPS - 1) * lane
     shape = Shape._make((
         m, points, int(problem.flip), groups, inputs, outputs, *problem.size,
         *problem.output_size, *problem.before, image_rows, all_rows, chunks, columns, band, line,
         block, input_blocks, input_plane, output_blocks, output_plane, outputs_at, pitch,
         tile, pixels, vectors, last, TILES[last][0],
     ))  # fmt: skip
-    items = groups * input_blocks * output_blocks
     return Blocking(
-        shape, np.array(shape), np.arange(most, dtype=np.int64) * block, items,
+        shape, np.array(shape), np.arange(summed, dtype=np.int64) * block, items,
         outputs_at + groups * output_blocks * points * output_plane,
-        (items if chunks > 1 else threads) * points * pitch * stretch,
+        (items if chunks > 1 else threads) * sums,
         threads * 2 * size * line, threads * TAPS * TAPS * lane * lane,
     )  # fmt: skip
 
@@ -136,12 +139,13 @@ def _cost(problem: Problem, points: int, threads: int, tile: int, input_blocks: 
     inputs, outputs = (n // problem.groups for n in (problem.in_channels, problem.out_channels))
     block = min(inputs, _block(inputs, input_blocks, lane))
     output_blocks = -(-outputs // (vectors * lane))
-    pixels_run = int(covered(block, tile))
-    if pixels_run * vectors * lane * points * problem.itemsize > SUMS_BYTES and block > lane:
+    run = int(covered(block, tile))
+    if run * vectors * lane * points * problem.itemsize > SUMS_BYTES and block > lane:
         return math.inf
     items = problem.groups * -(-inputs // block) * output_blocks
-    loads = (pixels + vectors) / (pixels * vectors)
-    return -(-items // threads) * vectors * (pixels_run * max(0.9, loads) + 2)
+    # Without AVX-512 each broadcast is a load of its own, and loads may be the limit.
+    loads = max(1, (pixels + vectors) / (pixels * vectors)) if simd.REGISTERS == 16 else 1
+    return -(-items // threads) * vectors * (run * loads + 2)
 
 
 def workspace(problem: Problem, m: int, threads: int) -> int:

@@ -126,7 +126,7 @@ def test_sums_over_tiles_go_on_where_they_stopped(name, monkeypatch):
     blocking = winograd_weights_blocking.blocking.__wrapped__  # past the cache
     monkeypatch.setattr(winograd_weights, "blocking", blocking)
     for size in (1 << 19, 1):
-        monkeypatch.setattr(winograd_weights_blocking, "CHUNK_BYTES", size)
+        monkeypatch.setattr(winograd_weights_blocking, "CHUNK_BYTES", (size, size))
         chunks.append(blocking(problem, get(name).step, 1).shape.chunks)
         np.testing.assert_array_equal(plan(x, g), whole)
     assert chunks[0] < chunks[1] < chunks[2]
