@@ -9,14 +9,17 @@ F(3 × 3, m × m) by the same points: (m + 2)² products for 9m². Rows of tiles
 as many as the last-level cache holds, in two stages that all threads share:
 
 1. **In.** Rows of a register's width of channels are laid out channel by channel and transformed,
-   Bᵀ X B and A dY Aᵀ, channels in the lanes. Bound by shuffles and stores, a tenth of the time at
-   64 channels and less with more.
+   Bᵀ X B and A dY Aᵀ, channels in the lanes. Bound by shuffles and stores, or by memory where a
+   batch comes from there: a quarter of the time at 64 channels, a tenth at 256.
 2. **Products.** A point's sums over tiles are one matrix product, input channels × tiles times
    tiles × output channels, with the register tile of `direct_channels`: input channels for its
-   pixels, tiles for its taps. Bound by the multiply-add units; where a feature map has few tiles,
-   by the sums that come and go. After the last rows, Gᵀ M G with output channels in the lanes.
+   pixels, tiles for its taps. Bound by the multiply-add units, at 90 % of their peak; where a
+   feature map has few tiles, by the sums that come and go. After the last rows, Gᵀ M G with output
+   channels in the lanes.
 
-Every sum runs over the tiles in order, whoever computes it and however channels are cut.
+Every sum runs over the tiles in order, whoever computes it and however channels are cut. It has
+m² times fewer terms than a direct one, which makes up for what the transforms amplify: for 56 × 56
+positions the error's root mean square is 0.9 times the direct one for m = 2, 1.3 times for m = 4.
 """
 
 from __future__ import annotations
