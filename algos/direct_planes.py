@@ -45,7 +45,7 @@ from .simd import (
 )
 from .simd_planes import TAPS, WEIGHTS, add_row, load_run, splat_each, store_run
 
-__all__ = ["cost", "forward", "prepare", "workspace_bytes"]
+__all__ = ["AHEAD", "block_rows", "cost", "forward", "prepare", "streams", "workspace_bytes"]
 
 #: Vectors side by side, at most: their sums and the weights fit the registers.
 WIDEST = 4 if simd.REGISTERS == 32 else 2
@@ -283,19 +283,30 @@ def cost(problem: Problem) -> float:
     is_far = (
         v.compulsory_bytes > simd.STREAMED_BYTES
         and math.prod(v.size[1:]) * problem.itemsize > NEAR_BYTES
-        and not _streams(v)
+        and not streams(v)
     )
     return wasted * (1.2 if is_far else 1.0) * (1.1 if v.stride[2] == 1 else 1.5)
 
 
-def _streams(v: Problem) -> bool:
-    """Whether rows of the output are written past the caches; they then begin on boundaries."""
+def streams(v: Problem) -> bool:
+    """Whether rows of the output are written past the caches; they then begin on boundaries.
+
+    Runs of narrower registers are a cache line wide, for which memory is slow.
+    """
     return (
-        v.compulsory_bytes > simd.STREAMED_BYTES
+        simd.REGISTER_BYTES == 64
+        and v.compulsory_bytes > simd.STREAMED_BYTES
         and v.stride[2] == 1
         and v.in_channels // v.groups * v.kernel[0] == 1
         and v.output_size[2] * v.itemsize % simd.REGISTER_BYTES == 0
     )
+
+
+def block_rows(v: Problem, runs: int, threads: int) -> int:
+    """Rows of a block, where planes are gone down in so many `runs` in all."""
+    height = v.output_size[1]
+    shared = min(-(-4 * threads // runs), height // LEAST_ROWS) if threads > 1 else 1
+    return -(-height // max(-(-height // (FAR_ROWS if streams(v) else MOST_ROWS)), shared))
 
 
 @lru_cache(maxsize=256)
@@ -307,17 +318,16 @@ def _table(problem: Problem, threads: int) -> np.ndarray:
     vectors = -(-width // lane)
     runs = -(-vectors // WIDEST)
     columns = -(-vectors // runs) * lane
-    streams = _streams(v)
-    runs = -(-width // columns) + streams
+    is_streamed = streams(v)
+    runs = -(-width // columns) + is_streamed
     around = v.batch * v.out_channels * v.output_size[0] * runs
-    shared = min(-(-4 * threads // around), height // LEAST_ROWS) if threads > 1 else 1
-    rows = -(-height // max(-(-height // (FAR_ROWS if streams else MOST_ROWS)), shared))
+    rows = block_rows(v, around, threads)
     blocks = -(-height // rows)
     shape = Shape._make((
         v.groups, v.out_channels // v.groups, v.in_channels // v.groups, v.out_channels, *v.size,
         *v.output_size, v.kernel[0], v.stride[0], v.dilation[0],
         *(before for before, _ in v.padding), v.stride[2], rows, blocks, columns, runs,
-        around * blocks, streams,
+        around * blocks, is_streamed,
     ))  # fmt: skip
     return np.array(shape, np.int64)
 

@@ -1,10 +1,11 @@
 """One-dimensional passes: a kernel that is an outer product, applied axis after axis.
 
-With stride 1 the two passes over an image are fused: four rows are passed across into a ring
-that holds the rows under a kernel, then four rows of the output are passed down from it, 512
-columns at a time. No intermediate image exists; the ring lies in the first-level cache for short
-rows and kernels of up to a dozen taps, in the second for longer ones. Other strides and
-dilations, and the third axis, go through `_pass`, axis after axis within a tile.
+Kernels of 5 or 7 taps a side on single images have a way of their own, `slides`. Of the others,
+with stride 1 the two passes over an image are fused: four rows are passed across into a ring that
+holds the rows under a kernel, then four rows of the output are passed down from it, 512 columns at
+a time. No intermediate image exists; the ring lies in the first-level cache for short rows and
+kernels of up to a dozen taps, in the second for longer ones. Other strides and dilations, and the
+third axis, go through `_pass`, axis after axis within a tile.
 
 Bound by the multiply-add units on the way down, where a tile of 4 × 4 vectors reuses every row
 loaded. Across, each product needs its own shifted pixels: a load at any column takes two cycles,
@@ -13,11 +14,11 @@ GFLOP/s a core in float32) one thread reached 50 % of the peak with 5 taps on 51
 65 % with 15, 62 to 67 % with 31 and 127. Passing over a tile's rows wholly before its columns,
 through the second-level cache, cost 20 to 30 %.
 
-Images that no cache holds are bound by memory up to 7 taps or so: at 2160 × 3840 with 5 taps,
-rows as wide as the image, written past the caches and asked for four rows ahead, took 5.4 ms
-where tiles of 512 columns, written as usual, took 7.2 to 9; a copy of the image takes 3.4, past
-the caches 1.6. Without asking ahead it took 20 % longer. An image that stays in the caches
-takes 1.3 times as long that way, hence `simd.STREAMED_BYTES`.
+Images that no cache holds are bound by memory up to 7 taps or so: at 2160 × 3840 with 5 taps, rows
+as wide as the image, written past the caches and asked for four rows ahead, took 5.4 ms where tiles
+of 512 columns, written as usual, took 7.2 to 9; a copy of the image takes 3.4, past the caches 1.6.
+Without asking ahead it took 20 % longer. An image that stays in the caches takes 1.3 times as long
+that way, hence `simd.STREAMED_BYTES`.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from . import slides
 from .algorithm import Algorithm, as_correlation, gamma, subnormal_error, unit_roundoff
 from .passes import ACROSS, CHUNK, ROWS, TILE, VOLUME_TILE, filter_separably
 from .problem import Problem
@@ -65,7 +66,9 @@ class Separable(Algorithm):
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
         factors = self._terms(problem) * _factor_bytes(problem)
-        tiles = threads * _tile_bytes(problem, threads, self._terms(problem))
+        terms = self._terms(problem)
+        is_slid = slides.suits(problem.volume, terms)
+        tiles = 0 if is_slid else threads * _tile_bytes(problem, threads, terms)
         return factors + max(tiles, self._factoring_bytes(problem))
 
     def prepared_bytes(self, problem: Problem, threads: int) -> int:
@@ -93,13 +96,16 @@ class Separable(Algorithm):
         return Factors(tuple(f[:, :, None].astype(w.dtype) for f in factors))
 
     def forward(self, problem, x, prepared, bias, out, threads) -> None:
-        v = problem.volume
-        tile = _tile(v, threads, prepared.along[0].shape[2])
-        filter_separably(
-            x.reshape(v.input_shape), *prepared.along, bias, v.stride, v.dilation,
-            v.before, v.groups, tile, _streams(v), out.reshape(v.output_shape),
-            threads=threads,
-        )  # fmt: skip
+        v, terms = problem.volume, prepared.along[0].shape[2]
+        x, out = x.reshape(v.input_shape), out.reshape(v.output_shape)
+        if slides.suits(v, terms):
+            _, along_h, along_w = prepared.along
+            slides.filter_planes(v, x, along_h, along_w, bias, out, threads)
+        else:
+            filter_separably(
+                x, *prepared.along, bias, v.stride, v.dilation, v.before, v.groups,
+                _tile(v, threads, terms), _streams(v), out, threads=threads,
+            )  # fmt: skip
 
     def error_bound(self, problem, x, w, magnitude):
         """γ_m · (|x| ⋆ |w̃|) + |x| ⋆ |w − w̃|, w̃ the composed factors as they were rounded.

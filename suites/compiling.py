@@ -39,6 +39,8 @@ _LARGE = (
     "g64mb1_ic64ih64_oc64_kh3_ph1",
     "mb1_ic64ih28_oc64_kh1_bwdw",
 )
+#: One of them for kernels that are outer products.
+_SEPARABLE = "mb1_ic1ih512_oc1_kh5_ph2"
 
 
 @dataclass
@@ -63,6 +65,7 @@ def cases(family: Family, dtype: str) -> list[Case]:
     made = SUBJECTS[family].cases(COUNT, 0, generate.OPERATIONS)
     if family is CONVOLUTION:
         made += [Case(parse(text)) for text in _LARGE]
+        made.append(Case(parse(_SEPARABLE), "rank1"))
     cast = (replace(case, problem=replace(case.problem, dtype=dtype)) for case in made)
     return list(dict.fromkeys(cast))
 

@@ -13,7 +13,15 @@ import numba
 import pytest
 from numba.core import types
 
-from algos import direct_channels, direct_dots, direct_pixels, direct_planes, direct_weights, simd
+from algos import (
+    direct_channels,
+    direct_dots,
+    direct_pixels,
+    direct_planes,
+    direct_weights,
+    simd,
+    slides,
+)
 from algos.jit import kernel
 
 WIDEST = {64: "zmm", 32: "ymm", 16: "xmm"}[simd.REGISTER_BYTES]
@@ -103,6 +111,19 @@ def test_sums_that_slide_down_a_plane_stay_in_registers(name, vectors):
     if name.startswith("_slide"):
         signature += (types.boolean,)
     assert_tight(hottest(assembly(getattr(direct_planes, name), signature)), vectors)
+
+
+@pytest.mark.skipif(simd.REGISTER_BYTES < 64, reason="`passes` are faster there")
+@pytest.mark.parametrize(("name", "count"), [("_wide5", 9), ("_wide7", 13)])
+def test_sums_of_outer_products_stay_in_registers(name, count):
+    data = types.CPointer(numba.float32)
+    signature = (data, *[INT] * 5, data, data, INT, data, data, *[INT] * 4, types.boolean)
+    loops = innermost_loops(assembly(getattr(slides, name), signature))
+    vectors = slides.WIDE5 if name == "_wide5" else slides.WIDE7
+    # The other of the two that multiply masks lanes at the borders. A row passed across begins
+    # with a product that has nothing to be fused with.
+    inside = min((loop for loop in loops if products(loop)), key=len)
+    assert_tight([line for line in inside if not line.startswith("vmul")], count * vectors)
 
 
 @pytest.mark.slow

@@ -305,7 +305,6 @@ def test_nothing_is_written_beside_the_output(problem):
         ("mb1_ic3ih224_oc64_kh7sh2ph3", "channels"),
         ("mb1_ic1ih1024_oc1_kh7ph3", "rows"),
         ("mb1_ic1ih512_oc1_kh3ph1", "planes"),
-        ("mb1_ic1ih2160iw3840_oc1_kh3kw3ph1pw1", "planes"),
         ("mb1_ic1ih2160iw3841_oc1_kh3kw3ph1pw1", "rows"),
         ("g64mb1_ic64ih112_oc64_kh3ph1", "planes"),
         ("g64mb1_ic64ih112_oc64_kh3sh2ph1", "planes"),
