@@ -170,10 +170,14 @@ def performer(problem: Any, algorithm: str) -> Any:
     return problem.family.get(algorithm).performer(problem)
 
 
+#: What is held of a problem's arrays, its check included.
+ARRAYS = 1.5
+
+
 def memory_needed(problem: Any, algorithm: str, threads: int) -> int:
     """Bytes that a cell's process will hold at its largest: arrays, workspace, its check."""
     workspace = performer(problem, algorithm).workspace_bytes(problem, threads)
-    return int(1.5 * problem.compulsory_bytes) + workspace
+    return int(ARRAYS * problem.compulsory_bytes) + workspace
 
 
 def obstacle(problem: Any, algorithm: str, threads: int, memory: int) -> tuple[str, str] | None:
@@ -182,8 +186,10 @@ def obstacle(problem: Any, algorithm: str, threads: int, memory: int) -> tuple[s
         able = performer(problem, algorithm)
         if reason := able.why_not(problem):
             return "unsupported", reason
-        able.work(problem)
-        needed = memory_needed(problem, algorithm, threads)
+        needed = int(ARRAYS * problem.compulsory_bytes)
+        if needed <= memory:  # else how it would be cut may take long to find out
+            able.work(problem)
+            needed = memory_needed(problem, algorithm, threads)
     except ConvbenchError as error:  # it is for problems of another kind
         return "unsupported", str(error)
     except Exception as error:  # of an algorithm that is not ours: it costs its own rows alone

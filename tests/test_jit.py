@@ -68,6 +68,15 @@ def test_older_caches_go_but_for_a_few_and_others_stay(tmp_path):
     assert left == {"mine", folder.name, *names[: jit.KEPT]}
 
 
+def beside(tmp_path, **more):
+    """How to start Python with this project at hand, and a cache of its own."""
+    environment = {
+        **os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache"),
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+    }  # fmt: skip
+    return {"env": environment, "text": True, **more}
+
+
 TWO_TYPES = """
 import sys
 import numpy as np
@@ -89,11 +98,7 @@ def test_processes_that_compile_at_once_keep_their_code_apart(tmp_path):
     """Each compiles for a type of its own; whoever loads afterwards gets what is right."""
     script = tmp_path / "two.py"
     script.write_text(TWO_TYPES)
-    settings = {
-        "env": {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache"),
-                "PYTHONPATH": str(Path(__file__).parents[1])},
-        "stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True,
-    }  # fmt: skip
+    settings = beside(tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     types = ["float32", "float64", "int32", "int64"]
     for _ in range(2):  # compiling, then loading
         waiting = [subprocess.Popen([sys.executable, script, name], **settings) for name in types]
@@ -125,11 +130,7 @@ def test_variants_that_different_processes_compiled_stay_apart(tmp_path):
     """Two functions of one name and signature, saved by one process each, linked by a third."""
     script = tmp_path / "variants.py"
     script.write_text(VARIANTS)
-    settings = {
-        "env": {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache"),
-                "PYTHONPATH": str(Path(__file__).parents[1])},
-        "check": True, "capture_output": True, "text": True,
-    }  # fmt: skip
+    settings = beside(tmp_path, check=True, capture_output=True)
     said = [
         subprocess.run([sys.executable, script, what], **settings).stdout.strip()
         for what in ("one(10)", "two(10)", "both(10)")
@@ -178,11 +179,7 @@ def test_kernels_apart_are_found_by_their_callers_again(tmp_path):
     """Compiled, and loaded from the cache by another process: the same results and errors."""
     script = tmp_path / "called_apart.py"
     script.write_text(APART)
-    settings = {
-        "env": {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache"),
-                "PYTHONPATH": str(Path(__file__).parents[1])},
-        "check": True, "capture_output": True, "text": True,
-    }  # fmt: skip
+    settings = beside(tmp_path, check=True, capture_output=True)
     said = ["14.0 [1.0, 12.0, 1.0]"] * 2
     for misses in (2, 0):
         run = subprocess.run([sys.executable, script], **settings)

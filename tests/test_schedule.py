@@ -90,7 +90,7 @@ def test_every_pass_has_processes_of_its_own(tmp_path, monkeypatch):
     made = []
     worker = bench.Worker
     monkeypatch.setattr(bench, "Worker", lambda *given: made.append(worker(*given)) or made[-1])
-    events = events_of([SMALL, RANK1], settings("naive", "fft"), tmp_path)
+    events = events_of([SMALL, RANK1], settings("naive", "slow"), tmp_path)
     passes = {e["pass"] for e in events if isinstance(e, dict) and e["record"] == "pass"}
     assert len(passes) >= MIN_PASSES
     weighing = 2  # each algorithm's memory is weighed in a process that times nothing
