@@ -117,7 +117,8 @@ def test_phases_cover_what_taps_reach_and_cost_what_the_layer_does(problem, seed
     )  # fmt: skip
     assert (ones[0, 0][covered == 0] == 0).all()
     assert sum(p.problem.multiply_adds for p in phases(problem)) == problem.multiply_adds
-    assert exchanged(problem).multiply_adds == problem.multiply_adds
+    if problem.multiply_adds:  # else one sample of zero stands for the input that nobody reads
+        assert exchanged(problem).multiply_adds == problem.multiply_adds
     assert exchanged(problem).output_size == problem.kernel
 
 
