@@ -6,6 +6,7 @@ alone, so that the order of summation does; only the split into items looks at t
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -59,6 +60,8 @@ class Shape(NamedTuple):
     #: Taps of one input channel, and input channels copied at a time.
     taps: int
     block_channels: int
+    #: Sets of kernel rows that lie in the input together, for one output row or another.
+    row_classes: int
     #: Output rows and columns of a strip; elements from row to row of its copy, rows of one
     #: phase, elements of one channel.
     rows: int
@@ -82,7 +85,10 @@ class Blocking:
     """How one problem is cut up: what the compiled kernel needs to know, and its buffers."""
 
     shape: Shape
-    numbers: np.ndarray
+    #: `Shape`; then the class of every output plane and row; then, for every class of the one with
+    #: every of the other, where in `offsets` its taps begin, and how many a channel has.
+    table: np.ndarray
+    #: For every class the taps that lie in the input: (offset into the strip, into the weights).
     offsets: np.ndarray
     items: int
     buffer: int
@@ -102,6 +108,34 @@ def _phases(kernel_size: int, dilation: int, stride: int) -> tuple[int, int]:
     """(phases of a strided axis that taps fall in, largest shift within a phase)."""
     positions = [m * dilation for m in range(kernel_size)]
     return max(p % stride for p in positions) + 1, max(p // stride for p in positions)
+
+
+def evenly(taps: int, step: int, stretch: int) -> np.ndarray:
+    """What a register tile of `stretch` channels takes as offsets, for taps `step` apart."""
+    return (np.arange(taps)[:, None] * (step, stretch)).astype(np.int64).reshape(-1)
+
+
+def _classes(v: Problem, axis: int) -> tuple[np.ndarray, np.ndarray]:
+    """(sets of taps along an axis that lie in the input, as truth values; that of each output)."""
+    outputs, taps = np.ogrid[: v.output_size[axis], : v.kernel[axis]]
+    at = outputs * v.stride[axis] + taps * v.dilation[axis] - v.before[axis]
+    sets, which = np.unique((at >= 0) & (at < v.size[axis]), axis=0, return_inverse=True)
+    return sets, which.reshape(-1)
+
+
+def _offsets(
+    tap: np.ndarray, plane_sets: np.ndarray, row_sets: np.ndarray, stretch: int,
+    channels: np.ndarray,
+) -> tuple[list[int], np.ndarray]:  # fmt: skip
+    """(start and number of taps for every set of planes with every set of rows, `offsets`)."""
+    starts, found, start = [], [], 0
+    for planes, rows in itertools.product(plane_sets, row_sets):
+        inside = np.broadcast_to(planes[:, None, None] & rows[:, None], tap.shape)
+        places = np.flatnonzero(inside) * stretch
+        found.append((channels + np.stack((tap[inside], places), 1)).reshape(-1))
+        starts += [start, places.size]
+        start += found[-1].size
+    return starts, np.concatenate(found).astype(np.int64)
 
 
 def waste(problem: Problem, tile: int, flat: bool) -> float:
@@ -174,23 +208,29 @@ def blocking(problem: Problem, threads: int) -> Blocking:
     channel_size = math.prod(phases) * phase_rows * pitch
     line = 64 // itemsize
     channel_size = (-(-channel_size // line) | 1) * line
+    (plane_sets, planes), (row_sets, rows_of) = _classes(v, 0), _classes(v, 1)
+    if flat:  # tiles run on from row to row
+        row_sets, rows_of = np.ones((1, v.kernel[1]), bool), np.zeros(out_rows, np.int64)
     p, m, n = np.ogrid[: v.kernel[0], : v.kernel[1], : v.kernel[2]]
     row, column = m * v.dilation[1], n * v.dilation[2]
     phase = (p * row_phases + row % v.stride[1]) * column_phases + column % v.stride[2]
     tap = (phase * phase_rows + row // v.stride[1]) * pitch + column // v.stride[2]
-    offsets = (np.arange(block_channels)[:, None] * channel_size + tap.reshape(-1)).reshape(-1)
+    starts, offsets = _offsets(
+        tap, plane_sets, row_sets, stretch,
+        np.arange(block_channels)[:, None, None] * (channel_size, taps * stretch),
+    )  # fmt: skip
     tiles = -(-((rows - 1) * pitch + columns) // pixels) if flat else rows * -(-columns // pixels)
     kept = tiles * blocks_per_item if is_split else 1
     shape = Shape._make((
         v.groups, inputs, outputs, *v.size, *v.output_size, *v.stride, v.dilation[0],
-        *v.before, *phases, taps, block_channels, rows, columns, pitch,
+        *v.before, *phases, taps, block_channels, len(row_sets), rows, columns, pitch,
         phase_rows, channel_size, int(flat), tile, pixels, vectors, blocks, blocks_per_item, kept,
     ))  # fmt: skip
     items = v.batch * v.groups * out_depth * -(-out_rows // rows) * -(-out_columns // columns)
     items *= -(-blocks // blocks_per_item)
     # A tile may read past the strip, and `finish` past the last tile of sums, by this much.
     return Blocking(
-        shape, np.array(shape), offsets.astype(np.int64), items,
+        shape, np.array([*shape, *planes, *rows_of, *starts]), offsets, items,
         block_channels * channel_size + pixels,
         kept * pixels * stretch + lane * stretch, stretch,
     )  # fmt: skip

@@ -10,7 +10,8 @@ the strip against all weights of those channels before it goes on to the next.
 
 The copy settles everything irregular: padding becomes zeros, and a strided input is taken
 apart into its phases, so that neighbouring outputs always read neighbouring pixels. Each tap
-is then nothing but an offset into the buffer, and one kernel serves every size.
+is then nothing but an offset into the buffer, and one kernel serves every size. Taps of which a
+whole row of outputs sees zeros alone are left out.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from .simd import (
     add_outer,
     clear,
     copy_every,
+    further,
     lanes,
     load,
     load_square,
@@ -55,7 +57,7 @@ def _make_tile(pixels, vectors):
 
     @kernel
     def tile(source, pixel, offsets, taps, weights, block, ahead, sums, at, start, is_first):
-        """sums[at:] += Σ_t source[pixel + offsets[t] + m] · weights[block + t·V·lanes:].
+        """sums[at:] += Σ_t source[pixel + offsets[2t] + m] · weights[block + offsets[2t + 1]:].
 
         The first time, the sums start from the V vectors `start`. Weights from `ahead` on,
         one line a tap, are brought near for the tiles that follow.
@@ -68,7 +70,7 @@ def _make_tile(pixels, vectors):
         for t in range(taps):
             prefetch(weights, ahead + t * lane)
             total = add_outer(
-                total, source, pixel + offsets[t], weights, block + t * vectors * lane,
+                total, source, pixel + offsets[2 * t], weights, block + offsets[2 * t + 1],
                 pixels, vectors,
             )  # fmt: skip
         store(sums, at, total)
@@ -201,7 +203,7 @@ def finish(sums, at, pixels, vectors, out, plane, plane_size, outputs, start, wi
 
 
 @kernel
-def _item(x, weights, bias, offsets, out, s, item, pixels, sums, start):
+def _item(x, weights, bias, offsets, out, s, classes, item, pixels, sums, start):
     """One strip of one output plane, for some blocks of output channels of one group."""
     lane = lanes(weights)
     stretch = s.vectors * lane
@@ -219,6 +221,7 @@ def _item(x, weights, bias, offsets, out, s, item, pixels, sums, start):
     runs, run = (1, (rows - 1) * s.pitch + columns) if s.flat else (rows, columns)
     tiles = -(-run // s.pixels)
     plane_size = s.out_depth * s.out_height * s.out_width
+    starts = s.out_depth + s.out_height + 2 * classes[h] * s.row_classes
     for c in range(0, s.inputs, s.block_channels):
         channels = min(s.block_channels, s.inputs - c)
         is_last = c + channels == s.inputs
@@ -232,6 +235,8 @@ def _item(x, weights, bias, offsets, out, s, item, pixels, sums, start):
             plane = (image * s.outputs + o) * plane_size
             plane += (h * s.out_height + j) * s.out_width + k
             for r in range(runs):
+                found = starts + 2 * classes[s.out_depth + j + r]
+                inside, taps = further(offsets, classes[found]), channels * classes[found + 1]
                 for t in range(tiles):
                     at = 0
                     if s.sums > 1:
@@ -239,10 +244,10 @@ def _item(x, weights, bias, offsets, out, s, item, pixels, sums, start):
                     at *= s.pixels * stretch
                     position = r * s.pitch + t * s.pixels
                     run_tile(
-                        s.tile, pixels, position, offsets, channels * s.taps, weights, near,
-                        ahead, sums, at, start, c == 0,
+                        s.tile, pixels, position, inside, taps, weights, near, ahead, sums, at,
+                        start, c == 0,
                     )  # fmt: skip
-                    ahead += channels * s.taps * lane
+                    ahead += taps * lane
                     if is_last:
                         finish(
                             sums, at, s.pixels, s.vectors, out, plane, plane_size,
@@ -252,14 +257,15 @@ def _item(x, weights, bias, offsets, out, s, item, pixels, sums, start):
 
 
 @kernel
-def _work(worker, x, weights, bias, offsets, out, numbers, items, pixels, sums, starts):
+def _work(worker, x, weights, bias, offsets, out, table, items, pixels, sums, starts):
     """Every item that falls to one of as many workers as there are buffers."""
     workers = pixels.shape[0]
-    s = Shape(*to_fixed_tuple(numbers, _NUMBERS))
+    s = Shape(*to_fixed_tuple(table, _NUMBERS))
+    classes = further(pointer(table), _NUMBERS)
     for item in range(worker * items // workers, (worker + 1) * items // workers):
         _item(
             pointer(x), pointer(weights), pointer(bias), pointer(offsets), pointer(out), s,
-            item, pointer(pixels[worker]), pointer(sums[worker]), pointer(starts[worker]),
+            classes, item, pointer(pixels[worker]), pointer(sums[worker]), pointer(starts[worker]),
         )  # fmt: skip
 
 
@@ -267,10 +273,10 @@ _work_apart = apart(_work)
 
 
 @kernel(parallel=True)
-def _share(x, weights, bias, offsets, out, numbers, items, pixels, sums, starts):
+def _share(x, weights, bias, offsets, out, table, items, pixels, sums, starts):
     """Every item, split evenly among as many threads as there are buffers."""
     for worker in numba.prange(pixels.shape[0]):
-        _work_apart(np.int64(worker), x, weights, bias, offsets, out, numbers, items, pixels, sums,
+        _work_apart(np.int64(worker), x, weights, bias, offsets, out, table, items, pixels, sums,
               starts)  # fmt: skip
 
 
@@ -347,7 +353,7 @@ def forward(
     """Write the output for `x`."""
     cut, packed = prepared
     arguments = (
-        x.ravel(), packed, bias, cut.offsets, out.ravel(), cut.numbers, cut.items,
+        x.ravel(), packed, bias, cut.offsets, out.ravel(), cut.table, cut.items,
         np.empty((threads, cut.buffer), x.dtype), np.empty((threads, cut.sums), x.dtype),
         np.empty((threads, cut.stretch), x.dtype),
     )  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import simd
-from .direct_blocking import TILES
+from .direct_blocking import TILES, evenly
 from .problem import Problem
 from .winograd_points import TAPS
 from .winograd_simd import NOWHERE
@@ -114,7 +114,7 @@ def blocking(problem: Problem, m: int, threads: int) -> Blocking:
     ))  # fmt: skip
     items = problem.groups * bands * strips * -(-blocks // blocks_per_item)
     return Blocking(
-        shape, np.array(shape), np.arange(inputs, dtype=np.int64) * pitch,
+        shape, np.array(shape), evenly(inputs, pitch, stretch),
         _places(problem, m), items, stretch, *(
             -(-n // lane) * lane for n in (
                 size * size * shape.plane + pixels, together * sums,

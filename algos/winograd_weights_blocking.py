@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import simd
-from .direct_blocking import TILES
+from .direct_blocking import TILES, evenly
 from .problem import Problem
 from .winograd_blocking import covered, last_tile, tiles
 from .winograd_points import TAPS
@@ -120,7 +120,7 @@ def blocking(problem: Problem, m: int, threads: int) -> Blocking:
         tile, pixels, vectors, last, TILES[last][0],
     ))  # fmt: skip
     return Blocking(
-        shape, np.array(shape), np.arange(summed, dtype=np.int64) * block, items,
+        shape, np.array(shape), evenly(summed, block, stretch), items,
         outputs_at + groups * output_blocks * points * output_plane,
         (items if chunks > 1 else threads) * sums,
         threads * 2 * size * line, threads * TAPS * TAPS * lane * lane,

@@ -99,6 +99,31 @@ def test_channels_shapes(fields):
     check(problem)
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"size": (7, 7), "padding": 1},
+        {"size": (9, 16), "padding": 7, "kernel": 5, "dilation": 2},
+        {"size": (9, 9, 14), "padding": 2, "dilation": 2},
+        {"size": (9, 10, 14), "padding": 3, "kernel": (3, 4, 5), "stride": (2, 2, 1)},
+        {"size": (3, 20), "padding": (9, 1), "kernel": (2, 3)},
+    ],
+)
+def test_channels_where_rows_of_taps_see_padding_alone(fields):
+    problem = Problem(
+        **{"kernel": 3, "in_channels": 70, "out_channels": 48, "bias": True, **fields}
+    )
+    assert choose_path(problem) == "channels"
+    check(problem)
+
+
+def test_rows_of_taps_that_see_padding_alone_are_left_out():
+    cut = direct_channels.blocking(Problem(size=(14, 14), kernel=3, padding=1, in_channels=64,
+                                           out_channels=64), 1)  # fmt: skip
+    assert cut.shape.row_classes == 3
+    assert sorted(cut.table[-5::2]) == [6, 6, 9]
+
+
 def tile_of_pixels(dtype):
     return direct_pixels.COLUMNS * simd.REGISTER_BYTES // np.dtype(dtype).itemsize
 
