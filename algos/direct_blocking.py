@@ -62,8 +62,9 @@ class Shape(NamedTuple):
     block_channels: int
     #: Sets of kernel rows that lie in the input together, for one output row or another.
     row_classes: int
-    #: Output rows and columns of a strip; elements from row to row of its copy, rows of one
-    #: phase, elements of one channel.
+    #: Strips of a plane, output rows of one at the most, and columns; elements from row to row of
+    #: its copy, rows of one phase, elements of one channel.
+    strips: int
     rows: int
     columns: int
     pitch: int
@@ -117,10 +118,13 @@ def evenly(taps: int, step: int, stretch: int) -> np.ndarray:
 
 def _classes(v: Problem, axis: int) -> tuple[np.ndarray, np.ndarray]:
     """(sets of taps along an axis that lie in the input, as truth values; that of each output)."""
-    outputs, taps = np.ogrid[: v.output_size[axis], : v.kernel[axis]]
-    at = outputs * v.stride[axis] + taps * v.dilation[axis] - v.before[axis]
-    sets, which = np.unique((at >= 0) & (at < v.size[axis]), axis=0, return_inverse=True)
-    return sets, which.reshape(-1)
+    taps = np.arange(v.kernel[axis]) * v.dilation[axis] - v.before[axis]
+    at = np.arange(v.output_size[axis])[:, None] * v.stride[axis] + taps
+    inside = (at >= 0) & (at < v.size[axis])
+    # They are runs: one is known by where it begins and how long it is.
+    runs = inside.argmax(1) * (taps.size + 1) + inside.sum(1)
+    _, first, which = np.unique(runs, return_index=True, return_inverse=True)
+    return inside[first], which
 
 
 def _offsets(
@@ -199,10 +203,11 @@ def blocking(problem: Problem, threads: int) -> Blocking:
     room = STRIP_BYTES // (per_element * pitch) - row_shift
     if is_split:
         room = min(room, SUMS_BYTES // (itemsize * blocks * stretch * pitch))
-    rows, blocks_per_item = _split(
+    strips, blocks_per_item = _split(
         v.batch * v.groups * out_depth * -(-out_columns // columns), out_rows,
         max(1, min(room, out_rows)), row_shift, blocks, threads,
     )  # fmt: skip
+    rows = -(-out_rows // strips)
 
     phase_rows = rows + row_shift
     channel_size = math.prod(phases) * phase_rows * pitch
@@ -223,10 +228,11 @@ def blocking(problem: Problem, threads: int) -> Blocking:
     kept = tiles * blocks_per_item if is_split else 1
     shape = Shape._make((
         v.groups, inputs, outputs, *v.size, *v.output_size, *v.stride, v.dilation[0],
-        *v.before, *phases, taps, block_channels, len(row_sets), rows, columns, pitch,
-        phase_rows, channel_size, int(flat), tile, pixels, vectors, blocks, blocks_per_item, kept,
+        *v.before, *phases, taps, block_channels, len(row_sets), strips, rows, columns,
+        pitch, phase_rows, channel_size, int(flat), tile, pixels, vectors, blocks,
+        blocks_per_item, kept,
     ))  # fmt: skip
-    items = v.batch * v.groups * out_depth * -(-out_rows // rows) * -(-out_columns // columns)
+    items = v.batch * v.groups * out_depth * strips * -(-out_columns // columns)
     items *= -(-blocks // blocks_per_item)
     # A tile may read past the strip, and `finish` past the last tile of sums, by this much.
     return Blocking(
@@ -239,18 +245,23 @@ def blocking(problem: Problem, threads: int) -> Blocking:
 def _split(
     planes: int, height: int, most: int, shift: int, blocks: int, threads: int
 ) -> tuple[int, int]:
-    """(rows per strip, channel blocks per item) that keep `threads` threads equally busy.
+    """(strips, channel blocks per item) that keep `threads` threads equally busy.
 
     The cost of an item is its rows times its blocks, plus the rows it copies.
     """
-    best, least = (most, blocks), math.inf
+    fewest = -(-height // most)
+    ideal = planes * (height * blocks + 0.1 * (height + fewest * shift)) / threads
+    best, least = (fewest, blocks), math.inf
     for chunks in range(1, min(blocks, 2 * threads) + 1):
         per_item = -(-blocks // chunks)
-        fewest = -(-height // most)
+        share = np.diff([*range(0, blocks, per_item), blocks])
         for strips in range(fewest, min(height, fewest + 2 * threads) + 1):
-            rows = -(-height // strips)
-            items = planes * -(-height // rows) * -(-blocks // per_item)
-            cost = -(-items // threads) * (rows * per_item + 0.1 * (rows + shift))
+            rows = np.diff(np.arange(strips + 1) * height // strips)[:, None]
+            items = np.tile((rows * share + 0.1 * (rows + shift)).reshape(-1), planes)
+            done = np.append(0, np.cumsum(items))
+            cost = np.diff(done[np.arange(threads + 1) * items.size // threads]).max()
             if cost < least * 0.999:
-                best, least = (rows, per_item), cost
+                best, least = (strips, per_item), cost
+            if cost < ideal * 1.02:
+                return best
     return best
