@@ -37,6 +37,7 @@ COUNT, TIMEOUT, MOST_BYTES = 100, 300.0, 1 << 28
 _LARGE = (
     "mb1_ic32ih32_oc32_kh3_ph1",
     "g64mb1_ic64ih64_oc64_kh3_ph1",
+    "mb1_ic64ih28_oc64_kh1",
     "mb1_ic64ih28_oc64_kh1_bwdw",
 )
 #: One of them for kernels that are outer products.
