@@ -18,8 +18,11 @@ SAME_KERNELS = {
         ("mb1_ic1ih40_oc1_kh5_ph2", "mb1_ic1ih31iw77_oc1_kh7kw9_ph1pw3", "mb2_ic1ih90_oc1_kh5_sh2",
          "mb1_ic1iw500_oc1_kw31", "mb1_ic1ih40_oc1_kh5_ph2_biaslocation"),
         # layers, by channels
-        ("mb1_ic16ih14_oc32_kh3_ph1", "mb2_ic17ih9iw15_oc40_kh3kw3_bias", "mb1_ic64ih7_oc64_kh1",
+        ("mb1_ic16ih14_oc32_kh3_ph1", "mb2_ic17ih9iw14_oc48_kh3kw3_bias", "mb1_ic64ih7_oc64_kh1",
          "mb1_ic16ih14_oc32_kh3_ph1_biaslocation", "mb1_ic16ih20_oc32_kh5_sh2dh1"),
+        # layers of a single tap, by pixels
+        ("mb1_ic16ih14_oc32_kh1", "g2mb2_ic10ih13_oc22_kh1_bias", "mb1_ic20iw300_oc5_kw1",
+         "mb1_ic16ih14_oc32_kh1_biaslocation"),
         # planes of 3×3
         ("g8mb1_ic8ih30_oc8_kh3_ph1", "g8mb1_ic8ih17iw90_oc8_kh3kw3_sh2sw2ph1pw1_bias",
          "g4mb2_ic8ih21_oc8_kh3_ph1_biaslocation"),
