@@ -9,11 +9,13 @@ rows low enough that those of the next can be asked for meanwhile (see `direct_p
 
 Bound by loads as much as by products: F of each kind a vector and pass across, at two cycles for a
 load that touches two cache lines. On a 2-core AVX-512 machine (Zen 4, 116 GFLOP/s a core in
-float32) one thread reached 66 % of the peak on 512² and 1024², where the passes reach 50 % with 5
-taps and 56 with 7; 2160 × 3840 take 2.3 and 3.9 ms instead of 4.9 and 5.4, and a copy 1.6.
+float32) one thread reached 60 % of the peak on 512² with 5 taps and 62 % with 7, where the passes
+reach 49 and 54; 2160 × 3840 take 2.8 ms instead of 5.3 with 5 taps, 4.2 to 5.5 instead of 5.7 with
+7, and a copy 1.6.
 
 Rejected: neighbouring columns made by shifts in registers instead of loads (10 to 20 % slower;
-half of them so, as fast in the caches and 10 % slower beyond).
+half of them so, as fast in the caches and 10 % slower beyond); four vectors abreast with 7 taps
+(spill: 20 % slower in the caches, as fast or faster beyond).
 """
 
 from __future__ import annotations
