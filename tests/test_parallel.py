@@ -118,7 +118,7 @@ def test_channels_where_rows_of_taps_see_padding_alone(fields):
 
 
 def test_rows_of_taps_that_see_padding_alone_are_left_out():
-    cut = direct_channels.blocking(Problem(size=(14, 14), kernel=3, padding=1, in_channels=64,
+    cut = direct_channels.blocking(Problem(size=(14, 84), kernel=3, padding=1, in_channels=64,
                                            out_channels=64), 1)  # fmt: skip
     assert cut.shape.row_classes == 3
     assert sorted(cut.table[-5::2]) == [6, 6, 9]
