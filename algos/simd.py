@@ -23,7 +23,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 
 from .jit import kernel
-from .simd_emitter import REGISTER_BYTES, REGISTERS, Emitter, Vector, element, lanes_of
+from .simd_emitter import REGISTER_BYTES, REGISTERS, Emitter, Vector, element, lanes_of, literals
 
 __all__ = [
     "REGISTERS", "REGISTER_BYTES", "STREAMED_BYTES", "Vector", "add_outer", "add_products",
@@ -42,10 +42,6 @@ intrinsic: Any = numba.extending.intrinsic
 
 def _tile(kind: Vector, count: int) -> types.UniTuple:
     return types.UniTuple(kind, count)
-
-
-def _literal(*values: Any) -> list[int]:
-    return [value.literal_value for value in values]
 
 
 @intrinsic
@@ -103,7 +99,7 @@ def lanes(typing, array):
 @intrinsic(prefer_literal=True)
 def load(typing, array, index, COUNT):
     """A tuple of COUNT vectors: consecutive elements of `array` from `index` on."""
-    kind, (count,) = Vector(array.dtype), _literal(COUNT)
+    kind, (count,) = Vector(array.dtype), literals(COUNT)
 
     def emit(context, builder, signature, arguments):
         simd = Emitter(context, builder, kind)
@@ -187,7 +183,7 @@ def store_lanes(typing, array, index, vector, first, last):
 @intrinsic(prefer_literal=True)
 def load_alternate(typing, array, index, FIRST):
     """One vector of every second element of the two vectors at `index`, from FIRST (0 or 1) on."""
-    kind, (odd,) = Vector(array.dtype), _literal(FIRST)
+    kind, (odd,) = Vector(array.dtype), literals(FIRST)
 
     def emit(context, builder, signature, arguments):
         simd = Emitter(context, builder, kind)
@@ -284,7 +280,7 @@ def prefetch(typing, array, index):
 @intrinsic(prefer_literal=True)
 def splat(typing, array, index, COUNT):
     """A tuple of COUNT vectors, each holding ``array[index]`` in every lane."""
-    kind, (count,) = Vector(array.dtype), _literal(COUNT)
+    kind, (count,) = Vector(array.dtype), literals(COUNT)
 
     def emit(context, builder, signature, arguments):
         simd = Emitter(context, builder, kind)
@@ -297,7 +293,7 @@ def splat(typing, array, index, COUNT):
 @intrinsic(prefer_literal=True)
 def repeat(typing, tile, TIMES):
     """The vectors of `tile`, TIMES times over."""
-    (times,) = _literal(TIMES)
+    (times,) = literals(TIMES)
 
     def emit(context, builder, signature, arguments):
         simd = Emitter(context, builder, tile.dtype)
@@ -314,7 +310,7 @@ def add_outer(typing, tile, scalars, i, vectors, j, ROWS, COLUMNS):
     multiply-adds for COLUMNS loads and ROWS broadcasts.
     """
     kind = tile.dtype
-    rows, columns = _literal(ROWS, COLUMNS)
+    rows, columns = literals(ROWS, COLUMNS)
 
     def emit(context, builder, signature, arguments):
         simd = Emitter(context, builder, kind)

@@ -68,6 +68,16 @@ def element(kind: Vector) -> ir.Type:
     return ir.FloatType() if kind.dtype.bitwidth == 32 else ir.DoubleType()
 
 
+def literals(*values: Any) -> list[int]:
+    """The numbers that constant arguments of an intrinsic stand for."""
+    return [value.literal_value for value in values]
+
+
+def number(value: int) -> ir.Value:
+    """A constant index."""
+    return ir.Constant(ir.IntType(64), value)
+
+
 class Emitter:
     """Writes vector instructions for one call of an intrinsic."""
 

@@ -10,10 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 import numba
-from llvmlite import ir
 from numba.core import types
 
-from .simd_emitter import Emitter, Vector, element
+from .simd_emitter import Emitter, Vector, element, literals, number
 
 __all__ = ["TAPS", "WEIGHTS", "add_passed", "add_row", "load_run", "splat_each", "store_run"]
 
@@ -23,18 +22,10 @@ intrinsic: Any = numba.extending.intrinsic
 TAPS, WEIGHTS = 3, 9
 
 
-def _literal(*values: Any) -> list[int]:
-    return [value.literal_value for value in values]
-
-
-def _number(value: int) -> ir.Value:
-    return ir.Constant(ir.IntType(64), value)
-
-
 @intrinsic(prefer_literal=True)
 def splat_each(typing, array, index, COUNT):
     """A tuple of COUNT vectors, the i-th holding ``array[index + i]`` in every lane."""
-    kind, (count,) = Vector(array.dtype), _literal(COUNT)
+    kind, (count,) = Vector(array.dtype), literals(COUNT)
 
     def emit(context, builder, signature, arguments):
         simd = Emitter(context, builder, kind)
@@ -56,7 +47,7 @@ def add_row(typing, tile, weights, x, at, first, width, TOP, STEP, COLUMNS):
     `first`, and columns not in 0 <= column < `width` count as zeros.
     """
     kind, lanes = tile.dtype, tile.dtype.lanes
-    top, step, columns = _literal(TOP, STEP, COLUMNS)
+    top, step, columns = literals(TOP, STEP, COLUMNS)
 
     def emit(context, builder, signature, arguments):
         simd = Emitter(context, builder, kind)
@@ -112,15 +103,15 @@ def add_passed(
     IS_INSIDE, 1 or 0, does not promise that there are none.
     """
     kind = tile.dtype
-    taps, columns, is_inside = _literal(TAPS, COLUMNS, IS_INSIDE)
+    taps, columns, is_inside = literals(TAPS, COLUMNS, IS_INSIDE)
 
     def emit(context, builder, signature, arguments):
         simd = Emitter(context, builder, kind)
         tile_, down_, across_, i_, x_, at_, first_, width_ = arguments[:8]
         sums = simd.items(tile_)
 
-        def weight(number, array, k):
-            pointer = simd.pointer(signature.args[number], array, i_, k)
+        def weight(argument, array, k):
+            pointer = simd.pointer(signature.args[argument], array, i_, k)
             return simd.splat(builder.load(pointer, typ=element(kind)))
 
         def read(plus):
@@ -149,7 +140,7 @@ def add_passed(
 @intrinsic(prefer_literal=True)
 def load_run(typing, array, at, count, COLUMNS):
     """COLUMNS vectors from ``array[at]`` on, of which the last ends with element `count`."""
-    kind, (columns,) = Vector(array.dtype), _literal(COLUMNS)
+    kind, (columns,) = Vector(array.dtype), literals(COLUMNS)
 
     def emit(context, builder, signature, arguments):
         simd = Emitter(context, builder, kind)
@@ -157,7 +148,7 @@ def load_run(typing, array, at, count, COLUMNS):
         values = simd.load_row(signature.args[0], array_, at_, columns - 1)
         last = (columns - 1) * kind.lanes
         pointer = simd.pointer(signature.args[0], array_, at_, last)
-        values.append(simd.load_lanes(pointer, simd.lanes_below(_number(0), last, count_)))
+        values.append(simd.load_lanes(pointer, simd.lanes_below(number(0), last, count_)))
         return simd.tuple_of(values)
 
     return types.UniTuple(kind, columns)(array, types.intp, types.intp, COLUMNS), emit
@@ -177,8 +168,8 @@ def store_run(typing, run, array, at, count):
         ]
         for value, place in zip(values[:-1], places[:-1], strict=True):
             simd.store(value, place)
-        left = builder.sub(count_, _number((len(values) - 1) * kind.lanes))
-        simd.store_lanes(values[-1], places[-1], _number(0), left)
+        left = builder.sub(count_, number((len(values) - 1) * kind.lanes))
+        simd.store_lanes(values[-1], places[-1], number(0), left)
         return context.get_dummy_value()
 
     return types.void(run, array, types.intp, types.intp), emit

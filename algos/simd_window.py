@@ -10,10 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 import numba
-from llvmlite import ir
 from numba.core import types
 
-from .simd_emitter import Emitter, Vector, element
+from .simd_emitter import Emitter, Vector, element, literals, number
 
 __all__ = [
     "add_shifted", "add_window", "load_block", "load_inside", "split_pairs",
@@ -21,14 +20,6 @@ __all__ = [
 ]  # fmt: skip
 
 intrinsic: Any = numba.extending.intrinsic
-
-
-def _literal(*values: Any) -> list[int]:
-    return [value.literal_value for value in values]
-
-
-def _number(value: int) -> ir.Value:
-    return ir.Constant(ir.IntType(64), value)
 
 
 @intrinsic(prefer_literal=True)
@@ -43,7 +34,7 @@ def add_window(
     not touched in memory. IS_INSIDE, 1 or 0, promises that there are none of these.
     """
     kind = tile.dtype
-    taps, rows, columns, is_inside = _literal(TAPS, ROWS, COLUMNS, IS_INSIDE)
+    taps, rows, columns, is_inside = literals(TAPS, ROWS, COLUMNS, IS_INSIDE)
 
     def emit(context, builder, signature, arguments):
         simd = Emitter(context, builder, kind)
@@ -57,7 +48,7 @@ def add_window(
         count = builder.sub(high_, low_)
         masks = [simd.lanes_below(first, c * kind.lanes, count) for c in range(columns)]
         for q in range(taps + rows - 1):
-            start = builder.load(builder.gep(starts_, [_number(q)]))
+            start = builder.load(builder.gep(starts_, [number(q)]))
             row = builder.add(start, shift_)
             for c in range(columns):
                 at = simd.pointer(signature.args[3], vectors_, row, c * kind.lanes)
@@ -81,7 +72,7 @@ def add_shifted(typing, tile, scalars, i, vectors, at, TAPS):
     cycles, a shift one, and in another unit. Reads up to two vectors past the tile's.
     """
     kind = tile.dtype
-    (taps,) = _literal(TAPS)
+    (taps,) = literals(TAPS)
 
     def emit(context, builder, signature, arguments):
         simd = Emitter(context, builder, kind)
@@ -111,19 +102,19 @@ def load_block(typing, array, index, step, rows, count, ROWS, COLUMNS):
     The rest is zero, and rows beyond the first `rows` repeat the last of them.
     """
     kind = Vector(array.dtype)
-    most, columns = _literal(ROWS, COLUMNS)
+    most, columns = literals(ROWS, COLUMNS)
 
     def emit(context, builder, signature, arguments):
         simd = Emitter(context, builder, kind)
         array_, index_, step_, rows_, count_, _, _ = arguments
-        masks = [simd.lanes_below(_number(0), c * kind.lanes, count_) for c in range(columns)]
+        masks = [simd.lanes_below(number(0), c * kind.lanes, count_) for c in range(columns)]
         values, at = [], index_
         for r in range(most):
             for c in range(columns):
                 pointer = simd.pointer(signature.args[0], array_, at, c * kind.lanes)
                 values.append(simd.load_lanes(pointer, masks[c]))
-            more = builder.icmp_signed("<", _number(r + 1), rows_)
-            at = builder.add(at, builder.select(more, step_, _number(0)))
+            more = builder.icmp_signed("<", number(r + 1), rows_)
+            at = builder.add(at, builder.select(more, step_, number(0)))
         return simd.tuple_of(values)
 
     numbers = [types.intp] * 4
@@ -138,7 +129,7 @@ def store_block(typing, tile, array, index, step, rows, count, ROWS, COLUMNS):
     Row r, of COLUMNS vectors, goes to ``array[index + r·step :]``.
     """
     kind = tile.dtype
-    most, columns = _literal(ROWS, COLUMNS)
+    most, columns = literals(ROWS, COLUMNS)
 
     def emit(context, builder, signature, arguments):
         simd = Emitter(context, builder, kind)
@@ -146,12 +137,12 @@ def store_block(typing, tile, array, index, step, rows, count, ROWS, COLUMNS):
         values = simd.items(tile_)
 
         def pointer(r, c):
-            at = builder.add(index_, builder.mul(step_, _number(r)))
+            at = builder.add(index_, builder.mul(step_, number(r)))
             return simd.pointer(signature.args[1], array_, at, c * kind.lanes)
 
         whole = builder.and_(
-            builder.icmp_signed("<=", _number(most), rows_),
-            builder.icmp_signed("<=", _number(columns * kind.lanes), count_),
+            builder.icmp_signed("<=", number(most), rows_),
+            builder.icmp_signed("<=", number(columns * kind.lanes), count_),
         )
         with builder.if_else(whole, likely=True) as (then, otherwise):
             with then:
@@ -159,11 +150,11 @@ def store_block(typing, tile, array, index, step, rows, count, ROWS, COLUMNS):
                     simd.store(value, pointer(k // columns, k % columns))
             with otherwise:
                 for r in range(most):
-                    with builder.if_then(builder.icmp_signed("<", _number(r), rows_)):
+                    with builder.if_then(builder.icmp_signed("<", number(r), rows_)):
                         for c in range(columns):
-                            left = builder.sub(count_, _number(c * kind.lanes))
+                            left = builder.sub(count_, number(c * kind.lanes))
                             value = values[r * columns + c]
-                            simd.store_lanes(value, pointer(r, c), _number(0), left)
+                            simd.store_lanes(value, pointer(r, c), number(0), left)
         return context.get_dummy_value()
 
     numbers = [types.intp] * 4
