@@ -25,7 +25,7 @@ from algos.family import CONVOLUTION, POOLING, Family, parse
 from algos.threads import available
 
 from . import clock, generate
-from .cell import memory_needed
+from .cell import obstacle
 from .process import Worker
 from .subjects import SUBJECTS
 from .suite import Case
@@ -90,11 +90,17 @@ def measure(family: Family, dtype: str, names: Sequence[str]) -> list[Cost]:
     return costs
 
 
+def calls(name: str, family: Family, dtype: str) -> list[tuple[Case, int]]:
+    """The cases that the algorithm can do in little memory, each with one thread and with all."""
+    return [
+        (case, count)
+        for case, count in itertools.product(cases(family, dtype), sorted({1, available()}))
+        if obstacle(case.problem, name, count, MOST_BYTES) is None
+    ]
+
+
 def _answers(worker: Worker, name: str, family: Family, dtype: str) -> Iterator[dict]:
-    threads = sorted({1, available()})
-    for case, count in itertools.product(cases(family, dtype), threads):
-        if memory_needed(case.problem, name, count) > MOST_BYTES:
-            continue
+    for case, count in calls(name, family, dtype):
         words = case.as_words()
         yield worker.ask(TIMEOUT, do="compile", case=words, algorithm=name, threads_wanted=count)
 

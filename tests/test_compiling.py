@@ -6,7 +6,7 @@ import pytest
 import algos
 from algos import parse_descriptor
 from suites import clock
-from suites.compiling import cases
+from suites.compiling import calls, cases
 from suites.data import arrays
 from suites.suite import Case
 from tests.test_cli import convbench
@@ -76,6 +76,13 @@ def test_every_operation_is_compiled_in_one_type(dtype):
         problems = [case.problem for case in cases(family, dtype)]
         assert {problem.dtype for problem in problems} == {dtype}
         assert {problem.operation for problem in problems} >= {"forward", "grad_input"}
+
+
+@pytest.mark.parametrize("family", [algos.family.CONVOLUTION, algos.family.POOLING])
+def test_every_algorithm_has_something_to_compile_for(family):
+    ours = [name for name, algorithm in family.registry().items() if not algorithm.is_peer]
+    for name in ours:
+        assert {count for _, count in calls(name, family, "float32")} >= {1}, name
 
 
 def test_the_command_counts_what_it_compiled(tmp_path):
