@@ -28,8 +28,12 @@ SAME_KERNELS = {
          "g4mb2_ic8ih21_oc8_kh3_ph1_biaslocation"),
     ),
     "separable": (
-        ("mb1_ic1ih40_oc1_kh5_ph2", "mb2_ic1ih90iw31_oc1_kh15kw3_ph7pw1",
-         "mb1_ic1ih40_oc1_kh5_ph2_biaslocation"),
+        # by passes along the axes
+        ("mb1_ic1ih40_oc1_kh9_ph4", "mb2_ic1ih90iw31_oc1_kh15kw3_ph7pw1",
+         "mb1_ic1ih40_oc1_kh9_ph4_biaslocation"),
+        # small ones, by slides
+        ("mb1_ic1ih40_oc1_kh5_ph2", "mb2_ic1ih90iw31_oc1_kh7kw7_ph3pw3",
+         "mb1_ic1ih64iw160_oc1_kh5kw5"),
     ),
     "winograd4": (
         ("mb1_ic16ih14_oc32_kh3_ph1", "mb2_ic17ih9iw25_oc40_kh3kw3_bias",
