@@ -2,10 +2,9 @@
 
 One compiled kernel serves all sizes, so a few problems reach every one: those that verification
 begins with, and some that are worth several threads. (Kernels of layers whose weights hold NaN or
-infinity are left to whoever has such.) A family's algorithms of one data type take turns in a
-process, and kernels that several of them share count for the first; families and data types go
-side by side on the cores there are. Another process then does the same again and finds everything
-in the cache.
+infinity are left to whoever has such.) Half of a family's algorithms take turns in a process for
+one data type, and kernels that several of them share count for the first; halves go side by side on
+the cores there are. Another process then does the same again and finds everything in the cache.
 """
 
 from __future__ import annotations
@@ -109,16 +108,11 @@ def compile_and_show(
     dtypes: Sequence[str], chosen: Sequence[str] | None, cold: bool, out: Console, notes: Console
 ) -> int:
     """Compile what is not compiled yet, or where `cold` everything, and show what it took."""
-    lanes = [
-        (family, dtype, [
-            name for name, algorithm in family.registry().items()
-            if (name in chosen if chosen else not algorithm.is_peer)
-        ])
-        for family in (CONVOLUTION, POOLING) for dtype in dtypes
-    ]  # fmt: skip
+    lanes = list(_lanes(dtypes, chosen))
     said = notes.status("compiling, which takes a minute or two where nothing is compiled yet")
     with _cache(cold), said, clock.stopwatch() as whole, ThreadPoolExecutor(available()) as pool:
         costs = list(itertools.chain(*pool.map(lambda lane: measure(*lane), lanes)))
+    costs.sort(key=lambda cost: (cost.family, cost.dtype, cost.algorithm))
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("algorithm")
     table.add_column("of")
@@ -132,6 +126,18 @@ def compile_and_show(
     out.print(table)
     out.print(f"\n{whole.seconds:.1f} s in all, on {available()} cores, compiling and loading.")
     return 0
+
+
+def _lanes(
+    dtypes: Sequence[str], chosen: Sequence[str] | None
+) -> Iterator[tuple[Family, str, list[str]]]:
+    """What goes side by side; ahead the half that takes longer, so that all end together."""
+    for family, dtype in itertools.product((CONVOLUTION, POOLING), dtypes):
+        every = family.registry().items()
+        names = [n for n, a in every if (n in chosen if chosen else not a.is_peer)]
+        for half in (names[len(names) // 2 :], names[: len(names) // 2]):
+            if half:
+                yield family, dtype, half
 
 
 def _figures(costs: Sequence[Cost]) -> list[str]:
