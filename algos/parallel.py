@@ -1,7 +1,7 @@
 """Direct convolution at the speed of the machine: vector registers, cache blocks, threads.
 
 Every product of the definition is computed, none twice over, so the operation count is
-that of `naive`; what differs is how many happen at once. Six kernels share the work, each
+that of `naive`; what differs is how many happen at once. Seven kernels share the work, each
 compiled once for all sizes:
 
 - `direct_channels`: output channels in the lanes of vector registers. For network layers.
@@ -10,7 +10,7 @@ compiled once for all sizes:
 - `direct_planes`: the same for kernels of 3×3, whose sums slide down a plane.
 - `direct_unshared`: a patch for every position. For layers where few positions share a kernel.
 - `direct_tables`: one connected channel after the other. For tables of connections.
-- `direct_generic`: plain loops. For kernels that hold inf or NaN, which the first three would
+- `direct_generic`: plain loops. For kernels that hold inf or NaN, which others would
   multiply by the zeros of the padding.
 
 The gradient of the input is made of convolutions like these. That of the kernel sums over
