@@ -40,6 +40,10 @@ _ORACLE_PRODUCTS = 4_000_000
 #: took 0.3 of them at the most.
 LONG_CALL = 1.0
 
+#: Seconds that calls are repeated for until one is believed: threads that slept are slow at first,
+#: and two of them may share a core for some milliseconds.
+WAKING = 0.02
+
 #: Seconds that preparing is repeated for: at first, memory is new and threads are asleep.
 PREPARING = 0.02
 
@@ -199,10 +203,9 @@ class Session:
         emptying = clock.per_call(sweep, 1) if sweep else 0.0
         call, once = self.ready[cell].call, self.ready[cell].first
         if once < LONG_CALL:
-            once = clock.per_call(call, 1)
-        for _ in range(2):  # threads that slept are slow at first
-            if once < seconds:
-                once = min(once, clock.per_call(call, max(1, round(seconds / max(once, 1e-6)))))
+            once = clock.shortest(call, WAKING)
+        if once < seconds:
+            once = min(once, clock.per_call(call, max(1, round(seconds / max(once, 1e-6)))))
         loops = max(1, min(round(seconds / max(once + emptying, 1e-9)), 1_000_000))
         counted = counters.of_a_call(call, loops)
         return {"loops": loops, "once_s": once, "sweep_s": emptying, "counters": counted}
