@@ -127,21 +127,18 @@ def _convbench_version() -> str:
 
 def _git_commit() -> str | None:
     """The commit of the checkout this code runs from, "+" appended where it was edited."""
-    here = Path(__file__).parent
-
-    def git(*arguments: str) -> str | None:
+    ask = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=12"]
+    ask += ["--exclude=*", "--dirty=+"]
+    for _ in range(3):  # one that was killed, or waited long for its disk, has answered nothing
         try:
-            done = subprocess.run(
-                ["git", "-C", str(here), *arguments], capture_output=True, text=True, timeout=5
-            )
-        except (OSError, subprocess.TimeoutExpired):
+            done = subprocess.run(ask, capture_output=True, text=True, timeout=5)
+        except subprocess.TimeoutExpired:
+            continue
+        except OSError:
             return None
-        return done.stdout.strip() if done.returncode == 0 else None
-
-    commit = git("rev-parse", "--short=12", "HEAD")
-    if not commit:
-        return None
-    return commit + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
+        if done.returncode >= 0:
+            return done.stdout.strip() or None
+    return None
 
 
 def _read(path: Path) -> str | None:
