@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,12 @@ def read_only(array: np.ndarray) -> np.ndarray:
     view = array.view()
     view.setflags(write=False)
     return view
+
+
+@lru_cache(maxsize=64)
+def no_bias(channels: int, dtype: str | np.dtype) -> np.ndarray:
+    """A bias of zeros, ``(channels,)``: read-only, as all that is given."""
+    return read_only(np.zeros(channels, dtype))
 
 
 def check_out(out: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> None:

@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 
 from .adapter import Adapter
-from .arrays import read_only
+from .arrays import no_bias
 from .problem import Problem
 
 
@@ -51,7 +51,7 @@ class Biased(Adapter):
 
     def forward(self, problem, x, prepared, bias, out, threads) -> None:
         plain = unbiased(problem)
-        none = read_only(np.zeros(plain.bias_shape, bias.dtype))
+        none = no_bias(plain.out_channels, bias.dtype)
         self.algorithm.performer(plain).forward(plain, x, prepared, none, out, threads)
         with np.errstate(all="ignore"):  # NaN and infinity are data here
             out += at_locations(problem, bias)

@@ -28,7 +28,7 @@ from .direct_channels import pack_weights
 from .jit import apart, kernel
 from .problem import Problem
 from .simd import add_outer, intrinsic, lanes, pointer, prefetch
-from .simd_emitter import Emitter, Vector, element
+from .simd_emitter import Emitter, Vector, element, number
 from .simd_window import store_block
 
 #: The register tile: output channels × vectors of pixels. SSE, whose products need a register more,
@@ -46,11 +46,11 @@ def _spread(typing, array, index, count):
     def emit(context, builder, signature, arguments):
         simd = Emitter(context, builder, kind)
         array_, index_, count_ = arguments
-        last = builder.sub(count_, context.get_constant(types.intp, 1))
+        last = builder.sub(count_, number(1))
         values = []
         for r in range(ROWS):
-            number = context.get_constant(types.intp, r)
-            within = builder.select(builder.icmp_signed("<", number, last), number, last)
+            row = number(r)
+            within = builder.select(builder.icmp_signed("<", row, last), row, last)
             at = simd.pointer(signature.args[0], array_, builder.add(index_, within))
             values += [simd.splat(builder.load(at, typ=element(kind)))] * COLUMNS
         return simd.tuple_of(values)

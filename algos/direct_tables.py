@@ -17,7 +17,7 @@ import numba
 import numpy as np
 
 from .algorithm import as_correlation
-from .arrays import read_only
+from .arrays import no_bias
 from .direct_generic import add_scaled
 from .jit import apart, kernel
 from .parts import Index, Parts, count_parts
@@ -121,7 +121,7 @@ class Tables(Parts):
             super().grad_input(problem, g, prepared[1], out, threads)
             return
         before = tuple(e - 1 - b for e, b in zip(v.extent, v.before, strict=True))
-        none = read_only(np.zeros(v.in_channels, out.dtype))
+        none = no_bias(v.in_channels, out.dtype)
         _convolve(v, g.reshape(v.output_shape), before, prepared, none, out.reshape(v.input_shape))
 
 

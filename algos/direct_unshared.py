@@ -22,7 +22,7 @@ from .algorithm import as_correlation
 from .jit import apart, kernel
 from .parts import MOST_PARTS
 from .problem import Problem
-from .simd import add_products, lanes, pointer, splat, sum_lanes
+from .simd import add_products, clear, lanes, pointer, splat, sum_lanes
 
 #: Multiply-adds of a kernel from which on a convolution of its own is faster.
 WORTH_A_PART = 1e6
@@ -43,12 +43,6 @@ def _row_products(w, row, step, patch, at, size, zero, ROWS):  # noqa: N803
 def _add_scaled(target, factor, source):
     for k in range(target.size):
         target[k] += factor * source[k]
-
-
-@kernel
-def _clear(target):  # a slice would take Numba seconds to compile
-    for k in range(target.size):
-        target[k] = 0
 
 
 @kernel
@@ -172,7 +166,7 @@ def _spread_item(item, g, w, tile, groups, columns):
     for i in range(g.shape[0] * uses[0] * uses[1] * uses[2]):
         n, h, j, k = _place(i, phase, tile, uses)
         patch = columns[n, group, h, j, k]
-        _clear(patch)
+        clear(patch, 0, patch.size)  # a slice would take Numba seconds to compile
         for o in range(group * outputs, (group + 1) * outputs):
             _add_scaled(patch, g[n, o, h, j, k], w[at, o])
 
@@ -193,7 +187,7 @@ def _fold_item(item, columns, taps, stride, dilation, before, out):
     n, channel = divmod(item, out.shape[1])
     group, c = divmod(channel, inputs)
     plane = out[n, channel]
-    _clear(plane.reshape(plane.size))
+    clear(plane.reshape(plane.size), 0, plane.size)
     for h in range(columns.shape[2]):
         for j in range(columns.shape[3]):
             for k in range(columns.shape[4]):
@@ -234,7 +228,7 @@ def _correlate_item(item, x, g, taps, tile, stride, dilation, before, groups, pa
         for o in range(group * outputs, (group + 1) * outputs):
             row = w[at, o]
             if start == 0:
-                _clear(row)
+                clear(row, 0, row.size)
             for i in range(count):
                 n, h, j, k = _place(start + i, phase, tile, uses)
                 _add_scaled(row, g[n, o, h, j, k], patches[i])

@@ -25,7 +25,7 @@ import numpy as np
 
 from .adapter import Adapter
 from .algorithm import as_correlation
-from .arrays import read_only
+from .arrays import no_bias, read_only
 from .problem import Problem
 
 Index = tuple[Any, ...]
@@ -220,7 +220,7 @@ class Derived(Adapter):
         ]
 
     def grad_input(self, problem, g, prepared, out, threads) -> None:
-        bias = read_only(np.zeros(problem.in_channels, g.dtype))
+        bias = no_bias(problem.in_channels, g.dtype)
         parts = phases(problem)
         if not parts or set(problem.stride) != {1}:
             out[...] = 0
@@ -237,7 +237,7 @@ class Derived(Adapter):
         images, kernel = map(read_only, exchange(problem, x, g))
         ready = self.algorithm.prepare(derived, kernel, threads)
         result = np.empty(derived.output_shape, out.dtype)
-        bias = read_only(np.zeros(derived.out_channels, out.dtype))
+        bias = no_bias(derived.out_channels, out.dtype)
         self.algorithm.forward(derived, images, ready, bias, result, threads)
         result = result.swapaxes(0, 1)
         out[...] = np.flip(result, tuple(range(2, result.ndim))) if problem.flip else result

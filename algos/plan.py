@@ -12,7 +12,7 @@ import numpy as np
 
 from . import algorithm as registry
 from . import threads as pools
-from .arrays import check_apart, check_out, read_only, take
+from .arrays import check_apart, check_out, no_bias, read_only, take
 from .errors import ConvbenchError
 from .problem import Problem
 
@@ -28,11 +28,6 @@ _ROLES = {
 def _performer(chosen: registry.Algorithm, problem: Problem) -> registry.Algorithm:
     """Who computes `problem` for `chosen`."""
     return chosen.performer(problem)
-
-
-@lru_cache(maxsize=64)
-def _no_bias(channels: int, dtype: str) -> np.ndarray:
-    return read_only(np.zeros(channels, dtype))
 
 
 class Plan:
@@ -90,7 +85,7 @@ class Plan:
                 f"{'no bias was given' if bias is None else 'a bias was given'}"
             )
         if bias is None:
-            offset = _no_bias(problem.out_channels, problem.dtype)
+            offset = no_bias(problem.out_channels, problem.dtype)
         else:
             offset = np.array(take("bias", bias, problem.bias_shape, self._dtype))
         if reason := performer.why_not(problem, w):

@@ -65,8 +65,8 @@ class Separable(Algorithm):
         return f"the kernel of output {bad[0]}, input {bad[1]} has {shown}, not 1"
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
-        factors = self._terms(problem) * _factor_bytes(problem)
         terms = self._terms(problem)
+        factors = terms * _factor_bytes(problem)
         is_slid = slides.suits(problem.volume, terms)
         tiles = 0 if is_slid else threads * _tile_bytes(problem, threads, terms)
         return factors + max(tiles, self._factoring_bytes(problem))

@@ -172,18 +172,8 @@ def _item(x, weights, bias, offsets, places, out, s, item, transforms, sums, til
     last_block = min((chunk + 1) * s.blocks_per_item, s.blocks)
     for begin in range(chunk * s.blocks_per_item, last_block, s.blocks_together):
         end = min(begin + s.blocks_together, last_block)
-        _products(
-            transforms,
-            rows * s.columns,
-            weights,
-            offsets,
-            panel,
-            begin,
-            end,
-            s,
-            further(starts, stretch),
-            sums,
-        )
+        _products(transforms, rows * s.columns, weights, offsets, panel, begin, end, s,
+                  further(starts, stretch), sums)  # fmt: skip
         for b in range(begin, end):
             o = b * stretch
             for v in range(stretch):

@@ -11,7 +11,7 @@ from llvmlite import ir
 from numba.core import types
 
 from .simd import Vector, intrinsic
-from .simd_emitter import Emitter, element
+from .simd_emitter import Emitter, element, number
 from .winograd_points import TAPS, matrices
 
 #: What to multiply with: the last argument of `transform` and `transform_square`.
@@ -182,9 +182,6 @@ def load_windows(typing, x, start, places, at, first, before, width, zeros, zero
     """
     kind, m = Vector(x.dtype), OUTPUTS.literal_value
 
-    def number(value: int) -> Any:
-        return ir.Constant(ir.IntType(64), value)
-
     def emit(context, builder, signature, arguments):
         simd = Emitter(context, builder, kind)
         x_, start_, places_, at_, first_, before_, width_, zeros_, zero_, shift_, _ = arguments
@@ -238,7 +235,7 @@ def store_pieces(typing, tile, array, index, step, between, PIECES):
         width = kind.lanes // pieces
         part = ir.VectorType(element(kind), width)
         for i, value in enumerate(simd.items(values) if width else []):
-            at = builder.add(index_, builder.mul(step_, ir.Constant(ir.IntType(64), i)))
+            at = builder.add(index_, builder.mul(step_, number(i)))
             for j in range(pieces):
                 piece = simd.shuffle(value, value, list(range(j * width, (j + 1) * width)))
                 pointer = builder.gep(array_, [at])

@@ -178,11 +178,10 @@ def _try_in_a_child(path: str, threads: int) -> None:
 def algorithms(
     text: str | None,
     default: tuple[str, ...],
-    cases: Iterable[Case],
+    families: tuple[Family, ...],
     more: tuple[str, ...] = (),
 ) -> tuple[str, ...]:
-    """The algorithms named in `text`; else `default`, or all for `cases` not opt-in, and `more`."""
-    families = families_of(cases)
+    """Those named in `text`; else `default`, or all not opt-in of `families`, and `more`."""
     if text is None:
         for name in default:
             get(name, families)

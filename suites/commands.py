@@ -51,7 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
     chosen, remarks = choose.run_suite(arguments)
     _remark(remarks)
     threads = choose.thread_counts(arguments.threads)
-    algorithms = choose.algorithms(arguments.algorithms, chosen.algorithms, chosen.cases, more)
+    among = choose.families_of(chosen.cases)
+    algorithms = choose.algorithms(arguments.algorithms, chosen.algorithms, among, more)
     chosen = choose.admitting(chosen, algorithms if arguments.algorithms else more)
     if arguments.peers:
         algorithms = choose.with_peers(algorithms, chosen.cases)
@@ -139,13 +140,14 @@ def verify(arguments: argparse.Namespace) -> int:
     files, found = choose.algorithm_files(arguments)
     cases, remarks = choose.verify_cases(arguments)
     _remark(remarks)
+    among = choose.families_of(cases)
     wanted = (
-        set(choose.algorithms(arguments.algorithms, found, cases))
+        set(choose.algorithms(arguments.algorithms, found, among))
         if (arguments.algorithms or found)
         else None
     )
     rounds = []
-    for family in choose.families_of(cases):
+    for family in among:
         names = [
             name
             for name, algorithm in family.registry().items()
@@ -186,8 +188,7 @@ def compile_kernels(arguments: argparse.Namespace) -> int:
     """Compile every kernel ahead, and say how many there are and what they took."""
     algorithms = None
     if arguments.algorithms:
-        known = [case for family in families() for case in compiling.cases(family, "float32")]
-        algorithms = choose.algorithms(arguments.algorithms, (), known)
+        algorithms = choose.algorithms(arguments.algorithms, (), compiling.FAMILIES)
     types = (arguments.dtype,) if arguments.dtype else DTYPES
     return compiling.compile_and_show(types, algorithms, arguments.cold, out, notes)
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -28,6 +29,9 @@ from .cell import obstacle
 from .process import Worker
 from .subjects import SUBJECTS
 from .suite import Case
+
+#: Those whose algorithms have kernels of their own.
+FAMILIES = (CONVOLUTION, POOLING)
 
 #: Problems of a family, the seconds that one may take to compile, and the bytes to compute.
 COUNT, TIMEOUT, MOST_BYTES = 100, 300.0, 1 << 28
@@ -72,21 +76,21 @@ def cases(family: Family, dtype: str) -> list[Case]:
 
 def measure(family: Family, dtype: str, names: Sequence[str]) -> list[Cost]:
     """The costs of the algorithms `names` of `family`, in this order."""
-    costs = [Cost(name, family.name, dtype) for name in names]
+    costs = {name: Cost(name, family.name, dtype) for name in names}
+    asked = [(name, *call) for name in names for call in calls(name, family, dtype)]
     compiler, loader = Worker(available()), Worker(available())
     try:
-        for cost in costs:
-            for answer in _answers(compiler, cost.algorithm, family, dtype):
-                cost.kernels += answer["kernels"]
-                cost.compiled_s += answer["seconds"]
-                cost.cpu_s += answer["cpu"]
-        for cost in costs:
-            for answer in _answers(loader, cost.algorithm, family, dtype):
-                cost.loaded_s += answer["seconds"]
+        for name, case, count in asked:
+            answer = _compile(compiler, name, case, count)
+            costs[name].kernels += answer["kernels"]
+            costs[name].compiled_s += answer["seconds"]
+            costs[name].cpu_s += answer["cpu"]
+        for name, case, count in asked:
+            costs[name].loaded_s += _compile(loader, name, case, count)["seconds"]
     finally:
         compiler.close()
         loader.close()
-    return costs
+    return [*costs.values()]
 
 
 def calls(name: str, family: Family, dtype: str) -> list[tuple[Case, int]]:
@@ -98,10 +102,9 @@ def calls(name: str, family: Family, dtype: str) -> list[tuple[Case, int]]:
     ]
 
 
-def _answers(worker: Worker, name: str, family: Family, dtype: str) -> Iterator[dict]:
-    for case, count in calls(name, family, dtype):
-        words = case.as_words()
-        yield worker.ask(TIMEOUT, do="compile", case=words, algorithm=name, threads_wanted=count)
+def _compile(worker: Worker, name: str, case: Case, threads: int) -> dict[str, Any]:
+    words = case.as_words()
+    return worker.ask(TIMEOUT, do="compile", case=words, algorithm=name, threads_wanted=threads)
 
 
 def compile_and_show(
@@ -132,7 +135,7 @@ def _lanes(
     dtypes: Sequence[str], chosen: Sequence[str] | None
 ) -> Iterator[tuple[Family, str, list[str]]]:
     """What goes side by side; ahead the half that takes longer, so that all end together."""
-    for family, dtype in itertools.product((CONVOLUTION, POOLING), dtypes):
+    for family, dtype in itertools.product(FAMILIES, dtypes):
         every = family.registry().items()
         names = [n for n, a in every if (n in chosen if chosen else not a.is_peer)]
         for half in (names[len(names) // 2 :], names[: len(names) // 2]):

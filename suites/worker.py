@@ -139,9 +139,7 @@ class Session:
         return {"load_s": loading.seconds, "compile_s": loading.compiling}
 
     def compile(self, case: dict[str, str], algorithm: str, threads_wanted: int) -> dict[str, Any]:
-        """Prepare and call twice: what the first time takes more is compiling kernels or loading
-        them.
-        """
+        """Prepare and call, twice; what the first takes more is compiling kernels, or loading."""
         threads.use(threads_wanted)
         trial = trial_of(Case.of_words(case))
         chosen = trial.problem.family.get(algorithm)
