@@ -10,6 +10,7 @@ import pandas as pd
 
 from .labels import plural
 from .lines import MOST_PANELS, draw_lines
+from .ratios import with_ratios
 from .roofline_figure import draw_roofline
 from .rows import draw_rows
 from .style import Picture, Sheet, joined, rc_context
@@ -59,7 +60,9 @@ def sheets(frame: pd.DataFrame) -> list[Sheet]:
         axis: [group for group in alike(families(swept, axis)) if longest(group) >= LEAST]
         for axis in AXES
     }
-    drawn = [_winner_sheets(frame, swept)]
+    against = with_ratios(timed)
+    drawn = [_row_sheets(frame, "peer", "against-peers", against, baseline)]
+    drawn.append(_winner_sheets(frame, swept))
     for value in ("time", "speedup"):
         drawn.append(_line_sheets(frame, value, along, baseline))
     in_sweep = {index for groups in along.values()

@@ -168,6 +168,7 @@ def problem_labels(frame: pd.DataFrame) -> list[str]:
             parts += _shape_parts(row, kernel, pixels, plain)
             parts.append(f"batch {row['batch']}" if varies["batch"] and not pixels else "")
         parts += [row[field] for field in ("dtype", "operation") if varies[field]]
+        parts = [part for part in parts if part != "forward"]  # goes without saying
         return ", ".join(part for part in parts if part)
 
     labels = [label(row, alone) for (_, row), alone in zip(frame.iterrows(), own, strict=True)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,6 +34,8 @@ class Ratio:
         The same with the preparation of the kernel in both times, each side its best.
     gflops, roofline : float
         Of ours: effective GFLOP/s, and per cent of the machine's limit where that is known.
+    at : object
+        Where ours is in the frame, by its index.
     """
 
     label: str
@@ -45,6 +48,7 @@ class Ratio:
     unplanned: float
     gflops: float
     roofline: float = math.nan
+    at: Any = None
 
     @property
     def verdict(self) -> str:
@@ -72,10 +76,21 @@ def ratios(frame: pd.DataFrame) -> list[Ratio]:
                 float(ours["time_s"]), str(peer["algorithm"]), float(peer["time_s"]),
                 ratio_interval(*(dict(enumerate(one["samples"])) for one in (peer, ours))),
                 float(whole[theirs].min() / whole[~theirs].min()), float(ours["gflops"]),
-                float(ours.get("roofline_percent", math.nan)),
+                float(ours.get("roofline_percent", math.nan)), ours.name,
             )
         )  # fmt: skip
     return found
+
+
+def with_ratios(frame: pd.DataFrame) -> pd.DataFrame:
+    """Our fastest rows of `frame`, with ``peer`` and ``ratio``, ``ratio_low``, ``ratio_high``."""
+    found = ratios(frame)
+    columns = {
+        "peer": [one.peer for one in found],
+        **{f"ratio{end}": [one.ratio[n] for one in found]
+           for n, end in enumerate(("", "_low", "_high"))},
+    }  # fmt: skip
+    return frame.loc[[one.at for one in found]].assign(**columns)
 
 
 def mean_ratio(found: Sequence[Ratio], unplanned: bool = False) -> Interval:

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
-from .labels import in_order, plural, three_digits, time_text, times_text
+from .labels import in_order, lead_text, plural, three_digits, time_text, times_text
 from .lines import short
 from .style import GREY, INK, Sheet, halo, look, new_sheet, tint
 
@@ -20,6 +20,7 @@ _COLUMNS = {
     "speedup": ("speedup", "speedup_low", "speedup_high"),
     "gflops": ("gflops", "gflops_low", "gflops_high"),
     "roofline": ("roofline_percent", "roofline_low", "roofline_high"),
+    "peer": ("ratio", "ratio_low", "ratio_high"),
 }
 _QUESTIONS = {
     "time": "How long does each problem take?",
@@ -27,6 +28,7 @@ _QUESTIONS = {
     "speedup": "How many times as fast as {baseline} is each algorithm?",
     "gflops": "How much work does each algorithm get done per second?",
     "roofline": "How much of what the machine could do does each algorithm do?",
+    "peer": "How many times as fast as the best of other people's is our best?",
 }
 _SCALES = {
     "time": "time per call",
@@ -34,6 +36,7 @@ _SCALES = {
     "speedup": "times as fast as {baseline}",
     "gflops": "effective GFLOP/s",
     "roofline": "share of the roofline",
+    "peer": "their time / ours",
 }
 
 
@@ -44,6 +47,7 @@ def _percent_text(value: float) -> str:
 
 _TEXTS: dict[str, Callable[[float], str]] = {
     "time": time_text, "each": time_text, "speedup": times_text, "roofline": _percent_text,
+    "peer": lead_text,
 }  # fmt: skip
 
 
@@ -54,8 +58,9 @@ def draw_rows(name: str, value: str, rows: pd.DataFrame, about: str, baseline: s
     ----------
     name : str
         File name without its ending.
-    value : {"time", "speedup", "gflops", "roofline", "each"}
-        ``"each"`` is for a single problem: its rows are the algorithms, fastest on top.
+    value : {"time", "speedup", "gflops", "roofline", "each", "peer"}
+        ``"each"`` is for a single problem: its rows are the algorithms, fastest on top;
+        ``"peer"`` for what `ratios.with_ratios` gives.
     rows : DataFrame
         Cells that were timed.
     about, baseline : str
@@ -80,7 +85,7 @@ def draw_rows(name: str, value: str, rows: pd.DataFrame, about: str, baseline: s
         about = f"{rows['label'].iloc[0]} · {about}"
     else:
         entries = list(dict.fromkeys(rows["label"]))
-    if not single and bool((rows["winner"] & ~rows["decided"]).any()):
+    if value not in ("each", "peer") and bool((rows["winner"] & ~rows["decided"]).any()):
         about += " · (?): its lead is within the noise"
     if value in ("gflops", "roofline"):
         about += " · counts the direct algorithm's operations, so it may pass the machine's peak"
@@ -144,8 +149,11 @@ def _winners(axes: Axes, rows: pd.DataFrame, value: str, place: dict[str, int]) 
             axes.barh(at, best[middle], height=0.62, color=tint(look(name).colour, 0.22), zorder=1)
         side = -1 if value == "time" else 1
         doubt = "" if best["decided"] or not best["winner"] else " (?)"
+        said = f"{name} {text(float(best[middle]))}{doubt}"
+        if value == "peer":
+            said = f"{text(float(best[middle]))} {best['peer']}"
         axes.annotate(
-            f"{name} {text(float(best[middle]))}{doubt}",
+            said,
             (best[low if side < 0 else high], at),
             xytext=(8 * side, 0),
             textcoords="offset points",
@@ -180,7 +188,7 @@ def _x_axis(all_axes: list[Axes], rows: pd.DataFrame, value: str, margin: float)
     decades = max(np.log10(most / least), 0.3)
     left = least / 10 ** (decades * (room * 1.3 if value == "time" else 0.06))
     right = most * 10 ** (decades * (0.06 if value == "time" else room * 1.3))
-    if value == "speedup":
+    if value in ("speedup", "peer"):
         left = min(left, 0.9)
     if value == "roofline":
         right = max(right, 110)
@@ -193,8 +201,8 @@ def _x_axis(all_axes: list[Axes], rows: pd.DataFrame, value: str, margin: float)
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: short(text(at))))
-        if value in ("speedup", "roofline"):
-            axes.axvline(1 if value == "speedup" else 100, color=GREY, lw=1, zorder=1.5)
+        if value in ("speedup", "roofline", "peer"):
+            axes.axvline(100 if value == "roofline" else 1, color=GREY, lw=1, zorder=1.5)
     all_axes[0].set_xlim(left, right)
 
 

@@ -41,6 +41,8 @@ def photo() -> list[dict[str, Any]]:
     ]
 
 
+PEERS = ("opencv-filter2d", "torch-channels-last")
+
 RUNS: dict[str, tuple[list[dict[str, Any]], list[str]]] = {
     "sizes": (
         grid((64, 256, 1024), (3, 15, 31), threads=(1, 2), weights=("random", "rank1")),
@@ -88,6 +90,11 @@ RUNS: dict[str, tuple[list[dict[str, Any]], list[str]]] = {
         [cell("fft", Problem(size=(s, s), kernel=3), samples=[s * 1e-6]) for s in (16, 32, 64)],
         ["time-over-size"],
     ),
+    "with peers": (
+        [r for t in (1, 2) for s in (16, 32, 64) for r in measured(
+            Problem(size=(s, s), kernel=3), threads=t, algorithms=("fft", "parallel", *PEERS))],
+        ["against-peers", "time-over-size"],
+    ),
     "nothing timed": (troubled()[2:], []),
     "empty": ([], []),
 }  # fmt: skip
@@ -96,7 +103,7 @@ RUNS: dict[str, tuple[list[dict[str, Any]], list[str]]] = {
 @pytest.fixture(params=RUNS)
 def run(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[pd.DataFrame, list[str]]:
     cells, expected = RUNS[request.param]
-    return results.read(write_run(tmp_path, cells)), expected
+    return results.read(write_run(tmp_path, cells, peers=PEERS)), expected
 
 
 def texts(sheet: Sheet) -> Iterator[Text]:
