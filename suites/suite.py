@@ -134,7 +134,7 @@ def load(name_or_path: str | Path) -> Suite:
         return _read(_HERE / f"{text}.toml", f"{text}.toml")
     path = Path(text).expanduser()
     if not path.is_file():
-        beside = [p.name for p in path.parent.glob("*.toml")]
+        beside = [p.name for p in path.parent.glob("*.toml") if p.name != "pyproject.toml"]
         near = closest(path.name, beside) if beside else "convbench list suites shows the shipped"
         raise ConvbenchError(f"suite file {text!r} does not exist; {near}")
     return _read(path, text)
