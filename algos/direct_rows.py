@@ -227,7 +227,7 @@ def _strip(x, weights, bias, offsets, parts, out, s, channel, target, o, h, j, k
                 out[target + r * pitch + n] = bias[o]
 
 
-@kernel
+@kernel(allocates=True)
 def _work(worker, workers, x, weights, bias, table, out):
     """Every strip that falls to one of `workers`."""
     s = Shape(*to_fixed_tuple(table, _NUMBERS))

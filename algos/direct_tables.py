@@ -43,7 +43,7 @@ def own_connections(problem: Problem) -> bool:
 
 
 @apart
-@kernel
+@kernel(allocates=True)
 def _plane(item, x, w, starts, channels, bias, shifts, pitch, out):
     """One output plane."""
     n, o = divmod(item, out.shape[1])

@@ -123,7 +123,7 @@ def _multiply(w, at, first, outputs, patches, count, start, phase, tile, uses, b
 
 
 @apart
-@kernel
+@kernel(allocates=True)
 def _forward_item(item, x, w, bias, taps, tile, stride, dilation, before, groups, patches, y):
     """The outputs that one group of one kernel gives, as many patches at a time as there is
     room for."""
@@ -144,7 +144,7 @@ def _forward_item(item, x, w, bias, taps, tile, stride, dilation, before, groups
         )  # fmt: skip
 
 
-@kernel(parallel=True)
+@kernel(parallel=True, allocates=True)
 def _forward(x, w, bias, taps, tile, stride, dilation, before, groups, kernels, workers, block, y):
     """y for all of w, ``(kernels, O, C/groups · ΠF)``; `block` patches at a time."""
     for worker in numba.prange(workers):
@@ -234,7 +234,7 @@ def _correlate_item(item, x, g, taps, tile, stride, dilation, before, groups, pa
                 _add_scaled(row, g[n, o, h, j, k], patches[i])
 
 
-@kernel(parallel=True)
+@kernel(parallel=True, allocates=True)
 def _correlate(x, g, taps, tile, stride, dilation, before, groups, kernels, workers, block, w):
     """The gradients of all used kernels, in w ``(kernels, O, C/groups · ΠF)``."""
     for worker in numba.prange(workers):

@@ -21,15 +21,15 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cache, partial
-from importlib import import_module
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import llvmlite.binding as llvm
 import numba
-from numba.core import cgutils, types
 from numba.core.bytecode import FunctionIdentity
+
+from .linking import Kernel
+from .linking import apart as apart
 
 try:
     import fcntl
@@ -59,75 +59,32 @@ class _Lots:
 FunctionIdentity._unique_ids = _Lots()  # type: ignore[assignment]
 
 
-def kernel(function: Callable | None = None, **options: Any) -> Any:
+def kernel(function: Callable | None = None, *, cache: bool = True, **options: Any) -> Any:
     """Compile `function` in nopython mode, cached on disk, without the interpreter lock.
 
-    ``@kernel`` or ``@kernel(parallel=True)``; options are those of `numba.njit`.
+    ``@kernel`` or ``@kernel(allocates=True)``, for one that makes arrays or returns part of one:
+    all others are spared the counting of references. Further options are those of `numba.njit`.
     """
     if function is None:
-        return lambda f: kernel(f, **options)
+        return lambda f: kernel(f, cache=cache, **options)
     settings = {
-        "cache": True, "nogil": True, "error_model": "numpy", "fastmath": FASTMATH, **options,
+        "nopython": True, "nogil": True, "error_model": "numpy", "fastmath": FASTMATH,
+        "no_cfunc_wrapper": True, "_nrt": options.pop("allocates", False), **options,
     }  # fmt: skip
-    before = _config.CACHE_DIR
-    _config.CACHE_DIR = str(cache_folder())
-    try:
-        compiled = numba.njit(**settings)(function)
-    finally:
-        _config.CACHE_DIR = before
-    if settings["cache"]:
-        _save_in_turn(compiled._cache)
+    compiled: Any = Kernel(function, targetoptions=settings)
+    if cache:
+        _enable_cache(compiled)
     return compiled
 
 
-#: The kernels that are called where they lie, by module, in the order they are defined in.
-_APART: dict[str, list[Any]] = {}
-
-
-def apart(compiled: Any) -> Any:
-    """What other kernels call to have the kernel `compiled` run without compiling it again.
-
-    Numba compiles a kernel into each that calls it by name, these into theirs, and the body of a
-    parallel loop four times over. What takes long to compile, and long enough to run, is called
-    where it lies instead: the caller holds a symbol, which is told the address before the caller
-    is linked, be it just compiled or loaded from the cache.
-    """
-    module = compiled.py_func.__module__
-    siblings = _APART.setdefault(module, [])
-    number = len(siblings)
-    siblings.append(compiled)
-
-    @numba.extending.intrinsic
-    def call(typing, *arguments):
-        kinds = tuple(types.unliteral(kind) for kind in arguments)
-        tell = partial(_tell, module, number, kinds)
-        symbol, result = tell()
-
-        def emit(context, builder, signature, values):
-            context.active_code_library._reload_init.add(tell)
-            convention = context.call_conv
-            kind = convention.get_function_type(result, kinds)
-            function = cgutils.get_or_insert_function(builder.module, kind, symbol)
-            each = cgutils.unpack_tuple(builder, values[0])
-            status, value = convention.call_function(builder, function, result, kinds, each)
-            with cgutils.if_unlikely(builder, status.is_error):
-                convention.return_status_propagate(builder, status)
-            return value
-
-        return result(types.StarArgTuple.from_types(kinds)), emit
-
-    return call
-
-
-def _tell(module: str, number: int, kinds: tuple[Any, ...]) -> tuple[str, Any]:
-    """Compile or load a kernel of `_APART`, and name its code; (the name, the type returned)."""
-    import_module(module)
-    compiled = _APART[module][number]
-    compiled.compile(kinds)
-    found = compiled.overloads[kinds]
-    symbol = f"{module}.{number}({', '.join(map(str, kinds))})"
-    llvm.add_symbol(symbol, found.library.get_pointer_to_function(found.fndesc.llvm_func_name))
-    return symbol, found.signature.return_type
+def _enable_cache(compiled: Any) -> None:
+    before = _config.CACHE_DIR
+    _config.CACHE_DIR = str(cache_folder())
+    try:
+        compiled.enable_caching()
+    finally:
+        _config.CACHE_DIR = before
+    _save_in_turn(compiled._cache)
 
 
 def _save_in_turn(saved: Any) -> None:

@@ -365,7 +365,7 @@ def _filter_item(
     whole[0] = places[0] = 0  # a use after the last pointer into them, so that Numba keeps them
 
 
-@kernel
+@kernel(allocates=True)
 def _filter_share(
     worker, workers, x, along_d, along_h, along_w, bias, stride, dilation, before, groups, tile,
     streams, y,

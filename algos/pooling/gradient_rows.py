@@ -132,7 +132,7 @@ def _maximum(grad, x, y, room, shape, b, top, bottom, size, skips):
 
 
 @apart
-@kernel
+@kernel(allocates=True)
 def _item(item, grad, x, y, numbers, counts, widths, skips):
     n = numbers
     shape = Shape(n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12])

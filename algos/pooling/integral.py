@@ -77,7 +77,7 @@ def _sum_table(high, low):
                     high[d, h, w] += high[d - 1, h, w]
 
 
-@kernel
+@kernel(allocates=True)
 def _table(depth, height, width, exact):
     """The two parts of a table of zeros; the second is empty unless `exact`."""
     high = np.zeros((depth + 1, height + 1, width + 1))

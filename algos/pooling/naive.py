@@ -36,7 +36,7 @@ def _pool_row(x, windows, code, b, d, h, y, switches):
             switches[b, d, h, w] = place
 
 
-@kernel
+@kernel(allocates=True)
 def _pool(x, gate, windows, rule, taps, y, switches):
     buffer, weights = np.empty(taps), np.empty(taps)
     for b in range(y.shape[0]):
@@ -48,7 +48,7 @@ def _pool(x, gate, windows, rule, taps, y, switches):
                     pool_row(x, gate, windows, rule, b, d, h, y, switches, buffer, weights)
 
 
-@kernel
+@kernel(allocates=True)
 def _spread(grad, x, gate, windows, rule, taps, into):
     buffer, weights = np.empty(taps), np.empty(taps)
     for b in range(grad.shape[0]):

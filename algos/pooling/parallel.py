@@ -22,7 +22,7 @@ from .reduce import pool_row, spread_plane
 
 
 @apart
-@kernel
+@kernel(allocates=True)
 def _pool_row(item, x, gate, begin, taps, skip, counts, weights, dilation, rule, most, y, switches):
     volume, h = divmod(item, y.shape[2])
     b, d = divmod(volume, y.shape[1])
@@ -39,7 +39,7 @@ def _pool(x, gate, begin, taps, skip, counts, weights, dilation, rule, most, y, 
 
 
 @apart
-@kernel
+@kernel(allocates=True)
 def _spread_plane(b, grad, x, gate, begin, taps, skip, counts, weights, dilation, rule, most, into):
     windows = Windows(begin, taps, skip, counts, weights, dilation)
     spread_plane(grad, x, gate, windows, rule, b, into, np.empty(most), np.empty(most))

@@ -182,7 +182,7 @@ def _alternate_rows(
 
 
 @apart
-@kernel
+@kernel(allocates=True)
 def _item(item, x, y, numbers, places, counts, widths, offsets, lowest):
     n = numbers
     shape = Shape(

@@ -55,7 +55,7 @@ def _spread(line, begin, taps, dilation, weights, result):
                 target[l] += weight * source[l]
 
 
-@kernel(parallel=True)
+@kernel(parallel=True, allocates=True)
 def _pass(x, outer, inner, code, size, begin, taps, dilation, weights, y):
     """One axis, of `size` samples and as many positions as `begin`; x and y are flat.
 

@@ -54,7 +54,7 @@ def _maxima(line, right, window, dilation, stride, positions, bundle):
             right[j, l] = b if b > a or b != b else a
 
 
-@kernel(parallel=True)
+@kernel(parallel=True, allocates=True)
 def _pass(x, outer, n, inner, window, dilation, stride, before, positions, y):
     """One axis: x (outer, n, inner) to y (outer, positions, inner), both flat."""
     reach = (positions - 1) * stride + (window - 1) * dilation + 1
