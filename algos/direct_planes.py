@@ -43,12 +43,12 @@ from .simd import (
     streamed,
     to_boundary,
 )
-from .simd_planes import TAPS, WEIGHTS, add_row, load_run, splat_each, store_run
+from .simd_planes import TAPS, WEIGHTS, add_row, add_run, splat_each, store_run
 
 __all__ = ["AHEAD", "block_rows", "cost", "forward", "prepare", "streams", "workspace_bytes"]
 
-#: Vectors side by side, at most: their sums and the weights fit the registers.
-WIDEST = 4 if simd.REGISTERS == 32 else 2
+#: Vectors side by side, at most, by stride: their sums and the weights fit the registers.
+WIDEST = {1: 5, 2: 4} if simd.REGISTERS == 32 else {1: 2, 2: 2}
 #: Rows of a block, at most and at least: where planes are few, threads share them by blocks.
 MOST_ROWS, LEAST_ROWS = 128, 16
 #: Bytes of a plane that may be gone down, the columns of a run first, even if from memory and not
@@ -105,7 +105,7 @@ def _make_slide(vectors):
 
         The first of them begins with row `row` and column `first` of an input plane of `height`
         × `width`, which is ``x[source]``; output rows are `pitch` apart. The weights are
-        ``weights[at:]``. Sums begin with ``start[0]``, or with the output where something is
+        ``weights[at:]``. Sums begin with ``start[0]``, and take up the output where something is
         `done` already. What goes `past` the caches begins on a boundary and is whole vectors;
         its rows of input are asked for AHEAD of use.
         """
@@ -113,8 +113,6 @@ def _make_slide(vectors):
         fresh = splat(start, 0, vectors)
         upper = middle = fresh
         for i in range(rows + 2):
-            if done and i < rows:
-                fresh = load_run(out, target + i * pitch, count, vectors)
             lower = fresh
             if past:
                 for n in range(0, vectors * lanes(out), lanes(out)):
@@ -124,6 +122,8 @@ def _make_slide(vectors):
                                width, 2, 1, vectors)  # fmt: skip
                 upper, middle, lower = tile[:vectors], tile[vectors:two], tile[two:]
             if i >= 2:
+                if done:
+                    upper = add_run(upper, out, target + (i - 2) * pitch, count)
                 if past:
                     store_past(out, target + (i - 2) * pitch, upper)
                 else:
@@ -143,14 +143,14 @@ def _make_halving_slide(vectors):
         fresh = splat(start, 0, vectors)
         upper = fresh
         for i in range(rows + 1):
-            if done and i < rows:
-                fresh = load_run(out, target + i * pitch, count, vectors)
             lower = fresh
             here = source + 2 * i * width
             if 0 <= row + 2 * i < height:
                 tile = add_row(upper + lower, factors, x, here, first, width, 2, 2, vectors)
                 upper, lower = tile[:vectors], tile[vectors:]
             if i >= 1:
+                if done:
+                    upper = add_run(upper, out, target + (i - 1) * pitch, count)
                 store_run(upper, out, target + (i - 1) * pitch, count)
             upper = lower
             if 0 <= row + 2 * i + 1 < height and i < rows:
@@ -159,7 +159,7 @@ def _make_halving_slide(vectors):
     return slide
 
 
-_slide1, _slide2, _slide3, _slide4 = map(_make_slide, range(1, 5))
+_slide1, _slide2, _slide3, _slide4, _slide5 = map(_make_slide, range(1, 6))
 _halve1, _halve2, _halve3, _halve4 = map(_make_halving_slide, range(1, 5))
 
 
@@ -168,30 +168,27 @@ def _slide(stride, x, source, row, first, height, width, weights, at, start, don
            pitch, rows, count, streams):  # fmt: skip
     vectors = (count + lanes(out) - 1) // lanes(out)
     past = streams and count == vectors * lanes(out)
-    if stride == 1 and vectors == 1:
-        _slide1(x, source, row, first, height, width, weights, at, start, done, out, target,
-                pitch, rows, count, past)  # fmt: skip
-    elif stride == 1 and vectors == 2:
-        _slide2(x, source, row, first, height, width, weights, at, start, done, out, target,
-                pitch, rows, count, past)  # fmt: skip
-    elif stride == 1 and vectors == 3:
-        _slide3(x, source, row, first, height, width, weights, at, start, done, out, target,
-                pitch, rows, count, past)  # fmt: skip
-    elif stride == 1 and vectors == 4:
-        _slide4(x, source, row, first, height, width, weights, at, start, done, out, target,
-                pitch, rows, count, past)  # fmt: skip
+    work = (x, source, row, first, height, width, weights, at, start, done, out, target, pitch,
+            rows, count)  # fmt: skip
+    if stride == 2:
+        if vectors == 1:
+            _halve1(*work)
+        elif vectors == 2:
+            _halve2(*work)
+        elif vectors == 3:
+            _halve3(*work)
+        else:
+            _halve4(*work)
     elif vectors == 1:
-        _halve1(x, source, row, first, height, width, weights, at, start, done, out, target,
-                pitch, rows, count)  # fmt: skip
+        _slide1(*work, past)
     elif vectors == 2:
-        _halve2(x, source, row, first, height, width, weights, at, start, done, out, target,
-                pitch, rows, count)  # fmt: skip
+        _slide2(*work, past)
     elif vectors == 3:
-        _halve3(x, source, row, first, height, width, weights, at, start, done, out, target,
-                pitch, rows, count)  # fmt: skip
+        _slide3(*work, past)
+    elif vectors == 4:
+        _slide4(*work, past)
     else:
-        _halve4(x, source, row, first, height, width, weights, at, start, done, out, target,
-                pitch, rows, count)  # fmt: skip
+        _slide5(*work, past)
 
 
 @kernel(inline="always")
@@ -204,15 +201,16 @@ def _run(x, weights, bias, out, s, channel, o, h, j, k, count, target):
     row, first = j * s.stride - s.rows_before, k * s.stride - s.columns_before
     at = o * s.inputs * s.depth_taps * WEIGHTS
     done = channel < 0  # false, and no literal, for which Numba would compile what takes it anew
+    start = further(bias, o)
     for c in range(channel, channel + s.inputs):
         for p in range(s.depth_taps):
             d = h * s.depth_stride + p * s.depth_dilation - s.depth_before
             if 0 <= d < s.depth:
                 source = ((c * s.depth + d) * s.height + row) * s.width + first
                 _slide(s.stride, x, source, row, first, s.height, s.width, weights, at,
-                       further(bias, o), done, out, target, s.out_width, rows, count,
+                       start, done, out, target, s.out_width, rows, count,
                        s.streams == 1)  # fmt: skip
-                done = True
+                done, start = True, further(weights, s.outputs * s.inputs * s.depth_taps * WEIGHTS)
             at += WEIGHTS
     if not done:  # everything lies in the padding
         for r in range(rows):
@@ -309,15 +307,23 @@ def block_rows(v: Problem, runs: int, threads: int) -> int:
     return -(-height // max(-(-height // (FAR_ROWS if streams(v) else MOST_ROWS)), shared))
 
 
+def _side_by_side(vectors: int, stride: int) -> int:
+    """How many of a row's `vectors` go down together; the last run is of those that are left."""
+
+    def cost(run: int) -> float:
+        return max(4, run + 0.6) if run else 0
+
+    widths = range(WIDEST[stride], 0, -1)
+    return min(widths, key=lambda n: vectors // n * cost(n) + cost(vectors % n))
+
+
 @lru_cache(maxsize=256)
 def _table(problem: Problem, threads: int) -> np.ndarray:
     """The numbers of `Shape`; the order of summation does not depend on `threads`."""
     v = problem.volume
     height, width = v.output_size[1:]
     lane = simd.lanes_of(problem.itemsize)
-    vectors = -(-width // lane)
-    runs = -(-vectors // WIDEST)
-    columns = -(-vectors // runs) * lane
+    columns = _side_by_side(-(-width // lane), v.stride[2]) * lane
     is_streamed = streams(v)
     runs = -(-width // columns) + is_streamed
     around = v.batch * v.out_channels * v.output_size[0] * runs
@@ -338,8 +344,8 @@ def workspace_bytes(problem: Problem, threads: int) -> int:
 
 
 def prepare(problem: Problem, w: np.ndarray, threads: int) -> tuple[np.ndarray, np.ndarray]:
-    """How it is cut, and a copy of the correlation kernel `w`."""
-    return _table(problem, threads), w.flatten()
+    """How it is cut, and a copy of the correlation kernel `w`, with a zero behind it."""
+    return _table(problem, threads), np.append(w, w.dtype.type(0))
 
 
 def forward(

@@ -14,7 +14,7 @@ from numba.core import types
 
 from .simd_emitter import Emitter, Vector, element, literals, number
 
-__all__ = ["TAPS", "WEIGHTS", "add_passed", "add_row", "load_run", "splat_each", "store_run"]
+__all__ = ["TAPS", "WEIGHTS", "add_passed", "add_row", "add_run", "splat_each", "store_run"]
 
 intrinsic: Any = numba.extending.intrinsic
 
@@ -61,10 +61,10 @@ def add_row(typing, tile, weights, x, at, first, width, TOP, STEP, COLUMNS):
             return simd.load(pointer)
 
         def neighbours():
-            """For every vector of sums its samples under the kernel's columns."""
-            for c in range(columns):
-                at_end = c == columns - 1
-                yield [read(c * lanes + n, at_end or c == n == 0) for n in range(TAPS)]
+            """Of every vector of sums, its samples under one column of the kernel after another."""
+            for n in range(TAPS):
+                for c in range(columns):
+                    yield n, c, read(c * lanes + n, c == columns - 1 or c == n == 0)
 
         def halved():
             """The same where every second column is wanted: taken apart in registers."""
@@ -77,13 +77,12 @@ def add_row(typing, tile, weights, x, at, first, width, TOP, STEP, COLUMNS):
             )
             for c in range(columns):
                 following = simd.shuffle(even[c], even[c + 1], list(range(1, lanes + 1)))
-                yield [even[c], odd[c], following]
+                yield from ((0, c, even[c]), (1, c, odd[c]), (2, c, following))
 
-        pixels = list(neighbours() if step == 1 else halved())
-        for n in range(TAPS):
-            for k in range(len(sums)):
+        for n, c, pixels in neighbours() if step == 1 else halved():
+            for k in range(c, len(sums), columns):
                 weight = factors[(top - k // columns * step) * TAPS + n]
-                sums[k] = simd.fma(weight, pixels[k % columns][n], sums[k])
+                sums[k] = simd.fma(weight, pixels, sums[k])
         return simd.tuple_of(sums)
 
     numbers = [types.intp] * 3
@@ -137,21 +136,22 @@ def add_passed(
     return tile(tile, down, across, types.intp, x, *numbers, *constants), emit
 
 
-@intrinsic(prefer_literal=True)
-def load_run(typing, array, at, count, COLUMNS):
-    """COLUMNS vectors from ``array[at]`` on, of which the last ends with element `count`."""
-    kind, (columns,) = Vector(array.dtype), literals(COLUMNS)
+@intrinsic
+def add_run(typing, run, array, at, count):
+    """The vectors of `run` plus those from ``array[at]`` on; the last ends with element `count`."""
+    kind = run.dtype
 
     def emit(context, builder, signature, arguments):
         simd = Emitter(context, builder, kind)
-        array_, at_, count_, _ = arguments
-        values = simd.load_row(signature.args[0], array_, at_, columns - 1)
-        last = (columns - 1) * kind.lanes
-        pointer = simd.pointer(signature.args[0], array_, at_, last)
-        values.append(simd.load_lanes(pointer, simd.lanes_below(number(0), last, count_)))
-        return simd.tuple_of(values)
+        run_, array_, at_, count_ = arguments
+        values = simd.items(run_)
+        last = (len(values) - 1) * kind.lanes
+        others = simd.load_row(signature.args[1], array_, at_, len(values) - 1)
+        pointer = simd.pointer(signature.args[1], array_, at_, last)
+        others.append(simd.load_lanes(pointer, simd.lanes_below(number(0), last, count_)))
+        return simd.tuple_of([builder.fadd(*pair) for pair in zip(values, others, strict=True)])
 
-    return types.UniTuple(kind, columns)(array, types.intp, types.intp, COLUMNS), emit
+    return run(run, array, types.intp, types.intp), emit
 
 
 @intrinsic

@@ -104,7 +104,7 @@ def test_tiles_of_pixels_stay_in_registers(dtype):
 
 
 @pytest.mark.skipif(simd.REGISTERS < 32, reason="weights of a plane then lie in memory")
-@pytest.mark.parametrize(("name", "vectors"), [("_slide4", 36), ("_halve4", 24)])
+@pytest.mark.parametrize(("name", "vectors"), [("_slide5", 45), ("_halve4", 24)])
 def test_sums_that_slide_down_a_plane_stay_in_registers(name, vectors):
     data = types.CPointer(numba.float32)
     signature = (data, *[INT] * 5, data, INT, data, types.boolean, data, *[INT] * 4)
