@@ -9,28 +9,36 @@ nothing but finished rows is stored, and the weights stay in registers all the w
 channels and planes of depth after the first take up the sums of the output.
 
 Bound by the multiply-add units in L2 and by the bandwidth beyond. On a 2-core AVX-512 machine
-(Zen 4, 116 GFLOP/s a core in float32, 66 GB/s from L3) one thread reached 98 GFLOP/s on 64 maps
-of 112², depthwise, 95 on groups of four channels and 105 on an image of 512²; with stride 2 64 maps
-of 112² take 62 µs, of which moving them takes 60. Of what no cache holds the output is written past
-the caches and the input asked for some rows ahead: 2160 × 3840 take 1.65 to 2 ms, of which moving
-them takes 1.6. Either alone is worth little, and without both it took 5 to 7 ms: every row of a
-run lies in a page of its own.
+(Zen 4, 118 GFLOP/s a core in float32, 66 GB/s from L3) one thread reached 106 GFLOP/s on 64 maps
+of 112², depthwise, 95 on groups of four channels and 80 to 105 on an image of 512²; with stride 2
+64 maps of 112² take 62 µs, of which moving them takes 60. Of what no cache holds the output is
+written past the caches and the input asked for some rows ahead: 2160 × 3840 take 1.65 to 2 ms, of
+which moving them takes 1.6. Either alone is worth little, and without both it took 5 to 7 ms: every
+row of a run lies in a page of its own.
+
+Rows of 4 KiB all lie at the same places of L1, and those of large arrays of input and output at
+one another's. The wider a run, the fewer of its lines are wanted there at once: 1024² take 0.20 ms
+where the output lies half of that apart from the input, else 0.22 to 0.26 with five vectors
+abreast, 0.25 to 0.30 with four, 0.39 to 0.47 with two. Six or seven, which LLVM does not quite hold
+in registers, are 5 % faster there, and slower elsewhere.
 
 Rejected: blocks of fewer rows, which stay in L1 (5 to 30 % slower where planes are small: the
-first two rows of a block are read twice, and every loop has its start and its end).
+first two rows of a block are read twice, and every loop has its start and its end); neighbouring
+columns made by shifts in registers instead of loads (3 to 10 % slower); tiles of six rows by two
+vectors that go across (4 to 30 % slower, but for 1024² with half of 4 KiB between input and
+output); rows by way of a buffer in L1 (15 to 80 % slower).
 """
 
 from __future__ import annotations
 
 import math
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numba
 import numba.np.unsafe.ndarray
 import numpy as np
 
-from . import simd
+from .direct_runs import AHEAD, Shape, cost, cut
 from .jit import apart, kernel
 from .problem import Problem
 from .simd import (
@@ -43,54 +51,11 @@ from .simd import (
     streamed,
     to_boundary,
 )
-from .simd_planes import TAPS, WEIGHTS, add_row, add_run, splat_each, store_run
+from .simd_planes import WEIGHTS, add_row, add_run, splat_each, store_run
 
-__all__ = ["AHEAD", "block_rows", "cost", "forward", "prepare", "streams", "workspace_bytes"]
-
-#: Vectors side by side, at most, by stride: their sums and the weights fit the registers.
-WIDEST = {1: 5, 2: 4} if simd.REGISTERS == 32 else {1: 2, 2: 2}
-#: Rows of a block, at most and at least: where planes are few, threads share them by blocks.
-MOST_ROWS, LEAST_ROWS = 128, 16
-#: Bytes of a plane that may be gone down, the columns of a run first, even if from memory and not
-#: streamed; larger ones go by rows.
-NEAR_BYTES = 2**20
-#: Rows of a block of what is written past the caches, and rows that are asked for ahead of use.
-FAR_ROWS = AHEAD = 24
+__all__ = ["cost", "forward", "prepare", "workspace_bytes"]
 
 to_fixed_tuple: Any = numba.np.unsafe.ndarray.to_fixed_tuple
-
-
-class Shape(NamedTuple):
-    """The numbers that the compiled kernel works from."""
-
-    #: Output channels of a group, its input channels, output channels of all.
-    groups: int
-    group: int
-    inputs: int
-    outputs: int
-    depth: int
-    height: int
-    width: int
-    out_depth: int
-    out_height: int
-    out_width: int
-    depth_taps: int
-    depth_stride: int
-    depth_dilation: int
-    depth_before: int
-    rows_before: int
-    columns_before: int
-    stride: int
-    #: Output rows of a block, blocks of a plane, columns of a run, runs of a block, runs in all,
-    #: and whether they are written past the caches.
-    rows: int
-    blocks: int
-    columns: int
-    runs: int
-    items: int
-    streams: int
-
-
 _NUMBERS = len(Shape._fields)
 
 
@@ -251,101 +216,14 @@ def _share(workers, x, weights, bias, table, out):
         _work_apart(np.int64(worker), workers, x, weights, bias, table, out)
 
 
-def applies_to(problem: Problem) -> bool:
-    """Whether the kernel is one of 3 × 3 and of no more than a column beyond the border."""
-    v = problem.volume
-    before = v.padding[2][0]
-    # The middle column of the last output's taps lies inside.
-    last = (v.output_size[2] - 1) * v.stride[2] - before + 1
-    return (
-        v.kernel[1:] == (TAPS, TAPS)
-        and v.stride[1:] in ((1, 1), (2, 2))
-        and v.dilation[1:] == (1, 1)
-        and before <= 1
-        and last < v.size[2]
-    )
-
-
-def cost(problem: Problem) -> float:
-    """Estimated register operations per vector of products, 1 at best.
-
-    Beside what is thrown away at the right, and starting at the top; with stride 2 columns are
-    taken apart. Memory is slow to give a run of every row of a large plane.
-    """
-    if not applies_to(problem):
-        return math.inf
-    v = problem.volume
-    lane = simd.lanes_of(problem.itemsize)
-    height, width = v.output_size[1:]
-    wasted = -(-width // lane) * lane / width * (1 + 0.5 / height)
-    is_far = (
-        v.compulsory_bytes > simd.STREAMED_BYTES
-        and math.prod(v.size[1:]) * problem.itemsize > NEAR_BYTES
-        and not streams(v)
-    )
-    return wasted * (1.2 if is_far else 1.0) * (1.1 if v.stride[2] == 1 else 1.5)
-
-
-def streams(v: Problem) -> bool:
-    """Whether rows of the output are written past the caches; they then begin on boundaries.
-
-    Runs of narrower registers are a cache line wide, for which memory is slow.
-    """
-    return (
-        simd.REGISTER_BYTES == 64
-        and v.compulsory_bytes > simd.STREAMED_BYTES
-        and v.stride[2] == 1
-        and v.in_channels // v.groups * v.kernel[0] == 1
-        and v.output_size[2] * v.itemsize % simd.REGISTER_BYTES == 0
-    )
-
-
-def block_rows(v: Problem, runs: int, threads: int) -> int:
-    """Rows of a block, where planes are gone down in so many `runs` in all."""
-    height = v.output_size[1]
-    shared = min(-(-4 * threads // runs), height // LEAST_ROWS) if threads > 1 else 1
-    return -(-height // max(-(-height // (FAR_ROWS if streams(v) else MOST_ROWS)), shared))
-
-
-def _side_by_side(vectors: int, stride: int) -> int:
-    """How many of a row's `vectors` go down together; the last run is of those that are left."""
-
-    def cost(run: int) -> float:
-        return max(4, run + 0.6) if run else 0
-
-    widths = range(WIDEST[stride], 0, -1)
-    return min(widths, key=lambda n: vectors // n * cost(n) + cost(vectors % n))
-
-
-@lru_cache(maxsize=256)
-def _table(problem: Problem, threads: int) -> np.ndarray:
-    """The numbers of `Shape`; the order of summation does not depend on `threads`."""
-    v = problem.volume
-    height, width = v.output_size[1:]
-    lane = simd.lanes_of(problem.itemsize)
-    columns = _side_by_side(-(-width // lane), v.stride[2]) * lane
-    is_streamed = streams(v)
-    runs = -(-width // columns) + is_streamed
-    around = v.batch * v.out_channels * v.output_size[0] * runs
-    rows = block_rows(v, around, threads)
-    blocks = -(-height // rows)
-    shape = Shape._make((
-        v.groups, v.out_channels // v.groups, v.in_channels // v.groups, v.out_channels, *v.size,
-        *v.output_size, v.kernel[0], v.stride[0], v.dilation[0],
-        *(before for before, _ in v.padding), v.stride[2], rows, blocks, columns, runs,
-        around * blocks, is_streamed,
-    ))  # fmt: skip
-    return np.array(shape, np.int64)
-
-
 def workspace_bytes(problem: Problem, threads: int) -> int:
-    """The kernel, kept."""
-    return math.prod(problem.kernel_shape) * problem.itemsize
+    """The kernel, kept, and a zero."""
+    return (math.prod(problem.kernel_shape) + 1) * problem.itemsize
 
 
 def prepare(problem: Problem, w: np.ndarray, threads: int) -> tuple[np.ndarray, np.ndarray]:
     """How it is cut, and a copy of the correlation kernel `w`, with a zero behind it."""
-    return _table(problem, threads), np.append(w, w.dtype.type(0))
+    return cut(problem, threads), np.append(w, w.dtype.type(0))
 
 
 def forward(

@@ -26,7 +26,7 @@ import numba
 import numpy as np
 
 from . import simd
-from .direct_planes import AHEAD, block_rows, streams
+from .direct_runs import AHEAD, block_rows, streams
 from .jit import apart, kernel
 from .problem import Problem
 from .simd import further, lanes, pointer, prefetch, splat, store_past, streamed, to_boundary

@@ -9,7 +9,7 @@ import pytest
 from test_parallel import check, reference
 
 import algos
-from algos import Problem, direct_planes, simd
+from algos import Problem, direct_runs, simd
 from algos.parallel import choose_path
 
 
@@ -56,8 +56,8 @@ def test_threads_share_one_image_and_change_no_bit():
     image = {"size": (300, 300), "padding": 1}
     assert (check_planes(1, **image) == check_planes(2, **image)).all()
     for text in ("mb1_ic1ih300_oc1_kh3ph1", "mb1_ic1ih3iw5000_oc1_kh3kw3ph1pw1"):
-        table = direct_planes._table(algos.parse_descriptor(text), 2)
-        assert direct_planes.Shape(*table).items >= 8
+        table = direct_runs.cut(algos.parse_descriptor(text), 2)
+        assert direct_runs.Shape(*table).items >= 8
 
 
 @pytest.mark.skipif(simd.REGISTER_BYTES < 64, reason="they go by rows")
@@ -65,7 +65,7 @@ def test_threads_share_one_image_and_change_no_bit():
 def test_large_outputs_go_past_the_caches_from_any_address(offset):
     problem = Problem(batch=3, size=(420, 1856), kernel=3, padding=((1, 0), (1, 1)))
     assert choose_path(problem) == "planes"
-    assert direct_planes.Shape(*direct_planes._table(problem, 1)).streams
+    assert direct_runs.Shape(*direct_runs.cut(problem, 1)).streams
     rng = np.random.default_rng(0)
     x = rng.integers(-9, 9, problem.input_shape).astype(np.float32)
     w = rng.integers(-9, 9, problem.kernel_shape).astype(np.float32)
