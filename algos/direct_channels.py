@@ -22,13 +22,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numba.np.unsafe.ndarray
 import numpy as np
 
 from . import simd
 from .direct_blocking import TILES, Blocking, Shape, blocking, cost
-from .jit import apart, kernel
+from .jit import kernel, threaded
 from .problem import Problem
 from .simd import (
     add_outer,
@@ -273,15 +272,15 @@ def _work(worker, x, weights, bias, offsets, out, table, items, pixels, sums, st
         )  # fmt: skip
 
 
-_work_apart = apart(_work)
+_work_shared = threaded(_work)
 
 
-@kernel(parallel=True)
+@kernel
 def _share(x, weights, bias, offsets, out, table, items, pixels, sums, starts):
     """Every item, split evenly among as many threads as there are buffers."""
-    for worker in numba.prange(pixels.shape[0]):
-        _work_apart(np.int64(worker), x, weights, bias, offsets, out, table, items, pixels, sums,
-              starts)  # fmt: skip
+    _work_shared(
+        pixels.shape[0], x, weights, bias, offsets, out, table, items, pixels, sums, starts
+    )
 
 
 @kernel
@@ -309,11 +308,15 @@ def _pack_blocks(first, last, w, groups, stretch, packed):
                     target[base + t * stretch + m] = flat[(o + m) * taps + t] if inside else 0
 
 
-@kernel(parallel=True)
+@threaded
+@kernel
+def _pack_one(block, w, groups, stretch, packed):
+    _pack_blocks(block, block + 1, w, groups, stretch, packed)
+
+
+@kernel
 def _share_packing(blocks, w, groups, stretch, packed):
-    for item in numba.prange(blocks):
-        block = np.int64(item)
-        _pack_blocks(block, block + 1, w, groups, stretch, packed)
+    _pack_one(blocks, w, groups, stretch, packed)
 
 
 def pack_weights(

@@ -16,14 +16,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
 import numpy as np
 from llvmlite import ir
 from numba.core import types
 
 from . import simd
 from .direct_blocking import merged
-from .jit import kernel
+from .jit import kernel, threaded
 from .problem import Problem
 from .simd import clear, intrinsic, lanes, load, pointer, store, sum_lanes
 from .simd_emitter import Emitter
@@ -115,25 +114,30 @@ def _block(x, g, images, groups, group, inputs, outputs, positions, o_tiles, c_t
                     out[target + column] = found[column]
 
 
-@kernel(parallel=True)
-def _correlate(x, g, groups, chunks, sums, out):
-    """Every block of tiles, split evenly among as many threads as there are buffers."""
+@threaded
+@kernel
+def _work(t, x, g, groups, chunks, sums, out):
+    """The blocks of thread t."""
     workers = sums.shape[0]
     images, positions = x.shape[0], x.shape[2]
     inputs, outputs = x.shape[1] // groups, g.shape[1] // groups
     o_tiles, c_tiles = -(-outputs // ROWS), -(-inputs // COLUMNS)
     items = groups * chunks[0] * chunks[1]
-    for worker in numba.prange(workers):
-        t = np.int64(worker)
-        for item in range(t * items // workers, (t + 1) * items // workers):
-            rest, c = item // chunks[1], item % chunks[1]
-            group, o = rest // chunks[0], rest % chunks[0]
-            _block(
-                pointer(x), pointer(g), images, groups, group, inputs, outputs, positions,
-                (o * o_tiles // chunks[0], (o + 1) * o_tiles // chunks[0]),
-                (c * c_tiles // chunks[1], (c + 1) * c_tiles // chunks[1]),
-                pointer(sums[t]), pointer(out),
-            )  # fmt: skip
+    for item in range(t * items // workers, (t + 1) * items // workers):
+        rest, c = item // chunks[1], item % chunks[1]
+        group, o = rest // chunks[0], rest % chunks[0]
+        _block(
+            pointer(x), pointer(g), images, groups, group, inputs, outputs, positions,
+            (o * o_tiles // chunks[0], (o + 1) * o_tiles // chunks[0]),
+            (c * c_tiles // chunks[1], (c + 1) * c_tiles // chunks[1]),
+            pointer(sums[t]), pointer(out),
+        )  # fmt: skip
+
+
+@kernel
+def _correlate(x, g, groups, chunks, sums, out):
+    """Every block of tiles, split evenly among as many threads as there are buffers."""
+    _work(sums.shape[0], x, g, groups, chunks, sums, out)
 
 
 def suits(problem: Problem) -> bool:

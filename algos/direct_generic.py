@@ -11,10 +11,9 @@ multiplies nothing by padding, which makes it the path for kernels holding inf o
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
-from .jit import kernel
+from .jit import kernel, threaded
 from .problem import Problem
 
 
@@ -58,21 +57,27 @@ def one_row(x, w, bias, stride, dilation, before, h, j, row):
                         add_scaled(row[first:last], source, w[c, p, m, n], stride[2])
 
 
-@kernel(parallel=True)
-def generic(x, w, bias, stride, dilation, before, groups, out):
-    """All output rows; threads take rows, so every thread count sums in the same order."""
+@threaded
+@kernel
+def _row(item, x, w, bias, stride, dilation, before, groups, out):
     inputs, outputs = w.shape[1], w.shape[0] // groups
     channels, depth, height = out.shape[1], out.shape[2], out.shape[3]
-    for item in numba.prange(out.shape[0] * channels * depth * height):
-        j = item % height
-        h = item // height % depth
-        o = item // (height * depth) % channels
-        b = item // (height * depth * channels)
-        first = o // outputs * inputs
-        one_row(
-            x[b, first : first + inputs], w[o], bias[o], stride, dilation, before, h, j,
-            out[b, o, h, j],
-        )  # fmt: skip
+    j = item % height
+    h = item // height % depth
+    o = item // (height * depth) % channels
+    b = item // (height * depth * channels)
+    first = o // outputs * inputs
+    one_row(
+        x[b, first : first + inputs], w[o], bias[o], stride, dilation, before, h, j,
+        out[b, o, h, j],
+    )  # fmt: skip
+
+
+@kernel
+def generic(x, w, bias, stride, dilation, before, groups, out):
+    """All output rows; threads take rows, so every thread count sums in the same order."""
+    rows = out.shape[0] * out.shape[1] * out.shape[2] * out.shape[3]
+    _row(rows, x, w, bias, stride, dilation, before, groups, out)
 
 
 def forward(

@@ -18,14 +18,13 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 from numba.core import types
 
 from . import simd
 from .direct_blocking import merged
 from .direct_channels import pack_weights
-from .jit import apart, kernel
+from .jit import kernel, threaded
 from .problem import Problem
 from .simd import add_outer, intrinsic, lanes, pointer, prefetch
 from .simd_emitter import Emitter, Vector, element, number
@@ -99,16 +98,14 @@ def _work(worker, workers, x, weights, bias, out, images, groups, inputs, output
             )  # fmt: skip
 
 
-_work_apart = apart(_work)
+_work_shared = threaded(_work)
 
 
-@kernel(parallel=True)
+@kernel
 def _share(workers, x, weights, bias, out, images, groups, inputs, outputs, pixels, bands):
-    for worker in numba.prange(workers):
-        _work_apart(
-            np.int64(worker), workers, x, weights, bias, out, images, groups, inputs, outputs,
-            pixels, bands,
-        )  # fmt: skip
+    _work_shared(
+        workers, workers, x, weights, bias, out, images, groups, inputs, outputs, pixels, bands
+    )
 
 
 def cost(problem: Problem) -> float:

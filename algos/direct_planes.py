@@ -34,12 +34,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
 import numba.np.unsafe.ndarray
 import numpy as np
 
 from .direct_runs import AHEAD, Shape, cost, cut
-from .jit import apart, kernel
+from .jit import kernel, threaded
 from .problem import Problem
 from .simd import (
     further,
@@ -206,14 +205,13 @@ def _work(worker, workers, x, weights, bias, table, out):
         streamed()
 
 
-_work_apart = apart(_work)
+_work_shared = threaded(_work)
 
 
-@kernel(parallel=True)
+@kernel
 def _share(workers, x, weights, bias, table, out):
     """Every run, split evenly among `workers` threads."""
-    for worker in numba.prange(workers):
-        _work_apart(np.int64(worker), workers, x, weights, bias, table, out)
+    _work_shared(workers, workers, x, weights, bias, table, out)
 
 
 def workspace_bytes(problem: Problem, threads: int) -> int:

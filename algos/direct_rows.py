@@ -33,7 +33,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
 import numba.np.unsafe.ndarray
 import numpy as np
 
@@ -49,7 +48,7 @@ from .direct_sliding import (
     folded,
     sliding,
 )
-from .jit import apart, kernel
+from .jit import kernel, threaded
 from .problem import Problem
 from .simd import clear, distance, lanes, pointer, prefetch, splat, store
 from .simd_window import add_window, load_block, split_pairs, store_block
@@ -265,14 +264,13 @@ def _work(worker, workers, x, weights, bias, table, out):
     room[0] = places[0] = 0  # a use after the last pointer into them, so that Numba keeps them
 
 
-_work_apart = apart(_work)
+_work_shared = threaded(_work)
 
 
-@kernel(parallel=True)
+@kernel
 def _share(workers, x, weights, bias, table, out):
     """Every strip, split evenly among `workers` threads."""
-    for worker in numba.prange(workers):
-        _work_apart(np.int64(worker), workers, x, weights, bias, table, out)
+    _work_shared(workers, workers, x, weights, bias, table, out)
 
 
 def workspace_bytes(problem: Problem, threads: int) -> int:

@@ -13,13 +13,12 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
 from .algorithm import as_correlation
 from .arrays import no_bias
 from .direct_generic import add_scaled
-from .jit import apart, kernel
+from .jit import kernel, threaded
 from .parts import Index, Parts, count_parts
 from .problem import Problem
 
@@ -42,7 +41,7 @@ def own_connections(problem: Problem) -> bool:
     )
 
 
-@apart
+@threaded
 @kernel(allocates=True)
 def _plane(item, x, w, starts, channels, bias, shifts, pitch, out):
     """One output plane."""
@@ -64,15 +63,15 @@ def _plane(item, x, w, starts, channels, bias, shifts, pitch, out):
                 out[n, o, h, j, k] = sums[at + k]
 
 
-@kernel(parallel=True)
+@kernel
 def _run(x, w, starts, channels, bias, shifts, pitch, out):
     """Every output plane; `x` (N, C, elements), `w` (connections, taps), `out` (N, O, d, h, w).
 
     Output channel o has the connections from starts[o] to starts[o + 1]; `pitch` elements of x
     lie between its planes and between its rows.
     """
-    for item in numba.prange(out.shape[0] * out.shape[1]):
-        _plane(np.int64(item), x, w, starts, channels, bias, shifts, pitch, out)
+    planes = out.shape[0] * out.shape[1]
+    _plane(planes, x, w, starts, channels, bias, shifts, pitch, out)
 
 
 class Tables(Parts):

@@ -14,12 +14,11 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
 from .adapter import Adapter
 from .algorithm import as_correlation
-from .jit import apart, kernel
+from .jit import kernel, threaded
 from .parts import MOST_PARTS
 from .problem import Problem
 from .simd import add_products, clear, lanes, pointer, splat, sum_lanes
@@ -122,7 +121,6 @@ def _multiply(w, at, first, outputs, patches, count, start, phase, tile, uses, b
             y[n, o, h, j, k] = bias[o] + sums[0]
 
 
-@apart
 @kernel(allocates=True)
 def _forward_item(item, x, w, bias, taps, tile, stride, dilation, before, groups, patches, y):
     """The outputs that one group of one kernel gives, as many patches at a time as there is
@@ -144,19 +142,25 @@ def _forward_item(item, x, w, bias, taps, tile, stride, dilation, before, groups
         )  # fmt: skip
 
 
-@kernel(parallel=True, allocates=True)
+@threaded
+@kernel(allocates=True)
+def _forward_some(t, x, w, bias, taps, tile, stride, dilation, before, groups, kernels, workers,
+                  block, y):  # fmt: skip
+    patches = np.empty((block, w.shape[2]), x.dtype)
+    for item in range(t * kernels * groups // workers, (t + 1) * kernels * groups // workers):
+        _forward_item(item, x, w, bias, taps, tile, stride, dilation, before, groups, patches, y)
+
+
+@kernel
 def _forward(x, w, bias, taps, tile, stride, dilation, before, groups, kernels, workers, block, y):
     """y for all of w, ``(kernels, O, C/groups · ΠF)``; `block` patches at a time."""
-    for worker in numba.prange(workers):
-        t = np.int64(worker)
-        patches = np.empty((block, w.shape[2]), x.dtype)
-        for item in range(t * kernels * groups // workers, (t + 1) * kernels * groups // workers):
-            _forward_item(
-                item, x, w, bias, taps, tile, stride, dilation, before, groups, patches, y
-            )
+    _forward_some(
+        workers, x, w, bias, taps, tile, stride, dilation, before, groups, kernels, workers, block,
+        y,
+    )  # fmt: skip
 
 
-@apart
+@threaded
 @kernel
 def _spread_item(item, g, w, tile, groups, columns):
     """What the patches of one group of one kernel receive."""
@@ -171,14 +175,13 @@ def _spread_item(item, g, w, tile, groups, columns):
             _add_scaled(patch, g[n, o, h, j, k], w[at, o])
 
 
-@kernel(parallel=True)
+@kernel
 def _spread(g, w, tile, groups, kernels, columns):
     """What every position's patch receives: columns[n, group, h, j, k] = Σ_o g · w[kernel, o]."""
-    for item in numba.prange(kernels * groups):
-        _spread_item(np.int64(item), g, w, tile, groups, columns)
+    _spread_item(kernels * groups, g, w, tile, groups, columns)
 
 
-@apart
+@threaded
 @kernel
 def _fold_item(item, columns, taps, stride, dilation, before, out):
     """Add the patches of all positions to one channel of one image."""
@@ -203,14 +206,12 @@ def _fold_item(item, columns, taps, stride, dilation, before, out):
                         plane[d, r, s] += part[at]
 
 
-@kernel(parallel=True)
+@kernel
 def _fold(columns, taps, stride, dilation, before, out):
     """Add every position's patch back to where it came from; a channel of an image at a time."""
-    for item in numba.prange(out.shape[0] * out.shape[1]):
-        _fold_item(np.int64(item), columns, taps, stride, dilation, before, out)
+    _fold_item(out.shape[0] * out.shape[1], columns, taps, stride, dilation, before, out)
 
 
-@apart
 @kernel
 def _correlate_item(item, x, g, taps, tile, stride, dilation, before, groups, patches, w):
     """The gradient of one group of one kernel."""
@@ -234,14 +235,21 @@ def _correlate_item(item, x, g, taps, tile, stride, dilation, before, groups, pa
                 _add_scaled(row, g[n, o, h, j, k], patches[i])
 
 
-@kernel(parallel=True, allocates=True)
+@threaded
+@kernel(allocates=True)
+def _correlate_some(t, x, g, taps, tile, stride, dilation, before, groups, kernels, workers, block,
+                    w):  # fmt: skip
+    patches = np.empty((block, w.shape[2]), x.dtype)
+    for item in range(t * kernels * groups // workers, (t + 1) * kernels * groups // workers):
+        _correlate_item(item, x, g, taps, tile, stride, dilation, before, groups, patches, w)
+
+
+@kernel
 def _correlate(x, g, taps, tile, stride, dilation, before, groups, kernels, workers, block, w):
     """The gradients of all used kernels, in w ``(kernels, O, C/groups · ΠF)``."""
-    for worker in numba.prange(workers):
-        t = np.int64(worker)
-        patches = np.empty((block, w.shape[2]), x.dtype)
-        for item in range(t * kernels * groups // workers, (t + 1) * kernels * groups // workers):
-            _correlate_item(item, x, g, taps, tile, stride, dilation, before, groups, patches, w)
+    _correlate_some(
+        workers, x, g, taps, tile, stride, dilation, before, groups, kernels, workers, block, w
+    )
 
 
 class Unshared(Adapter):

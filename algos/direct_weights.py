@@ -18,13 +18,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import numba
 import numba.np.unsafe.ndarray
 import numpy as np
 
 from . import simd
 from .direct_blocking import TILES, merged
-from .jit import apart, kernel
+from .jit import apart, kernel, threaded
 from .problem import Problem
 from .simd import (
     add_outer,
@@ -125,7 +124,6 @@ def _make_tile(scalars, vectors):
 _tile0, _tile1, _tile2, _tile3 = (_make_tile(m, v) for m, v in TILES)
 
 
-@apart
 @kernel
 def _item(x, g, offsets, places, s, item, sums, out):
     """The gradient of one block of output channels by one block of input channels."""
@@ -184,18 +182,23 @@ def _write(sums, places, s, group, c, o, width, out):
                     channel, n = 0, n + 1
 
 
-@kernel(parallel=True)
+@threaded
+@kernel
+def _work(t, x, g, offsets, places, numbers, items, sums, out):
+    """The pairs of thread t."""
+    workers = sums.shape[0]
+    s = Shape(*to_fixed_tuple(numbers, _NUMBERS))
+    for item in range(t * items // workers, (t + 1) * items // workers):
+        _item(
+            pointer(x), pointer(g), pointer(offsets), pointer(places), s, item, pointer(sums[t]),
+            pointer(out),
+        )  # fmt: skip
+
+
+@kernel
 def _correlate(x, g, offsets, places, numbers, items, sums, out):
     """Every pair of blocks, split evenly among as many threads as there are buffers."""
-    workers = sums.shape[0]
-    for worker in numba.prange(workers):
-        t = np.int64(worker)
-        s = Shape(*to_fixed_tuple(numbers, _NUMBERS))
-        for item in range(t * items // workers, (t + 1) * items // workers):
-            _item(
-                pointer(x), pointer(g), pointer(offsets), pointer(places), s, item,
-                pointer(sums[t]), pointer(out),
-            )  # fmt: skip
+    _work(sums.shape[0], x, g, offsets, places, numbers, items, sums, out)
 
 
 @apart
@@ -230,31 +233,35 @@ def lay_row(x, source, plane, channels, width, before, count, pitch, target, at,
             target[at + k * pitch + c] = x[source + c * plane + k - before] if inside else 0
 
 
-@kernel(parallel=True)
+@threaded
+@kernel
+def _lay_out_row(number, x, groups, block, blocks, before, reach, target):
+    depth, height, width = x.shape[2], x.shape[3], x.shape[4]
+    per_group = x.shape[1] // groups
+    rest, j = number // reach[1], number % reach[1]
+    rest, h = rest // reach[0], rest % reach[0]
+    rest, b = rest // blocks, rest % blocks
+    r, d = j - before[1], h - before[0]
+    at = number * reach[2] * block
+    if 0 <= r < height and 0 <= d < depth:
+        channel = rest * per_group + b * block
+        source = ((channel * depth + d) * height + r) * width
+        lay_row(
+            pointer(x), source, depth * height * width, min(block, per_group - b * block),
+            width, before[2], reach[2], block, pointer(target), at, width,
+        )  # fmt: skip
+    else:
+        clear(pointer(target), at, reach[2] * block)
+
+
+@kernel
 def _lay_out(x, groups, block, blocks, before, reach, target):
     """`x` (N, C, D, H, W) as [image][group][block of channels][position][channel].
 
     Positions are those of the padded volume of `reach`, its first sample `before` outside.
     """
-    images, depth, height, width = x.shape[0], x.shape[2], x.shape[3], x.shape[4]
-    per_group = x.shape[1] // groups
-    rows = images * groups * blocks * reach[0] * reach[1]
-    for item in numba.prange(rows):
-        number = np.int64(item)
-        rest, j = number // reach[1], number % reach[1]
-        rest, h = rest // reach[0], rest % reach[0]
-        rest, b = rest // blocks, rest % blocks
-        r, d = j - before[1], h - before[0]
-        at = number * reach[2] * block
-        if 0 <= r < height and 0 <= d < depth:
-            channel = rest * per_group + b * block
-            source = ((channel * depth + d) * height + r) * width
-            lay_row(
-                pointer(x), source, depth * height * width, min(block, per_group - b * block),
-                width, before[2], reach[2], block, pointer(target), at, width,
-            )  # fmt: skip
-        else:
-            clear(pointer(target), at, reach[2] * block)
+    rows = x.shape[0] * groups * blocks * reach[0] * reach[1]
+    _lay_out_row(rows, x, groups, block, blocks, before, reach, target)
 
 
 def _runs(v: Problem, block: int) -> list[tuple[int, int]]:

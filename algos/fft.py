@@ -19,12 +19,11 @@ import math
 from bisect import bisect_left
 from functools import lru_cache
 
-import numba
 import numpy as np
 import scipy  # whose parts are imported where they are used: scipy.fft takes 0.1 s
 
 from .algorithm import Algorithm, as_correlation
-from .jit import kernel
+from .jit import kernel, threaded
 from .overlap_save import (
     Index,
     Tiling,
@@ -97,32 +96,40 @@ def _cost(v: Problem, cut: Tiling, axes: tuple[int, ...]) -> float:
     return transforms * per_transform + products * cut.samples * 3.0
 
 
-@kernel(parallel=True)
+#: Frequencies that `_multiply` takes at a time.
+STRETCH = 1024
+
+
+@threaded
+@kernel
+def _multiply_stretch(item, stretches, x, w, groups, y):
+    """`_multiply` for some frequencies of one tile."""
+    m, block = divmod(item, stretches)
+    f0 = block * STRETCH
+    f1 = min(f0 + STRETCH, x.shape[2])
+    for o in range(w.shape[0]):
+        first = o // (w.shape[0] // groups) * w.shape[1]
+        total = y[m, o, f0:f1]
+        for c in range(w.shape[1]):
+            a = x[m, first + c, f0:f1]
+            b = w[o, c, f0:f1]
+            if c == 0:
+                for f in range(total.size):
+                    total[f] = a[f] * b[f]
+            else:
+                for f in range(total.size):
+                    total[f] += a[f] * b[f]
+
+
+@kernel
 def _multiply(x, w, groups, y):
     """y[m, o, f] = Σ_c x[m, c, f] · w[o, c, f] over the input channels of o's group.
 
     x : (M, C, F) spectra; w : (O, C/groups, F); y : (M, O, F). The frequencies are walked in
     stretches short enough for a stretch of y to stay in the first-level cache.
     """
-    outputs_per_group = w.shape[0] // groups
-    stretch = 1024
-    stretches = (x.shape[2] + stretch - 1) // stretch
-    for item in numba.prange(x.shape[0] * stretches):
-        m, block = divmod(np.int64(item), stretches)
-        f0 = block * stretch
-        f1 = min(f0 + stretch, x.shape[2])
-        for o in range(w.shape[0]):
-            first = o // outputs_per_group * w.shape[1]
-            total = y[m, o, f0:f1]
-            for c in range(w.shape[1]):
-                a = x[m, first + c, f0:f1]
-                b = w[o, c, f0:f1]
-                if c == 0:
-                    for f in range(total.size):
-                        total[f] = a[f] * b[f]
-                else:
-                    for f in range(total.size):
-                        total[f] += a[f] * b[f]
+    stretches = (x.shape[2] + STRETCH - 1) // STRETCH
+    _multiply_stretch(x.shape[0] * stretches, stretches, x, w, groups, y)
 
 
 def to_spectra(problem: Problem, tiles: np.ndarray, threads: int) -> np.ndarray:

@@ -15,14 +15,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numba.np.unsafe.ndarray
 import numpy as np
 
 from . import simd
 from .butterflies import multiply
 from .fft_blocking import Plan, Shape, Three, ordered, plan
-from .jit import apart, kernel
+from .jit import kernel, threaded
 from .problem import Problem
 from .simd import clear, copy, lanes, pointer
 from .transform import (
@@ -208,7 +207,6 @@ def _multiply(s, tiles, total, spectra, near, passes, factors, is_first):
             )
 
 
-@apart
 @kernel
 def _item(x, spectra, bias, y, s, item, tiles, total, passes, factors):
     """A pair of tiles, for one group's input channels and a chunk of its output channels."""
@@ -229,25 +227,29 @@ def _item(x, spectra, bias, y, s, item, tiles, total, passes, factors):
         _write(y, s, pair, channel, total, 0, bias[channel], passes[2], factors[2])
 
 
-@kernel(parallel=True)
-def _convolve(x, spectra, bias, y, numbers, items, tiles, totals, passes, factors):
-    """Every item, split evenly among as many threads as there are buffers."""
+@threaded
+@kernel
+def _work(worker, x, spectra, bias, y, numbers, items, tiles, totals, passes, factors):
+    """The items of one thread."""
     workers = tiles.shape[0]
     first, second, third = passes
     first_factors, second_factors, third_factors = factors
-    for worker in numba.prange(workers):
-        t = np.int64(worker)
-        s = Shape(*to_fixed_tuple(numbers, _NUMBERS))
-        for item in range(t * items // workers, (t + 1) * items // workers):
-            _item(
-                pointer(x), pointer(spectra), pointer(bias), pointer(y), s, item,
-                pointer(tiles[t]), pointer(totals[t]),
-                (pointer(first), pointer(second), pointer(third)),
-                (pointer(first_factors), pointer(second_factors), pointer(third_factors)),
-            )  # fmt: skip
+    s = Shape(*to_fixed_tuple(numbers, _NUMBERS))
+    for item in range(worker * items // workers, (worker + 1) * items // workers):
+        _item(
+            pointer(x), pointer(spectra), pointer(bias), pointer(y), s, item,
+            pointer(tiles[worker]), pointer(totals[worker]),
+            (pointer(first), pointer(second), pointer(third)),
+            (pointer(first_factors), pointer(second_factors), pointer(third_factors)),
+        )  # fmt: skip
 
 
-@apart
+@kernel
+def _convolve(x, spectra, bias, y, numbers, items, tiles, totals, passes, factors):
+    """Every item, split evenly among as many threads as there are buffers."""
+    _work(tiles.shape[0], x, spectra, bias, y, numbers, items, tiles, totals, passes, factors)
+
+
 @kernel
 def _spectrum(w, at, kernel_size, dilation, s, tile, target, passes, factors):
     """The spectrum of one kernel, that correlates: its taps lie before the origin."""
@@ -279,19 +281,24 @@ def _spectrum(w, at, kernel_size, dilation, s, tile, target, passes, factors):
         )  # fmt: skip
 
 
-@kernel(parallel=True)
-def _spectra(w, kernel_size, dilation, numbers, spectra, passes, factors):
+@threaded
+@kernel
+def _spectrum_of(n, w, kernel_size, dilation, numbers, spectra, passes, factors):
     first, second, third = passes
     first_factors, second_factors, third_factors = factors
     taps = kernel_size[0] * kernel_size[1] * kernel_size[2]
-    for item in numba.prange(w.size // taps):
-        n = np.int64(item)
-        s = Shape(*to_fixed_tuple(numbers, _NUMBERS))
-        _spectrum(
-            pointer(w), n * taps, kernel_size, dilation, s, pointer(spectra), n * 2 * s.plane,
-            (pointer(first), pointer(second), pointer(third)),
-            (pointer(first_factors), pointer(second_factors), pointer(third_factors)),
-        )  # fmt: skip
+    s = Shape(*to_fixed_tuple(numbers, _NUMBERS))
+    _spectrum(
+        pointer(w), n * taps, kernel_size, dilation, s, pointer(spectra), n * 2 * s.plane,
+        (pointer(first), pointer(second), pointer(third)),
+        (pointer(first_factors), pointer(second_factors), pointer(third_factors)),
+    )  # fmt: skip
+
+
+@kernel
+def _spectra(w, kernel_size, dilation, numbers, spectra, passes, factors):
+    kernels = w.size // (kernel_size[0] * kernel_size[1] * kernel_size[2])
+    _spectrum_of(kernels, w, kernel_size, dilation, numbers, spectra, passes, factors)
 
 
 def buffers(way: Plan) -> tuple[int, int]:

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
 from .algorithm import gamma, subnormal_error, unit_roundoff
 from .fft import from_spectra, spectrum, tiles_together, tiling, to_spectra
-from .jit import kernel
+from .jit import kernel, threaded
 from .overlap_save import Index, Tiling, gather, kept_outputs, places, tile_norms
 from .problem import Problem
 
@@ -30,22 +29,26 @@ def workspace_bytes(problem: Problem) -> int:
     return kernels * half + max(together * channels * (half + real), kernels * (half + real))
 
 
-@kernel(parallel=True)
+@threaded
+@kernel
+def _accumulate_one(o, x, g, groups, y):
+    """`_accumulate` for one output channel."""
+    first = o // (y.shape[0] // groups) * y.shape[1]
+    for c in range(y.shape[1]):
+        total = y[o, c]
+        for m in range(x.shape[0]):
+            a, b = x[m, first + c], g[m, o]
+            for f in range(total.size):
+                total[f] += a[f] * np.conj(b[f])
+
+
+@kernel
 def _accumulate(x, g, groups, y):
     """y[o, c, f] += Σ_m x[m, c, f] · conj(g[m, o, f]), c counted within o's group.
 
     x : (M, C, F) spectra; g : (M, O, F); y : (O, C/groups, F).
     """
-    outputs_per_group = y.shape[0] // groups
-    for item in numba.prange(y.shape[0]):
-        o = np.int64(item)
-        first = o // outputs_per_group * y.shape[1]
-        for c in range(y.shape[1]):
-            total = y[o, c]
-            for m in range(x.shape[0]):
-                a, b = x[m, first + c], g[m, o]
-                for f in range(total.size):
-                    total[f] += a[f] * np.conj(b[f])
+    _accumulate_one(y.shape[0], x, g, groups, y)
 
 
 def _gather_outputs(v: Problem, cut: Tiling, g: np.ndarray, places: list) -> np.ndarray:

@@ -30,6 +30,7 @@ from numba.core.bytecode import FunctionIdentity
 
 from .linking import Kernel
 from .linking import apart as apart
+from .linking import threaded as threaded
 
 try:
     import fcntl

@@ -2,11 +2,11 @@
 
 Numba makes a kernel that others call into machine code of its own, twice optimised and wrapped
 for Python and for C, and then hands the optimised code to each caller, where all of it is done
-again. Here a kernel that is called by kernels is a `Part`: what LLVM is given for it goes into
-its callers as it is, and only what Python calls becomes machine code. That halved compiling.
+again. Here a kernel that is called by kernels is a `Part`: its functions are simplified, one by
+one, and go into its callers; only what Python calls becomes machine code.
 
 What takes long to compile, and long enough to run, is compiled once and called by its address
-from elsewhere: `apart` calls it, and `shared` has the threads call it.
+from elsewhere: `apart` calls it, and `threaded` has the threads call it.
 """
 
 from __future__ import annotations
@@ -19,11 +19,14 @@ from importlib import import_module
 from typing import Any
 
 import llvmlite.binding as llvm
+from llvmlite import ir
 from numba.core import cgutils, types
+from numba.core.callconv import RETCODE_OK, excinfo_ptr_t
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.registry import CPUDispatcher
 from numba.extending import intrinsic
+from numba.np.ufunc.parallel import _launch_threads
 
 
 class Kernel(CPUDispatcher):
@@ -59,14 +62,7 @@ class _IntoCallers(Compiler):
 
 
 class _Linked(JITCodeLibrary):
-    """Functions that are simplified one by one; the rest is done where they are linked into."""
-
-    def _optimize_functions(self, module: Any) -> None:
-        module.data_layout = self._codegen._data_layout
-        passes, builder = self._codegen._function_pass_manager()
-        for function in module.functions:
-            if not function.is_declaration:
-                passes.run(function, builder)
+    """Functions simplified one by one as they come; the rest is done where they are linked into."""
 
     def finalize(self) -> None:
         self._raise_if_finalized()
@@ -110,8 +106,7 @@ def apart(compiled: Any) -> Any:
         def emit(context, builder, signature, values):
             context.active_code_library._reload_init.add(told)
             convention = context.call_conv
-            kind = convention.get_function_type(result, kinds)
-            function = cgutils.get_or_insert_function(builder.module, kind, symbol)
+            function = _declared(convention, builder.module, symbol, result, kinds)
             each = cgutils.unpack_tuple(builder, values[0])
             status, value = convention.call_function(builder, function, result, kinds, each)
             with cgutils.if_unlikely(builder, status.is_error):
@@ -121,6 +116,92 @@ def apart(compiled: Any) -> Any:
         return result(types.StarArgTuple.from_types(kinds)), emit
 
     return call
+
+
+def threaded(compiled: Any) -> Any:
+    """What other kernels call to have Numba's threads share calls of the kernel `compiled`.
+
+    ``run = threaded(work)``; ``run(count, *arguments)`` is ``work(i, *arguments)`` for every
+    i < count, neighbours on one thread; `work` returns nothing. It is one kernel, compiled once,
+    where a parallel loop of Numba's is four. An error of one call is raised after all of them.
+    """
+    tell = partial(_tell_of_threads, _teller(compiled))
+
+    @intrinsic
+    def run(typing, *arguments):
+        kinds = (types.intp, *map(types.unliteral, arguments[1:]))
+        told = partial(tell, kinds)
+        symbol, result = told()
+
+        def emit(context, builder, signature, values):
+            context.active_code_library._reload_init.add(told)
+            convention = context.call_conv
+            work = _declared(convention, builder.module, symbol, result, kinds)
+            count, *given = cgutils.unpack_tuple(builder, values[0])
+            # What threads are told: where to leave an error and what it is, then the arguments.
+            fine = builder.load(cgutils.alloca_once_value(builder, RETCODE_OK))
+            nothing = cgutils.get_null_value(excinfo_ptr_t)
+            told_all = cgutils.pack_struct(builder, [fine, nothing, *given])
+            room = cgutils.alloca_once_value(builder, told_all)
+            task = _task(convention, builder.module, work, result, kinds, told_all.type)
+            _run_by_threads(builder, task, count, room)
+            code, info = (builder.load(cgutils.gep_inbounds(builder, room, 0, n)) for n in (0, 1))
+            status = convention._get_return_status(builder, code, info)
+            with cgutils.if_unlikely(builder, status.is_error):
+                convention.return_status_propagate(builder, status)
+            return context.get_dummy_value()
+
+        return types.none(types.StarArgTuple.from_types(kinds)), emit
+
+    return run
+
+
+def _task(convention: Any, module: Any, work: Any, result: Any, kinds: Any, told: Any) -> Any:
+    """A function for Numba's threads, which are given some neighbouring numbers at a time.
+
+    They come as Numba's loops over arrays have them: the first as an address, their count, the
+    step from one to the next.
+    """
+    address, sizes = cgutils.voidptr_t, cgutils.intp_t.as_pointer()
+    kind = ir.FunctionType(ir.VoidType(), [address.as_pointer(), sizes, sizes, address])
+    task = ir.Function(module, kind, module.get_unique_name("task"))
+    task.linkage = "internal"
+    builder = ir.IRBuilder(task.append_basic_block())
+    addresses, counts, steps, data = task.args
+    room = builder.bitcast(data, told.as_pointer())
+    first, step = builder.ptrtoint(builder.load(addresses), cgutils.intp_t), builder.load(steps)
+    fields = [cgutils.gep_inbounds(builder, room, 0, n) for n in range(len(told.elements))]
+    given = [builder.load(field) for field in fields[2:]]
+    with cgutils.for_range(builder, builder.load(counts)) as loop:
+        number = builder.add(first, builder.mul(loop.index, step))
+        status, _ = convention.call_function(builder, work, result, kinds, [number, *given])
+        with cgutils.if_unlikely(builder, status.is_error):
+            builder.store(status.excinfoptr, fields[1])
+            builder.store(status.code, fields[0])
+    builder.ret_void()
+    return task
+
+
+def _run_by_threads(builder: Any, task: Any, count: Any, room: Any) -> None:
+    """Call `task` for 0 … `count` - 1, on as many threads as the caller may use."""
+    address, size = cgutils.voidptr_t, cgutils.intp_t
+    threads = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(size, []), "get_num_threads"
+    )
+    share = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(ir.VoidType(), [address] * 5 + [size] * 3),
+        "numba_parallel_for",
+    )  # fmt: skip
+    first = cgutils.alloca_once_value(builder, cgutils.get_null_value(address))
+    counts = cgutils.alloca_once_value(builder, count)
+    steps = cgutils.alloca_once_value(builder, size(1))
+    told = [builder.bitcast(each, address) for each in (task, first, counts, steps, room)]
+    builder.call(share, [*told, size(0), size(1), builder.call(threads, [])])
+
+
+def _declared(convention: Any, module: Any, symbol: str, result: Any, kinds: Any) -> Any:
+    kind = convention.get_function_type(result, kinds)
+    return cgutils.get_or_insert_function(module, kind, symbol)
 
 
 def _teller(compiled: Any) -> Callable[[tuple[Any, ...]], tuple[str, Any]]:
@@ -140,3 +221,8 @@ def _tell(module: str, number: int, kinds: tuple[Any, ...]) -> tuple[str, Any]:
     symbol = f"{module}.{number}({', '.join(map(str, kinds))})"
     llvm.add_symbol(symbol, found.library.get_pointer_to_function(found.fndesc.llvm_func_name))
     return symbol, found.signature.return_type
+
+
+def _tell_of_threads(tell: Callable, kinds: tuple[Any, ...]) -> tuple[str, Any]:
+    _launch_threads()  # which names what starts them
+    return tell(kinds)

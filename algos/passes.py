@@ -25,10 +25,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
-from .jit import apart, kernel
+from .jit import kernel, threaded
 from .simd import (
     REGISTERS,
     add_outer,
@@ -396,18 +395,17 @@ def _filter_share(
     streamed()
 
 
-_filter_share_apart = apart(_filter_share)
+_filter_share_shared = threaded(_filter_share)
 
 
-@kernel(parallel=True)
+@kernel
 def _filter_shares(
     workers, x, along_d, along_h, along_w, bias, stride, dilation, before, groups, tile, streams, y
 ):
-    for worker in numba.prange(workers):
-        _filter_share_apart(
-            np.int64(worker), workers, x, along_d, along_h, along_w, bias, stride, dilation,
-            before, groups, tile, streams, y,
-        )  # fmt: skip
+    _filter_share_shared(
+        workers, workers, x, along_d, along_h, along_w, bias, stride, dilation, before, groups,
+        tile, streams, y,
+    )  # fmt: skip
 
 
 def filter_separably(*arguments: Any, threads: int) -> None:

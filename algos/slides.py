@@ -22,12 +22,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-import numba
 import numpy as np
 
 from . import simd
 from .direct_runs import AHEAD, block_rows, streams
-from .jit import apart, kernel
+from .jit import kernel, threaded
 from .problem import Problem
 from .simd import further, lanes, pointer, prefetch, splat, store_past, streamed, to_boundary
 from .simd_planes import add_passed, store_run
@@ -137,15 +136,12 @@ def _work(worker, workers, x, along_h, along_w, bias, before, rows, is_streamed,
         streamed()
 
 
-_work_apart = apart(_work)
+_work_shared = threaded(_work)
 
 
-@kernel(parallel=True)
+@kernel
 def _share(workers, x, along_h, along_w, bias, before, rows, is_streamed, y):
-    for worker in numba.prange(workers):
-        _work_apart(
-            np.int64(worker), workers, x, along_h, along_w, bias, before, rows, is_streamed, y
-        )
+    _work_shared(workers, workers, x, along_h, along_w, bias, before, rows, is_streamed, y)
 
 
 @lru_cache(maxsize=256)

@@ -19,7 +19,7 @@ import numba
 import numpy as np
 
 from .errors import ConvbenchError
-from .jit import kernel
+from .jit import kernel, threaded
 
 
 def available() -> int:
@@ -211,7 +211,12 @@ def threading_layer() -> str:
     return numba.threading_layer()
 
 
-@kernel(parallel=True)
+@threaded
+@kernel
+def _touch_one(i, array):
+    array[i] = i
+
+
+@kernel
 def _touch(array):
-    for i in numba.prange(array.size):
-        array[i] = i
+    _touch_one(array.size, array)

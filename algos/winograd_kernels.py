@@ -22,12 +22,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numba.np.unsafe.ndarray
-import numpy as np
 
 from .direct_channels import finish, run_tile
-from .jit import apart, kernel
+from .jit import kernel, threaded
 from .simd import clear, further, lanes, pointer, prefetch
 from .winograd_blocking import Shape
 from .winograd_points import TAPS
@@ -151,7 +149,6 @@ def _products(transforms, tiles, weights, offsets, panel, first, last, s, zeros,
                 ahead += s.inputs * lane
 
 
-@apart
 @kernel
 def _item(x, weights, bias, offsets, places, out, s, item, transforms, sums, tiles, starts):
     """One strip of rows of tiles, for some blocks of output channels of one group."""
@@ -185,23 +182,29 @@ def _item(x, weights, bias, offsets, places, out, s, item, transforms, sums, til
                 _way_out4(sums, base, b, g, first, rows, band, s, starts, tiles, out)
 
 
-@kernel(parallel=True)
+@threaded
+@kernel
+def _work(t, x, weights, bias, offsets, places, out, numbers, items, transforms, sums, tiles,
+          starts):  # fmt: skip
+    """The items of thread t."""
+    workers = transforms.shape[0]
+    s = Shape(*to_fixed_tuple(numbers, _NUMBERS))
+    for item in range(t * items // workers, (t + 1) * items // workers):
+        _item(
+            pointer(x), pointer(weights), pointer(bias), pointer(offsets), pointer(places),
+            pointer(out), s, item, pointer(transforms[t]), pointer(sums[t]),
+            pointer(tiles[t]), pointer(starts[t]),
+        )  # fmt: skip
+
+
+@kernel
 def forward(x, weights, bias, offsets, places, out, numbers, items, transforms, sums, tiles,
             starts):  # fmt: skip
     """Every item, split evenly among as many threads as there are buffers."""
-    workers = transforms.shape[0]
-    for worker in numba.prange(workers):
-        t = np.int64(worker)
-        s = Shape(*to_fixed_tuple(numbers, _NUMBERS))
-        for item in range(t * items // workers, (t + 1) * items // workers):
-            _item(
-                pointer(x), pointer(weights), pointer(bias), pointer(offsets), pointer(places),
-                pointer(out), s, item, pointer(transforms[t]), pointer(sums[t]),
-                pointer(tiles[t]), pointer(starts[t]),
-            )  # fmt: skip
+    _work(transforms.shape[0], x, weights, bias, offsets, places, out, numbers, items, transforms,
+          sums, tiles, starts)  # fmt: skip
 
 
-@apart
 @kernel
 def _transform_block(packed, taps, inputs, stretch, step, target, at):
     """G W Gᵀ of one block of output channels, [channel][tap] to [point][channel]."""
@@ -217,12 +220,16 @@ def _transform_block(packed, taps, inputs, stretch, step, target, at):
                 store_spaced(more, target, there, inputs * stretch)
 
 
-@kernel(parallel=True)
+@threaded
+@kernel
+def _transform_one(b, packed, inputs, stretch, step, target):
+    _transform_block(
+        pointer(packed), b * packed.shape[1], inputs, stretch, step, pointer(target),
+        b * target.shape[1],
+    )  # fmt: skip
+
+
+@kernel
 def transform_weights(packed, inputs, stretch, step, target):
     """G W Gᵀ of every block; `packed` (blocks, …) is what `direct_channels` packs."""
-    for item in numba.prange(packed.shape[0]):
-        b = np.int64(item)
-        _transform_block(
-            pointer(packed), b * packed.shape[1], inputs, stretch, step, pointer(target),
-            b * target.shape[1],
-        )  # fmt: skip
+    _transform_one(packed.shape[0], packed, inputs, stretch, step, target)

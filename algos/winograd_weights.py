@@ -26,14 +26,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numba.np.unsafe.ndarray
 import numpy as np
 
 from . import simd
 from .direct_channels import finish, run_tile
 from .direct_weights import lay_row
-from .jit import apart, kernel
+from .jit import apart, kernel, threaded
 from .problem import Problem
 from .simd import lanes, pointer
 from .winograd_points import TAPS
@@ -219,14 +218,13 @@ def _work(worker, is_in, chunk, x, g, offsets, numbers, lines, transforms, sums,
         )  # fmt: skip
 
 
-_work_apart = apart(_work)
+_work_shared = threaded(_work)
 
 
-@kernel(parallel=True)
+@kernel
 def _share(is_in, chunk, x, g, offsets, numbers, lines, transforms, sums, zeros, turned, out):
-    for worker in numba.prange(lines.shape[0]):
-        _work_apart(np.int64(worker), is_in, chunk, x, g, offsets, numbers, lines, transforms, sums,
-                    zeros, turned, out)  # fmt: skip
+    _work_shared(lines.shape[0], is_in, chunk, x, g, offsets, numbers, lines, transforms, sums,
+                 zeros, turned, out)  # fmt: skip
 
 
 def grad_weight(

@@ -139,39 +139,51 @@ def test_variants_that_different_processes_compiled_stay_apart(tmp_path):
 
 
 APART = """
-import numba
 import numpy as np
-from algos.jit import apart, kernel
+from algos.jit import apart, kernel, threaded
 
 def adding(number):
-    @apart
     @kernel
-    def part(x, at):
-        if at < 0:
-            raise ValueError("nowhere")
+    def part(at, x):
+        if x[at] < 0:
+            raise ValueError("negative")
         x[at] += number
         return x[at]
     return part
 
-one, ten = adding(1), adding(10)
+def adding_to_all(number):
+    @threaded
+    @kernel
+    def part(at, x, others):
+        if x[at] < 0:
+            raise ValueError("one of all")
+        x[at] += number * len(others)
+    return part
 
-@kernel(parallel=True)
+one, ten = map(apart, map(adding, (1, 10)))
+one_to_all, ten_to_all = map(adding_to_all, (1, 10))
+
+@kernel
 def all_of(x):
-    for i in numba.prange(x.size):
-        one(x, np.int64(i))
+    one_to_all(x.size, x, (x,))
+    ten_to_all(x.size - 1, x, (x, x))
+    ten_to_all(0, x, (x, x))
 
 @kernel
 def both(x, at):
-    return one(x, at) + ten(x, at)
+    return one(at, x) + ten(at, x)
 
 for kind in "fd":
-    x = np.zeros(3, kind)
+    x = np.zeros(40, kind)
     all_of(x)
-    print(both(x, 1), x.tolist())
-try:
-    both(x, -1)
-except ValueError as error:
-    print(error, sum(both.stats.cache_misses.values()))
+    print(both(x, 1), *(int(v) for v in x))
+x[7] = -1
+for failing in (lambda: both(x, 7), lambda: all_of(x)):
+    try:
+        failing()
+    except ValueError as error:
+        print(error, x[7], x[8])
+print(sum(sum(f.stats.cache_misses.values()) for f in (both, all_of)))
 """
 
 
@@ -180,10 +192,36 @@ def test_kernels_apart_are_found_by_their_callers_again(tmp_path):
     script = tmp_path / "called_apart.py"
     script.write_text(APART)
     settings = beside(tmp_path, check=True, capture_output=True)
-    said = ["14.0 [1.0, 12.0, 1.0]"] * 2
-    for misses in (2, 0):
+    sums = "54.0 21 32" + 37 * " 21" + " 1"
+    for misses in (4, 0):
         run = subprocess.run([sys.executable, script], **settings)
-        assert run.stdout.splitlines() == [*said, f"nowhere {misses}"]
+        assert run.stdout.splitlines() == [
+            sums, sums, "negative -1.0 21.0", "one of all -1.0 22.0", str(misses),
+        ]  # fmt: skip
+
+
+PARTS = """
+from algos.jit import kernel
+
+@kernel
+def part(x):
+    return x + 1
+
+@kernel
+def whole(x):
+    return 2 * part(x)
+
+print(whole(3), len(part.overloads), part(4), len(part.overloads))
+"""
+
+
+def test_what_kernels_call_is_compiled_for_itself_where_python_calls_it(tmp_path):
+    script = tmp_path / "parts.py"
+    script.write_text(PARTS)
+    settings = beside(tmp_path, check=True, capture_output=True)
+    for _ in range(2):  # compiling, then loading
+        run = subprocess.run([sys.executable, script], **settings)
+        assert run.stdout.split() == ["8", "0", "5", "1"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a path that cannot be made")

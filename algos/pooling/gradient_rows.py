@@ -15,11 +15,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 
 from ..arrays import read_only
-from ..jit import apart, kernel
+from ..jit import kernel, threaded
 from ..simd import copy, pointer
 from .choices import choose_along, choose_row, spread
 from .geometry import kept, windows_of
@@ -131,7 +130,7 @@ def _maximum(grad, x, y, room, shape, b, top, bottom, size, skips):
                shape.wide_stride, shape.wide_before, wide, zero)  # fmt: skip
 
 
-@apart
+@threaded
 @kernel(allocates=True)
 def _item(item, grad, x, y, numbers, counts, widths, skips):
     n = numbers
@@ -150,11 +149,10 @@ def _item(item, grad, x, y, numbers, counts, widths, skips):
     room[0] = 0  # a use of the buffer behind its last pointer
 
 
-@kernel(parallel=True)
+@kernel
 def _spread(grad, x, y, numbers, counts, widths, skips):
     blocks = (y.shape[1] + BLOCK - 1) // BLOCK
-    for item in numba.prange(y.shape[0] * blocks):
-        _item(np.int64(item), grad, x, y, numbers, counts, widths, skips)
+    _item(y.shape[0] * blocks, grad, x, y, numbers, counts, widths, skips)
 
 
 def applies_to(problem) -> bool:

@@ -16,10 +16,9 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
-from ..jit import apart, kernel
+from ..jit import kernel, threaded
 from .algorithm import PoolAlgorithm, overlap
 from .geometry import windows_of
 
@@ -85,7 +84,7 @@ def _table(depth, height, width, exact):
     return high, low
 
 
-@apart
+@threaded
 @kernel
 def _average_volume(b, x, begin, taps, counts, exact, y):
     """The averages of one volume."""
@@ -115,14 +114,13 @@ def _average_volume(b, x, begin, taps, counts, exact, y):
                 y[b, d, h, w] = (total + rest) / count
 
 
-@kernel(parallel=True)
+@kernel
 def _average(x, begin, taps, counts, exact, y):
     """x (B, D, H, W) to y (B, *positions); `exact` keeps the table in pairs of float64."""
-    for item in numba.prange(x.shape[0]):
-        _average_volume(np.int64(item), x, begin, taps, counts, exact, y)
+    _average_volume(x.shape[0], x, begin, taps, counts, exact, y)
 
 
-@apart
+@threaded
 @kernel
 def _spread_volume(b, grad, begin, taps, counts, exact, into):
     """The transpose of `_average_volume`."""
@@ -150,11 +148,10 @@ def _spread_volume(b, grad, begin, taps, counts, exact, into):
                 into[b, d, h, w] = high[d, h, w]
 
 
-@kernel(parallel=True)
+@kernel
 def _spread(grad, begin, taps, counts, exact, into):
     """The transpose of `_average`: grad (B, *positions) to into (B, D, H, W)."""
-    for item in numba.prange(into.shape[0]):
-        _spread_volume(np.int64(item), grad, begin, taps, counts, exact, into)
+    _spread_volume(into.shape[0], grad, begin, taps, counts, exact, into)
 
 
 class Integral(PoolAlgorithm):

@@ -10,10 +10,9 @@ The order of summation depends on the problem alone: the number of threads chang
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
-from ..jit import apart, kernel
+from ..jit import kernel, threaded
 from . import gradient_rows, rows
 from .algorithm import PoolAlgorithm
 from .geometry import Windows, rule_of, windows_of
@@ -21,7 +20,7 @@ from .naive import no_switches
 from .reduce import pool_row, spread_plane
 
 
-@apart
+@threaded
 @kernel(allocates=True)
 def _pool_row(item, x, gate, begin, taps, skip, counts, weights, dilation, rule, most, y, switches):
     volume, h = divmod(item, y.shape[2])
@@ -30,26 +29,23 @@ def _pool_row(item, x, gate, begin, taps, skip, counts, weights, dilation, rule,
     pool_row(x, gate, windows, rule, b, d, h, y, switches, np.empty(most), np.empty(most))
 
 
-@kernel(parallel=True)
+@kernel
 def _pool(x, gate, begin, taps, skip, counts, weights, dilation, rule, most, y, switches):
-    # Numba hands tuples of arrays to its threads, but no tuples of tuples.
-    for item in numba.prange(y.shape[0] * y.shape[1] * y.shape[2]):
-        _pool_row(np.int64(item), x, gate, begin, taps, skip, counts, weights, dilation, rule, most,
-                  y, switches)  # fmt: skip
+    rows = y.shape[0] * y.shape[1] * y.shape[2]
+    _pool_row(rows, x, gate, begin, taps, skip, counts, weights, dilation, rule, most, y, switches)
 
 
-@apart
+@threaded
 @kernel(allocates=True)
 def _spread_plane(b, grad, x, gate, begin, taps, skip, counts, weights, dilation, rule, most, into):
     windows = Windows(begin, taps, skip, counts, weights, dilation)
     spread_plane(grad, x, gate, windows, rule, b, into, np.empty(most), np.empty(most))
 
 
-@kernel(parallel=True)
+@kernel
 def _spread(grad, x, gate, begin, taps, skip, counts, weights, dilation, rule, most, into):
-    for item in numba.prange(grad.shape[0]):
-        _spread_plane(np.int64(item), grad, x, gate, begin, taps, skip, counts, weights, dilation,
-                      rule, most, into)  # fmt: skip
+    _spread_plane(grad.shape[0], grad, x, gate, begin, taps, skip, counts, weights, dilation, rule,
+                  most, into)  # fmt: skip
 
 
 class Parallel(PoolAlgorithm):

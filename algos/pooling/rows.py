@@ -22,11 +22,10 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 
 from ..arrays import read_only
-from ..jit import apart, kernel
+from ..jit import kernel, threaded
 from ..simd import lanes_of, pointer
 from .geometry import kept, windows_of
 from .registers import (
@@ -181,7 +180,7 @@ def _alternate_rows(
                 y[to + k] = value
 
 
-@apart
+@threaded
 @kernel(allocates=True)
 def _item(item, x, y, numbers, places, counts, widths, offsets, lowest):
     n = numbers
@@ -208,11 +207,11 @@ def _item(item, x, y, numbers, places, counts, widths, offsets, lowest):
     room[0] = 0  # a use of the buffer behind its last pointer
 
 
-@kernel(parallel=True)
+@kernel
 def _pool(x, y, numbers, places, counts, widths, offsets, lowest):
     blocks = (y.shape[2] + numbers[14] - 1) // numbers[14]
-    for item in numba.prange(y.shape[0] * y.shape[1] * blocks):
-        _item(np.int64(item), x, y, numbers, places, counts, widths, offsets, lowest)
+    items = y.shape[0] * y.shape[1] * blocks
+    _item(items, x, y, numbers, places, counts, widths, offsets, lowest)
 
 
 def applies_to(problem) -> bool:

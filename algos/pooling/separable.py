@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
 from ..arrays import read_only
-from ..jit import kernel
+from ..jit import kernel, threaded
 from .algorithm import PoolAlgorithm
 from .geometry import windows_of
 from .lines import BUNDLE, along_axis, bundle_of, bundles, gather, scatter
@@ -55,25 +54,32 @@ def _spread(line, begin, taps, dilation, weights, result):
                 target[l] += weight * source[l]
 
 
-@kernel(parallel=True, allocates=True)
+@threaded
+@kernel(allocates=True)
+def _bundle(item, x, outer, inner, code, size, begin, taps, dilation, weights, y):
+    """Some lines of `_pass`."""
+    positions = len(begin)
+    given, made = (positions, size) if code == _SPREAD else (size, positions)
+    line = np.zeros((given, BUNDLE), x.dtype)
+    result = np.empty((made, BUNDLE), x.dtype)
+    start, along, between, lines = bundle_of(item, outer, given, inner)
+    gather(x, start, along, between, lines, given, line, 0)
+    if code == _SPREAD:
+        _spread(line, begin, taps, dilation, weights, result)
+    else:
+        _reduce(line, code, begin, taps, dilation, weights, result)
+    start, along, between, lines = bundle_of(item, outer, made, inner)
+    scatter(result, y, start, along, between, lines, made)
+
+
+@kernel
 def _pass(x, outer, inner, code, size, begin, taps, dilation, weights, y):
     """One axis, of `size` samples and as many positions as `begin`; x and y are flat.
 
     Forward x is (outer, size, inner) and y (outer, positions, inner); `_SPREAD` goes back.
     """
-    positions = len(begin)
-    given, made = (positions, size) if code == _SPREAD else (size, positions)
-    for item in numba.prange(bundles(outer, inner)):
-        line = np.zeros((given, BUNDLE), x.dtype)
-        result = np.empty((made, BUNDLE), x.dtype)
-        start, along, between, lines = bundle_of(np.int64(item), outer, given, inner)
-        gather(x, start, along, between, lines, given, line, 0)
-        if code == _SPREAD:
-            _spread(line, begin, taps, dilation, weights, result)
-        else:
-            _reduce(line, code, begin, taps, dilation, weights, result)
-        start, along, between, lines = bundle_of(np.int64(item), outer, made, inner)
-        scatter(result, y, start, along, between, lines, made)
+    lines = bundles(outer, inner)
+    _bundle(lines, x, outer, inner, code, size, begin, taps, dilation, weights, y)
 
 
 class Separable(PoolAlgorithm):

@@ -12,11 +12,10 @@ D-th sample; a stride picks from all positions, so it saves nothing but the last
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from ..arrays import read_only
-from ..jit import kernel
+from ..jit import kernel, threaded
 from .algorithm import PoolAlgorithm
 from .lines import BUNDLE, along_axis, bundle_of, bundles, gather, scatter
 
@@ -54,19 +53,26 @@ def _maxima(line, right, window, dilation, stride, positions, bundle):
             right[j, l] = b if b > a or b != b else a
 
 
-@kernel(parallel=True, allocates=True)
-def _pass(x, outer, n, inner, window, dilation, stride, before, positions, y):
-    """One axis: x (outer, n, inner) to y (outer, positions, inner), both flat."""
+@threaded
+@kernel(allocates=True)
+def _bundle(item, x, outer, n, inner, window, dilation, stride, before, positions, y):
+    """Some lines of `_pass`."""
     reach = (positions - 1) * stride + (window - 1) * dilation + 1
     kept = min(n, reach - before)
-    for item in numba.prange(bundles(outer, inner)):
-        line = np.full((reach, BUNDLE), -np.inf, x.dtype)
-        right = np.empty((reach, BUNDLE), x.dtype)
-        start, along, between, lines = bundle_of(np.int64(item), outer, n, inner)
-        gather(x, start, along, between, lines, kept, line, before)
-        _maxima(line, right, window, dilation, stride, positions, BUNDLE)
-        start, along, between, lines = bundle_of(np.int64(item), outer, positions, inner)
-        scatter(right, y, start, along, between, lines, positions)
+    line = np.full((reach, BUNDLE), -np.inf, x.dtype)
+    right = np.empty((reach, BUNDLE), x.dtype)
+    start, along, between, lines = bundle_of(item, outer, n, inner)
+    gather(x, start, along, between, lines, kept, line, before)
+    _maxima(line, right, window, dilation, stride, positions, BUNDLE)
+    start, along, between, lines = bundle_of(item, outer, positions, inner)
+    scatter(right, y, start, along, between, lines, positions)
+
+
+@kernel
+def _pass(x, outer, n, inner, window, dilation, stride, before, positions, y):
+    """One axis: x (outer, n, inner) to y (outer, positions, inner), both flat."""
+    _bundle(bundles(outer, inner), x, outer, n, inner, window, dilation, stride, before, positions,
+            y)  # fmt: skip
 
 
 class VanHerk(PoolAlgorithm):
