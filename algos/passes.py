@@ -9,9 +9,9 @@ third axis, go through `_pass`, axis after axis within a tile.
 
 Bound by the multiply-add units on the way down, where a tile of 4 × 4 vectors reuses every row
 loaded. Across, each product needs its own shifted pixels: a load at any column takes two cycles,
-a shift in registers one and a third, beside the product. On a 2-core AVX-512 machine (Zen 4, 116
-GFLOP/s a core in float32) one thread reached 50 % of the peak with 5 taps on 512², 55 % with 7,
-65 % with 15, 62 to 67 % with 31 and 127. Passing over a tile's rows wholly before its columns,
+a shift in registers one, half the time in a unit that products do not use. On a 2-core AVX-512
+machine (Zen 4, 118 GFLOP/s a core in float32) one thread reached 72 % of the peak with 15 taps on
+512², 78 % with 31, 83 % with 127. Passing over a tile's rows wholly before its columns,
 through the second-level cache, cost 20 to 30 %.
 
 Images that no cache holds are bound by memory up to 7 taps or so: at 2160 × 3840 with 5 taps, rows

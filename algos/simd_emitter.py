@@ -21,6 +21,7 @@ def _probe() -> tuple[int, int]:
     config: Any = numba.config
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
+    llvm.initialize_native_asmparser()
     target = llvm.Target.from_default_triple()
     name = config.CPU_NAME or llvm.get_host_cpu_name()
     features = config.CPU_FEATURES
@@ -126,6 +127,19 @@ class Emitter:
     def shuffle(self, a: ir.Value, b: ir.Value, lanes: list[int]) -> ir.Value:
         mask = ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes)
         return self.builder.shuffle_vector(a, b, mask)
+
+    def shifted(self, a: ir.Value, b: ir.Value, count: int) -> ir.Value:
+        """The lanes of `a` from number `count` on, then the first of `b`.
+
+        LLVM would permute floating-point lanes, which occupies the multiply-add units for half as
+        long again: it is told the instruction that does no more than this, where there is one.
+        """
+        lanes = self.kind.lanes
+        if REGISTER_BYTES < 64:
+            return self.shuffle(a, b, list(range(count, count + lanes)))
+        text = f"valign{'d' if lanes == 16 else 'q'} $${count}, $1, $2, $0"
+        kind = ir.FunctionType(self.type, [self.type] * 2)
+        return self.builder.asm(kind, text, "=v,v,v", [a, b], side_effect=False)
 
     def transposed(self, rows: list[ir.Value]) -> list[ir.Value]:
         """As many vectors as there are lanes: lane i of vector k is lane k of ``rows[i]``."""

@@ -87,8 +87,7 @@ def add_shifted(typing, tile, scalars, i, vectors, at, TAPS):
             for c in range(len(sums)):
                 pixels = loaded[c + skip]
                 if shift:
-                    chosen = list(range(shift, shift + lanes))
-                    pixels = simd.shuffle(pixels, loaded[c + skip + 1], chosen)
+                    pixels = simd.shifted(pixels, loaded[c + skip + 1], shift)
                 sums[c] = simd.fma(weight, pixels, sums[c])
         return simd.tuple_of(sums)
 
