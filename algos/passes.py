@@ -1,6 +1,6 @@
 """One-dimensional passes: a kernel that is an outer product, applied axis after axis.
 
-Kernels of 5 or 7 taps a side on single images have a way of their own, `slides`. Of the others,
+Kernels of 5 or 7 taps a side on single images have a way of their own, `sweeps`. Of the others,
 with stride 1 the two passes over an image are fused: four rows are passed across into a ring that
 holds the rows under a kernel, then four rows of the output are passed down from it, 512 columns at
 a time. No intermediate image exists; the ring lies in the first-level cache for short rows and

@@ -20,7 +20,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from . import slides
+from . import sweeps
 from .algorithm import Algorithm, as_correlation, gamma, subnormal_error, unit_roundoff
 from .passes import ACROSS, CHUNK, ROWS, TILE, VOLUME_TILE, filter_separably
 from .problem import Problem
@@ -67,7 +67,7 @@ class Separable(Algorithm):
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
         terms = self._terms(problem)
         factors = terms * _factor_bytes(problem)
-        is_slid = slides.suits(problem.volume, terms)
+        is_slid = sweeps.suits(problem.volume, terms)
         tiles = 0 if is_slid else threads * _tile_bytes(problem, threads, terms)
         return factors + max(tiles, self._factoring_bytes(problem))
 
@@ -98,9 +98,9 @@ class Separable(Algorithm):
     def forward(self, problem, x, prepared, bias, out, threads) -> None:
         v, terms = problem.volume, prepared.along[0].shape[2]
         x, out = x.reshape(v.input_shape), out.reshape(v.output_shape)
-        if slides.suits(v, terms):
+        if sweeps.suits(v, terms):
             _, along_h, along_w = prepared.along
-            slides.filter_planes(v, x, along_h, along_w, bias, out, threads)
+            sweeps.filter_planes(v, x, along_h, along_w, bias, out, threads)
         else:
             filter_separably(
                 x, *prepared.along, bias, v.stride, v.dilation, v.before, v.groups,

@@ -1,5 +1,5 @@
 # ruff: noqa: N803 - capitals mark what must be a constant
-"""Rows of vectors that slide down a plane: vector building blocks of `direct_planes` and `slides`.
+"""Rows of vectors that slide down a plane: vector building blocks of `direct_planes`.
 
 A run holds neighbouring columns of one row. Of its vectors only those at the two ends may reach
 beyond the row, and have masked lanes: memory under them is not touched.
@@ -14,7 +14,7 @@ from numba.core import types
 
 from .simd_emitter import Emitter, Vector, element, literals, number
 
-__all__ = ["TAPS", "WEIGHTS", "add_passed", "add_row", "add_run", "splat_each", "store_run"]
+__all__ = ["TAPS", "WEIGHTS", "add_row", "add_run", "splat_each", "store_run"]
 
 intrinsic: Any = numba.extending.intrinsic
 
@@ -87,53 +87,6 @@ def add_row(typing, tile, weights, x, at, first, width, TOP, STEP, COLUMNS):
 
     numbers = [types.intp] * 3
     return tile(tile, weights, x, *numbers, TOP, STEP, COLUMNS), emit
-
-
-@intrinsic(prefer_literal=True)
-def add_passed(
-    typing, tile, down, across, i, x, at, first, width, TAPS, COLUMNS, IS_INSIDE
-):  # fmt: skip
-    """Pass an input row across, and add what comes of it to every output row that it reaches.
-
-    `tile` holds the sums of TAPS output rows, COLUMNS vectors each, from above; to the first of
-    them the row is the last under the kernel: sums[m, c] += down[i + TAPS − 1 − m] · Σ_n
-    across[i + n] · x[at + n]. The first row thus gets its last addend. x[at] is column `first` of
-    a row, and columns not in 0 <= column < `width` count as zeros, and are not touched, where
-    IS_INSIDE, 1 or 0, does not promise that there are none.
-    """
-    kind = tile.dtype
-    taps, columns, is_inside = literals(TAPS, COLUMNS, IS_INSIDE)
-
-    def emit(context, builder, signature, arguments):
-        simd = Emitter(context, builder, kind)
-        tile_, down_, across_, i_, x_, at_, first_, width_ = arguments[:8]
-        sums = simd.items(tile_)
-
-        def weight(argument, array, k):
-            pointer = simd.pointer(signature.args[argument], array, i_, k)
-            return simd.splat(builder.load(pointer, typ=element(kind)))
-
-        def read(plus):
-            pointer = simd.pointer(signature.args[4], x_, at_, plus)
-            if is_inside:
-                return simd.load(pointer)
-            return simd.load_lanes(pointer, simd.lanes_below(first_, plus, width_))
-
-        factor = weight(2, across_, 0)
-        row = [builder.fmul(factor, read(c * kind.lanes)) for c in range(columns)]
-        for n in range(1, taps):
-            factor = weight(2, across_, n)
-            for c in range(columns):
-                row[c] = simd.fma(factor, read(c * kind.lanes + n), row[c])
-        for m in range(taps):
-            factor = weight(1, down_, taps - 1 - m)
-            for c in range(columns):
-                k = m * columns + c
-                sums[k] = simd.fma(factor, row[c], sums[k])
-        return simd.tuple_of(sums)
-
-    numbers, constants = [types.intp] * 3, (TAPS, COLUMNS, IS_INSIDE)
-    return tile(tile, down, across, types.intp, x, *numbers, *constants), emit
 
 
 @intrinsic

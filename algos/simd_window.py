@@ -10,13 +10,14 @@ from __future__ import annotations
 from typing import Any
 
 import numba
+from llvmlite import ir
 from numba.core import types
 
 from .simd_emitter import Emitter, Vector, element, literals, number
 
 __all__ = [
-    "add_shifted", "add_window", "load_block", "load_inside", "split_pairs",
-    "store_block",
+    "add_shifted", "add_window", "load_block", "load_inside", "pass_both",
+    "split_pairs", "store_block",
 ]  # fmt: skip
 
 intrinsic: Any = numba.extending.intrinsic
@@ -92,6 +93,63 @@ def add_shifted(typing, tile, scalars, i, vectors, at, TAPS):
         return simd.tuple_of(sums)
 
     return tile(tile, scalars, types.intp, vectors, types.intp, TAPS), emit
+
+
+def _weighted(simd: Emitter, taps: list, samples: list, total: Any, is_even: int) -> ir.Value:
+    """total + Σ_m taps[m]·samples[m]; samples of taps that `is_even` are added in pairs first."""
+    half = len(taps) // 2
+    if is_even:
+        pairs = zip(samples[:half], reversed(samples[half + 1 :]), strict=True)
+        samples = [simd.builder.fadd(a, b) for a, b in pairs] + [samples[half]]
+    for tap, sample in zip(taps, samples, strict=False):
+        total = simd.builder.fmul(tap, sample) if total is None else simd.fma(tap, sample, total)
+    return total
+
+
+@intrinsic(prefer_literal=True)
+def pass_both(
+    typing, down, across, start, behind, following, x, at, pitch, first, width, top, height,
+    IS_INSIDE, IS_EVEN,
+):  # fmt: skip
+    """Pass ROWS vectors across, the next but one down; as many sums of each, in this order.
+
+    Across: sums[r] = start + Σ_n across[n] · (``behind[r]`` shifted by n lanes, the first of
+    ``following[r]`` coming in), where `start` is a tuple of one vector. Down: sums[r] = Σ_m
+    down[m] · (the vector of `x` at + (r + m)·pitch). x[at] is column `first` of row `top` of a
+    plane of `height` × `width`; what lies beside it counts as zeros, and is not touched, where
+    IS_INSIDE, 1 or 0, does not promise that there is nothing. IS_EVEN, 1 or 0, promises taps that
+    are the same read backwards, an odd number.
+    """
+    kind, rows = behind.dtype, behind.count
+    is_inside, is_even = literals(IS_INSIDE, IS_EVEN)
+
+    def emit(context, builder, signature, arguments):
+        simd = Emitter(context, builder, kind)
+        along_h, along_w, (total,), left, right = (simd.items(a) for a in arguments[:5])
+        x_, at_, pitch_, first_, width_, top_, height_ = arguments[5:12]
+
+        def read(q):
+            index = builder.add(at_, builder.mul(pitch_, number(q)))
+            pointer = simd.pointer(signature.args[5], x_, index)
+            if is_inside:
+                return simd.load(pointer)
+            exists = builder.icmp_unsigned("<", builder.add(top_, number(q)), height_)
+            some = builder.select(exists, width_, number(0))
+            return simd.load_lanes(pointer, simd.lanes_below(first_, 0, some))
+
+        pixels = [read(q) for q in range(rows + len(along_h) - 1)]
+        passed_across, passed_down = [], []
+        for r in range(rows):  # in turns, so that neither waits for the other's units
+            passed_down.append(
+                _weighted(simd, along_h, pixels[r : r + len(along_h)], None, is_even)
+            )
+            shifted = [simd.shifted(left[r], right[r], n) for n in range(1, len(along_w))]
+            passed_across.append(_weighted(simd, along_w, [left[r], *shifted], total, is_even))
+        return simd.tuple_of(passed_across + passed_down)
+
+    numbers, constants = [types.intp] * 6, (IS_INSIDE, IS_EVEN)
+    result = types.UniTuple(kind, 2 * rows)
+    return result(down, across, start, behind, following, x, *numbers, *constants), emit
 
 
 @intrinsic(prefer_literal=True)

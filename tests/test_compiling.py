@@ -31,7 +31,7 @@ SAME_KERNELS = {
         # by passes along the axes
         ("mb1_ic1ih40_oc1_kh9_ph4", "mb2_ic1ih90iw31_oc1_kh15kw3_ph7pw1",
          "mb1_ic1ih40_oc1_kh9_ph4_biaslocation"),
-        # small ones, by slides
+        # small ones, by sweeps
         ("mb1_ic1ih40_oc1_kh5_ph2", "mb2_ic1ih90iw31_oc1_kh7kw7_ph3pw3",
          "mb1_ic1ih64iw160_oc1_kh5kw5"),
     ),
