@@ -78,6 +78,8 @@ def _make_slide(vectors):
         upper = middle = fresh
         for i in range(rows + 2):
             lower = fresh
+            if done and i < rows:
+                lower = add_run(fresh, out, target + i * pitch, count)
             if past:
                 for n in range(0, vectors * lanes(out), lanes(out)):
                     prefetch(x, source + (i + AHEAD) * width + n + 1)
@@ -86,8 +88,6 @@ def _make_slide(vectors):
                                width, 2, 1, vectors)  # fmt: skip
                 upper, middle, lower = tile[:vectors], tile[vectors:two], tile[two:]
             if i >= 2:
-                if done:
-                    upper = add_run(upper, out, target + (i - 2) * pitch, count)
                 if past:
                     store_past(out, target + (i - 2) * pitch, upper)
                 else:
@@ -108,13 +108,13 @@ def _make_halving_slide(vectors):
         upper = fresh
         for i in range(rows + 1):
             lower = fresh
+            if done and i < rows:
+                lower = add_run(fresh, out, target + i * pitch, count)
             here = source + 2 * i * width
             if 0 <= row + 2 * i < height:
                 tile = add_row(upper + lower, factors, x, here, first, width, 2, 2, vectors)
                 upper, lower = tile[:vectors], tile[vectors:]
             if i >= 1:
-                if done:
-                    upper = add_run(upper, out, target + (i - 1) * pitch, count)
                 store_run(upper, out, target + (i - 1) * pitch, count)
             upper = lower
             if 0 <= row + 2 * i + 1 < height and i < rows:
