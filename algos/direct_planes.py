@@ -17,16 +17,17 @@ which moving them takes 1.6. Either alone is worth little, and without both it t
 row of a run lies in a page of its own.
 
 Rows of 4 KiB all lie at the same places of L1, and those of large arrays of input and output at
-one another's. The wider a run, the fewer of its lines are wanted there at once: 1024² take 0.20 ms
-where the output lies half of that apart from the input, else 0.22 to 0.26 with five vectors
-abreast, 0.25 to 0.30 with four, 0.39 to 0.47 with two. Six or seven, which LLVM does not quite hold
-in registers, are 5 % faster there, and slower elsewhere.
+one another's. The wider a run, the fewer of its lines are wanted there at once: 1024² take 0.19 ms
+where the output lies half of that apart from the input, else 0.20 to 0.24 with six vectors abreast,
+0.22 to 0.26 with five, 0.25 to 0.30 with four, 0.39 to 0.47 with two. Six are 5 % faster than five
+on other images, too, though LLVM reads two weights from the stack; of seven it reads six.
 
 Rejected: blocks of fewer rows, which stay in L1 (5 to 30 % slower where planes are small: the
 first two rows of a block are read twice, and every loop has its start and its end); neighbouring
 columns made by shifts in registers instead of loads (3 to 10 % slower); tiles of six rows by two
 vectors that go across (4 to 30 % slower, but for 1024² with half of 4 KiB between input and
-output); rows by way of a buffer in L1 (15 to 80 % slower).
+output); rows by way of a buffer in L1 (15 to 80 % slower); storing each vector between the loads of
+the next (5 to 8 % faster on images, 3 to 7 % slower on small planes).
 """
 
 from __future__ import annotations
@@ -123,7 +124,7 @@ def _make_halving_slide(vectors):
     return slide
 
 
-_slide1, _slide2, _slide3, _slide4, _slide5 = map(_make_slide, range(1, 6))
+_slide1, _slide2, _slide3, _slide4, _slide5, _slide6 = map(_make_slide, range(1, 7))
 _halve1, _halve2, _halve3, _halve4 = map(_make_halving_slide, range(1, 5))
 
 
@@ -151,8 +152,10 @@ def _slide(stride, x, source, row, first, height, width, weights, at, start, don
         _slide3(*work, past)
     elif vectors == 4:
         _slide4(*work, past)
-    else:
+    elif vectors == 5:
         _slide5(*work, past)
+    else:
+        _slide6(*work, past)
 
 
 @kernel(inline="always")

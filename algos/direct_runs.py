@@ -19,7 +19,7 @@ from .simd_planes import TAPS
 __all__ = ["AHEAD", "Shape", "block_rows", "cost", "cut", "streams"]
 
 #: Vectors side by side, at most, by stride: their sums and the weights fit the registers.
-WIDEST = {1: 5, 2: 4} if simd.REGISTERS == 32 else {1: 2, 2: 2}
+WIDEST = {1: 6, 2: 4} if simd.REGISTERS == 32 else {1: 2, 2: 2}
 #: Rows of a block, at most and at least: where planes are few, threads share them by blocks.
 MOST_ROWS, LEAST_ROWS = 128, 16
 #: Bytes of a plane that may be gone down, the columns of a run first, even if from memory and not

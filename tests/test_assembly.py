@@ -67,13 +67,16 @@ def hottest(text):
     return max(innermost_loops(text), key=lambda loop: len(products(loop)))
 
 
-def assert_tight(loop, expected):
+def assert_tight(loop, expected, reads=0):
+    """`expected` products, all fused and on whole registers; `reads` constants from the stack."""
     found = products(loop)
     assert len(found) >= expected
     assert not [line for line in found if WIDEST not in line]
     if WIDEST != "xmm":
         assert all(line.startswith("vf") for line in found), "products are not fused with sums"
-    assert not spills(loop), spills(loop)[:4]
+    at_stack = spills(loop)
+    assert not [line for line in at_stack if line.endswith("(%rsp)")], at_stack[:4]
+    assert len(at_stack) <= reads, at_stack[:4]
 
 
 def channels_signature(dtype):
@@ -104,13 +107,14 @@ def test_tiles_of_pixels_stay_in_registers(dtype):
 
 
 @pytest.mark.skipif(simd.REGISTERS < 32, reason="weights of a plane then lie in memory")
-@pytest.mark.parametrize(("name", "vectors"), [("_slide5", 45), ("_halve4", 24)])
+@pytest.mark.parametrize(("name", "vectors"), [("_slide6", 54), ("_halve4", 24)])
 def test_sums_that_slide_down_a_plane_stay_in_registers(name, vectors):
     data = types.CPointer(numba.float32)
     signature = (data, *[INT] * 5, data, INT, data, types.boolean, data, *[INT] * 4)
     if name.startswith("_slide"):
         signature += (types.boolean,)
-    assert_tight(hottest(assembly(getattr(direct_planes, name), signature)), vectors)
+    # Of six vectors abreast two of the weights do not find room.
+    assert_tight(hottest(assembly(getattr(direct_planes, name), signature)), vectors, reads=2)
 
 
 @pytest.mark.skipif(simd.REGISTER_BYTES < 64, reason="`passes` are faster there")
