@@ -26,6 +26,8 @@ class LowRank(Separable):
             return f"it is for 2 spatial axes, the problem has {problem.axes}"
         if w is None:
             return None
+        if not np.isfinite(w).all():
+            return "the kernel holds NaN or infinity, and has no rank"
         rank, full = _rank(w, problem.dtype), sum(problem.kernel)
         if rank * full >= problem.kernel[0] * problem.kernel[1] > 1:
             return (

@@ -60,6 +60,8 @@ class Separable(Algorithm):
         bad = _not_rank_one(w, problem.dtype)
         if bad is None:
             return None
+        if not np.isfinite(w[bad]).all():
+            return f"the kernel of output {bad[0]}, input {bad[1]} holds NaN or infinity"
         ranks = multilinear_rank(w[bad].reshape(problem.kernel), problem.dtype)
         shown = f"rank {ranks[0]}" if len(ranks) == 2 else f"multilinear rank {ranks}"
         return f"the kernel of output {bad[0]}, input {bad[1]} has {shown}, not 1"
@@ -166,9 +168,10 @@ def _not_rank_one(w: np.ndarray, dtype: str) -> tuple[int, int] | None:
     """Indices of the first kernel that is no outer product, or None; looks at few before all."""
     limit = TOLERANCE * unit_roundoff(dtype)
     for part in (w[:1, :1], w):
-        d, h, k = cross_factors(part)
-        product = np.einsum("oci,ocj,ock->ocijk", d, h, k)
-        off = np.abs(product - part).max(axis=(2, 3, 4))
+        with np.errstate(invalid="ignore"):  # NaN and infinity are data here
+            d, h, k = cross_factors(part)
+            product = np.einsum("oci,ocj,ock->ocijk", d, h, k)
+            off = np.abs(product - part).max(axis=(2, 3, 4))
         bad = np.argwhere(~(off <= limit * np.abs(part).max(axis=(2, 3, 4))))
         if len(bad):
             return int(bad[0][0]), int(bad[0][1])

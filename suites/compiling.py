@@ -1,10 +1,10 @@
 """What compiling costs: every kernel of every algorithm, compiled once and loaded again.
 
 One compiled kernel serves all sizes, so a few problems reach every one: those that verification
-begins with, and some that are worth several threads. (Kernels of layers whose weights hold NaN or
-infinity are left to whoever has such.) Half of a family's algorithms take turns in a process for
-one data type, and kernels that several of them share count for the first; halves go side by side on
-the cores there are. Another process then does the same again and finds everything in the cache.
+begins with, some that are worth several threads, and one whose weights hold a NaN. Half of a
+family's algorithms take turns in a process for one data type, and kernels that several of them
+share count for the first; halves go side by side on the cores there are. Another process then does
+the same again and finds everything in the cache.
 """
 
 from __future__ import annotations
@@ -46,6 +46,9 @@ _LARGE = (
 #: One of them for kernels that are outer products.
 _SEPARABLE = "mb1_ic1ih512_oc1_kh5_ph2"
 
+#: For weights that hold a NaN.
+_SPOILT = "mb1_ic1ih16_oc1_kh3_ph1"
+
 
 @dataclass
 class Cost:
@@ -77,34 +80,43 @@ def cases(family: Family, dtype: str) -> list[Case]:
 def measure(family: Family, dtype: str, names: Sequence[str]) -> list[Cost]:
     """The costs of the algorithms `names` of `family`, in this order."""
     costs = {name: Cost(name, family.name, dtype) for name in names}
-    asked = [(name, *call) for name in names for call in calls(name, family, dtype)]
+    asked = [(name, call) for name in names for call in calls(name, family, dtype)]
     compiler, loader = Worker(available()), Worker(available())
     try:
-        for name, case, count in asked:
-            answer = _compile(compiler, name, case, count)
+        for name, call in asked:
+            answer = _compile(compiler, name, *call)
             costs[name].kernels += answer["kernels"]
             costs[name].compiled_s += answer["seconds"]
             costs[name].cpu_s += answer["cpu"]
-        for name, case, count in asked:
-            costs[name].loaded_s += _compile(loader, name, case, count)["seconds"]
+        for name, call in asked:
+            costs[name].loaded_s += _compile(loader, name, *call)["seconds"]
     finally:
         compiler.close()
         loader.close()
     return [*costs.values()]
 
 
-def calls(name: str, family: Family, dtype: str) -> list[tuple[Case, int]]:
-    """The cases that the algorithm can do in little memory, each with one thread and with all."""
+def calls(name: str, family: Family, dtype: str) -> list[tuple[Case, int, bool]]:
+    """The cases that the algorithm can do in little memory, each with one thread and with all.
+
+    Last comes whether the weights are to hold a NaN.
+    """
+    counts = sorted({1, available()})
+    asked = [(*call, False) for call in itertools.product(cases(family, dtype), counts)]
+    if family is CONVOLUTION:
+        asked.append((Case(replace(parse(_SPOILT), dtype=dtype)), 1, True))
     return [
-        (case, count)
-        for case, count in itertools.product(cases(family, dtype), sorted({1, available()}))
+        (case, count, spoilt)
+        for case, count, spoilt in asked
         if obstacle(case.problem, name, count, MOST_BYTES) is None
     ]
 
 
-def _compile(worker: Worker, name: str, case: Case, threads: int) -> dict[str, Any]:
-    words = case.as_words()
-    return worker.ask(TIMEOUT, do="compile", case=words, algorithm=name, threads_wanted=threads)
+def _compile(worker: Worker, name: str, case: Case, count: int, spoilt: bool) -> dict[str, Any]:
+    return worker.ask(
+        TIMEOUT, do="compile", case=case.as_words(), algorithm=name, threads_wanted=count,
+        spoilt=spoilt,
+    )  # fmt: skip
 
 
 def compile_and_show(

@@ -138,11 +138,18 @@ class Session:
         self.ready[cell] = Ready(plan, given, out)
         return {"load_s": loading.seconds, "compile_s": loading.compiling}
 
-    def compile(self, case: dict[str, str], algorithm: str, threads_wanted: int) -> dict[str, Any]:
-        """Prepare and call, twice; what the first takes more is compiling kernels, or loading."""
+    def compile(
+        self, case: dict[str, str], algorithm: str, threads_wanted: int, spoilt: bool = False
+    ) -> dict[str, Any]:
+        """Prepare and call, twice; what the first takes more is compiling kernels, or loading.
+
+        The kernel holds a NaN where it is to be `spoilt`.
+        """
         threads.use(threads_wanted)
         trial = trial_of(Case.of_words(case))
         chosen = trial.problem.family.get(algorithm)
+        if spoilt:
+            trial.arrays[1].flat[0] = np.nan
         if trial.reason_against(chosen):
             return {"kernels": 0, "seconds": 0.0, "cpu": 0.0}
         out = np.empty(trial.problem.result_shape, trial.problem.dtype)

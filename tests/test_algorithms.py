@@ -151,6 +151,16 @@ def test_separable_names_the_rank():
         algos.plan(problem, w, algorithm="separable")
 
 
+@pytest.mark.parametrize("name", ["separable", "low-rank"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_kernel_that_is_not_finite_has_no_rank(name, bad):
+    problem = Problem(size=(40, 40), kernel=31)
+    w = np.ones(problem.kernel_shape, np.float32)
+    assert get(name).why_not(problem, w) is None
+    w[0, 0, 3, 4] = bad
+    assert "holds NaN or infinity" in get(name).why_not(problem, w)
+
+
 def test_separable_names_the_rank_of_a_volume():
     problem = Problem(size=(5, 5, 5), kernel=2, dtype="float64")
     w = np.zeros(problem.kernel_shape)

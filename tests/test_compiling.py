@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 import algos
-from algos import parse_descriptor
+from algos import direct_generic, parse_descriptor
 from suites import clock
 from suites.compiling import calls, cases
 from suites.data import arrays
 from suites.suite import Case
+from suites.worker import Session
 from tests.test_cli import convbench
 
 #: By algorithm, lists of problems that the same kernels do.
@@ -86,7 +87,17 @@ def test_every_operation_is_compiled_in_one_type(dtype):
 def test_every_algorithm_has_something_to_compile_for(family):
     ours = [name for name, algorithm in family.registry().items() if not algorithm.is_peer]
     for name in ours:
-        assert {count for _, count in calls(name, family, "float32")} >= {1}, name
+        assert {count for _, count, _ in calls(name, family, "float32")} >= {1}, name
+
+
+def test_the_kernel_for_weights_that_hold_a_nan_is_reached(monkeypatch):
+    reached = []
+    monkeypatch.setattr(direct_generic, "forward", lambda problem, *_: reached.append(problem))
+    session = Session()
+    for case, count, spoilt in calls("parallel", algos.family.CONVOLUTION, "float32"):
+        if spoilt:
+            session.compile(case.as_words(), "parallel", count, spoilt)
+    assert reached
 
 
 def test_the_command_counts_what_it_compiled(tmp_path):
