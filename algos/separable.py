@@ -22,8 +22,9 @@ import numpy as np
 
 from . import sweeps
 from .algorithm import Algorithm, as_correlation, gamma, subnormal_error, unit_roundoff
-from .passes import ACROSS, CHUNK, ROWS, TILE, VOLUME_TILE, filter_separably
+from .passes import ACROSS, CHUNK, ROWS
 from .problem import Problem
+from .separable_tiles import TILE, VOLUME_TILE, filter_separably
 from .simd import STREAMED_BYTES, lanes_of
 
 #: How far, in units of roundoff of the largest element, a kernel may be from an outer product.
