@@ -16,7 +16,7 @@ from . import simd
 from .problem import Problem
 from .simd_planes import TAPS
 
-__all__ = ["AHEAD", "Shape", "block_rows", "cost", "cut", "streams"]
+__all__ = ["AHEAD", "Shape", "cost", "cut"]
 
 #: Vectors side by side, at most, by stride: their sums and the weights fit the registers.
 WIDEST = {1: 6, 2: 4} if simd.REGISTERS == 32 else {1: 2, 2: 2}
@@ -60,7 +60,7 @@ class Shape(NamedTuple):
     streams: int
 
 
-def applies_to(problem: Problem) -> bool:
+def _applies_to(problem: Problem) -> bool:
     """Whether the kernel is one of 3 × 3 and of no more than a column beyond the border."""
     v = problem.volume
     before = v.padding[2][0]
@@ -81,7 +81,7 @@ def cost(problem: Problem) -> float:
     Beside what is thrown away at the right, and starting at the top; with stride 2 columns are
     taken apart. Memory is slow to give a run of every row of a large plane.
     """
-    if not applies_to(problem):
+    if not _applies_to(problem):
         return math.inf
     v = problem.volume
     lane = simd.lanes_of(problem.itemsize)
@@ -90,12 +90,12 @@ def cost(problem: Problem) -> float:
     is_far = (
         v.compulsory_bytes > simd.STREAMED_BYTES
         and math.prod(v.size[1:]) * problem.itemsize > NEAR_BYTES
-        and not streams(v)
+        and not _streams(v)
     )
     return wasted * (1.2 if is_far else 1.0) * (1.1 if v.stride[2] == 1 else 1.5)
 
 
-def streams(v: Problem) -> bool:
+def _streams(v: Problem) -> bool:
     """Whether rows of the output are written past the caches; they then begin on boundaries.
 
     Runs of narrower registers are a cache line wide, for which memory is slow.
@@ -109,11 +109,11 @@ def streams(v: Problem) -> bool:
     )
 
 
-def block_rows(v: Problem, runs: int, threads: int) -> int:
+def _block_rows(v: Problem, runs: int, threads: int) -> int:
     """Rows of a block, where planes are gone down in so many `runs` in all."""
     height = v.output_size[1]
     shared = min(-(-4 * threads // runs), height // LEAST_ROWS) if threads > 1 else 1
-    return -(-height // max(-(-height // (FAR_ROWS if streams(v) else MOST_ROWS)), shared))
+    return -(-height // max(-(-height // (FAR_ROWS if _streams(v) else MOST_ROWS)), shared))
 
 
 def _side_by_side(vectors: int, stride: int) -> int:
@@ -133,10 +133,10 @@ def cut(problem: Problem, threads: int) -> np.ndarray:
     height, width = v.output_size[1:]
     lane = simd.lanes_of(problem.itemsize)
     columns = _side_by_side(-(-width // lane), v.stride[2]) * lane
-    is_streamed = streams(v)
+    is_streamed = _streams(v)
     runs = -(-width // columns) + is_streamed
     around = v.batch * v.out_channels * v.output_size[0] * runs
-    rows = block_rows(v, around, threads)
+    rows = _block_rows(v, around, threads)
     blocks = -(-height // rows)
     shape = Shape._make((
         v.groups, v.out_channels // v.groups, v.in_channels // v.groups, v.out_channels, *v.size,
