@@ -79,6 +79,9 @@ class Shape(NamedTuple):
     blocks: int
     blocks_per_item: int
     sums: int
+    #: Items in all; elements of a thread's buffers: of starts, of sums, of a strip.
+    items: int
+    room: int
 
 
 @dataclass(frozen=True)
@@ -87,14 +90,13 @@ class Blocking:
 
     shape: Shape
     #: `Shape`; then the class of every output plane and row; then, for every class of the one with
-    #: every of the other, where in `offsets` its taps begin, and how many a channel has.
+    #: every of the other, where its taps begin, counted from the end of `Shape`, and how many a
+    #: channel has; then for every class the taps that lie in the input: (offset into the strip,
+    #: into the weights).
     table: np.ndarray
-    #: For every class the taps that lie in the input: (offset into the strip, into the weights).
-    offsets: np.ndarray
-    items: int
-    buffer: int
-    sums: int
+    #: Output channels of a register tile; elements of the packed kernel.
     stretch: int
+    packed: int
 
 
 @lru_cache(maxsize=256)
@@ -129,17 +131,21 @@ def _classes(v: Problem, axis: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _offsets(
     tap: np.ndarray, plane_sets: np.ndarray, row_sets: np.ndarray, stretch: int,
-    channels: np.ndarray,
-) -> tuple[list[int], np.ndarray]:  # fmt: skip
-    """(start and number of taps for every set of planes with every set of rows, `offsets`)."""
-    starts, found, start = [], [], 0
+    channels: np.ndarray, start: int,
+) -> np.ndarray:  # fmt: skip
+    """For every set of planes with every set of rows where its taps begin, and how many.
+
+    Then come the taps themselves, the first of them at `start` + 2 times the number of sets.
+    """
+    starts, found = [], []
+    start += 2 * len(plane_sets) * len(row_sets)
     for planes, rows in itertools.product(plane_sets, row_sets):
         inside = np.broadcast_to(planes[:, None, None] & rows[:, None], tap.shape)
         places = np.flatnonzero(inside) * stretch
         found.append((channels + np.stack((tap[inside], places), 1)).reshape(-1))
         starts += [start, places.size]
         start += found[-1].size
-    return starts, np.concatenate(found).astype(np.int64)
+    return np.concatenate((starts, *found))
 
 
 def waste(problem: Problem, tile: int, flat: bool) -> float:
@@ -220,26 +226,26 @@ def blocking(problem: Problem, threads: int) -> Blocking:
     row, column = m * v.dilation[1], n * v.dilation[2]
     phase = (p * row_phases + row % v.stride[1]) * column_phases + column % v.stride[2]
     tap = (phase * phase_rows + row // v.stride[1]) * pitch + column // v.stride[2]
-    starts, offsets = _offsets(
+    offsets = _offsets(
         tap, plane_sets, row_sets, stretch,
         np.arange(block_channels)[:, None, None] * (channel_size, taps * stretch),
+        planes.size + rows_of.size,
     )  # fmt: skip
     tiles = -(-((rows - 1) * pitch + columns) // pixels) if flat else rows * -(-columns // pixels)
     kept = tiles * blocks_per_item if is_split else 1
+    items = v.batch * v.groups * out_depth * strips * -(-out_columns // columns)
+    items *= -(-blocks // blocks_per_item)
+    # A tile may read past the strip, and `finish` past the last tile of sums, by this much; and the
+    # first vector begins on a boundary.
+    room = block_channels * channel_size + pixels + (kept * pixels + lane + 1) * stretch + lane
     shape = Shape._make((
         v.groups, inputs, outputs, *v.size, *v.output_size, *v.stride, v.dilation[0],
         *v.before, *phases, taps, block_channels, len(row_sets), strips, rows, columns,
         pitch, phase_rows, channel_size, int(flat), tile, pixels, vectors, blocks,
-        blocks_per_item, kept,
+        blocks_per_item, kept, items, room,
     ))  # fmt: skip
-    items = v.batch * v.groups * out_depth * strips * -(-out_columns // columns)
-    items *= -(-blocks // blocks_per_item)
-    # A tile may read past the strip, and `finish` past the last tile of sums, by this much.
-    return Blocking(
-        shape, np.array([*shape, *planes, *rows_of, *starts]), offsets, items,
-        block_channels * channel_size + pixels,
-        kept * pixels * stretch + lane * stretch, stretch,
-    )  # fmt: skip
+    table = np.concatenate((shape, planes, rows_of, offsets)).astype(np.int64)
+    return Blocking(shape, table, stretch, v.groups * blocks * stretch * inputs * taps)
 
 
 def _split(

@@ -43,6 +43,7 @@ from .simd import (
     store,
     store_lanes,
     store_rows,
+    to_boundary,
     transpose,
 )  # fmt: skip
 from .simd_window import load_inside, split_pairs
@@ -206,7 +207,7 @@ def finish(sums, at, pixels, vectors, out, plane, plane_size, outputs, start, wi
 
 
 @kernel
-def _item(x, weights, bias, offsets, out, s, classes, item, pixels, sums, start):
+def _item(x, weights, bias, out, s, classes, item, pixels, sums, start):
     """One strip of one output plane, for some blocks of output channels of one group."""
     lane = lanes(weights)
     stretch = s.vectors * lane
@@ -239,7 +240,7 @@ def _item(x, weights, bias, offsets, out, s, classes, item, pixels, sums, start)
             plane += (h * s.out_height + j) * s.out_width + k
             for r in range(runs):
                 found = starts + 2 * classes[s.out_depth + j + r]
-                inside, taps = further(offsets, classes[found]), channels * classes[found + 1]
+                inside, taps = further(classes, classes[found]), channels * classes[found + 1]
                 for t in range(tiles):
                     at = 0
                     if s.sums > 1:
@@ -259,28 +260,32 @@ def _item(x, weights, bias, offsets, out, s, classes, item, pixels, sums, start)
                         )  # fmt: skip
 
 
-@kernel
-def _work(worker, x, weights, bias, offsets, out, table, items, pixels, sums, starts):
-    """Every item that falls to one of as many workers as there are buffers."""
-    workers = pixels.shape[0]
+@kernel(allocates=True)
+def _work(worker, workers, x, weights, bias, table, out):
+    """Every item that falls to one of `workers`."""
     s = Shape(*to_fixed_tuple(table, _NUMBERS))
     classes = further(pointer(table), _NUMBERS)
-    for item in range(worker * items // workers, (worker + 1) * items // workers):
+    lane = lanes(weights)
+    stretch = s.vectors * lane
+    room = np.empty(s.room, weights.dtype)
+    start = further(pointer(room), to_boundary(pointer(room), 0))
+    sums = further(start, stretch)
+    pixels = further(sums, (s.sums * s.pixels + lane) * stretch)
+    for item in range(worker * s.items // workers, (worker + 1) * s.items // workers):
         _item(
-            pointer(x), pointer(weights), pointer(bias), pointer(offsets), pointer(out), s,
-            classes, item, pointer(pixels[worker]), pointer(sums[worker]), pointer(starts[worker]),
+            pointer(x), pointer(weights), pointer(bias), pointer(out), s, classes, item, pixels,
+            sums, start,
         )  # fmt: skip
+    room[0] = 0  # a use after the last pointer into it, so that Numba keeps it
 
 
 _work_shared = threaded(_work)
 
 
 @kernel
-def _share(x, weights, bias, offsets, out, table, items, pixels, sums, starts):
-    """Every item, split evenly among as many threads as there are buffers."""
-    _work_shared(
-        pixels.shape[0], x, weights, bias, offsets, out, table, items, pixels, sums, starts
-    )
+def _share(workers, x, weights, bias, table, out):
+    """Every item, split evenly among `workers` threads."""
+    _work_shared(workers, workers, x, weights, bias, table, out)
 
 
 @kernel
@@ -334,22 +339,14 @@ def pack_weights(
 def workspace_bytes(problem: Problem, threads: int) -> int:
     """Packed kernel, and per thread a strip of input and the sums kept."""
     cut = blocking(problem, threads)
-    per_thread = cut.buffer + cut.sums
-    return (threads * per_thread + _packed_size(problem, cut)) * problem.itemsize
-
-
-def _packed_size(problem: Problem, cut: Blocking) -> int:
-    s = cut.shape
-    stretch = s.vectors * simd.lanes_of(problem.itemsize)
-    return s.groups * s.blocks * stretch * problem.taps
+    return (threads * cut.shape.room + cut.packed) * problem.itemsize
 
 
 def prepare(problem: Problem, w: np.ndarray, threads: int) -> tuple[Blocking, np.ndarray]:
     """The blocking, and the correlation kernel `w` in the order in which tiles read it."""
     cut = blocking(problem, threads)
-    packed = simd.aligned(_packed_size(problem, cut), w.dtype)
-    stretch = cut.shape.vectors * simd.lanes_of(problem.itemsize)
-    pack_weights(w.reshape(w.shape[0], -1), cut.shape.groups, stretch, packed, threads)
+    packed = simd.aligned(cut.packed, w.dtype)
+    pack_weights(w.reshape(w.shape[0], -1), cut.shape.groups, cut.stretch, packed, threads)
     return cut, packed
 
 
@@ -359,12 +356,8 @@ def forward(
 ) -> None:  # fmt: skip
     """Write the output for `x`."""
     cut, packed = prepared
-    arguments = (
-        x.ravel(), packed, bias, cut.offsets, out.ravel(), cut.table, cut.items,
-        np.empty((threads, cut.buffer), x.dtype), np.empty((threads, cut.sums), x.dtype),
-        np.empty((threads, cut.stretch), x.dtype),
-    )  # fmt: skip
+    arguments = x.ravel(), packed, bias, cut.table, out.ravel()
     if threads == 1:
-        _work(0, *arguments)
+        _work(0, 1, *arguments)
     else:
-        _share(*arguments)
+        _share(threads, *arguments)

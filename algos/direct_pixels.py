@@ -17,6 +17,7 @@ Bound by the multiply-add units: on a 2-core AVX-512 machine (Zen 4, 118 GFLOP/s
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numba.core import types
@@ -118,27 +119,30 @@ def cost(problem: Problem) -> float:
     return -(-outputs // ROWS) * ROWS / outputs * -(-pixels // wide) * wide / pixels
 
 
-def workspace_bytes(problem: Problem, threads: int) -> int:
-    """The packed kernel."""
-    return _packed_size(problem) * problem.itemsize
-
-
-def _packed_size(problem: Problem) -> int:
-    blocks = -(-(problem.out_channels // problem.groups) // ROWS)
-    return problem.groups * blocks * ROWS * (problem.in_channels // problem.groups)
-
-
-def prepare(problem: Problem, w: np.ndarray, threads: int) -> tuple[np.ndarray, tuple[int, ...]]:
-    """The kernel as [group][block of ROWS outputs][input][output]; the sizes that `_work` takes."""
-    packed = simd.aligned(_packed_size(problem), w.dtype)
-    pack_weights(w.reshape(w.shape[0], -1), problem.groups, ROWS, packed, threads)
+@lru_cache(maxsize=256)
+def _sizes(problem: Problem, threads: int) -> tuple[int, tuple[int, ...]]:
+    """Elements of the packed kernel; the sizes that `_work` takes."""
     v = merged(problem)
     inputs, outputs, pixels = v.in_channels // v.groups, v.out_channels // v.groups, v.size[2]
     wide = COLUMNS * simd.lanes_of(problem.itemsize)
     tiles = -(-pixels // wide)
     bands = -(-tiles * wide * inputs * problem.itemsize // BAND_BYTES)
     bands = min(tiles, max(threads, bands))
+    packed = v.groups * -(-outputs // ROWS) * ROWS * inputs
     return packed, (v.batch, v.groups, inputs, outputs, pixels, bands)
+
+
+def workspace_bytes(problem: Problem, threads: int) -> int:
+    """The packed kernel."""
+    return _sizes(problem, threads)[0] * problem.itemsize
+
+
+def prepare(problem: Problem, w: np.ndarray, threads: int) -> tuple[np.ndarray, tuple[int, ...]]:
+    """The kernel as [group][block of ROWS outputs][input][output]; the sizes that `_work` takes."""
+    elements, sizes = _sizes(problem, threads)
+    packed = simd.aligned(elements, w.dtype)
+    pack_weights(w.reshape(w.shape[0], -1), problem.groups, ROWS, packed, threads)
+    return packed, sizes
 
 
 def forward(

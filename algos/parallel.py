@@ -26,9 +26,8 @@ the result.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -56,8 +55,7 @@ PATHS: dict[str, Any] = {
 WEIGHTS_PATHS: dict[str, Any] = {"weights": direct_weights, "dots": direct_dots}
 
 
-@dataclass(frozen=True)
-class Prepared:
+class Prepared(NamedTuple):
     """A kernel made ready: the path it takes, and what that path's `prepare` returned."""
 
     path: str

@@ -25,9 +25,13 @@ _ROLES = {
 
 
 @lru_cache(maxsize=1024)
-def _performer(chosen: registry.Algorithm, problem: Problem) -> registry.Algorithm:
-    """Who computes `problem` for `chosen`."""
-    return chosen.performer(problem)
+def _found(
+    algorithm: str | registry.Algorithm, problem: Problem
+) -> tuple[registry.Algorithm, registry.Algorithm, bool]:
+    """The algorithm meant; who computes `problem` for it; whether on the calling thread alone."""
+    chosen = registry.get(algorithm) if isinstance(algorithm, str) else algorithm
+    small = pools.is_small(problem.multiply_adds, problem.compulsory_bytes)
+    return chosen, chosen.performer(problem), small and not chosen.is_peer
 
 
 class Plan:
@@ -53,22 +57,17 @@ class Plan:
         algorithm: str | registry.Algorithm = "parallel",
         threads: int | None = None,
     ) -> None:
-        chosen = registry.get(algorithm) if isinstance(algorithm, str) else algorithm
+        chosen, performer, alone = _found(algorithm, problem)
         self.problem = problem
         self.algorithm = chosen
-        small = pools.is_small(problem.multiply_adds, problem.compulsory_bytes)
-        alone = small and not chosen.is_peer
         count = 1 if alone and threads is None else pools.check(threads)
         self.threads = 1 if alone else count
-        self._dtype = np.dtype(problem.dtype)
-        performer = _performer(chosen, problem)
         # What calls need, looked up once: a small call takes a few microseconds in all.
+        self._dtype = dtype = np.dtype(problem.dtype)
+        self._roles = _ROLES[problem.operation]
         self._run = getattr(performer, problem.operation)
         self._starts_region = performer.starts_region(problem, self.threads)
         self._made_ready: tuple[Any, ...] = ()
-        self._result_shape = problem.result_shape
-        self._roles, self._shapes = _ROLES[problem.operation], problem.operands
-        self._dtypes = (self._dtype,) * len(self._roles)
         if problem.operation == "grad_weight":
             if w is not None or bias is not None:
                 raise ConvbenchError(
@@ -78,7 +77,7 @@ class Plan:
             if reason := performer.why_not(problem):
                 raise ConvbenchError(f"{chosen.name} cannot do this: {reason}")
             return
-        w = take("kernel", w, problem.kernel_shape, self._dtype)
+        w = take("kernel", w, problem.kernel_shape, dtype)
         if bool(problem.bias) != (bias is not None):
             raise ConvbenchError(
                 f"the problem says bias={problem.bias}, but "
@@ -87,7 +86,7 @@ class Plan:
         if bias is None:
             offset = no_bias(problem.out_channels, problem.dtype)
         else:
-            offset = np.array(take("bias", bias, problem.bias_shape, self._dtype))
+            offset = read_only(np.array(take("bias", bias, problem.bias_shape, dtype)))
         if reason := performer.why_not(problem, w):
             raise ConvbenchError(f"{chosen.name} cannot do this: {reason}")
         if self._starts_region:
@@ -95,9 +94,7 @@ class Plan:
                 ready = performer.prepare(problem, w, count)
         else:
             ready = performer.prepare(problem, w, self.threads)
-        self._made_ready = (ready,)
-        if problem.operation == "forward":
-            self._made_ready += (read_only(offset),)
+        self._made_ready = (ready, offset) if problem.operation == "forward" else (ready,)
 
     def __call__(self, *arrays: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """Compute the result, into `out` where it is given, by name or as the last array.
@@ -119,16 +116,21 @@ class Plan:
                     f"{' and '.join(roles)}, {len(arrays)} arrays were given"
                 )
             *arrays, out = arrays  # type: ignore[assignment]
-        taken = tuple(map(take, roles, arrays, self._shapes, self._dtypes))
+        problem, dtype = self.problem, self._dtype
         if out is None:
-            out = np.empty(self._result_shape, self._dtype)
+            result = np.empty(problem.result_shape, dtype)
         else:
-            check_out(out, self._result_shape, self._dtype)
-            for role, array in zip(roles, taken, strict=True):
+            check_out(out, problem.result_shape, dtype)
+            result = out
+        taken = []
+        for i, role in enumerate(roles):
+            array = take(role, arrays[i], problem.operands[i], dtype)
+            if out is not None:
                 check_apart(out, role, array)
+            taken.append(array)
         if not self._starts_region:
-            self._run(self.problem, *taken, *self._made_ready, out, self.threads)
-            return out
+            self._run(problem, *taken, *self._made_ready, result, self.threads)
+            return result
         with pools.share(self.threads) as count:
-            self._run(self.problem, *taken, *self._made_ready, out, count)
-        return out
+            self._run(problem, *taken, *self._made_ready, result, count)
+        return result

@@ -15,6 +15,7 @@ float32 and float64. Arguments in capitals must be compile-time constants.
 
 from __future__ import annotations
 
+from ctypes import addressof, c_char
 from typing import Any
 
 import numba
@@ -437,6 +438,7 @@ def copy_every(source, origin, stride, target, at, count):
 
 def aligned(size: int, dtype: Any) -> np.ndarray:
     """An uninitialised array of `size` elements that starts on a cache line."""
-    room = np.empty(size + 64 // np.dtype(dtype).itemsize, dtype)
-    start = -room.__array_interface__["data"][0] % 64 // room.itemsize
+    room = np.empty(size + 16, dtype)
+    buffer: Any = room  # as NumPy's stubs do not say
+    start = -addressof(c_char.from_buffer(buffer)) % 64 // room.itemsize
     return room[start : start + size]
