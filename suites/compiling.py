@@ -34,7 +34,7 @@ from .suite import Case
 FAMILIES = (CONVOLUTION, POOLING)
 
 #: Problems of a family, the seconds that one may take to compile, and the bytes to compute.
-COUNT, TIMEOUT, MOST_BYTES = 100, 300.0, 1 << 28
+COUNT, TIMEOUT, MOST_BYTES = 100, 300.0, 1 << 25
 
 #: Problems that are worth several threads, which the others are too small for.
 _LARGE = (
@@ -124,7 +124,7 @@ def compile_and_show(
 ) -> int:
     """Compile what is not compiled yet, or where `cold` everything, and show what it took."""
     lanes = list(_lanes(dtypes, chosen))
-    said = notes.status("compiling, which takes a minute or two where nothing is compiled yet")
+    said = notes.status("compiling, which takes a minute where nothing is compiled yet")
     with _cache(cold), said, clock.stopwatch() as whole, ThreadPoolExecutor(available()) as pool:
         costs = list(itertools.chain(*pool.map(lambda lane: measure(*lane), lanes)))
     costs.sort(key=lambda cost: (cost.family, cost.dtype, cost.algorithm))
