@@ -85,7 +85,7 @@ def ratios(frame: pd.DataFrame) -> list[Ratio]:
 def with_ratios(frame: pd.DataFrame) -> pd.DataFrame:
     """Our fastest rows of `frame`, with ``peer`` and ``ratio``, ``ratio_low``, ``ratio_high``."""
     found = ratios(frame)
-    columns = {
+    columns: dict[str, Any] = {
         "peer": [one.peer for one in found],
         **{f"ratio{end}": [one.ratio[n] for one in found]
            for n, end in enumerate(("", "_low", "_high"))},
