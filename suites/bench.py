@@ -11,12 +11,10 @@ from typing import Any
 
 from results.decide import MIN_EFFECT
 
-from . import clock
+from . import clock, cores
 from .cell import SETTLE, Cell, memory_needed
 from .process import Worker, WorkerDiedError
 
-#: Whether the system lets a process choose its cores.
-CORES_CAN_BE_CHOSEN = hasattr(os, "sched_setaffinity")
 #: Seconds on one core before all move to another.
 STAY = 0.5
 #: So many times what was predicted, and so many bytes more, a process may take.
@@ -139,29 +137,29 @@ class Bench:
         longer than a round, shared with who knows whom: what is yielded, to be called ahead of
         every block, moves all to another every `STAY` seconds.
         """
-        if not CORES_CAN_BE_CHOSEN:
+        if not cores.CAN_BE_CHOSEN:
             yield lambda: None
             return
-        cores = os.sched_getaffinity(0)
+        all_cores = os.sched_getaffinity(0)
         here, until = -1, 0.0
 
         def move() -> None:
             nonlocal here, until
             if clock.now() >= until:
-                here = chance.choice(sorted(cores - {here}) or [here])
+                here = chance.choice(sorted(all_cores - {here}) or [here])
                 self._place({here})
                 until = clock.now() + STAY
 
         try:
             yield move
         except BaseException:  # whoever was asked last may never answer
-            os.sched_setaffinity(0, cores)
+            os.sched_setaffinity(0, all_cores)
             raise
-        self._place(cores)
+        self._place(all_cores)
 
-    def _place(self, cores: set[int]) -> None:
-        os.sched_setaffinity(0, cores)
-        self._tell_all("place", cores=sorted(cores))
+    def _place(self, on: set[int]) -> None:
+        os.sched_setaffinity(0, on)
+        self._tell_all("place", on=sorted(on))
 
     def drop(self) -> None:
         """Let all cells give back their memory."""

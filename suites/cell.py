@@ -26,8 +26,7 @@ SAMPLE, SAMPLE_OF_SEVERAL = 0.00015, 0.001
 #: Calls of fewer seconds find in the caches what others left there, and are made ahead of a sample
 #: of them for so many seconds, once at least; what takes longer has filled the caches itself for
 #: most of its time. After a single call ahead, 1024² pixels took 0.45 ms instead of 0.34. A pool of
-#: threads that has slept takes longer: two may share a core at first, and 512² pixels took 0.4 ms
-#: then instead of 0.05.
+#: threads that has slept takes longer.
 SHORT_CALL, WARM_UP, WAKE_UP = 0.005, 0.002, 0.01
 #: Of the memory at hand, how much a problem's cells may take together.
 MEMORY_SHARE = 0.8

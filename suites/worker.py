@@ -10,12 +10,11 @@ from __future__ import annotations
 import ctypes
 import gc
 import json
-import os
 import resource
 import signal
 import zlib
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, BinaryIO
@@ -27,7 +26,7 @@ from algos import threads
 from algos.errors import ConvbenchError
 from algos.plugins import load_file
 
-from . import clock, counters, memory, noise
+from . import clock, cores, counters, memory, noise
 from .cold import sweeper
 from .judge import judge
 from .subjects import trial_of
@@ -208,6 +207,7 @@ class Session:
         emptying = clock.per_call(sweep, 1) if sweep else 0.0
         call, once = self.ready[cell].call, self.ready[cell].first
         if once < LONG_CALL:
+            self._wake(call, 1)
             once = clock.shortest(call, WAKING)
         if once < seconds:
             once = min(once, clock.per_call(call, max(1, round(seconds / max(once, 1e-6)))))
@@ -223,18 +223,25 @@ class Session:
         the system took the core away, and moved the work to another.
         """
         call = self.ready[cell].call
-        for _ in range(warm):
-            call()
+        self._wake(call, warm)
         sweep, before = self._sweep(cold), noise.interruptions()
         seconds = clock.sample(call, loops, sweep)
         after = noise.interruptions()
         return {"seconds": seconds, **{name: after[name] - before[name] for name in after}}
 
-    def place(self, cores: Sequence[int]) -> dict[str, Any]:
-        """Keep all threads of this process on `cores`."""
-        for thread in psutil.Process().threads():
-            with suppress(ProcessLookupError):  # it has ended
-                os.sched_setaffinity(thread.id, cores)
+    def _wake(self, call: Callable[[], None], calls: int) -> None:
+        """Make `calls`, to which the threads of a pool wake up on cores of their own.
+
+        Left to itself, the system may wake two on one core and keep them there for longer than
+        samples take: calls of 0.1 ms took 10. Afterwards it is left to itself.
+        """
+        with cores.apart() if self.threads > 1 and calls else nullcontext():
+            for _ in range(calls):
+                call()
+
+    def place(self, on: Sequence[int]) -> dict[str, Any]:
+        """Keep all threads of this process on the cores `on`."""
+        cores.keep(on)
         return {}
 
     def save(self, cell: int, path: str) -> dict[str, Any]:

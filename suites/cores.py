@@ -1,0 +1,49 @@
+"""On which cores the threads of this process run."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+#: Whether the system lets a process choose its cores.
+CAN_BE_CHOSEN = hasattr(os, "sched_setaffinity")
+
+
+def keep(cores: Collection[int]) -> None:
+    """All threads of this process on `cores`."""
+    for thread in _threads():
+        _keep(thread, cores)
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """Meanwhile the calling thread has a core of its own, and so has each one of a pool.
+
+    A pool makes its threads in a row, as many as there are cores beside the caller's.
+    """
+    cores = sorted(os.sched_getaffinity(0)) if CAN_BE_CHOSEN else []
+    if len(cores) < 2:
+        yield
+        return
+    caller = threading.get_native_id()
+    others = [thread for thread in _threads() if thread != caller]
+    for number, thread in enumerate(others):
+        _keep(thread, {cores[1 + number % (len(cores) - 1)]})
+    _keep(caller, {cores[0]})
+    try:
+        yield
+    finally:
+        keep(cores)
+
+
+def _threads() -> list[int]:
+    """Their numbers, in the order they were made in."""
+    return sorted(int(thread.name) for thread in Path("/proc/self/task").iterdir())
+
+
+def _keep(thread: int, cores: Collection[int]) -> None:
+    with suppress(ProcessLookupError):  # it has ended
+        os.sched_setaffinity(thread, cores)
