@@ -17,8 +17,9 @@ pytestmark = [
 CASE = Case.of_words(
     {"problem": "mb1_ic16ih56_oc16_kh3_ph1", "weights": "random", "pixels": "random"}
 ).as_words()
-#: Processor time is told in hundredths of a second.
-TICK = 0.01
+#: Processor time is told in hundredths of a second, apart for the user and the system; one that
+#: spun would take dozens of them.
+TICKS = 0.025
 
 
 def spent(worker):
@@ -40,7 +41,7 @@ def test_a_pool_of_openmp_is_still_while_a_numba_kernel_runs():
             clock.settle(cell.SETTLE)
             still = spent(spinning)
             timed.ask(60, do="sample", cell=0, loops=2000)
-            assert spent(spinning) - still <= TICK
+            assert spent(spinning) - still <= TICKS
     finally:
         spinning.close()
         timed.close()
