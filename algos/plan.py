@@ -25,13 +25,10 @@ _ROLES = {
 
 
 @lru_cache(maxsize=1024)
-def _found(
-    algorithm: str | registry.Algorithm, problem: Problem
-) -> tuple[registry.Algorithm, registry.Algorithm, bool]:
-    """The algorithm meant; who computes `problem` for it; whether on the calling thread alone."""
-    chosen = registry.get(algorithm) if isinstance(algorithm, str) else algorithm
+def _performer(chosen: registry.Algorithm, problem: Problem) -> tuple[registry.Algorithm, bool]:
+    """Who computes `problem` for `chosen`; whether on the calling thread alone."""
     small = pools.is_small(problem.multiply_adds, problem.compulsory_bytes)
-    return chosen, chosen.performer(problem), small and not chosen.is_peer
+    return chosen.performer(problem), small and not chosen.is_peer
 
 
 class Plan:
@@ -57,7 +54,9 @@ class Plan:
         algorithm: str | registry.Algorithm = "parallel",
         threads: int | None = None,
     ) -> None:
-        chosen, performer, alone = _found(algorithm, problem)
+        # Looked up each time: the registry may have changed.
+        chosen = registry.get(algorithm) if isinstance(algorithm, str) else algorithm
+        performer, alone = _performer(chosen, problem)
         self.problem = problem
         self.algorithm = chosen
         count = 1 if alone and threads is None else pools.check(threads)

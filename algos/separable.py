@@ -70,8 +70,8 @@ class Separable(Algorithm):
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
         terms = self._terms(problem)
         factors = terms * _factor_bytes(problem)
-        is_slid = sweeps.suits(problem.volume, terms)
-        tiles = 0 if is_slid else threads * _tile_bytes(problem, threads, terms)
+        is_swept = sweeps.suits(problem.volume, terms)
+        tiles = 0 if is_swept else threads * _tile_bytes(problem, threads, terms)
         return factors + max(tiles, self._factoring_bytes(problem))
 
     def prepared_bytes(self, problem: Problem, threads: int) -> int:

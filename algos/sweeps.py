@@ -17,8 +17,8 @@ their rows begin on boundaries; four rows are asked for ahead.
 Bound by the units. With taps that are the same backwards a vector takes F + 1 products, F − 1 sums
 and F − 1 shifts, each two cycles of one of four units: 7 cycles for 5 taps, 10 for 7. On a 2-core
 AVX-512 machine (Zen 4, 3.7 GHz) one thread took 9 and 13.5 in the first-level cache; 11 and 16 on
-1024², 200 and 280 µs, of which a copy takes 88 and `slides`, the sums of 64 or 48 columns sliding
-down the image in registers, had taken 350 and 460; and 1.6 and 2.0 ms on 2160 × 3840, where a copy
+1024², 200 and 280 µs, of which a copy takes 88 and sums of 64 or 48 columns that slide down the
+image in registers had taken 350 and 460; and 1.6 and 2.0 ms on 2160 × 3840, where a copy
 past the caches takes 1.6. With other taps, 2F products a vector, it took 250, 350 µs, 1.9, 2.8 ms.
 
 Sliding lost to addresses: image and output that lie equally in their pages, as NumPy's do, made

@@ -148,10 +148,12 @@ def _winners(axes: Axes, rows: pd.DataFrame, value: str, place: dict[str, int]) 
         if value == "gflops":
             axes.barh(at, best[middle], height=0.62, color=tint(look(name).colour, 0.22), zorder=1)
         side = -1 if value == "time" else 1
-        doubt = "" if best["decided"] or not best["winner"] else " (?)"
-        said = f"{name} {text(float(best[middle]))}{doubt}"
+        said = text(float(best[middle]))
         if value == "peer":
-            said = f"{text(float(best[middle]))} {best['peer']}"
+            said = f"{said} {best['peer']}"
+        else:
+            doubt = "" if best["decided"] or not best["winner"] else " (?)"
+            said = f"{name} {said}{doubt}"
         axes.annotate(
             said,
             (best[low if side < 0 else high], at),

@@ -168,3 +168,10 @@ def test_layout_of_the_input_does_not_matter(name, kind, seed):
     y = algos.conv(view, w, algorithm=name)
     assert (y == algos.conv(plain, w, algorithm=name)).all()
     assert (plain == before).all()
+
+
+def test_a_name_means_what_the_registry_says_now(monkeypatch):
+    x, w = np.ones((1, 1, 5, 5), "f4"), np.ones((1, 1, 3, 3), "f4")
+    for name in ("naive", "im2col"):
+        monkeypatch.setitem(registry(), "mine", registry()[name])
+        assert algos.plan(algos.problem_of(x, w), w, algorithm="mine").algorithm.name == name
