@@ -1,6 +1,6 @@
-"""Biases that an output channel does not share: of every location, or of every kernel of a tile.
+"""Biases that differ within an output channel: one per location, or one per kernel of a tile.
 
-Algorithms know a bias per channel alone, which costs them nothing; these are added afterwards.
+Algorithms add a bias per channel at no cost. Other biases are added afterwards.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from .problem import Problem
 
 @lru_cache(maxsize=256)
 def unbiased(problem: Problem) -> Problem:
-    """The same layer without its bias."""
+    """Return the same layer without its bias."""
     return replace(problem, bias=False)
 
 
 def at_locations(problem: Problem, bias: np.ndarray) -> np.ndarray:
-    """`bias`, of any kind, as ``(O, *output_size)`` or what broadcasts to it."""
+    """Return `bias` of any kind as an array that broadcasts to ``(O, *output_size)``."""
     if problem.bias != "tile":
         return bias.reshape(*bias.shape, *[1] * (problem.axes + 1 - bias.ndim))
     kernels = [np.arange(o) % t for o, t in zip(problem.output_size, problem.tile, strict=True)]
@@ -30,7 +30,7 @@ def at_locations(problem: Problem, bias: np.ndarray) -> np.ndarray:
 
 
 class Biased(Adapter):
-    """A layer with a bias per location or tile, by an algorithm that adds it per channel."""
+    """Layer with a bias per location or tile, by an algorithm that adds a bias per channel."""
 
     def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
         plain = unbiased(problem)
@@ -57,7 +57,7 @@ class Biased(Adapter):
             out += at_locations(problem, bias)
 
     def error_bound(self, problem, x, w, magnitude):
-        """The algorithm's own, and one rounding more of the sum."""
+        """Return the algorithm's own bound plus one rounding of the sum."""
         plain = unbiased(problem)
         own = self.algorithm.performer(plain).error_bound(plain, x, w, magnitude)
         return own + float(np.finfo(problem.dtype).eps) * (magnitude + own)

@@ -1,14 +1,13 @@
 # ruff: noqa: N803 - capitals mark what must be a constant
 """Small Fourier transforms in vector registers: the innermost steps of `transform`.
 
-Each function here transforms as many numbers as its RADIX says, a whole vector of such
-transforms at once. The instructions are written out by a recursion over the factors of the
-radix (Cooley & Tukey, Math. Comp. 19, 1965), with the multiplications by ±1, ±i and
-(±1 ± i)/√2 done as what they are: a generator of straight-line code, in the small, as FFTW has
-one (Frigo, PLDI 1999, doi:10.1145/301618.301661).
+Each function transforms RADIX numbers, a whole vector of such transforms at once. A recursion over
+the factors of the radix writes out the instructions (Cooley & Tukey, Math. Comp. 19, 1965).
+Multiplications by ±1, ±i and (±1 ± i)/√2 become sign changes, swaps and sums. This is a small
+generator of straight-line code, like that of FFTW (Frigo, PLDI 1999, doi:10.1145/301618.301661).
 
-Complex numbers lie in two planes: that of the imaginary parts begins `plane` elements after
-that of the real ones. SIGN is −1 for the transform and +1 for its inverse, neither scaled.
+Complex numbers lie in two planes: that of the imaginary parts begins `plane` elements after that of
+the real parts. SIGN is −1 for the transform and +1 for its inverse; neither is scaled.
 """
 
 from __future__ import annotations
@@ -27,14 +26,15 @@ __all__ = ["butterfly", "multiply", "square"]
 
 intrinsic: Any = numba.extending.intrinsic
 
-#: A complex number per lane: its real and its imaginary parts.
+#: A complex number per lane: its vectors of real and of imaginary parts.
 Complex = tuple[Any, Any]
 
 
 class Arithmetic(Emitter):
-    """Complex numbers, a vector of them at a time."""
+    """Complex arithmetic on a vector of numbers at a time."""
 
     def load_complex(self, data: Any, index: Any, plane: Any) -> Complex:
+        """Load the vector at `index`, and its imaginary parts `plane` elements further."""
         b = self.builder
         return (
             self.load(b.gep(data, [index])),
@@ -42,11 +42,13 @@ class Arithmetic(Emitter):
         )
 
     def store_complex(self, value: Complex, data: Any, index: Any, plane: Any) -> None:
+        """Store `value` at `index`, and its imaginary parts `plane` elements further."""
         b = self.builder
         self.store(value[0], b.gep(data, [index]))
         self.store(value[1], b.gep(data, [b.add(index, plane)]))
 
     def constant(self, value: float) -> Any:
+        """Return a vector with `value` in every lane."""
         return ir.Constant(self.type, [ir.Constant(element(self.kind), value)] * self.kind.lanes)
 
     def add(self, x: Complex, y: Complex) -> Complex:
@@ -56,7 +58,7 @@ class Arithmetic(Emitter):
         return self.builder.fsub(x[0], y[0]), self.builder.fsub(x[1], y[1])
 
     def product(self, x: Complex, y: Complex, conjugate: bool = False) -> Complex:
-        """x·y, or x times the conjugate of y."""
+        """Return x·y, or x times the conjugate of y."""
         b = self.builder
         crossed, turned = b.fmul(x[1], y[1]), b.fmul(x[0], y[1])
         if conjugate:
@@ -64,7 +66,7 @@ class Arithmetic(Emitter):
         return self.fma(x[0], y[0], b.fneg(crossed)), self.fma(x[1], y[0], turned)
 
     def turned(self, x: Complex, steps: float, order: int) -> Complex:
-        """x times exp(2πi·steps/order), by the cheapest means."""
+        """Return x times exp(2πi·steps/order), by the cheapest instructions."""
         b = self.builder
         quarter = 4 * steps / order % 4
         if quarter == 0:
@@ -89,7 +91,7 @@ class Arithmetic(Emitter):
         return self.product(x, (self.constant(root.real), self.constant(root.imag)))
 
     def transform(self, x: list[Complex], sign: int) -> list[Complex]:
-        """The Fourier transform of `x`, of length 2^a·3^b, in natural order."""
+        """Return the Fourier transform of `x`, of length 2^a·3^b, in natural order."""
         order = len(x)
         if order == 1:
             return x
@@ -107,6 +109,7 @@ class Arithmetic(Emitter):
         return result
 
     def _of_three(self, x: list[Complex], sign: int) -> list[Complex]:
+        """Return the Fourier transform of three numbers."""
         b = self.builder
         total, apart = self.add(x[1], x[2]), self.subtract(x[1], x[2])
         half, sine = self.constant(-0.5), self.constant(sign * math.sqrt(0.75))
@@ -121,12 +124,15 @@ def _start(context: Any, builder: Any, data: types.CPointer) -> Arithmetic:
 
 @intrinsic(prefer_literal=True)
 def butterfly(typing, data, at, plane, step, factors, near, count, RADIX, SIGN, KIND):
-    """Transform the vectors at ``at + j·step``, j < RADIX, where they lie.
+    """Transform the vectors at ``at + j·step``, j < RADIX, in place.
 
-    Going forward, result j is then multiplied with the twiddle factor at ``near + (j − 1)·count``
-    of `factors`, whose imaginary plane follows ``(RADIX − 1)·count`` elements later; going back,
-    operand j is multiplied with its conjugate first. KIND says what a factor is: 0, one for all
-    and equal to one; 1, a vector of them; 2, one number for all lanes.
+    Going forward, result j is then multiplied with the twiddle factor at ``near + (j − 1)·count``.
+    Its imaginary part lies ``(RADIX − 1)·count`` elements further. Going back, operand j is first
+    multiplied with the conjugate of that factor.
+
+    `data`: pointer; one vector is read and written at each index and `plane` elements further.
+    `factors`: pointer to the twiddle factors.
+    KIND: 0 if all factors are one; 1 if a factor is a vector; 2 if it is one number for all lanes.
     """
     radix, sign, kind = (value.literal_value for value in (RADIX, SIGN, KIND))
 
@@ -163,9 +169,11 @@ def butterfly(typing, data, at, plane, step, factors, near, count, RADIX, SIGN, 
 
 @intrinsic(prefer_literal=True)
 def square(typing, data, at, plane, step, SIGN):
-    """Transform along the lanes: as many vectors as a vector has lanes, `step` apart.
+    """Transform along the lanes: as many vectors as a vector has lanes, `step` apart, in place.
 
-    The square is turned over in registers, transformed across vectors and turned back.
+    The square is transposed in registers, transformed across vectors and transposed back.
+
+    `data`: pointer; its vectors from `at` on, and `plane` further, are read and written.
     """
     (sign,) = (SIGN.literal_value,)
 
@@ -187,13 +195,18 @@ def square(typing, data, at, plane, step, SIGN):
 
 
 def _turned_over(simd: Arithmetic, values: list[Complex]) -> list[Complex]:
+    """Return the transposed square of complex vectors."""
     planes = [simd.transposed([value[part] for value in values]) for part in (0, 1)]
     return list(zip(*planes, strict=True))
 
 
 @intrinsic(prefer_literal=True)
 def multiply(typing, total, at, x, from_x, plane, w, from_w, w_plane, ADD):
-    """total[at:] = x[from_x:]·w[from_w:], one vector of complex numbers; or += with ADD 1."""
+    """Compute total[at:] = x[from_x:]·w[from_w:] for a vector of complex numbers; += if ADD is 1.
+
+    `total`, `x`, `w`: pointers. A vector is read or written at the index, and one of imaginary
+        parts further on. The distance is `plane` in `total` and `x`, and `w_plane` in `w`.
+    """
     (add,) = (ADD.literal_value,)
 
     def emit(context, builder, signature, arguments):

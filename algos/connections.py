@@ -1,7 +1,7 @@
-"""Which input channels an output channel is connected to, where not to all (Goodfellow fig. 9.15).
+"""Connection tables between output and input channels (Goodfellow fig. 9.15).
 
-A table has a row per output channel and a column per input channel. A problem holds it as one
-whole number per row, whose bit c stands for input channel c: hashable, and short as text.
+A table has a row per output channel and a column per input channel. A problem holds it as one whole
+number per row, whose bit c stands for input channel c. That is hashable, and short as text.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from .errors import ConvbenchError
 
 
 def resolve_connections(value: Any, outputs: int, inputs: int) -> tuple[int, ...] | None:
-    """`value`, a table (O, C) of truth values or one number per row, as numbers; None for all."""
+    """Return the table `value` as one number per output channel; None if all are connected.
+
+    `value` is a table (O, C) of truth values, or one number per row already.
+    """
     if value is None:
         return None
     array = np.asarray(value, dtype=object)
@@ -40,6 +43,7 @@ def resolve_connections(value: Any, outputs: int, inputs: int) -> tuple[int, ...
 
 
 def _numbers(value: Any, outputs: int) -> tuple[int, ...]:
+    """Return the numbers in `value`, one per output channel."""
     try:
         rows = tuple(row.__index__() for row in value)
     except (TypeError, AttributeError):
@@ -53,15 +57,15 @@ def _numbers(value: Any, outputs: int) -> tuple[int, ...]:
 
 
 def as_table(rows: Sequence[int], inputs: int) -> np.ndarray:
-    """The table of truth values, (O, C), read-only."""
+    """Return the table of truth values, (O, C), read-only."""
     return read_only(np.array([[row >> c & 1 for c in range(inputs)] for row in rows], bool))
 
 
 def to_text(rows: Sequence[int]) -> str:
-    """One hexadecimal number per output channel, with dots between."""
+    """Return one hexadecimal number per output channel, separated by dots."""
     return ".".join(f"{row:x}" for row in rows)
 
 
 def from_text(text: str) -> tuple[int, ...]:
-    """What `to_text` wrote."""
+    """Return the numbers that `to_text` wrote."""
     return tuple(int(row, 16) for row in text.split("."))

@@ -1,9 +1,9 @@
-"""A fully connected layer is a convolution whose kernel covers the whole input: one matrix product.
+"""Fully connected layers: convolutions whose kernel covers the whole input, as a matrix product.
 
-With no padding such a kernel has one position, an output channel's taps are a row of the weight
-matrix of the layer, and with x as ``(N, C·ΠW)`` and w as ``(O, C·ΠW)`` the output is x·wᵀ
-(Goodfellow, Bengio & Courville, *Deep Learning*, 2016, 9.1 and fig. 9.2). The gradients are g·w
-and gᵀ·x. BLAS reads all of them where they lie; groups are products of their own.
+Without padding such a kernel has a single position. An output channel's taps are a row of the
+layer's weight matrix. With x as ``(N, C·ΠW)`` and w as ``(O, C·ΠW)`` the output is x·wᵀ
+(Goodfellow, Bengio & Courville, *Deep Learning*, 2016, 9.1 and fig. 9.2). The gradients are g·w and
+gᵀ·x. BLAS reads all operands in place; each group is a product of its own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .threads import blas_threads
 
 
 def is_fully_connected(problem: Problem) -> bool:
-    """Whether the kernel covers the whole input, once."""
+    """Return True if the kernel covers the whole input, at a single position."""
     return (
         problem.kernel == problem.size
         and not any(map(any, problem.padding))
@@ -27,14 +27,14 @@ def is_fully_connected(problem: Problem) -> bool:
 
 
 class Dense(Adapter):
-    """Fully connected layers as one matrix product (BLAS); answers for whoever would unfold."""
+    """Fully connected layers as one matrix product (BLAS), for algorithms that would unfold."""
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> np.ndarray:
-        """The weight matrices, ``(groups, O/groups, C/groups · ΠW)``."""
+        """Return the weight matrices, ``(groups, O/groups, C/groups · ΠW)``."""
         return as_correlation(problem, w).reshape(problem.groups, -1, problem.taps)
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
-        """The product of groups, which is put where it belongs afterwards; the flipped kernel."""
+        """Bytes of the flipped kernel, and of the groups' product before it is copied."""
         turned = int(np.prod(problem.kernel_shape)) if problem.flip else 0
         return (turned + int(np.prod(problem.result_shape))) * problem.itemsize
 
@@ -57,5 +57,5 @@ class Dense(Adapter):
 
 
 def _by_group(array: np.ndarray, problem: Problem) -> np.ndarray:
-    """``(groups, N, elements)``, a view of ``(N, channels, *size)``."""
+    """Return ``(groups, N, elements)``, a view of ``(N, channels, *size)``."""
     return array.reshape(problem.batch, problem.groups, -1).swapaxes(0, 1)

@@ -1,7 +1,7 @@
-"""How `direct_channels` cuts a problem up: register tile, strips, channel blocks, threads.
+"""Blocking of `direct_channels`: register tile, strips, channel blocks and split among threads.
 
-Nothing here is compiled. The choice of tile and of channel blocks depends on the problem
-alone, so that the order of summation does; only the split into items looks at the threads.
+Nothing here is compiled. The register tile and the channel blocks depend on the problem alone, and
+with them the order of summation. Only the split into items depends on the number of threads.
 """
 
 from __future__ import annotations
@@ -17,27 +17,30 @@ import numpy as np
 from . import simd
 from .problem import Problem
 
-#: Register tiles (M pixels, V vectors of channels). Of those, sums and operands included,
-#: that fit the register file, a problem takes the one that wastes least on its sizes.
-#: ARM has as many registers as AVX-512, but LLVM keeps some scalars in vectors ahead of their use
-#: there: of 14 × 2 sums it would hold two in memory.
+#: Register tiles, (M pixels, V vectors of output channels). The candidates are those whose sums and
+#: operands fit the register file; a problem takes the tile that wastes least on its sizes.
+#: ARM has as many registers as AVX-512. There LLVM loads some scalars into vectors ahead of use,
+#: and would spill two sums of a 14 × 2 tile. So ARM gets 12 × 2.
 TILES = (
     ((6, 2), (12, 1), (7, 1), (4, 2))
     if simd.REGISTERS == 16
     else ((28, 1), (14 if simd.REGISTER_BYTES == 64 else 12, 2), (7, 2), (16, 1))
 )
-#: Bytes of L2 that a strip of input, and the sums kept between channel blocks, may each fill.
+#: Bytes of L2 that a strip of input may fill, and bytes that the sums kept between channel blocks
+#: may fill. Together they take half of the 1 MiB of L2 of a Zen 4 core, where both were tuned.
 STRIP_BYTES = 192 * 1024
 SUMS_BYTES = 320 * 1024
-#: Products summed before the next block of channels is copied in.
+#: Products (taps × input channels) summed before the next block of channels is copied in. With 32
+#: registers it was tuned on Zen 4. With 16, each broadcast is a separate load, and the block of
+#: weights has to fit L1.
 BLOCK_TAPS = 576 if simd.REGISTERS == 32 else 288
 
 
 class Shape(NamedTuple):
-    """The numbers that the compiled kernel works from, spatial ones as depth, row, column."""
+    """Numbers the compiled kernel works from; spatial ones come as depth, row, column."""
 
     groups: int
-    #: Channels of one group.
+    #: Input channels of one group, then output channels of one group.
     inputs: int
     outputs: int
     depth: int
@@ -53,46 +56,48 @@ class Shape(NamedTuple):
     depth_before: int
     rows_before: int
     columns_before: int
-    #: Depth taps, and phases of the stride that kernel rows and columns fall in.
+    #: Taps along depth; phases of the stride that kernel rows and kernel columns fall into.
     depth_taps: int
     row_phases: int
     column_phases: int
-    #: Taps of one input channel, and input channels copied at a time.
+    #: Taps of one input channel; input channels copied at a time.
     taps: int
     block_channels: int
-    #: Sets of kernel rows that lie in the input together, for one output row or another.
+    #: Number of distinct sets of kernel rows that lie inside the input for some output row.
     row_classes: int
-    #: Strips of a plane, output rows of one at the most, and columns; elements from row to row of
-    #: its copy, rows of one phase, elements of one channel.
+    #: Strips of an output plane; output rows of the longest strip; output columns of a strip;
+    #: elements from row to row of its copy; rows of one phase; elements of one channel.
     strips: int
     rows: int
     columns: int
     pitch: int
     phase_rows: int
     channel_size: int
-    #: Whether tiles run on from row to row; which of TILES, its pixels and vectors.
+    #: 1 if tiles continue from one output row into the next, else 0; index into TILES; pixels and
+    #: vectors of that tile.
     flat: int
     tile: int
     pixels: int
     vectors: int
-    #: Blocks of output channels in a group, and in one item of work; tiles of sums kept.
+    #: Blocks of output channels in a group, blocks in one item of work, and register tiles of sums
+    #: kept between channel blocks.
     blocks: int
     blocks_per_item: int
     sums: int
-    #: Items in all; elements of a thread's buffers: of starts, of sums, of a strip.
+    #: Items of work in all; elements of scratch of one thread (starts, sums and strip together).
     items: int
     room: int
 
 
 @dataclass(frozen=True)
 class Blocking:
-    """How one problem is cut up: what the compiled kernel needs to know, and its buffers."""
+    """Blocking of one problem: the table for the compiled kernel, and the sizes of its buffers."""
 
     shape: Shape
-    #: `Shape`; then the class of every output plane and row; then, for every class of the one with
-    #: every of the other, where its taps begin, counted from the end of `Shape`, and how many a
-    #: channel has; then for every class the taps that lie in the input: (offset into the strip,
-    #: into the weights).
+    #: Concatenation of four parts. First `Shape`. Then the class of every output plane and output
+    #: row. Then, for every pair of classes, the position of its taps (counted from the end of
+    #: `Shape`) and the number of taps per channel. Last, for every pair, its taps inside the input:
+    #: (offset into the strip, offset into the weights).
     table: np.ndarray
     #: Output channels of a register tile; elements of the packed kernel.
     stretch: int
@@ -101,29 +106,35 @@ class Blocking:
 
 @lru_cache(maxsize=256)
 def merged(problem: Problem) -> Problem:
-    """The problem as a volume; one row where each output depends on a single pixel."""
+    """Return the problem as a volume, with a single row if the layer is pointwise.
+
+    A pointwise layer reads one pixel per output, so its rows can be joined.
+    """
     v = problem.volume
     pointwise = {*v.kernel, *v.stride} == {1} and not any(map(sum, v.padding))
     return replace(v, size=(1, 1, math.prod(v.size))) if pointwise else v
 
 
 def _phases(kernel_size: int, dilation: int, stride: int) -> tuple[int, int]:
-    """(phases of a strided axis that taps fall in, largest shift within a phase)."""
+    """Return (number of stride phases the taps fall into, largest shift within a phase)."""
     positions = [m * dilation for m in range(kernel_size)]
     return max(p % stride for p in positions) + 1, max(p // stride for p in positions)
 
 
 def evenly(taps: int, step: int, stretch: int) -> np.ndarray:
-    """What a register tile of `stretch` channels takes as offsets, for taps `step` apart."""
+    """Return the tile offsets of taps that lie `step` apart, for a tile of `stretch` channels."""
     return (np.arange(taps)[:, None] * (step, stretch)).astype(np.int64).reshape(-1)
 
 
 def _classes(v: Problem, axis: int) -> tuple[np.ndarray, np.ndarray]:
-    """(sets of taps along an axis that lie in the input, as truth values; that of each output)."""
+    """Return the distinct sets of taps inside the input along an axis, and the set of each output.
+
+    The sets are rows of truth values; the second array indexes them.
+    """
     taps = np.arange(v.kernel[axis]) * v.dilation[axis] - v.before[axis]
     at = np.arange(v.output_size[axis])[:, None] * v.stride[axis] + taps
     inside = (at >= 0) & (at < v.size[axis])
-    # They are runs: one is known by where it begins and how long it is.
+    # Each set is a run of taps, identified by its first tap and its length.
     runs = inside.argmax(1) * (taps.size + 1) + inside.sum(1)
     _, first, which = np.unique(runs, return_index=True, return_inverse=True)
     return inside[first], which
@@ -133,9 +144,9 @@ def _offsets(
     tap: np.ndarray, plane_sets: np.ndarray, row_sets: np.ndarray, stretch: int,
     channels: np.ndarray, start: int,
 ) -> np.ndarray:  # fmt: skip
-    """For every set of planes with every set of rows where its taps begin, and how many.
+    """List, for every pair of plane set and row set, where its taps begin and how many there are.
 
-    Then come the taps themselves, the first of them at `start` + 2 times the number of sets.
+    The taps themselves follow. The first is at `start` plus twice the number of pairs.
     """
     starts, found = [], []
     start += 2 * len(plane_sets) * len(row_sets)
@@ -149,14 +160,14 @@ def _offsets(
 
 
 def waste(problem: Problem, tile: int, flat: bool) -> float:
-    """Sums computed per sum needed, with this register tile; the rest is thrown away."""
+    """Return the sums computed per sum needed with this register tile; the surplus is discarded."""
     v = merged(problem)
     pixels, vectors = TILES[tile]
     stretch = vectors * simd.lanes_of(problem.itemsize)
     outputs = v.out_channels // v.groups
     lanes_waste = -(-outputs // stretch) * stretch / outputs
     if simd.REGISTERS == 16:
-        # Without AVX-512 each broadcast is a load of its own, and loads may be the limit.
+        # Without AVX-512 each broadcast is a separate load, and loads may be the bottleneck.
         lanes_waste *= max(1, (pixels + vectors) / (pixels * vectors))
     rows, columns = v.output_size[1:]
     if flat:
@@ -167,9 +178,9 @@ def waste(problem: Problem, tile: int, flat: bool) -> float:
 
 
 def cost(problem: Problem) -> float:
-    """Estimated register operations per vector of products, 1 at best.
+    """Estimate the register operations per vector of products; 1 is ideal.
 
-    Beside what is thrown away: starting and writing out a tile, copying the input.
+    Counts the discarded sums, the start and the write-out of a tile, and the copy of the input.
     """
     best = min(waste(problem, tile, flat) for tile in range(len(TILES)) for flat in (False, True))
     outputs = problem.out_channels // problem.groups
@@ -179,7 +190,7 @@ def cost(problem: Problem) -> float:
 
 @lru_cache(maxsize=256)
 def blocking(problem: Problem, threads: int) -> Blocking:
-    """The blocking for `problem`; the order of summation does not depend on `threads`."""
+    """Choose the blocking of `problem`; the order of summation does not depend on `threads`."""
     v = merged(problem)
     itemsize = problem.itemsize
     lane = simd.lanes_of(itemsize)
@@ -220,7 +231,7 @@ def blocking(problem: Problem, threads: int) -> Blocking:
     line = 64 // itemsize
     channel_size = (-(-channel_size // line) | 1) * line
     (plane_sets, planes), (row_sets, rows_of) = _classes(v, 0), _classes(v, 1)
-    if flat:  # tiles run on from row to row
+    if flat:  # tiles continue from row to row
         row_sets, rows_of = np.ones((1, v.kernel[1]), bool), np.zeros(out_rows, np.int64)
     p, m, n = np.ogrid[: v.kernel[0], : v.kernel[1], : v.kernel[2]]
     row, column = m * v.dilation[1], n * v.dilation[2]
@@ -235,8 +246,8 @@ def blocking(problem: Problem, threads: int) -> Blocking:
     kept = tiles * blocks_per_item if is_split else 1
     items = v.batch * v.groups * out_depth * strips * -(-out_columns // columns)
     items *= -(-blocks // blocks_per_item)
-    # A tile may read past the strip, and `finish` past the last tile of sums, by this much; and the
-    # first vector begins on a boundary.
+    # A tile may read `pixels` elements past the strip. `finish` may read a vector's number of
+    # pixels past the last tile of sums. The first vector is aligned. All three need this room.
     room = block_channels * channel_size + pixels + (kept * pixels + lane + 1) * stretch + lane
     shape = Shape._make((
         v.groups, inputs, outputs, *v.size, *v.output_size, *v.stride, v.dilation[0],
@@ -251,7 +262,7 @@ def blocking(problem: Problem, threads: int) -> Blocking:
 def _split(
     planes: int, height: int, most: int, shift: int, blocks: int, threads: int
 ) -> tuple[int, int]:
-    """(strips, channel blocks per item) that keep `threads` threads equally busy.
+    """Return (strips, channel blocks per item) that load `threads` threads most evenly.
 
     The cost of an item is its rows times its blocks, plus the rows it copies.
     """

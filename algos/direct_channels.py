@@ -1,21 +1,30 @@
 """Direct convolution with output channels in the lanes of vector registers.
 
-A register tile holds M neighbouring pixels × V vectors of output channels. For every input
-channel and tap it takes V vectors of weights, packed so that they lie one after the other,
-and M broadcast pixels: M·V fused multiply-adds for M + V loads, which keeps the arithmetic
-units and not the loads busy. Around it, the loops of Goto and van de Geijn's matrix product
-(ACM TOMS 34(3), 2008, doi:10.1145/1356052.1356053): a thread copies a strip of the input,
-some channels at a time, into a buffer that stays in its L2 cache, and runs all tiles of
-the strip against all weights of those channels before it goes on to the next.
+A register tile holds M neighbouring pixels × V vectors of output channels. For every input channel
+and tap it loads V vectors of packed weights and broadcasts M pixels. That is M·V fused
+multiply-adds for M + V loads, so the multiply-add units are the bottleneck, not the loads.
 
-The copy settles everything irregular: padding becomes zeros, and a strided input is taken
-apart into its phases, so that neighbouring outputs always read neighbouring pixels. Each tap
-is then nothing but an offset into the buffer, and one kernel serves every size. Taps of which a
-whole row of outputs sees zeros alone are left out.
+Cache blocking follows the matrix product of Goto and van de Geijn (ACM TOMS 34(3), 2008,
+doi:10.1145/1356052.1356053). A thread copies a strip of the input, one block of channels at a time,
+into scratch that stays in its L2 cache. All tiles of the strip then meet all weights of those
+channels before the next block is copied.
 
-Bound by the multiply-add units: on a 2-core AVX-512 machine (Zen 4, 118 GFLOP/s a core in float32)
-110 to 115 on layers of 3 × 3 and 64 channels or more, strided and dilated ones and volumes among
-them, 1.9 times that in two threads; 106 where three channels leave few products to a sum.
+The copy removes every irregularity. Padding becomes zeros. A strided input is split into its
+phases, so neighbouring outputs always read neighbouring pixels. Each tap is then an offset into the
+scratch, and one kernel serves every size. Taps for which a whole output row sees only zeros are
+skipped.
+
+Arguments that mean the same in every kernel; indices and lengths count elements:
+
+`x`, `out`: pointers to the input (N, C, D, H, W) and to the output (N, O, D, H, W), both
+    contiguous.
+`weights`: pointer to the packed kernel, [group][block of channels][input channel][tap][channel].
+`table`: the array `Blocking.table`.
+`s`: the `Shape` at its head.
+`sums`: pointer to the scratch for sums of tiles, [tile][pixel][output channel of the tile].
+`worker`, `workers`: number of this thread and number of threads; items are split evenly.
+
+Measurements: docs/kernels.md.
 """
 
 from __future__ import annotations
@@ -56,15 +65,25 @@ to_fixed_tuple: Any = numba.np.unsafe.ndarray.to_fixed_tuple
 
 
 def _make_tile(pixels, vectors):
-    """The innermost kernel, for a register tile of `pixels` × `vectors`."""
+    """Return the innermost kernel for a register tile of `pixels` × `vectors`."""
     registers = pixels * vectors
 
     @kernel
     def tile(source, pixel, offsets, taps, weights, block, ahead, sums, at, start, is_first):
-        """sums[at:] += Σ_t source[pixel + offsets[2t] + m] · weights[block + offsets[2t + 1]:].
+        """Add the products of `taps` taps to one tile of sums.
 
-        The first time, the sums start from the V vectors `start`. Weights from `ahead` on,
-        one line a tap, are brought near for the tiles that follow.
+        Pixel m gets ``Σ_t source[pixel + offsets[2t] + m] · weights[block + offsets[2t + 1]:]``.
+
+        `source`: pointer to the strip of input; `pixel` is the index of the tile's first pixel.
+        `offsets`: pointer to `taps` pairs (offset into the strip, offset into the weights).
+        `block`: index into `weights` of the block of output channels.
+        `ahead`: index into `weights` from which one line per tap is prefetched for the tiles that
+            follow.
+        `at`: index into `sums` of this tile's M × V vectors.
+        `start`: pointer to V vectors that the sums start from if `is_first`; otherwise `sums` is
+            read.
+
+        Reads M elements of `source` and V vectors of `weights` at each offset.
         """
         lane = lanes(weights)
         if is_first:  # noqa: SIM108 - Numba would not know one type for both
@@ -87,7 +106,7 @@ _tile0, _tile1, _tile2, _tile3 = (_make_tile(m, v) for m, v in TILES)
 
 @kernel
 def run_tile(which, source, pixel, offsets, taps, weights, block, ahead, sums, at, start, is_first):
-    """The register tile number `which` of `TILES`."""
+    """Run register tile number `which` of `TILES`; the other arguments are those of the tile."""
     if which == 0:
         _tile0(source, pixel, offsets, taps, weights, block, ahead, sums, at, start, is_first)
     elif which == 1:
@@ -100,11 +119,14 @@ def run_tile(which, source, pixel, offsets, taps, weights, block, ahead, sums, a
 
 @kernel
 def pack_row(x, start, first, width, target, at, count, ahead):
-    """target[at + k] = row[first + k] for k < count, zero outside 0 … width − 1.
+    """Copy target[at + k] = row[first + k] for k < count, with zeros outside 0 … width − 1.
 
-    `row` is the `width` elements of `x` from `start` on. What lies `ahead` elements further, the
-    same row of the next channel as a rule, is brought near: rows of a strip are too short a run
-    for the processor to foresee it, which cost up to a tenth of a layer's time.
+    `x`: pointer; the row is its `width` elements from `start` on. Nothing outside the row is read.
+    `target`: pointer to the strip; exactly `count` elements are written, from `at` on.
+    `ahead`: distance in elements to the row that is prefetched, normally the same row of the next
+        channel.
+
+    The prefetch is explicit because rows of a strip are too short for the hardware prefetcher.
     """
     lane = lanes(x)
     for k in range(start + first + ahead, start + first + ahead + count, lane):
@@ -124,9 +146,10 @@ def pack_row(x, start, first, width, target, at, count, ahead):
 
 @kernel
 def _pack_strided(x, start, first, stride, width, target, at, count, phases, phase_size, ahead):
-    """As `pack_row`, of every `stride`-th element, for `phases` neighbouring firsts.
+    """Copy every `stride`-th element of a row, for `phases` neighbouring first elements.
 
-    Phase b begins at ``target[at + b·phase_size]``.
+    The arguments are those of `pack_row`. Phase b begins at ``target[at + b·phase_size]`` and holds
+    the elements from `first` + b on.
     """
     lane = lanes(x)
     for k in range(start + first + ahead, start + first + ahead + count * stride, lane):
@@ -151,9 +174,13 @@ def _pack_strided(x, start, first, stride, width, target, at, count, phases, pha
 
 @kernel
 def _pack(x, plane, channels, s, h, j, k, rows, target):
-    """Copy what output rows j … j + rows − 1 of plane h need from `channels` channels.
+    """Copy the input that output rows j … j + rows − 1 of plane h need, for `channels` channels.
 
-    The buffer is [channel][depth tap][row phase][column phase][row][column].
+    The layout in `target` is [channel][depth tap][row phase][column phase][row][column].
+
+    `plane`: number of the first channel's volume in `x`.
+    `k`: first output column of the strip.
+    `target`: pointer to the strip, `s.channel_size` elements per channel.
     """
     phase_size = s.phase_rows * s.pitch
     first = k * s.column_stride - s.columns_before
@@ -166,7 +193,7 @@ def _pack(x, plane, channels, s, h, j, k, rows, target):
                 for i in range(s.phase_rows - s.rows + rows):
                     r = (j + i) * s.row_stride + a - s.rows_before
                     start = (((plane + c) * s.depth + d) * s.height + r) * s.width
-                    # A row outside the input is one of width 0: nothing but zeros.
+                    # A row outside the input counts as a row of width 0, so the copy is all zeros.
                     width = s.width if 0 <= d < s.depth and 0 <= r < s.height else 0
                     row = at + i * s.pitch
                     if s.column_stride == 1:
@@ -182,10 +209,19 @@ def _pack(x, plane, channels, s, h, j, k, rows, target):
 @kernel
 def finish(sums, at, pixels, vectors, out, plane, plane_size, outputs, start, width, rows, pitch,
             out_width):  # fmt: skip
-    """Write one tile of sums, channels along lanes, to `out`, pixels along lanes.
+    """Transpose one tile of sums and write it to `out`: channels in the lanes become pixels.
 
     The tile's pixels are the positions start … start + pixels − 1 of a run of `rows` rows of
-    `pitch` positions, of which the first `width` are outputs and the rest is left out.
+    `pitch` positions. Of each row the first `width` positions are outputs; the rest is skipped.
+
+    `sums`: pointer to the tile at `at`, [pixel][output channel]. Pixels are read in whole vectors,
+        so up to a vector's number of pixels less one past the last.
+    `pixels`, `vectors`: size of the tile.
+    `out`: pointer to the output; `plane` is the index of the run's first output for the first
+        channel.
+    `plane_size`: elements from one output channel to the next.
+    `outputs`: output channels left from the tile's first on; channels beyond are not written.
+    `out_width`: elements from one output row to the next.
     """
     lane = lanes(sums)
     stretch = vectors * lane
@@ -208,7 +244,13 @@ def finish(sums, at, pixels, vectors, out, plane, plane_size, outputs, start, wi
 
 @kernel
 def _item(x, weights, bias, out, s, classes, item, pixels, sums, start):
-    """One strip of one output plane, for some blocks of output channels of one group."""
+    """Compute one strip of one output plane, for some blocks of output channels of one group.
+
+    `bias`: pointer to one element per output channel.
+    `classes`: pointer to the part of the table after `Shape`.
+    `pixels`: pointer to the scratch for the strip.
+    `start`: pointer to the scratch for one tile width of biases.
+    """
     lane = lanes(weights)
     stretch = s.vectors * lane
     chunks = -(-s.blocks // s.blocks_per_item)
@@ -262,7 +304,7 @@ def _item(x, weights, bias, out, s, classes, item, pixels, sums, start):
 
 @kernel(allocates=True)
 def _work(worker, workers, x, weights, bias, table, out):
-    """Every item that falls to one of `workers`."""
+    """Compute every item of this worker; `x`, `weights`, `bias` and `out` are flat arrays."""
     s = Shape(*to_fixed_tuple(table, _NUMBERS))
     classes = further(pointer(table), _NUMBERS)
     lane = lanes(weights)
@@ -276,7 +318,7 @@ def _work(worker, workers, x, weights, bias, table, out):
             pointer(x), pointer(weights), pointer(bias), pointer(out), s, classes, item, pixels,
             sums, start,
         )  # fmt: skip
-    room[0] = 0  # a use after the last pointer into it, so that Numba keeps it
+    room[0] = 0  # use the array after the last pointer into it, so that Numba keeps it alive
 
 
 _work_shared = threaded(_work)
@@ -284,13 +326,13 @@ _work_shared = threaded(_work)
 
 @kernel
 def _share(workers, x, weights, bias, table, out):
-    """Every item, split evenly among `workers` threads."""
+    """Compute every item, split evenly among `workers` threads."""
     _work_shared(workers, workers, x, weights, bias, table, out)
 
 
 @kernel
 def _pack_blocks(first, last, w, groups, stretch, packed):
-    """Blocks `first` to `last` of `pack_weights`."""
+    """Pack the blocks `first` to `last` − 1; the arguments are those of `pack_weights`."""
     outputs, taps = w.shape[0] // groups, w.shape[1]
     blocks = -(-outputs // stretch)
     lane = lanes(w)
@@ -316,18 +358,20 @@ def _pack_blocks(first, last, w, groups, stretch, packed):
 @threaded
 @kernel
 def _pack_one(block, w, groups, stretch, packed):
+    """Pack one block of `pack_weights`."""
     _pack_blocks(block, block + 1, w, groups, stretch, packed)
 
 
 @kernel
 def _share_packing(blocks, w, groups, stretch, packed):
+    """Pack all blocks, split among threads."""
     _pack_one(blocks, w, groups, stretch, packed)
 
 
 def pack_weights(
     w: np.ndarray, groups: int, stretch: int, packed: np.ndarray, threads: int
 ) -> None:
-    """`w` (O, K) to [group][block of `stretch` channels][K][channel], short blocks with zeros."""
+    """Pack `w` (O, K) as [group][block of `stretch` channels][K][channel], padded with zeros."""
     blocks = groups * -(-(w.shape[0] // groups) // stretch)
     if threads == 1:
         _pack_blocks(0, blocks, w, groups, stretch, packed)
@@ -337,13 +381,13 @@ def pack_weights(
 
 
 def workspace_bytes(problem: Problem, threads: int) -> int:
-    """Packed kernel, and per thread a strip of input and the sums kept."""
+    """Bytes of the packed kernel and, per thread, of a strip of input and the sums kept."""
     cut = blocking(problem, threads)
     return (threads * cut.shape.room + cut.packed) * problem.itemsize
 
 
 def prepare(problem: Problem, w: np.ndarray, threads: int) -> tuple[Blocking, np.ndarray]:
-    """The blocking, and the correlation kernel `w` in the order in which tiles read it."""
+    """Return the blocking, and the correlation kernel `w` packed in the order of its use."""
     cut = blocking(problem, threads)
     packed = simd.aligned(cut.packed, w.dtype)
     pack_weights(w.reshape(w.shape[0], -1), cut.shape.groups, cut.stretch, packed, threads)
@@ -354,7 +398,7 @@ def forward(
     problem: Problem, x: np.ndarray, prepared: tuple[Blocking, np.ndarray], bias: np.ndarray,
     out: np.ndarray, threads: int,
 ) -> None:  # fmt: skip
-    """Write the output for `x`."""
+    """Write the output for `x`, with `prepared` as returned by `prepare`."""
     cut, packed = prepared
     arguments = x.ravel(), packed, bias, cut.table, out.ravel()
     if threads == 1:

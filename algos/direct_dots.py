@@ -1,14 +1,18 @@
 # ruff: noqa: N803 - capitals mark what must be a constant
-"""The kernel's gradient of pointwise layers: dot products of channels, positions in the lanes.
+"""Kernel gradient of pointwise layers as dot products of channels, with positions in the lanes.
 
-An element of it is Σ over images and positions of one channel of the output's gradient times
-one of the input, and both lie in memory as they are needed: nothing is laid out anew. A
-register tile holds R × C such sums, each spread over the lanes of a vector, and takes R·C
-multiply-adds for R + C loads. Only at the end are the lanes of a vector added up.
+An element of the gradient is the sum, over images and positions, of one channel of the output
+gradient times one channel of the input. Both operands lie in memory as needed, so nothing is
+copied. A register tile holds R × C such sums, each spread over the lanes of a vector. It performs
+R·C multiply-adds for R + C loads. The lanes of each vector are added up only at the end.
 
-Bound by the multiply-add units where there are positions enough for the end not to count: on
-a 2-core AVX-512 machine (Zen 4, 116 GFLOP/s a core in float32) a tile of 6 × 4 reached 105 in
-one thread, on 64 and 252 channels of 56².
+Arguments that mean the same in every kernel; indices and lengths count elements:
+
+`x`, `g`: input (N, C, positions) and output gradient (N, O, positions), or pointers to them.
+`sums`: scratch of one thread, [tile][row][column][lane].
+`out`: flat gradient of the kernel, [group][output channel][input channel].
+
+Measurements: docs/kernels.md.
 """
 
 from __future__ import annotations
@@ -27,23 +31,25 @@ from .problem import Problem
 from .simd import clear, intrinsic, lanes, load, pointer, store, sum_lanes
 from .simd_emitter import Emitter
 
-#: The register tile: channels of the output's gradient × channels of the input.
+#: Register tile: channels of the output gradient × channels of the input. The sums, one row of
+#: operands and one more vector fit the register file.
 ROWS, COLUMNS = (6, 4) if simd.REGISTERS == 32 else (3, 3)
 _SUMS = ROWS * COLUMNS
-#: Register tiles that a thread sums at a time, at most, along each of the two: with what they
-#: read of a stretch of positions they stay in L2.
+#: Most register tiles that a thread sums at a time, along output and input channels. Their operands
+#: for one stretch of positions stay in L2. Tuned on Zen 4 with 1 MiB of L2.
 TILES = 8, 16
-#: Positions of a stretch.
+#: Positions of a stretch: a multiple of every vector width. Tuned on Zen 4 together with TILES.
 STRETCH = 768
-#: Vectors of positions, over all images, from which adding up lanes costs little.
+#: Vectors of positions, over all images, from which on adding up the lanes costs little.
 FEWEST = 64
 
 
 @intrinsic(prefer_literal=True)
 def _add_dots(typing, tile, a, i, a_step, b, j, b_step, count, WHOLE):
-    """tile[r, c] += (the vector of `a` at i + r·a_step) · (that of `b` at j + c·b_step).
+    """Add products of vectors: tile[r, c] += a[i + r·a_step :] · b[j + c·b_step :].
 
-    Where not WHOLE, lanes below `count` alone; the others' memory is not touched.
+    `a`, `b`: pointers; one vector is read at each of these indices.
+    `count`: if not WHOLE, only lanes below `count` are read and added. Other memory is not touched.
     """
     kind, whole = tile.dtype, WHOLE.literal_value
 
@@ -71,7 +77,14 @@ def _add_dots(typing, tile, a, i, a_step, b, j, b_step, count, WHOLE):
 
 @kernel
 def tile(a, i, b, j, step, count, sums, at):
-    """Add the dot products of a stretch of `count` positions; channels lie `step` apart."""
+    """Add the dot products of a stretch of `count` positions to one register tile of sums.
+
+    `a`: pointer to the output gradient, read from `i` on; channels lie `step` elements apart.
+    `b`: pointer to the input, read from `j` on; channels lie `step` elements apart.
+    `at`: index into `sums` of this tile.
+
+    Reads `count` elements of ROWS channels of `a` and of COLUMNS channels of `b`.
+    """
     lane = lanes(a)
     total = load(sums, at, _SUMS)
     last = count - count % lane
@@ -84,7 +97,11 @@ def tile(a, i, b, j, step, count, sums, at):
 
 @kernel
 def _block(x, g, images, groups, group, inputs, outputs, positions, o_tiles, c_tiles, sums, out):
-    """The gradient of register tiles o_tiles[0] … × c_tiles[0] … of one group.
+    """Compute the gradient for a block of register tiles of one group.
+
+    `o_tiles`, `c_tiles`: first tile and one past the last, along output and input channels.
+    `images`, `positions`: sizes of the two operands; `inputs` and `outputs` are channels of a
+        group.
 
     The last tile of a group ends with its last channel, and may overlap the one before it.
     """
@@ -117,7 +134,11 @@ def _block(x, g, images, groups, group, inputs, outputs, positions, o_tiles, c_t
 @threaded
 @kernel
 def _work(t, x, g, groups, chunks, sums, out):
-    """The blocks of thread t."""
+    """Compute the blocks of thread t.
+
+    `chunks`: number of blocks along output and input channels.
+    `sums`: array (threads, elements of scratch).
+    """
     workers = sums.shape[0]
     images, positions = x.shape[0], x.shape[2]
     inputs, outputs = x.shape[1] // groups, g.shape[1] // groups
@@ -136,12 +157,12 @@ def _work(t, x, g, groups, chunks, sums, out):
 
 @kernel
 def _correlate(x, g, groups, chunks, sums, out):
-    """Every block of tiles, split evenly among as many threads as there are buffers."""
+    """Compute every block of tiles, split evenly among as many threads as `sums` has rows."""
     _work(sums.shape[0], x, g, groups, chunks, sums, out)
 
 
 def suits(problem: Problem) -> bool:
-    """Whether the layer is pointwise, and large enough for register tiles and long sums."""
+    """Return True if the layer is pointwise, and large enough for register tiles and long sums."""
     v = merged(problem)
     lane = simd.lanes_of(problem.itemsize)
     return (
@@ -155,7 +176,10 @@ def suits(problem: Problem) -> bool:
 
 
 def _chunks(problem: Problem, threads: int) -> tuple[tuple[int, int], int]:
-    """Blocks of tiles along outputs and inputs, as many as threads at least; tiles of one."""
+    """Return the number of blocks along outputs and inputs, and the most tiles in one block.
+
+    There are at least as many blocks as threads.
+    """
     outputs, inputs = (n // problem.groups for n in (problem.out_channels, problem.in_channels))
     tiles = -(-outputs // ROWS), -(-inputs // COLUMNS)
     along_outputs, along_inputs = (-(-n // most) for n, most in zip(tiles, TILES, strict=True))
@@ -166,7 +190,7 @@ def _chunks(problem: Problem, threads: int) -> tuple[tuple[int, int], int]:
 
 
 def workspace_bytes(problem: Problem, threads: int) -> int:
-    """Per thread the sums of a block of tiles."""
+    """Bytes of sums of a block of tiles, for all threads."""
     lane = simd.lanes_of(problem.itemsize)
     return threads * _chunks(problem, threads)[1] * _SUMS * lane * problem.itemsize
 
@@ -174,7 +198,7 @@ def workspace_bytes(problem: Problem, threads: int) -> int:
 def grad_weight(
     problem: Problem, x: np.ndarray, g: np.ndarray, out: np.ndarray, threads: int
 ) -> None:
-    """Write the gradient of the kernel, a single tap."""
+    """Write the gradient of a kernel with a single tap."""
     chunks, tiles = _chunks(problem, threads)
     lane = simd.lanes_of(problem.itemsize)
     _correlate(

@@ -1,12 +1,14 @@
-"""Direct convolution for whatever a problem can ask: rows of output, one tap at a time.
+"""Direct convolution for every problem: one output row at a time, one tap at a time.
 
-Each output row is a run of contiguous elements; every tap adds a scaled, shifted row of the
-input to the part of it that the tap reaches. The inner loop has neither branch nor border,
-so the compiler turns it into vector instructions.
+Each output row is a run of contiguous elements. Every tap adds a scaled, shifted row of the input
+to the part of the row that the tap reaches. The inner loop has no branch and no border, so the
+compiler vectorises it.
 
-Bound by L1: each multiply-add moves an element of input and one of output through registers,
-so 10 to 20 % of the FMA peak is what to expect. It reads nothing outside the input and
-multiplies nothing by padding, which makes it the path for kernels holding inf or NaN too.
+The bottleneck is L1: each multiply-add moves one element of input and one of output. The kernel
+reads nothing outside the input and multiplies nothing by padding. So it is also the path for
+kernels that hold inf or NaN.
+
+Measurements: docs/kernels.md.
 """
 
 from __future__ import annotations
@@ -19,7 +21,10 @@ from .problem import Problem
 
 @kernel
 def add_scaled(row, source, weight, stride):
-    """row[k] += weight · source[k·stride] for every k; `stride` 1 apart, so that it vectorises."""
+    """Add row[k] += weight · source[k·stride] for every k of the array `row`.
+
+    The case `stride` = 1 is separate, so that it vectorises.
+    """
     if stride == 1:
         for k in range(row.size):
             row[k] += weight * source[k]
@@ -30,7 +35,7 @@ def add_scaled(row, source, weight, stride):
 
 @kernel
 def inside(positions, stride, offset, size):
-    """The half-open range of k in [0, positions) with 0 <= k·stride + offset < size."""
+    """Return the half-open range of k in [0, positions) with 0 <= k·stride + offset < size."""
     first = 0 if offset >= 0 else (-offset + stride - 1) // stride
     last = 0 if offset >= size else (size - 1 - offset) // stride + 1
     return min(first, positions), max(min(last, positions), 0)
@@ -38,7 +43,14 @@ def inside(positions, stride, offset, size):
 
 @kernel
 def one_row(x, w, bias, stride, dilation, before, h, j, row):
-    """Output row (h, j) of one output channel: `x` (C/groups, D, H, W), `w` (C/groups, …)."""
+    """Compute output row (h, j) of one output channel.
+
+    `x`: array (C/groups, D, H, W).
+    `w`: array (C/groups, *kernel), a correlation kernel.
+    `bias`: the number that the sums start from.
+    `stride`, `dilation`, `before`: per axis; `before` is the padding in front.
+    `row`: array (output width,), overwritten.
+    """
     row[:] = bias
     for c in range(w.shape[0]):
         for p in range(w.shape[1]):
@@ -60,6 +72,7 @@ def one_row(x, w, bias, stride, dilation, before, h, j, row):
 @threaded
 @kernel
 def _row(item, x, w, bias, stride, dilation, before, groups, out):
+    """Compute output row number `item`, counted over images, channels, planes and rows."""
     inputs, outputs = w.shape[1], w.shape[0] // groups
     channels, depth, height = out.shape[1], out.shape[2], out.shape[3]
     j = item % height
@@ -75,7 +88,13 @@ def _row(item, x, w, bias, stride, dilation, before, groups, out):
 
 @kernel
 def generic(x, w, bias, stride, dilation, before, groups, out):
-    """All output rows; threads take rows, so every thread count sums in the same order."""
+    """Compute all output rows, split among threads.
+
+    Each row is summed by one thread, so the order of summation is the same for every thread count.
+
+    `x`: array (N, C, D, H, W); `out`: array (N, O, D, H, W).
+    `w`: correlation kernel (O, C/groups, *kernel); `bias`: array (O,).
+    """
     rows = out.shape[0] * out.shape[1] * out.shape[2] * out.shape[3]
     _row(rows, x, w, bias, stride, dilation, before, groups, out)
 
@@ -83,7 +102,7 @@ def generic(x, w, bias, stride, dilation, before, groups, out):
 def forward(
     problem: Problem, x: np.ndarray, w: np.ndarray, bias: np.ndarray, out: np.ndarray
 ) -> None:
-    """Write the output for `x`; `w` is a volume kernel for correlation, (O, C/groups, d, h, w)."""
+    """Write the output for `x`; `w` is a correlation kernel, (O, C/groups, d, h, w)."""
     v = problem.volume
     generic(
         x.reshape(v.input_shape), w, bias, v.stride, v.dilation,

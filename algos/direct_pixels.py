@@ -1,17 +1,22 @@
 """Direct convolution of pointwise layers with neighbouring pixels in the lanes of registers.
 
-A 1 × 1 layer is a product of matrices whose operands lie in memory as they are needed: nothing is
-copied, no sum is written down before it is complete, none is transposed. A register tile holds R
-output channels × V vectors of pixels. For every input channel it takes V vectors of pixels and R
-broadcast weights, which lie packed one after the other: R·V fused multiply-adds for R + V loads.
-It runs over all input channels, and writes its sums where they belong.
+A 1 × 1 layer is a matrix product whose operands already lie in memory as needed. Nothing is copied
+or transposed, and each sum is written once, when it is complete. A register tile holds R output
+channels × V vectors of pixels. For every input channel it loads V vectors of pixels and broadcasts
+R packed weights: R·V fused multiply-adds for R + V loads. It runs over all input channels and then
+writes its sums to their place.
 
-A band of pixels stays in L2 while all output channels take their turn with it. Meanwhile lines of
-the next band are asked for, one for every input channel that is summed, and at the start of a tile
-those that its sums will be written to: channels lie far apart, which no processor foresees.
+A band of pixels stays in L2 while every block of output channels uses it. During that time the next
+band is prefetched, one line per input channel. At the start of a tile its output lines are
+prefetched too. Channels lie far apart, so the hardware prefetcher cannot predict these lines.
 
-Bound by the multiply-add units: on a 2-core AVX-512 machine (Zen 4, 118 GFLOP/s a core in float32)
-112 to 115 from 64 channels up, and 107 where input and output come from and go to memory.
+Arguments that mean the same in every kernel; indices and lengths count elements:
+
+`x`, `out`: input (N, C, pixels) and output (N, O, pixels), flat, or pointers to them.
+`weights`: packed kernel, [group][block of ROWS outputs][input][output].
+`inputs`, `outputs`: channels of a group; `pixels` is also the distance between channels.
+
+Measurements: docs/kernels.md.
 """
 
 from __future__ import annotations
@@ -31,16 +36,19 @@ from .simd import add_outer, intrinsic, lanes, pointer, prefetch
 from .simd_emitter import Emitter, Vector, element, number
 from .simd_window import store_block
 
-#: The register tile: output channels × vectors of pixels. SSE, whose products need a register more,
-#: holds two of these.
+#: Register tile: output channels × vectors of pixels. SSE needs one more register per product, so
+#: its tile is two vectors wide.
 ROWS, COLUMNS = (8, 3) if simd.REGISTERS == 32 else (4, 3 if simd.REGISTER_BYTES == 32 else 2)
-#: Bytes of L2 that a band of the input may fill.
+#: Bytes of L2 that a band of the input may fill. Tuned on Zen 4 with 1 MiB of L2.
 BAND_BYTES = 192 * 1024
 
 
 @intrinsic
 def _spread(typing, array, index, count):
-    """A tile whose rows hold ``array[index]`` and on in every lane; from `count` on, the last."""
+    """Return a tile whose row r holds ``array[index + r]`` in every lane.
+
+    Rows from `count` on repeat element `count` − 1, so nothing behind it is read.
+    """
     kind = Vector(array.dtype)
 
     def emit(context, builder, signature, arguments):
@@ -60,9 +68,15 @@ def _spread(typing, array, index, count):
 
 @kernel
 def tile(x, at, ahead, inputs, pixels, weights, block, bias, o, rows, out, target):
-    """Write the sums of one tile: channels lie `pixels` apart, in `x` and in `out`.
+    """Compute and write the sums of one tile, starting from the bias.
 
-    Lines of the channels from ``x[ahead]`` on are brought near meanwhile.
+    `at`: index into `x` of the tile's first pixel, for the first input channel.
+    `ahead`: index into `x` from which one line per input channel is prefetched.
+    `block`: index into `weights` of this block of output channels.
+    `bias`: pointer to one element per output channel, read from `o` on; `rows` channels exist.
+    `target`: index into `out` of the first pixel of the first output channel.
+
+    Reads V vectors of each input channel; writes V vectors of each of `rows` output channels.
     """
     lane = lanes(x)
     total = _spread(bias, o, rows)
@@ -76,7 +90,11 @@ def tile(x, at, ahead, inputs, pixels, weights, block, bias, o, rows, out, targe
 
 @kernel
 def _work(worker, workers, x, weights, bias, out, images, groups, inputs, outputs, pixels, bands):
-    """Every block of channels of a band that falls to one of `workers`."""
+    """Compute this worker's share of the blocks of output channels of every band.
+
+    `worker`, `workers`: number of this thread and number of threads.
+    `images`, `groups`, `bands`: counts; the units of work are all combinations with the blocks.
+    """
     wide = COLUMNS * lanes(x)
     blocks, tiles = -(-outputs // ROWS), -(-pixels // wide)
     units = images * groups * bands * blocks
@@ -89,7 +107,7 @@ def _work(worker, workers, x, weights, bias, out, images, groups, inputs, output
         for t in range(first, last):
             # The last tile ends with the last pixel, and may overlap the one before it.
             at = min(t * wide, pixels - wide)
-            # Line by line of the next band, each for all channels.
+            # Prefetch the next band line by line, each line for all channels.
             near = min((block * (last - first) + t - first) * lanes(x), band_size)
             tile(
                 pointer(x), start + at, start + last * wide + near, inputs, pixels,
@@ -104,13 +122,14 @@ _work_shared = threaded(_work)
 
 @kernel
 def _share(workers, x, weights, bias, out, images, groups, inputs, outputs, pixels, bands):
+    """Compute every block, split evenly among `workers` threads."""
     _work_shared(
         workers, workers, x, weights, bias, out, images, groups, inputs, outputs, pixels, bands
     )
 
 
 def cost(problem: Problem) -> float:
-    """Estimated register operations per vector of products: what is thrown away; inf if unfit."""
+    """Estimate the register operations per vector of products: the discarded sums; inf if unfit."""
     v = merged(problem)
     wide = COLUMNS * simd.lanes_of(problem.itemsize)
     outputs, pixels = v.out_channels // v.groups, v.size[2]
@@ -121,7 +140,7 @@ def cost(problem: Problem) -> float:
 
 @lru_cache(maxsize=256)
 def _sizes(problem: Problem, threads: int) -> tuple[int, tuple[int, ...]]:
-    """Elements of the packed kernel; the sizes that `_work` takes."""
+    """Return the elements of the packed kernel, and the sizes that `_work` takes."""
     v = merged(problem)
     inputs, outputs, pixels = v.in_channels // v.groups, v.out_channels // v.groups, v.size[2]
     wide = COLUMNS * simd.lanes_of(problem.itemsize)
@@ -133,12 +152,15 @@ def _sizes(problem: Problem, threads: int) -> tuple[int, tuple[int, ...]]:
 
 
 def workspace_bytes(problem: Problem, threads: int) -> int:
-    """The packed kernel."""
+    """Bytes of the packed kernel."""
     return _sizes(problem, threads)[0] * problem.itemsize
 
 
 def prepare(problem: Problem, w: np.ndarray, threads: int) -> tuple[np.ndarray, tuple[int, ...]]:
-    """The kernel as [group][block of ROWS outputs][input][output]; the sizes that `_work` takes."""
+    """Return the packed kernel, and the sizes that `_work` takes.
+
+    The kernel is laid out as [group][block of ROWS outputs][input][output].
+    """
     elements, sizes = _sizes(problem, threads)
     packed = simd.aligned(elements, w.dtype)
     pack_weights(w.reshape(w.shape[0], -1), problem.groups, ROWS, packed, threads)
@@ -149,7 +171,7 @@ def forward(
     problem: Problem, x: np.ndarray, prepared: tuple[np.ndarray, tuple[int, ...]],
     bias: np.ndarray, out: np.ndarray, threads: int,
 ) -> None:  # fmt: skip
-    """Write the output for `x`."""
+    """Write the output for `x`, with `prepared` as returned by `prepare`."""
     packed, sizes = prepared
     arguments = x.ravel(), packed, bias, out.ravel(), *sizes
     if threads == 1:

@@ -1,33 +1,28 @@
-"""Direct convolution with kernels of 3 × 3, whose sums slide down a plane in registers.
+"""Direct convolution with 3 × 3 kernels whose sums slide down a plane in registers.
 
-For depthwise layers, small groups, small images and volumes. Some vectors of neighbouring columns
-go down an input plane, row by row. A row is under the last kernel row for one output row, which it
-finishes, under the middle one for the next, and under the first for the one after: it is read
-once, and adds to the sums of all three, which move up by one where the next row comes. With stride
-2 every second row finishes one output row and begins another. So three loads serve nine products,
-nothing but finished rows is stored, and the weights stay in registers all the way down. Input
-channels and planes of depth after the first take up the sums of the output.
+Meant for depthwise layers, small groups, small images and volumes. A few vectors of neighbouring
+columns go down an input plane, row by row. Each input row lies under the last kernel row of one
+output row, the middle kernel row of the next, and the first of the one after. It is read once and
+added to the sums of all three. The first of them is then finished and stored, and the other two
+move up by one. With stride 2, every second input row finishes one output row and begins another.
 
-Bound by the multiply-add units in L2 and by the bandwidth beyond. On a 2-core AVX-512 machine
-(Zen 4, 118 GFLOP/s a core in float32, 66 GB/s from L3) one thread reached 106 GFLOP/s on 64 maps
-of 112², depthwise, 95 on groups of four channels and 80 to 105 on an image of 512²; with stride 2
-64 maps of 112² take 62 µs, of which moving them takes 60. Of what no cache holds the output is
-written past the caches and the input asked for some rows ahead: 2160 × 3840 take 1.65 to 2 ms, of
-which moving them takes 1.6. Either alone is worth little, and without both it took 5 to 7 ms: every
-row of a run lies in a page of its own.
+So three loads serve nine products, only finished rows are stored, and the weights stay in registers
+all the way down. Further input channels and planes of depth continue from the sums in the output.
 
-Rows of 4 KiB all lie at the same places of L1, and those of large arrays of input and output at
-one another's. The wider a run, the fewer of its lines are wanted there at once: 1024² take 0.19 ms
-where the output lies half of that apart from the input, else 0.20 to 0.24 with six vectors abreast,
-0.22 to 0.26 with five, 0.25 to 0.30 with four, 0.39 to 0.47 with two. Six are 5 % faster than five
-on other images, too, though LLVM reads two weights from the stack; of seven it reads six.
+Outputs that do not fit the caches are written past them (non-temporal stores), and their input is
+prefetched some rows ahead.
 
-Rejected: blocks of fewer rows, which stay in L1 (5 to 30 % slower where planes are small: the
-first two rows of a block are read twice, and every loop has its start and its end); neighbouring
-columns made by shifts in registers instead of loads (3 to 10 % slower); tiles of six rows by two
-vectors that go across (4 to 30 % slower, but for 1024² with half of 4 KiB between input and
-output); rows by way of a buffer in L1 (15 to 80 % slower); storing each vector between the loads of
-the next (5 to 8 % faster on images, 3 to 7 % slower on small planes).
+Arguments that mean the same in every kernel; indices and lengths count elements:
+
+`x`, `out`: pointers to the input (N, C, D, H, W) and to the output (N, O, D, H, W), both
+    contiguous.
+`weights`: pointer to the correlation kernel (O, C/groups, depth taps, 3, 3), with one zero behind
+    it.
+`bias`: pointer to one element per output channel.
+`table`: the numbers of a `Shape`; `s` is that `Shape`.
+`worker`, `workers`: number of this thread and number of threads; runs are split evenly.
+
+Measurements and rejected variants: docs/kernels.md.
 """
 
 from __future__ import annotations
@@ -60,7 +55,7 @@ _NUMBERS = len(Shape._fields)
 
 
 def _make_slide(vectors):
-    """Go down some rows with `vectors` side by side, for stride 1."""
+    """Return the kernel for stride 1 that goes down some rows with `vectors` side by side."""
     two = 2 * vectors
 
     @kernel
@@ -68,11 +63,16 @@ def _make_slide(vectors):
               rows, count, past):  # fmt: skip
         """Write `rows` output rows of `count` columns, from ``out[target]`` on, or add to them.
 
-        The first of them begins with row `row` and column `first` of an input plane of `height`
-        × `width`, which is ``x[source]``; output rows are `pitch` apart. The weights are
-        ``weights[at:]``. Sums begin with ``start[0]``, and take up the output where something is
-        `done` already. What goes `past` the caches begins on a boundary and is whole vectors;
-        its rows of input are asked for AHEAD of use.
+        `x`: ``x[source]`` is row `row`, column `first` of an input plane of `height` × `width`.
+            There the first output's taps begin; both are negative in the padding. Nothing outside
+            the plane is read.
+        `weights`: read from `at` to `at` + 8.
+        `start`: pointer to the one element that sums begin with.
+        `done`: true if the output already holds sums to add to.
+        `pitch`: elements from one output row to the next.
+        `count`: columns written: at most `vectors` vectors, the last of them possibly in part.
+        `past`: true to write past the caches and to prefetch input AHEAD rows early. Then
+            ``out[target]`` must be aligned and `count` must be whole vectors.
         """
         factors = splat_each(weights, at, WEIGHTS)
         fresh = splat(start, 0, vectors)
@@ -99,11 +99,12 @@ def _make_slide(vectors):
 
 
 def _make_halving_slide(vectors):
-    """The same for stride 2."""
+    """Return the same kernel for stride 2."""
 
     @kernel
     def slide(x, source, row, first, height, width, weights, at, start, done, out, target, pitch,
               rows, count):  # fmt: skip
+        """Write or add to output rows, as `slide` for stride 1 does, but never past the caches."""
         factors = splat_each(weights, at, WEIGHTS)
         fresh = splat(start, 0, vectors)
         upper = fresh
@@ -131,6 +132,11 @@ _halve1, _halve2, _halve3, _halve4 = map(_make_halving_slide, range(1, 5))
 @kernel(inline="always")
 def _slide(stride, x, source, row, first, height, width, weights, at, start, done, out, target,
            pitch, rows, count, streams):  # fmt: skip
+    """Run the kernel for this stride and for as many vectors as `count` columns need.
+
+    `streams`: true if whole vectors are to go past the caches; the other arguments are those of
+        `slide`.
+    """
     vectors = (count + lanes(out) - 1) // lanes(out)
     past = streams and count == vectors * lanes(out)
     work = (x, source, row, first, height, width, weights, at, start, done, out, target, pitch,
@@ -160,14 +166,17 @@ def _slide(stride, x, source, row, first, height, width, weights, at, start, don
 
 @kernel(inline="always")
 def _run(x, weights, bias, out, s, channel, o, h, j, k, count, target):
-    """Output rows j … and `count` columns k … of plane h, a block of a run, ``out[target]`` on.
+    """Compute `count` columns of a block of output rows of plane h.
 
-    The input channels are `channel` and on, the output channel is `o`.
+    The first output is row j, column k, and is written to ``out[target]``.
+
+    `channel`: number of the first input channel, counted over images.
+    `o`: number of the output channel.
     """
     rows = min(s.rows, s.out_height - j)
     row, first = j * s.stride - s.rows_before, k * s.stride - s.columns_before
     at = o * s.inputs * s.depth_taps * WEIGHTS
-    done = channel < 0  # false, and no literal, for which Numba would compile what takes it anew
+    done = channel < 0  # false, but not a literal: Numba would compile a second version of `slide`
     start = further(bias, o)
     for c in range(channel, channel + s.inputs):
         for p in range(s.depth_taps):
@@ -179,7 +188,7 @@ def _run(x, weights, bias, out, s, channel, o, h, j, k, count, target):
                        s.streams == 1)  # fmt: skip
                 done, start = True, further(weights, s.outputs * s.inputs * s.depth_taps * WEIGHTS)
             at += WEIGHTS
-    if not done:  # everything lies in the padding
+    if not done:  # every tap lies in the padding
         for r in range(rows):
             for n in range(count):
                 out[target + r * s.out_width + n] = bias[o]
@@ -187,9 +196,9 @@ def _run(x, weights, bias, out, s, channel, o, h, j, k, count, target):
 
 @kernel
 def _work(worker, workers, x, weights, bias, table, out):
-    """Every run that falls to one of `workers`."""
+    """Compute this worker's share of the runs; the arguments are flat arrays."""
     s = Shape(*to_fixed_tuple(table, _NUMBERS))
-    # What goes past the caches begins on a boundary: the first run is narrower.
+    # Rows written past the caches must begin aligned, so the first run is narrower.
     shift = -to_boundary(pointer(out), 0) % s.columns if s.streams else 0
     for item in range(worker * s.items // workers, (worker + 1) * s.items // workers):
         block, run = item // s.runs, item % s.runs
@@ -213,17 +222,17 @@ _work_shared = threaded(_work)
 
 @kernel
 def _share(workers, x, weights, bias, table, out):
-    """Every run, split evenly among `workers` threads."""
+    """Compute every run, split evenly among `workers` threads."""
     _work_shared(workers, workers, x, weights, bias, table, out)
 
 
 def workspace_bytes(problem: Problem, threads: int) -> int:
-    """The kernel, kept, and a zero."""
+    """Bytes of the copied kernel and the zero behind it."""
     return (math.prod(problem.kernel_shape) + 1) * problem.itemsize
 
 
 def prepare(problem: Problem, w: np.ndarray, threads: int) -> tuple[np.ndarray, np.ndarray]:
-    """How it is cut, and a copy of the correlation kernel `w`, with a zero behind it."""
+    """Return the numbers of the blocking, and a copy of the correlation kernel with a zero."""
     return cut(problem, threads), np.append(w, w.dtype.type(0))
 
 
@@ -231,7 +240,7 @@ def forward(
     problem: Problem, x: np.ndarray, prepared: tuple[np.ndarray, np.ndarray], bias: np.ndarray,
     out: np.ndarray, threads: int,
 ) -> None:  # fmt: skip
-    """Write the output for `x`."""
+    """Write the output for `x`, with `prepared` as returned by `prepare`."""
     table, weights = prepared
     arguments = x.ravel(), weights, bias, table, out.ravel()
     if threads == 1:

@@ -1,31 +1,34 @@
 """Direct convolution with neighbouring pixels in the lanes of vector registers.
 
-For images and depthwise layers, where an output channel sums few input channels; for kernels of 3
-× 3 on small maps there is `direct_planes`. A register tile holds R output rows × V vectors of one
-channel. A row of the input is read once per column of the kernel, at any shift, and serves every
-output row of the tile that it reaches: up to R multiply-adds for one load, with no im2col and no
-copy. Columns outside the image are masked, rows outside it stand in a row of zeros, so the inner
-loop knows no border.
+Meant for images and depthwise layers, where an output channel sums few input channels. Kernels of 3
+× 3 on small maps go to `direct_planes` instead. A register tile holds R output rows × V vectors of
+one channel. An input row is read once per kernel column, at any shift, and serves every output row
+of the tile that it reaches. That gives up to R multiply-adds for one load, without im2col and
+without a copy. Columns outside the image are masked. Rows outside it are replaced by a row of
+zeros. So the inner loop has no border.
 
-A strip, R output rows of one channel, is finished before the next begins. It takes up one run
-of kernel rows after the other; between runs its sums rest in the output, in L1. What is
-irregular is settled once per run: where rows begin, and an input strided along columns is
-taken apart into its phases.
+A strip, R output rows of one channel, is finished before the next begins. It adds one run of kernel
+rows after the other; between runs its sums stay in the output, in L1. Everything irregular is
+settled once per run: where rows begin, and the split of a strided row into its column phases.
 
-Bound by the multiply-add units from 3 kernel rows up: 4 × 4 sums take 16 T products and 4 (T + 3)
-loads a kernel column, at two cycles for one that touches two cache lines. On a 2-core AVX-512
-machine (Zen 4, 116 GFLOP/s a core in float32) one thread reached, on 512² and 1024², 69 % of the
-peak with 3×3, 90 % with 5×5 and 7×7, 93 % with 11×11; on 2160 × 3840, 84 % with 5×5 and 86 % with
-7×7. Kernel columns are taken from the right: the first loads of a tile then lie beyond what the
-last one stored, also modulo 4 KiB, by which the processor tells them apart (up to 15 % with 5×5).
-While a strip is summed the rows below it are asked for, which is worth 5 to 10 % where they come
-from memory. A long single row is folded into rows that overlap, so that it slides like an image.
+Kernel columns are taken from right to left. The first loads of a tile then lie beyond the last
+stores, also modulo 4 KiB, the only part of an address that the processor compares at first. While a
+strip is summed, the rows below it are prefetched. A long single row is folded into rows that
+overlap, so that it slides like an image.
 
-Rejected: masking every load (6 to 10 % slower; with 5 taps LLVM spills, so only tiles at a border
-are masked); masks made of scalars (spill too); sums kept in registers from run to run, with the
-runs as branches inside a tile (160 cycles a tile); asking for rows into L1 (10 to 40 % slower);
-writing large outputs past the caches by way of a buffer (10 to 20 % slower), or asking for their
-lines before (5 to 30 %).
+Arguments that mean the same in every kernel; indices and lengths count elements:
+
+`x`, `out`: pointers to the input (N, C, D, H, W) and to the output (N, O, D, H, W), both
+    contiguous.
+`weights`: pointer to the kernel as `prepare` orders it, [output channel][input channel][depth
+    tap][run][column][row].
+`bias`: pointer to one element per output channel.
+`table`: the array `Sliding.table`; `s` is the `Shape` at its head.
+`offsets`: pointer to the shift of every kernel column.
+`parts`: pointer to (first input row, taps, first column, columns) of every run of kernel rows.
+`starts`: pointer to the index in `x` of each row under the tile, ROWS + taps − 1 of them.
+
+Measurements and rejected variants: docs/kernels.md.
 """
 
 from __future__ import annotations
@@ -60,18 +63,26 @@ to_fixed_tuple: Any = numba.np.unsafe.ndarray.to_fixed_tuple
 
 
 def _make_run(taps, vectors, least):
-    """The innermost kernel, for runs of `taps` kernel rows and tiles `vectors` wide."""
+    """Return the innermost kernel for runs of `taps` kernel rows and tiles `vectors` wide.
+
+    It stops when `least` vectors or fewer are left.
+    """
     registers = ROWS * vectors
 
     @kernel
     def run(x, starts, low, high, weights, at, offsets, first, columns, bias, o, done, out, target,
             pitch, rows, k, width, below, step):  # fmt: skip
-        """Add one run to the output columns k … width, while `least` vectors are left; the rest.
+        """Add one run of kernel rows to output columns k … width; return the first column left.
 
-        It has `columns` columns, number `first` and on; tap m of the n-th of them is
-        ``weights[at + taps·n + m]``. Sums start from ``out[target:]`` where runs have been
-        `done` before, else from ``bias[o]``, and go there, rows `pitch` apart. Meanwhile the
-        rows from ``x[below]`` on, `step` apart, are asked for.
+        `low`, `high`: first column of a row that exists and one past the last, counted from
+            `starts`. Others count as zero and are not read.
+        `first`, `columns`: first kernel column of the run, and their number. Tap m of its n-th
+            column is ``weights[at + taps·n + m]``.
+        `done`: nonzero if ``out[target:]`` already holds sums; otherwise they start from
+            ``bias[o]``.
+        `pitch`, `rows`: distance and number of output rows; at most ROWS.
+        `below`, `step`: index in `x` of the first row to prefetch, and the distance between such
+            rows.
         """
         stretch = vectors * lanes(out)
         while width - k > least * lanes(out):
@@ -102,7 +113,7 @@ def _make_run(taps, vectors, least):
     return run
 
 
-#: Tiles are wide while more than half of one is filled.
+#: Wide tiles are used while more than half of one is filled; narrow ones finish the row.
 _wide1, _wide2, _wide3, _wide4, _wide5 = (
     _make_run(taps, WIDE, WIDE // 2) for taps in range(1, MOST_TAPS + 1)
 )
@@ -114,7 +125,10 @@ _narrow1, _narrow2, _narrow3, _narrow4, _narrow5 = (
 @kernel(inline="always")
 def _add_run(taps, x, starts, low, high, weights, at, offsets, first, columns, bias, o, done, out,
              target, pitch, rows, width, below, step):  # fmt: skip
-    """One run of kernel rows, added to a strip."""
+    """Add one run of kernel rows to a strip: wide tiles first, then narrow ones.
+
+    The arguments are those of the kernel that `_make_run` returns.
+    """
     if taps == 1:
         k = _wide1(x, starts, low, high, weights, at, offsets, first, columns, bias, o, done, out,
                    target, pitch, rows, 0, width, below, step)  # fmt: skip
@@ -144,16 +158,21 @@ def _add_run(taps, x, starts, low, high, weights, at, offsets, first, columns, b
 
 @kernel
 def _pack_rows(x, plane, r, rows, first, s, target):
-    """Copy `rows` rows of a plane, r and on, row_step apart, from column `first` on.
+    """Copy `rows` rows of a plane from row r on, `s.row_step` apart, from column `first` on.
 
-    The copy is [row][column phase][column]; what lies outside the plane becomes zeros.
+    The copy is [row][column phase][column]. Samples outside the plane become zeros and are not
+    read.
+
+    `plane`: index in `x` of the plane's first element.
+    `target`: pointer to the scratch of one thread; rows × phases × phase_pitch elements are
+        written.
     """
     stride, count = s.column_stride, s.phase_pitch
     for q in range(rows):
         at = q * s.phases * count
         row = r + q * s.row_step
         source = plane + row * s.pitch + first
-        # A row outside the plane is one of no columns: nothing but zeros.
+        # A row outside the plane counts as a row without columns, so the copy is all zeros.
         width = s.width if 0 <= row < s.height else 0
         if stride == 2:
             for m in range(0, count, lanes(x)):
@@ -171,9 +190,13 @@ def _pack_rows(x, plane, r, rows, first, s, target):
 
 @kernel(inline="always")
 def _strip(x, weights, bias, offsets, parts, out, s, channel, target, o, h, j, k, buffer, starts):
-    """Up to ROWS output rows j, j + tile_step, … of one plane, one band of columns from k on.
+    """Compute one strip: up to ROWS output rows j, j + tile_step, … in a band of columns from k.
 
-    They are written to ``out[target:]``, from the input channels `channel` and on.
+    `channel`: number of the first input channel, counted over images.
+    `target`: index in `out` of the strip's first output; `o` is the output channel and `h` the
+        plane.
+    `buffer`: pointer to `s.buffer` elements of scratch; its first row is zero unless rows are
+        packed.
     """
     height, step = s.height, s.row_step
     rows = ROWS
@@ -220,7 +243,7 @@ def _strip(x, weights, bias, offsets, parts, out, s, channel, target, o, h, j, k
                 )  # fmt: skip
                 at += taps * columns
                 done += 1
-    if not done:  # everything lies in the padding
+    if not done:  # every tap lies in the padding
         for r in range(rows):
             for n in range(width):
                 out[target + r * pitch + n] = bias[o]
@@ -228,7 +251,10 @@ def _strip(x, weights, bias, offsets, parts, out, s, channel, target, o, h, j, k
 
 @kernel(allocates=True)
 def _work(worker, workers, x, weights, bias, table, out):
-    """Every strip that falls to one of `workers`."""
+    """Compute this worker's share of the strips; the arguments are flat arrays.
+
+    `worker`, `workers`: number of this thread and number of threads.
+    """
     s = Shape(*to_fixed_tuple(table, _NUMBERS))
     room = np.empty(s.buffer, weights.dtype)
     places = np.empty(ROWS + MOST_TAPS, np.int64)
@@ -244,7 +270,7 @@ def _work(worker, workers, x, weights, bias, table, out):
         channel = (b * s.groups + o // (s.outputs // s.groups)) * s.inputs
         end = min(last - item + place, per_plane)
         item += end - place
-        # A division costs as much as a vector of products: none from strip to strip.
+        # A division costs as much as a vector of products, so the strips are counted without one.
         t, k = place // s.bands, place % s.bands * s.band
         phase = t % s.tile_step
         first = (t - phase) * ROWS
@@ -261,7 +287,7 @@ def _work(worker, workers, x, weights, bias, table, out):
                 k, phase = 0, phase + 1
                 if phase == s.tile_step:
                     phase, first = 0, first + ROWS * s.tile_step
-    room[0] = places[0] = 0  # a use after the last pointer into them, so that Numba keeps them
+    room[0] = places[0] = 0  # used after the last pointer into them, so that Numba keeps them
 
 
 _work_shared = threaded(_work)
@@ -269,12 +295,12 @@ _work_shared = threaded(_work)
 
 @kernel
 def _share(workers, x, weights, bias, table, out):
-    """Every strip, split evenly among `workers` threads."""
+    """Compute every strip, split evenly among `workers` threads."""
     _work_shared(workers, workers, x, weights, bias, table, out)
 
 
 def workspace_bytes(problem: Problem, threads: int) -> int:
-    """Packed kernel, per thread a zero row or the rows of a strip, and what folding copies."""
+    """Bytes of packed kernel, of each thread's scratch, and of the copies that folding makes."""
     cut, fold = sliding(problem, threads), folded(problem)
     elements = threads * cut.shape.buffer + math.prod(problem.kernel_shape)
     if fold != problem:
@@ -285,7 +311,7 @@ def workspace_bytes(problem: Problem, threads: int) -> int:
 
 
 def prepare(problem: Problem, w: np.ndarray, threads: int) -> tuple[Sliding, np.ndarray]:
-    """How it is cut, and the correlation kernel `w` in the order of its use."""
+    """Return the blocking, and the correlation kernel `w` in the order of its use."""
     cut = sliding(problem, threads)
     return cut, w.reshape(-1, cut.order.size).take(cut.order, axis=1).reshape(-1)
 
@@ -294,7 +320,7 @@ def forward(
     problem: Problem, x: np.ndarray, prepared: tuple[Sliding, np.ndarray], bias: np.ndarray,
     out: np.ndarray, threads: int,
 ) -> None:  # fmt: skip
-    """Write the output for `x`."""
+    """Write the output for `x`, with `prepared` as returned by `prepare`."""
     cut, weights = prepared
     if not cut.is_folded:
         _run(x, weights, bias, cut.table, out, threads)
@@ -308,6 +334,7 @@ def forward(
 
 
 def _run(x, weights, bias, table, out, threads):
+    """Run the kernel on flat arrays, in this thread alone or shared among `threads`."""
     arguments = x.ravel(), weights, bias, table, out.ravel()
     if threads == 1:
         _work(0, 1, *arguments)
@@ -316,7 +343,7 @@ def _run(x, weights, bias, table, out, threads):
 
 
 def _padded_row(problem: Problem, count: int, x: np.ndarray) -> np.ndarray:
-    """The rows of `x`, (N, C, …, W), with zeros around them, `count` samples in all each."""
+    """Return the rows of `x` (N, C, …, W) with zeros around them, `count` samples each."""
     before = problem.padding[-1][0]
     stop = min(before + problem.size[-1], count)
     row = np.empty((*x.shape[:2], count), x.dtype)

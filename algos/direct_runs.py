@@ -1,7 +1,7 @@
-"""How `direct_planes` cuts a problem up: runs of columns, blocks of rows, threads.
+"""Blocking of `direct_planes`: runs of columns, blocks of rows and split among threads.
 
 Nothing here is compiled. The order of summation depends on the problem alone; only the split into
-blocks looks at the threads.
+blocks depends on the number of threads.
 """
 
 from __future__ import annotations
@@ -18,21 +18,24 @@ from .simd_planes import TAPS
 
 __all__ = ["AHEAD", "Shape", "cost", "cut"]
 
-#: Vectors side by side, at most, by stride: their sums and the weights fit the registers.
+#: Most vectors side by side, by stride: as many as fit the registers with sums and weights. Six,
+#: for stride 1, read two weights from the stack and are still faster than five on Zen 4.
 WIDEST = {1: 6, 2: 4} if simd.REGISTERS == 32 else {1: 2, 2: 2}
-#: Rows of a block, at most and at least: where planes are few, threads share them by blocks.
+#: Most and fewest output rows of a block. Long blocks are best, since each reads its first rows
+#: again; short ones let threads share few planes. Tuned on Zen 4.
 MOST_ROWS, LEAST_ROWS = 128, 16
-#: Bytes of a plane that may be gone down, the columns of a run first, even if from memory and not
-#: streamed; larger ones go by rows.
+#: Bytes of a plane (the L2 of a Zen 4 core) up to which going down columns is fast although the
+#: plane comes from memory. Larger planes go by rows, unless they are streamed.
 NEAR_BYTES = 2**20
-#: Rows of a block of what is written past the caches, and rows that are asked for ahead of use.
+#: Output rows of a block that is written past the caches, and input rows of prefetch distance.
+#: Tuned on Zen 4.
 FAR_ROWS = AHEAD = 24
 
 
 class Shape(NamedTuple):
-    """The numbers that the compiled kernel works from."""
+    """Numbers the compiled kernel works from."""
 
-    #: Output channels of a group, its input channels, output channels of all.
+    #: Groups; output channels of a group; input channels of a group; output channels of all groups.
     groups: int
     group: int
     inputs: int
@@ -50,8 +53,8 @@ class Shape(NamedTuple):
     rows_before: int
     columns_before: int
     stride: int
-    #: Output rows of a block, blocks of a plane, columns of a run, runs of a block, runs in all,
-    #: and whether they are written past the caches.
+    #: Output rows of a block; blocks of a plane; columns of a run; runs of a block; runs in all; 1
+    #: if outputs are written past the caches, else 0.
     rows: int
     blocks: int
     columns: int
@@ -61,7 +64,7 @@ class Shape(NamedTuple):
 
 
 def _applies_to(problem: Problem) -> bool:
-    """Whether the kernel is one of 3 × 3 and of no more than a column beyond the border."""
+    """Return True for 3 × 3 kernels that reach at most one column beyond the border."""
     v = problem.volume
     before = v.padding[2][0]
     # The middle column of the last output's taps lies inside.
@@ -76,10 +79,10 @@ def _applies_to(problem: Problem) -> bool:
 
 
 def cost(problem: Problem) -> float:
-    """Estimated register operations per vector of products, 1 at best.
+    """Estimate the register operations per vector of products; 1 is ideal.
 
-    Beside what is thrown away at the right, and starting at the top; with stride 2 columns are
-    taken apart. Memory is slow to give a run of every row of a large plane.
+    Counts the lanes discarded at the right, and the start at the top. With stride 2, splitting
+    columns costs extra. So do large planes in memory, which is slow to deliver a run of every row.
     """
     if not _applies_to(problem):
         return math.inf
@@ -96,9 +99,10 @@ def cost(problem: Problem) -> float:
 
 
 def _streams(v: Problem) -> bool:
-    """Whether rows of the output are written past the caches; they then begin on boundaries.
+    """Return True if output rows are written past the caches; each then begins aligned.
 
-    Runs of narrower registers are a cache line wide, for which memory is slow.
+    Needs 64-byte registers. Runs of narrower ones are one cache line wide, which is slow from
+    memory.
     """
     return (
         simd.REGISTER_BYTES == 64
@@ -110,14 +114,14 @@ def _streams(v: Problem) -> bool:
 
 
 def _block_rows(v: Problem, runs: int, threads: int) -> int:
-    """Rows of a block, where planes are gone down in so many `runs` in all."""
+    """Return the output rows of a block, for planes that are gone down in `runs` runs in all."""
     height = v.output_size[1]
     shared = min(-(-4 * threads // runs), height // LEAST_ROWS) if threads > 1 else 1
     return -(-height // max(-(-height // (FAR_ROWS if _streams(v) else MOST_ROWS)), shared))
 
 
 def _side_by_side(vectors: int, stride: int) -> int:
-    """How many of a row's `vectors` go down together; the last run is of those that are left."""
+    """Return how many of a row's `vectors` go down together; the last run takes the remainder."""
 
     def cost(run: int) -> float:
         return max(4, run + 0.6) if run else 0
@@ -128,7 +132,7 @@ def _side_by_side(vectors: int, stride: int) -> int:
 
 @lru_cache(maxsize=256)
 def cut(problem: Problem, threads: int) -> np.ndarray:
-    """The numbers of `Shape`; the order of summation does not depend on `threads`."""
+    """Return the numbers of `Shape`; the order of summation does not depend on `threads`."""
     v = problem.volume
     height, width = v.output_size[1:]
     lane = simd.lanes_of(problem.itemsize)

@@ -1,7 +1,7 @@
-"""How `direct_rows` cuts a problem up: runs of kernel rows, strips, threads; long rows folded.
+"""Blocking of `direct_rows`: runs of kernel rows, strips, split among threads, folding.
 
-Nothing here is compiled. The order of summation depends on the problem alone; only the split
-into strips looks at the threads.
+Nothing here is compiled. The order of summation depends on the problem alone; only the split into
+strips depends on the number of threads.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ import numpy as np
 from . import simd
 from .problem import Problem
 
-#: Rows of the register tile, and how many vectors wide it may be. With 4 × 4 sums the loads of
-#: 3 kernel rows and more hide behind the products; 6 rows need two lines more in the same
-#: places of the first-level cache where rows lie 4 KiB apart, and lost 10 to 15 % there.
+#: Rows of the register tile. With 4 × 4 sums, the loads of 3 or more kernel rows hide behind the
+#: products. Six rows were slower on Zen 4, see docs/kernels.md.
 ROWS = 4
+#: Vectors of a wide and of a narrow register tile.
 WIDE, NARROW = (4, 1) if simd.REGISTERS == 32 else (2, 1)
-#: Kernel rows taken at once, at most.
+#: Most kernel rows taken at once: more weights would not fit the registers.
 MOST_TAPS = 5
-#: Output columns of a strip, at most: its rows stay in L1 while runs of kernel rows are added.
+#: Most output columns of a strip, so that its rows stay in L1 while runs are added to them.
 STRIP = 1024
 
 
 class Shape(NamedTuple):
-    """The numbers that the compiled kernel works from, spatial ones as depth, row, column."""
+    """Numbers the compiled kernel works from; spatial ones come as depth, row, column."""
 
     groups: int
-    #: Input channels of a group; output channels of all.
+    #: Input channels of a group; output channels of all groups.
     inputs: int
     outputs: int
     depth: int
@@ -46,7 +46,7 @@ class Shape(NamedTuple):
     plane: int
     pitch: int
     depth_taps: int
-    #: Taps of one plane of the kernel, and runs of kernel rows that make them up.
+    #: Taps of one plane of the kernel; number of runs of kernel rows that they are split into.
     taps: int
     parts: int
     depth_stride: int
@@ -56,39 +56,39 @@ class Shape(NamedTuple):
     rows_before: int
     columns_before: int
     depth_dilation: int
-    #: Output rows from one row of a tile to the next, input rows from one tap to the next.
+    #: Output rows between neighbouring rows of a tile; input rows between neighbouring taps.
     tile_step: int
     row_step: int
-    #: Column phases of the stride, and elements of a phase in a packed row.
+    #: Column phases of the stride; elements of one phase in a packed row.
     phases: int
     phase_pitch: int
-    #: Tiles one below the other, bands of columns side by side, columns of a band.
+    #: Tiles in a column of tiles; bands of columns side by side; columns of a band.
     tiles: int
     bands: int
     band: int
-    #: Strips in all; elements of a thread's buffer.
+    #: Strips in all; elements of scratch of one thread.
     items: int
     buffer: int
 
 
 @dataclass(frozen=True)
 class Sliding:
-    """How one problem is cut up: what the compiled kernel needs to know."""
+    """Blocking of one problem."""
 
-    #: `Shape`, then the shift of every kernel column, then (first input row, taps, first
-    #: column, columns) of every run of kernel rows.
+    #: `Shape`; then the shift of every kernel column; then (first input row, taps, first column,
+    #: columns) of every run of kernel rows.
     table: np.ndarray
-    #: The taps of a plane in the order in which they are multiplied.
+    #: Taps of a plane in the order of their use.
     order: np.ndarray
     shape: Shape
     is_folded: bool
 
 
 def runs(taps: int, dilation: int, stride: int) -> list[list[int]]:
-    """Kernel rows in runs whose input rows are one step apart, none above MOST_TAPS long.
+    """Split kernel rows into runs whose input rows are one step apart, at most MOST_TAPS long.
 
-    With stride 1 the tile's rows lie `dilation` apart and all kernel rows are one run; else
-    a run is what falls into one phase of the stride without a gap.
+    With stride 1 the tile's rows lie `dilation` apart, so all kernel rows form one run. Otherwise a
+    run holds neighbouring kernel rows of one phase of the stride.
     """
     step = dilation if stride == 1 else stride
     whole: list[list[int]] = []
@@ -107,12 +107,12 @@ def runs(taps: int, dilation: int, stride: int) -> list[list[int]]:
 
 @lru_cache(maxsize=256)
 def folded(problem: Problem) -> Problem:
-    """A long single row as the rows of an image that overlap; or the problem as it is.
+    """Return a long single row as an image of overlapping rows; other problems as they are.
 
-    With y[i] = Σ w[n] x[i + n·D], tap n = a·B + b and position i = r·B·D + k, output row r
-    reads, for tap row a, input row r + a: a kernel of ⌈F/B⌉ rows of B taps slides down rows that
-    begin B·D samples apart, and every load serves several rows of the tile, as in an image.
-    The image is cut from the padded row, so it has no padding of its own.
+    The sum is y[i] = Σ w[n] x[i + n·D]. Write tap n = a·B + b and position i = r·B·D + k. Output
+    row r then reads, for tap row a, input row r + a. So a kernel of ⌈F/B⌉ rows of B taps slides
+    down rows that begin B·D samples apart. Every load serves several rows of the tile, as in an
+    image. The image is taken from the padded row, so it has no padding of its own.
     """
     v = problem.volume
     single = {*v.size[:2], *v.kernel[:2], *v.output_size[:2]} == {1}
@@ -132,11 +132,10 @@ def folded(problem: Problem) -> Problem:
 
 
 def cost(problem: Problem) -> float:
-    """Estimated register operations per vector of products, 1 at best.
+    """Estimate the register operations per vector of products; 1 is ideal.
 
-    A load at any column, twice as dear as a product, bounds short runs of kernel rows; beside
-    it counts taking up and putting down the sums of a run, and what is thrown away at the
-    right and the bottom.
+    An unaligned load costs twice as much as a product and bounds short runs of kernel rows. Loading
+    and storing the sums of a run, and sums discarded at the right and the bottom, are counted too.
     """
     v = folded(problem).volume
     lane = simd.lanes_of(problem.itemsize)
@@ -149,9 +148,9 @@ def cost(problem: Problem) -> float:
 
 
 def _parts(v: Problem, taps: int) -> list[tuple[list[int], int, int]]:
-    """Runs of kernel rows, each with the columns it covers, first and end.
+    """List the runs of kernel rows, each with the first column it covers and one past the last.
 
-    The last row of a folded kernel may end early: the columns beyond have a row less.
+    The last row of a folded kernel may end early; the columns beyond it have one row less.
     """
     rows, columns = v.kernel[1:]
     last = taps - (rows - 1) * columns
@@ -163,7 +162,7 @@ def _parts(v: Problem, taps: int) -> list[tuple[list[int], int, int]]:
 
 @lru_cache(maxsize=256)
 def sliding(problem: Problem, threads: int) -> Sliding:
-    """How `problem` is cut up; the order of summation does not depend on `threads`."""
+    """Choose the blocking of `problem`; the order of summation does not depend on `threads`."""
     v = folded(problem).volume
     taps = math.prod(problem.volume.kernel[1:])
     parts = _parts(v, taps)
@@ -173,7 +172,7 @@ def sliding(problem: Problem, threads: int) -> Sliding:
     height, width = v.output_size[1:]
     tiles = tile_step * -(-height // (ROWS * tile_step))
     planes = v.batch * v.out_channels * v.output_size[0]
-    # Few rows of tiles, as in tall or thin images, are cut into more bands of columns.
+    # Images with few rows of tiles are split into more bands of columns, to occupy all threads.
     bands = max(
         -(-width // STRIP), min(-(-width // (WIDE * lane)), 8 * threads // (planes * tiles))
     )
@@ -186,7 +185,7 @@ def sliding(problem: Problem, threads: int) -> Sliding:
     reach = -(-band // (WIDE * lane)) * WIDE * lane + int(offsets.max())
     phase_pitch = -(-reach // lane) * lane
     offsets = offsets + columns % stride[2] * phase_pitch
-    # The rows of a folded problem overlap: from one to the next it is an output row's width.
+    # The rows of a folded problem overlap: each begins one output width after the previous one.
     pitch = width if v != problem.volume else v.size[2]
     plane = (v.size[1] - 1) * pitch + v.size[2]
     longest = max(len(run) for run, _, _ in parts) + ROWS - 1

@@ -1,12 +1,12 @@
-"""Layers whose output channels are each connected to input channels of their own.
+"""Layers whose output channels have connections of their own to input channels.
 
-Where few output channels share a set of inputs, a convolution for each set would be many small
-ones. Here an output channel takes up one connected input channel after the other: the padded
-planes are flat rows, so every tap is a scaled run of the input, shifted, and the run is as long
-as the whole plane; (F − 1)/W of it are between two rows of the output and thrown away.
+If few output channels share a set of inputs, one convolution per set would mean many small ones.
+This module adds one connected input channel after the other to an output channel. The padded planes
+are flat rows, so every tap is a scaled, shifted run as long as the whole plane. Of this run, (F −
+1)/W lies between two output rows and is discarded.
 
-Bound by the first-level cache, from which each multiply-add reads input and sum. The gradient of
-the input is the same with the table transposed and the kernels turned round.
+The bottleneck is L1: each multiply-add reads input and sum from there. The gradient of the input is
+the same computation with the table transposed and the kernels flipped.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from .jit import kernel, threaded
 from .parts import Index, Parts, count_parts
 from .problem import Problem
 
-#: Elements of a plane at work at a time: few enough for sums and input to stay in the cache.
+#: Elements of a plane that are summed at a time: sums and input then fit 32 KiB of L1.
 STRETCH = 2048
-#: Output channels that a set of inputs must have before a convolution of its own is faster.
+#: Output channels per set of inputs from which on one convolution per set is faster.
 SHARED = 4
 
 
 def own_connections(problem: Problem) -> bool:
-    """Whether this module is the way: stride 1, few that share, and no tile."""
+    """Return True if this module computes the problem: stride 1, few shared sets, and no tile."""
     inside = all(b < e for b, e in zip(problem.before, problem.extent, strict=True))
     return (
         problem.connections is not None
@@ -44,11 +44,11 @@ def own_connections(problem: Problem) -> bool:
 @threaded
 @kernel(allocates=True)
 def _plane(item, x, w, starts, channels, bias, shifts, pitch, out):
-    """One output plane."""
+    """Compute output plane number `item`, counted over images and output channels."""
     n, o = divmod(item, out.shape[1])
     planes, rows, columns = out.shape[2:]
     sums = np.empty((planes - 1) * pitch[0] + (rows - 1) * pitch[1] + columns, x.dtype)
-    for k in range(sums.size):  # here and below, a slice would take Numba a second to compile
+    for k in range(sums.size):  # loops instead of slices, which take Numba a second to compile
         sums[k] = bias[o]
     for first in range(0, sums.size, STRETCH):
         part = sums[first : first + STRETCH]
@@ -65,20 +65,24 @@ def _plane(item, x, w, starts, channels, bias, shifts, pitch, out):
 
 @kernel
 def _run(x, w, starts, channels, bias, shifts, pitch, out):
-    """Every output plane; `x` (N, C, elements), `w` (connections, taps), `out` (N, O, d, h, w).
+    """Compute every output plane, split among threads.
 
-    Output channel o has the connections from starts[o] to starts[o + 1]; `pitch` elements of x
-    lie between its planes and between its rows.
+    `x`: padded input (N, C, elements); plane and row begin `pitch` elements apart.
+    `w`: kernels (connections, taps).
+    `starts`, `channels`: output channel o has the connections starts[o] … starts[o + 1] − 1, each
+        with its input channel.
+    `shifts`: elements from an output position to the sample under each tap.
+    `out`: array (N, O, d, h, w).
     """
     planes = out.shape[0] * out.shape[1]
     _plane(planes, x, w, starts, channels, bias, shifts, pitch, out)
 
 
 class Tables(Parts):
-    """Connection tables with the kernel of this module; answers for `parallel`."""
+    """Connection tables with the kernel of this module, for the algorithm `parallel`."""
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
-        """Padded input or output gradient, the connected kernels, and a plane a thread."""
+        """Bytes of padded input or output gradient, connected kernels, and one plane per thread."""
         v = problem.volume
         plane = math.prod(r + e for r, e in zip(v.reach, v.extent, strict=True))
         channels = max(v.in_channels, v.out_channels)
@@ -91,9 +95,9 @@ class Tables(Parts):
         return problem.multiply_adds
 
     def prepare(self, problem, w, threads):
-        """(starts, channels, kernels) of the connections; or None and that of the parts.
+        """Return ((starts, channels), kernels) of the connections, or (None, the prepared parts).
 
-        The zeros of the padding must not be multiplied by a kernel that is not finite.
+        Kernels that are not finite take the parts: the zeros of the padding must not meet them.
         """
         v, table = problem.volume, problem.table
         kernels = as_correlation(problem, w)
@@ -125,7 +129,7 @@ class Tables(Parts):
 
 
 def _convolve(v: Problem, x: np.ndarray, before, prepared, bias, out: np.ndarray) -> None:
-    """Run the kernel over `x` with so many zeros `before`, and behind as many as `out` reads."""
+    """Run the kernel over `x`, padded with `before` zeros in front and enough zeros behind."""
     (starts, channels), kernels = prepared
     size = [o + e - 1 for o, e in zip(out.shape[2:], v.extent, strict=True)]
     padded = np.zeros((*x.shape[:2], *size), x.dtype)

@@ -1,13 +1,25 @@
 """Locally connected and tiled layers: each kernel is read once, for all positions that use it.
 
-What a kernel meets is copied into patches, as im2col does, one for each position that uses it:
-one per image where nothing is shared. An output is then the product of a row of the kernel, read
-where it lies, with a patch from the first-level cache; the input's gradient gathers multiples of
-rows into patches, which are added back afterwards; the kernel's gradient is multiples of patches.
+The samples under a kernel are copied into patches, as in im2col, one for each position that uses
+it. If nothing is shared, that is one per image. An output is the product of a row of the kernel,
+read in place, with a patch in L1. The gradient of the input gathers multiples of rows into patches,
+which are added back afterwards. The gradient of the kernel is a sum of multiples of patches.
 
-Where nothing is shared there is one multiply-add for every weight, so reading the weights bounds
-it: the bandwidth of memory, or of the cache that holds them. Kernels are split evenly among the
-threads, and the order of summation does not depend on how many there are.
+If nothing is shared there is one multiply-add per weight, so the bottleneck is the bandwidth of the
+memory or cache that holds the weights. Kernels are split evenly among threads. The order of
+summation does not depend on their number.
+
+Arguments that mean the same in every kernel:
+
+`x`: input (N, C, D, H, W); `y`: output (N, O, d, h, w); `g`: its gradient.
+`w`: kernels, or their gradient, (kernels of the tile, O, C/groups · ΠF).
+`bias`: one element per output channel.
+`taps`, `tile`, `stride`, `dilation`, `before`: per axis; `before` is the padding in front.
+`kernels`: number of kernels of the tile that are used; an item is one group of one of them.
+`patches`: scratch of one thread, (`block`, C/groups · ΠF).
+`uses`: positions per axis that use the kernel; `phase` is the first of them.
+`at`: place of the kernel in the tile.
+`workers`: number of threads.
 """
 
 from __future__ import annotations
@@ -23,15 +35,20 @@ from .parts import MOST_PARTS
 from .problem import Problem
 from .simd import add_products, clear, lanes, pointer, splat, sum_lanes
 
-#: Multiply-adds of a kernel from which on a convolution of its own is faster.
+#: Multiply-adds of a kernel from which on one convolution per kernel is faster.
 WORTH_A_PART = 1e6
-#: Bytes of patches held at a time; a kernel with more positions is read again for the next ones.
+#: Bytes of patches held at a time, well within L2. A kernel with more positions is read again for
+#: the next patches.
 PATCH_BYTES = 1 << 17
 
 
 @kernel
 def _row_products(w, row, step, patch, at, size, zero, ROWS):  # noqa: N803
-    """Σ w·patch for ROWS rows of `size` weights, `step` apart; a tuple of as many sums."""
+    """Return Σ w·patch for ROWS rows of `size` weights that lie `step` apart, as a tuple.
+
+    `w`, `patch`: pointers, read from `row` and `at` on, `size` elements each row and no further.
+    `zero`: pointer to a zero.
+    """
     total = splat(zero, 0, ROWS)
     for k in range(0, size, lanes(w)):
         total = add_products(total, w, row + k, step, patch, at + k, size - k)
@@ -40,13 +57,14 @@ def _row_products(w, row, step, patch, at, size, zero, ROWS):  # noqa: N803
 
 @kernel
 def _add_scaled(target, factor, source):
+    """Add `factor` times the array `source` to the array `target`."""
     for k in range(target.size):
         target[k] += factor * source[k]
 
 
 @kernel
 def _place(number, phase, tile, uses):
-    """(image, depth, row, column) of the output position that a kernel's use `number` is."""
+    """Return (image, depth, row, column) of the output position of use `number` of a kernel."""
     number, k = divmod(number, uses[2])
     number, j = divmod(number, uses[1])
     n, h = divmod(number, uses[0])
@@ -55,7 +73,10 @@ def _place(number, phase, tile, uses):
 
 @kernel
 def _take(x, n, first, corner, taps, dilation, patch):
-    """What a kernel at `corner` of the padded input meets, of the channels from `first` on."""
+    """Copy the samples under a kernel at `corner` of the padded input, from channel `first` on.
+
+    `corner` may lie outside the input; samples there are zero. `patch` is overwritten.
+    """
     at = 0
     for c in range(first, first + patch.size // (taps[0] * taps[1] * taps[2])):
         for p in range(taps[0]):
@@ -72,7 +93,7 @@ def _take(x, n, first, corner, taps, dilation, patch):
 
 @kernel
 def _of_kernel(number, tile, output_size):
-    """The phase of the used kernel `number`, where it lies in the tile, and its uses an axis."""
+    """Return the phase of used kernel `number`, its place in the tile, and its uses per axis."""
     used = (
         min(tile[0], output_size[0]), min(tile[1], output_size[1]), min(tile[2], output_size[2])
     )  # fmt: skip
@@ -88,7 +109,7 @@ def _of_kernel(number, tile, output_size):
 
 @kernel
 def _patches(x, first, start, count, phase, tile, uses, taps, stride, dilation, before, patches):
-    """The patches of `count` uses of a kernel from `start` on."""
+    """Copy the patches of `count` uses of a kernel, from use `start` on."""
     for i in range(count):
         n, h, j, k = _place(start + i, phase, tile, uses)
         corner = (
@@ -99,7 +120,11 @@ def _patches(x, first, start, count, phase, tile, uses, taps, stride, dilation, 
 
 @kernel
 def _multiply(w, at, first, outputs, patches, count, start, phase, tile, uses, bias, zero, y):
-    """Outputs of `count` uses of the kernel `at`, four channels at a time, then the rest."""
+    """Compute the outputs of `count` uses of a kernel, four output channels at a time.
+
+    `first`, `outputs`: first output channel of the group, and their number.
+    `zero`: array of one zero.
+    """
     size, last = w.shape[2], first + outputs
     whole = first + outputs // 4 * 4
     for o in range(first, whole, 4):
@@ -123,8 +148,7 @@ def _multiply(w, at, first, outputs, patches, count, start, phase, tile, uses, b
 
 @kernel(allocates=True)
 def _forward_item(item, x, w, bias, taps, tile, stride, dilation, before, groups, patches, y):
-    """The outputs that one group of one kernel gives, as many patches at a time as there is
-    room for."""
+    """Compute the outputs of one group of one kernel, as many patches at a time as fit."""
     outputs, inputs = w.shape[1] // groups, x.shape[1] // groups
     block, zero = len(patches), np.zeros(1, x.dtype)
     number, group = divmod(item, groups)
@@ -146,6 +170,7 @@ def _forward_item(item, x, w, bias, taps, tile, stride, dilation, before, groups
 @kernel(allocates=True)
 def _forward_some(t, x, w, bias, taps, tile, stride, dilation, before, groups, kernels, workers,
                   block, y):  # fmt: skip
+    """Compute the items of thread t."""
     patches = np.empty((block, w.shape[2]), x.dtype)
     for item in range(t * kernels * groups // workers, (t + 1) * kernels * groups // workers):
         _forward_item(item, x, w, bias, taps, tile, stride, dilation, before, groups, patches, y)
@@ -153,7 +178,7 @@ def _forward_some(t, x, w, bias, taps, tile, stride, dilation, before, groups, k
 
 @kernel
 def _forward(x, w, bias, taps, tile, stride, dilation, before, groups, kernels, workers, block, y):
-    """y for all of w, ``(kernels, O, C/groups · ΠF)``; `block` patches at a time."""
+    """Compute `y` for all used kernels, `block` patches at a time, split among threads."""
     _forward_some(
         workers, x, w, bias, taps, tile, stride, dilation, before, groups, kernels, workers, block,
         y,
@@ -163,21 +188,21 @@ def _forward(x, w, bias, taps, tile, stride, dilation, before, groups, kernels, 
 @threaded
 @kernel
 def _spread_item(item, g, w, tile, groups, columns):
-    """What the patches of one group of one kernel receive."""
+    """Compute the patches' gradients for one group of one kernel."""
     outputs = w.shape[1] // groups
     number, group = divmod(item, groups)
     phase, at, uses = _of_kernel(number, tile, g.shape[2:])
     for i in range(g.shape[0] * uses[0] * uses[1] * uses[2]):
         n, h, j, k = _place(i, phase, tile, uses)
         patch = columns[n, group, h, j, k]
-        clear(patch, 0, patch.size)  # a slice would take Numba seconds to compile
+        clear(patch, 0, patch.size)  # a slice takes Numba seconds to compile
         for o in range(group * outputs, (group + 1) * outputs):
             _add_scaled(patch, g[n, o, h, j, k], w[at, o])
 
 
 @kernel
 def _spread(g, w, tile, groups, kernels, columns):
-    """What every position's patch receives: columns[n, group, h, j, k] = Σ_o g · w[kernel, o]."""
+    """Compute every patch's gradient: columns[n, group, h, j, k] = Σ_o g · w[kernel, o]."""
     _spread_item(kernels * groups, g, w, tile, groups, columns)
 
 
@@ -208,13 +233,13 @@ def _fold_item(item, columns, taps, stride, dilation, before, out):
 
 @kernel
 def _fold(columns, taps, stride, dilation, before, out):
-    """Add every position's patch back to where it came from; a channel of an image at a time."""
+    """Add every patch back to the samples it was taken from, one channel of an image at a time."""
     _fold_item(out.shape[0] * out.shape[1], columns, taps, stride, dilation, before, out)
 
 
 @kernel
 def _correlate_item(item, x, g, taps, tile, stride, dilation, before, groups, patches, w):
-    """The gradient of one group of one kernel."""
+    """Compute the gradient of one group of one kernel."""
     outputs, inputs = w.shape[1] // groups, x.shape[1] // groups
     block = len(patches)
     number, group = divmod(item, groups)
@@ -239,6 +264,7 @@ def _correlate_item(item, x, g, taps, tile, stride, dilation, before, groups, pa
 @kernel(allocates=True)
 def _correlate_some(t, x, g, taps, tile, stride, dilation, before, groups, kernels, workers, block,
                     w):  # fmt: skip
+    """Compute the items of thread t."""
     patches = np.empty((block, w.shape[2]), x.dtype)
     for item in range(t * kernels * groups // workers, (t + 1) * kernels * groups // workers):
         _correlate_item(item, x, g, taps, tile, stride, dilation, before, groups, patches, w)
@@ -246,17 +272,17 @@ def _correlate_some(t, x, g, taps, tile, stride, dilation, before, groups, kerne
 
 @kernel
 def _correlate(x, g, taps, tile, stride, dilation, before, groups, kernels, workers, block, w):
-    """The gradients of all used kernels, in w ``(kernels, O, C/groups · ΠF)``."""
+    """Compute the gradients of all used kernels, split among threads."""
     _correlate_some(
         workers, x, g, taps, tile, stride, dilation, before, groups, kernels, workers, block, w
     )
 
 
 class Unshared(Adapter):
-    """Tiled layers with the kernels of this module; answers for `parallel`."""
+    """Tiled layers with the kernels of this module, for the algorithm `parallel`."""
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
-        """Patches of a thread, or of every position where they receive the input's gradient."""
+        """Bytes of each thread's patches, or of all patches for the gradient of the input."""
         kernels = math.prod(problem.kernel_shape) if problem.flip else 0
         held = threads * _block(problem)
         if problem.operation == "grad_input":
@@ -264,7 +290,7 @@ class Unshared(Adapter):
         return (kernels + held * problem.taps) * problem.itemsize
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> np.ndarray:
-        """The kernels as ``(kernels, O, C/groups · ΠF)``, flipped for convolution."""
+        """Return the kernels as ``(kernels, O, C/groups · ΠF)``, flipped for convolution."""
         return as_correlation(problem, w).reshape(-1, problem.out_channels, problem.taps)
 
     def forward(self, problem, x, prepared, bias, out, threads) -> None:
@@ -295,18 +321,18 @@ class Unshared(Adapter):
 
 
 def few_share(problem: Problem) -> bool:
-    """Whether each kernel has so few uses that a convolution of its own would not pay."""
+    """Return True if each kernel has too few uses to make a convolution of its own worthwhile."""
     kernels = _kernels(problem)
     return kernels > MOST_PARTS or problem.multiply_adds / kernels < WORTH_A_PART
 
 
 def _kernels(problem: Problem) -> int:
-    """How many kernels of the tile are used."""
+    """Return the number of kernels of the tile that are used."""
     return math.prod(map(min, problem.tile, problem.output_size))
 
 
 def _block(problem: Problem) -> int:
-    """Patches held at a time, no more than a kernel has uses."""
+    """Return the patches held at a time, at most as many as a kernel has uses."""
     uses = (-(-o // t) for o, t in zip(problem.output_size, problem.tile, strict=True))
     fitting = max(1, PATCH_BYTES // (problem.taps * problem.itemsize))
     return min(problem.batch * math.prod(uses), fitting)

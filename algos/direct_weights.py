@@ -1,14 +1,27 @@
-"""The kernel's gradient with output channels in the lanes of vector registers.
+"""Kernel gradient with output channels in the lanes of vector registers.
 
-An element of it is a sum over all images and output positions, so here positions are what the
-innermost loop runs along: a register tile of M scalars of input × V vectors of output gradient
-takes one rank-one update for each. Input and output gradient are first laid out position by
-position, channels of a block side by side, the input within its padding. A tap is then an
-offset again, whatever stride and dilation are; and as taps along the last axis lie one position
-apart, the M scalars run on from one tap's channels to the next's and few are wasted.
+An element of the gradient is a sum over all images and output positions, so the innermost loop runs
+along positions. A register tile of M scalars of input × V vectors of output gradient receives one
+rank-one update per position.
 
-The loops around it are those of a matrix product with long inner dimension: a stretch of
-positions of one block of each, which fits the first-level cache, serves all taps.
+Input and output gradient are first laid out position by position, with the channels of a block side
+by side and the input inside its padding. A tap is then an offset for any stride and dilation. Taps
+along the last axis lie one position apart, so the M scalars continue from one tap's channels into
+the next tap's, and few are wasted.
+
+Cache blocking is that of a matrix product with a long inner dimension. A stretch of positions of
+one block of each operand fits L1 and serves all taps.
+
+Arguments that mean the same in every kernel; indices and lengths count elements:
+
+`x`, `g`: laid-out input and output gradient, arrays or pointers. Only `lay_row` and `_lay_out` take
+    them as the user gives them.
+`offsets`: pointer to each register tile's first scalar, counted from an output position.
+`places`: pointer to (kernel plane and row, first and end element of (column, channel)) of each
+    tile.
+`numbers`: array of a `Shape`; `s` is that `Shape`.
+`sums`: scratch of one thread, [tile][scalar][output channel].
+`out`: flat gradient of the kernel, (O, C/groups, d, h, w).
 """
 
 from __future__ import annotations
@@ -39,16 +52,17 @@ from .simd import (
     transpose,
 )
 
-#: Input channels of a block at most: where few taps use a stretch again, more channels must.
+#: Most input channels of a block; the same for kernels of fewer than FEW_TAPS taps, where more
+#: channels must reuse a stretch. Tuned on Zen 4.
 BLOCK_CHANNELS, BLOCK_CHANNELS_FEW_TAPS, FEW_TAPS = 16, 64, 4
-#: Bytes of output gradient in a stretch of positions.
+#: Bytes of output gradient in a stretch of positions: half of a 32 KiB L1.
 STRETCH_BYTES = 16 * 1024
 
 to_fixed_tuple: Any = numba.np.unsafe.ndarray.to_fixed_tuple
 
 
 class Shape(NamedTuple):
-    """The numbers that the compiled kernel works from, spatial ones as depth, row, column."""
+    """Numbers the compiled kernel works from; spatial ones come as depth, row, column."""
 
     images: int
     groups: int
@@ -60,20 +74,20 @@ class Shape(NamedTuple):
     out_depth: int
     out_height: int
     out_width: int
-    #: Elements of laid-out input from one output position to the next along each axis.
+    #: Elements of laid-out input between neighbouring output positions along each axis.
     depth_step: int
     row_step: int
     column_step: int
-    #: Elements of laid-out input in an image of a block.
+    #: Elements of laid-out input of one image and one block.
     image_size: int
-    #: Channels of a block, blocks of input and output channels in a group.
+    #: Channels of a block; blocks of input channels and of output channels in a group.
     block_channels: int
     input_blocks: int
     output_blocks: int
     #: Output rows and columns of a stretch.
     rows: int
     columns: int
-    #: Register tiles of a pair of blocks; which of TILES, its scalars and vectors.
+    #: Register tiles of a pair of blocks; index into TILES; scalars and vectors of that tile.
     tiles: int
     tile: int
     scalars: int
@@ -85,10 +99,11 @@ _NUMBERS = len(Shape._fields)
 
 @dataclass(frozen=True)
 class Blocking:
-    """How one problem is cut up.
+    """Blocking of one problem.
 
-    `offsets` says for each register tile where, from an output position on, its scalars begin;
-    `places` which kernel plane, row, and element of (column, channel) that is.
+    `offsets` holds, for each register tile, the index of its first scalar, counted from an output
+    position. `places` holds the kernel plane and row of the tile, and the elements of (column,
+    channel) it covers.
     """
 
     shape: Shape
@@ -101,12 +116,19 @@ class Blocking:
 
 
 def _make_tile(scalars, vectors):
-    """The innermost kernel, for a register tile of `scalars` × `vectors`."""
+    """Return the innermost kernel for a register tile of `scalars` × `vectors`."""
     registers = scalars * vectors
 
     @kernel
     def tile(x, at, row_step, step, g, block, out_width, rows, columns, sums, where):
-        """sums[where:] += Σ over positions of x[at + …:] ⊗ g[block + …:], a stretch of them."""
+        """Add sums[where:] += Σ over a stretch of positions of x[at + …:] ⊗ g[block + …:].
+
+        `row_step`, `step`: elements of `x` between output rows and between output columns.
+        `out_width`: positions of `g` from row to row.
+        `rows`, `columns`: size of the stretch.
+
+        Reads M elements of `x` and V vectors of `g` per position.
+        """
         lane = lanes(g)
         total = load(sums, where, registers)
         for r in range(rows):
@@ -126,7 +148,7 @@ _tile0, _tile1, _tile2, _tile3 = (_make_tile(m, v) for m, v in TILES)
 
 @kernel
 def _item(x, g, offsets, places, s, item, sums, out):
-    """The gradient of one block of output channels by one block of input channels."""
+    """Compute the gradient of one block of output channels by one block of input channels."""
     lane = lanes(g)
     width = s.vectors * lane
     pair, o = item // s.output_blocks, item % s.output_blocks
@@ -164,7 +186,11 @@ def _item(x, g, offsets, places, s, item, sums, out):
 
 @kernel
 def _write(sums, places, s, group, c, o, width, out):
-    """Put the sums of all tiles of a pair of blocks to their places in the gradient."""
+    """Write the sums of all tiles of a pair of blocks to their places in the gradient.
+
+    `group`, `c`, `o`: group, input block and output block; `width` is the output channels of a
+        block.
+    """
     taps = s.kernel_planes * s.kernel_rows * s.kernel_columns
     first_input = c * s.block_channels
     for v in range(min(width, s.outputs - o * width)):
@@ -185,7 +211,7 @@ def _write(sums, places, s, group, c, o, width, out):
 @threaded
 @kernel
 def _work(t, x, g, offsets, places, numbers, items, sums, out):
-    """The pairs of thread t."""
+    """Compute the pairs of blocks of thread t."""
     workers = sums.shape[0]
     s = Shape(*to_fixed_tuple(numbers, _NUMBERS))
     for item in range(t * items // workers, (t + 1) * items // workers):
@@ -197,17 +223,24 @@ def _work(t, x, g, offsets, places, numbers, items, sums, out):
 
 @kernel
 def _correlate(x, g, offsets, places, numbers, items, sums, out):
-    """Every pair of blocks, split evenly among as many threads as there are buffers."""
+    """Compute every pair of blocks, split evenly among as many threads as `sums` has rows."""
     _work(sums.shape[0], x, g, offsets, places, numbers, items, sums, out)
 
 
 @apart
 @kernel
 def lay_row(x, source, plane, channels, width, before, count, pitch, target, at, ahead):
-    """One row of a block: target[at + k·pitch + c] = channel c's sample k − before, or zero.
+    """Lay out one row of a block: target[at + k·pitch + c] = sample k − before of channel c, or 0.
 
-    What lies `ahead` elements further is brought near: rows are too short, and channels too many,
-    for the processor to foresee it.
+    `x`: pointer; channel c's row is its `width` elements from `source + c·plane` on. Nothing else
+        is read.
+    `channels`: channels that exist; the rest up to `pitch` become zeros.
+    `count`: samples of the row to write.
+    `target`: pointer; `count` × `pitch` elements are written from `at` on.
+    `ahead`: distance in elements to the row that is prefetched.
+
+    The prefetch is explicit because rows are too short, and channels too many, for the hardware
+    prefetcher.
     """
     lane = lanes(target)
     first, last = min(before, count), min(before + width, count)
@@ -236,6 +269,7 @@ def lay_row(x, source, plane, channels, width, before, count, pitch, target, at,
 @threaded
 @kernel
 def _lay_out_row(number, x, groups, block, blocks, before, reach, target):
+    """Lay out row `number`, counted over images, groups, blocks, planes and rows."""
     depth, height, width = x.shape[2], x.shape[3], x.shape[4]
     per_group = x.shape[1] // groups
     rest, j = number // reach[1], number % reach[1]
@@ -256,16 +290,17 @@ def _lay_out_row(number, x, groups, block, blocks, before, reach, target):
 
 @kernel
 def _lay_out(x, groups, block, blocks, before, reach, target):
-    """`x` (N, C, D, H, W) as [image][group][block of channels][position][channel].
+    """Lay out `x` (N, C, D, H, W) as [image][group][block of channels][position][channel].
 
-    Positions are those of the padded volume of `reach`, its first sample `before` outside.
+    Positions are those of the padded volume of `reach`, whose first sample lies `before` outside.
+    There are `blocks` blocks of `block` channels in a group.
     """
     rows = x.shape[0] * groups * blocks * reach[0] * reach[1]
     _lay_out_row(rows, x, groups, block, blocks, before, reach, target)
 
 
 def _runs(v: Problem, block: int) -> list[tuple[int, int]]:
-    """(first column tap, taps) of runs of scalars without a gap, in a block of channels."""
+    """Return (first column tap, taps) of each run of scalars without a gap, for a block."""
     if v.dilation[2] == 1:
         return [(0, v.kernel[2])]
     return [(n, 1) for n in range(v.kernel[2])]
@@ -273,7 +308,7 @@ def _runs(v: Problem, block: int) -> list[tuple[int, int]]:
 
 @lru_cache(maxsize=256)
 def blocking(problem: Problem) -> Blocking:
-    """The blocking with the register tile that wastes least."""
+    """Choose the blocking with the register tile that wastes least."""
     v = merged(problem)
     lane = simd.lanes_of(problem.itemsize)
     inputs, outputs = v.in_channels // v.groups, v.out_channels // v.groups
@@ -321,7 +356,7 @@ def blocking(problem: Problem) -> Blocking:
 
 @lru_cache(maxsize=256)
 def cost(problem: Problem) -> float:
-    """Estimated register operations per vector of products, 1 at best; packing included."""
+    """Estimate the register operations per vector of products, packing included; 1 is ideal."""
     s = blocking(problem).shape
     lane = simd.lanes_of(problem.itemsize)
     taps = math.prod(problem.kernel)
@@ -330,7 +365,7 @@ def cost(problem: Problem) -> float:
 
 
 def _elements(cut: Blocking, problem: Problem) -> tuple[int, int, int]:
-    """Sizes of the laid-out input and output gradient, and of one thread's sums."""
+    """Return the elements of laid-out input and output gradient, and of one thread's sums."""
     s = cut.shape
     width = s.vectors * simd.lanes_of(problem.itemsize)
     x = s.images * s.groups * s.input_blocks * s.image_size + s.scalars
@@ -340,7 +375,7 @@ def _elements(cut: Blocking, problem: Problem) -> tuple[int, int, int]:
 
 
 def workspace_bytes(problem: Problem, threads: int) -> int:
-    """Input and output gradient laid out anew, and per thread the sums of a pair of blocks."""
+    """Bytes of laid-out input and output gradient, and of each thread's sums."""
     x, g, sums = _elements(blocking(problem), problem)
     return (x + g + threads * sums) * problem.itemsize
 
@@ -348,7 +383,7 @@ def workspace_bytes(problem: Problem, threads: int) -> int:
 def grad_weight(
     problem: Problem, x: np.ndarray, g: np.ndarray, out: np.ndarray, threads: int
 ) -> None:
-    """Write the gradient of the correlation kernel; `g` holds finite numbers alone."""
+    """Write the gradient of the correlation kernel; `g` must be finite."""
     cut, v = blocking(problem), merged(problem)
     s = cut.shape
     sizes = _elements(cut, problem)

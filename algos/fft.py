@@ -1,15 +1,16 @@
 """Convolution as multiplication of spectra, tile by tile.
 
-The convolution theorem turns the sum over taps into one product per frequency; what remains
-are the transforms, O(log n) per sample whatever the kernel's size. Inputs much larger than
-the kernel are cut into overlapping tiles whose wrapped-around border is thrown away
-(overlap-save: Stockham, *High-speed convolution and correlation*, 1966). The products of all
-input channels are summed in the frequency domain, so a layer needs one forward transform per
-input channel and one inverse per output channel. Transforms are `scipy.fft`'s (pocketfft).
+The convolution theorem turns the sum over taps into one product per frequency. The cost is that of
+the transforms, O(log n) per sample for every size of kernel. Inputs much larger than the kernel are
+cut into overlapping tiles, whose wrapped-around border is discarded (overlap-save: Stockham,
+*High-speed convolution and correlation*, 1966). The products of all input channels are summed in
+the frequency domain. So a layer needs one forward transform per input channel and one inverse
+transform per output channel. The transforms are those of `scipy.fft` (pocketfft).
 
-Because every output of a tile passes through sums over the whole tile, a NaN or infinity in
-the input spreads to its tile, and the error is relative to the tile's norm, not to each
-output element.
+Every output of a tile passes through sums over the whole tile. So a NaN or infinity in the input
+spreads to its tile, and the error is relative to the tile's norm, not to each output element.
+
+Measurements: docs/kernels.md.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from bisect import bisect_left
 from functools import lru_cache
 
 import numpy as np
-import scipy  # whose parts are imported where they are used: scipy.fft takes 0.1 s
+import scipy  # submodules are imported where used: scipy.fft takes 0.1 s
 
 from .algorithm import Algorithm, as_correlation
 from .jit import kernel, threaded
@@ -37,12 +38,12 @@ from .overlap_save import (
 from .problem import Problem
 from .threads import fft_workers
 
-#: Bytes of real samples transformed at a time: what a second-level cache can hold, so that a
-#: tile is still there when its spectrum is multiplied and transformed back.
+#: Bytes of real samples transformed at a time. They fit L2 (1 MiB on Zen 4), so a tile is still
+#: there when its spectrum is multiplied and transformed back.
 BATCH_BYTES = 1 << 20
 
-#: Transform lengths that pocketfft is quickest at: 2^a·3^b with b ≤ 2, and 5·2^a. Lengths with
-#: more odd factors took 1.3 times as long per sample (2-core Zen 4, float32).
+#: Transform lengths that are fastest in pocketfft: 2^a·3^b with b ≤ 2, and 5·2^a; then the cost of
+#: other lengths per sample, relative to these. Measured on Zen 4 in float32.
 GOOD_LENGTHS = sorted(
     odd << a for odd in (1, 3, 5, 9) for a in range(3, 25) if (odd << a) >= 16
 )  # fmt: skip
@@ -51,7 +52,7 @@ OTHER_LENGTHS_COST = 1.3
 
 @lru_cache(maxsize=256)
 def tiling(problem: Problem) -> Tiling:
-    """The cheapest tiling by a count of operations, with a surcharge for leaving the cache."""
+    """Return the cheapest tiling by a count of operations, with a surcharge beyond the cache."""
     v = problem.volume
     axes = transformed_axes(problem)
     choices = []
@@ -72,17 +73,17 @@ def tiling(problem: Problem) -> Tiling:
 
 
 def transformed_axes(problem: Problem) -> tuple[int, ...]:
-    """The axes of the volume that are transformed: the problem's own."""
+    """Return the axes of the volume that are transformed: the problem's own."""
     return tuple(range(3 - problem.axes, 3))
 
 
 def spectrum(cut: Tiling) -> tuple[int, ...]:
-    """Shape of a tile's half spectrum."""
+    """Return the shape of a tile's half spectrum."""
     return (*cut.tile[:2], cut.tile[2] // 2 + 1)
 
 
 def _cost(v: Problem, cut: Tiling, axes: tuple[int, ...]) -> float:
-    """Relative time of one call: transforms, products, and a little for every tile."""
+    """Estimate the relative time of one call: transforms, products, and a constant per tile."""
     transformed = math.prod(cut.tile[a] for a in axes)
     transforms = v.batch * cut.tiles * (v.in_channels + v.out_channels)
     if v.operation == "grad_weight":
@@ -96,14 +97,17 @@ def _cost(v: Problem, cut: Tiling, axes: tuple[int, ...]) -> float:
     return transforms * per_transform + products * cut.samples * 3.0
 
 
-#: Frequencies that `_multiply` takes at a time.
+#: Frequencies that `_multiply` takes at a time: 8 KiB of complex64 per operand, for L1.
 STRETCH = 1024
 
 
 @threaded
 @kernel
 def _multiply_stretch(item, stretches, x, w, groups, y):
-    """`_multiply` for some frequencies of one tile."""
+    """Compute `_multiply` for some frequencies of one tile.
+
+    `item`: number of the stretch, counted over tiles and the `stretches` of a tile.
+    """
     m, block = divmod(item, stretches)
     f0 = block * STRETCH
     f1 = min(f0 + STRETCH, x.shape[2])
@@ -123,23 +127,24 @@ def _multiply_stretch(item, stretches, x, w, groups, y):
 
 @kernel
 def _multiply(x, w, groups, y):
-    """y[m, o, f] = Σ_c x[m, c, f] · w[o, c, f] over the input channels of o's group.
+    """Compute y[m, o, f] = Σ_c x[m, c, f] · w[o, c, f] over the input channels of o's group.
 
-    x : (M, C, F) spectra; w : (O, C/groups, F); y : (M, O, F). The frequencies are walked in
-    stretches short enough for a stretch of y to stay in the first-level cache.
+    `x`: spectra (M, C, F). `w`: spectra (O, C/groups, F). `y`: spectra (M, O, F).
+
+    Frequencies are taken STRETCH at a time, so that sums and operands stay in the cache.
     """
     stretches = (x.shape[2] + STRETCH - 1) // STRETCH
     _multiply_stretch(x.shape[0] * stretches, stretches, x, w, groups, y)
 
 
 def to_spectra(problem: Problem, tiles: np.ndarray, threads: int) -> np.ndarray:
-    """Half spectra of `tiles` (…, *tile)."""
+    """Return the half spectra of `tiles` (…, *tile)."""
     axes = [tiles.ndim - 3 + a for a in transformed_axes(problem)]
     return scipy.fft.rfftn(tiles, axes=axes, workers=fft_workers(threads))
 
 
 def from_spectra(problem: Problem, cut: Tiling, spectra: np.ndarray, threads: int) -> np.ndarray:
-    """Tiles (M, *tile) of half `spectra`, which are used up."""
+    """Return the tiles (M, *tile) of half `spectra`, whose memory is overwritten."""
     axes = transformed_axes(problem)
     return scipy.fft.irfftn(
         spectra.reshape(-1, *spectrum(cut)), s=[cut.tile[a] for a in axes],
@@ -165,7 +170,7 @@ class FFT(Algorithm):
         together = tiles_together(problem, cut) * problem.batch
         frequencies = 2 * problem.itemsize * math.prod(spectrum(cut))
         real = problem.itemsize * cut.samples
-        passes = 1 if problem.axes == 1 else 2  # several axes go back through a copy
+        passes = 1 if problem.axes == 1 else 2  # the inverse over several axes makes a copy
         going = problem.in_channels * (frequencies + real)
         coming = (problem.in_channels + passes * problem.out_channels) * frequencies
         coming += problem.out_channels * real
@@ -177,11 +182,14 @@ class FFT(Algorithm):
         return kernels * 2 * problem.itemsize * math.prod(spectrum(tiling(problem)))
 
     def work(self, problem: Problem) -> float:
-        """The cost by which the tiling was chosen."""
+        """Return the cost by which the tiling was chosen."""
         return _cost(problem.volume, tiling(problem), transformed_axes(problem))
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> np.ndarray:
-        """Conjugate half spectra of the zero-stuffed kernels, ``(O, C/groups, *spectrum)``."""
+        """Return conjugate half spectra of the zero-stuffed kernels.
+
+        Their shape is ``(O, C/groups, *spectrum)``.
+        """
         v, cut = problem.volume, tiling(problem)
         w = as_correlation(problem, w)
         kernels = w.reshape(-1, *v.kernel)
@@ -212,7 +220,7 @@ class FFT(Algorithm):
         fft_weights.grad_weight(problem, x, g, out, threads)
 
     def error_bound(self, problem, x, w, magnitude):
-        """Normwise, see `spectral_error`: the same bound for every element of the output."""
+        """Return the normwise bound of `spectral_error`, the same for every output element."""
         if problem.operation == "grad_weight":
             from . import fft_weights
 
@@ -223,19 +231,19 @@ class FFT(Algorithm):
 
 
 def tiles_together(problem: Problem, cut: Tiling) -> int:
-    """How many tiles to transform in one batch."""
+    """Return the number of tiles to transform in one batch."""
     channels = max(problem.in_channels, problem.out_channels) * problem.batch
     return max(1, min(cut.tiles, BATCH_BYTES // (channels * cut.samples * problem.itemsize)))
 
 
 def kernels_together(problem: Problem, cut: Tiling) -> int:
-    """How many kernels to transform in one batch."""
+    """Return the number of kernels to transform in one batch."""
     kernels = problem.out_channels * (problem.in_channels // problem.groups)
     return max(1, min(kernels, BATCH_BYTES // (cut.samples * problem.itemsize)))
 
 
 def _filter(problem, cut, x, w, y, some, threads) -> None:
-    """Write the outputs of the tiles at the places `some`; `w` are the kernels' spectra."""
+    """Write the outputs of the tiles at the places `some`; `w` are the spectra of the kernels."""
     v = problem.volume
     spectra = to_spectra(problem, gather(v, cut, x, some), threads)
     spectra = spectra.reshape(len(some) * v.batch, v.in_channels, w.shape[2])

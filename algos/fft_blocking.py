@@ -1,4 +1,4 @@
-"""How `fft_tiles` cuts a problem up: the numbers its kernel works from, passes and factors."""
+"""Blocking of `fft_tiles`: the numbers its kernel works from, passes and twiddle factors."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ Three = tuple[int, int, int]
 
 
 class Shape(NamedTuple):
-    """The numbers that the compiled kernel works from.
+    """Numbers the compiled kernel works from.
 
-    Axes are called outer, middle and row. An image's rows are transformed first and its columns
-    last, so its columns are the outer axis and the middle one has size 1; so has a signal's outer.
+    The axes are called outer, middle and row. Of an image, rows are transformed first and columns
+    last. So its columns are the outer axis, and the middle axis has size 1. Of a signal, the outer
+    axis has size 1 too.
     """
 
     images: int
     groups: int
-    #: Channels of one group.
+    #: Input channels of one group, then output channels of one group.
     inputs: int
     outputs: int
     outer: int
@@ -39,7 +40,7 @@ class Shape(NamedTuple):
     outer_before: int
     middle_before: int
     row_before: int
-    #: Samples of a tile, stride-1 outputs from one to the next, and tiles, along each axis.
+    #: Along each axis: samples of a tile, stride-1 outputs from tile to tile, and tiles.
     tile_outer: int
     tile_middle: int
     tile_row: int
@@ -49,10 +50,10 @@ class Shape(NamedTuple):
     outer_tiles: int
     middle_tiles: int
     row_tiles: int
-    #: Elements from row to row, and from the real to the imaginary plane.
+    #: Elements from row to row, and from the plane of real parts to that of imaginary parts.
     pitch: int
     plane: int
-    #: Rows that are read or written at a time; squares' rows and their distance.
+    #: Rows read or written at a time; rows of the squares that are transposed, and their distance.
     rows: int
     square_step: int
     square_between: int
@@ -60,12 +61,12 @@ class Shape(NamedTuple):
     outer_passes: int
     middle_passes: int
     row_passes: int
-    #: Chunks that a group's output channels are split into.
+    #: Chunks that a group's output channels are split into, so that every thread has one.
     chunks: int
 
 
 class Plan(NamedTuple):
-    """Shape, and what to transform with: passes and twiddle factors of the three axes."""
+    """Shape, passes and twiddle factors; the last two are given for each of the three axes."""
 
     shape: Shape
     numbers: np.ndarray
@@ -74,20 +75,20 @@ class Plan(NamedTuple):
 
     @property
     def pairs(self) -> int:
-        """Pairs of tiles, over all images."""
+        """Pairs of tiles over all images."""
         s = self.shape
         return -(-s.images * s.outer_tiles * s.middle_tiles * s.row_tiles // 2)
 
 
 def ordered(problem: Problem, values: Any) -> tuple[Any, Any, Any]:
-    """One value per axis of the volume, as (outer, middle, row)."""
+    """Return one value per axis of the volume as (outer, middle, row)."""
     first, second, row = values
     return (second, first, row) if problem.axes == 2 else (first, second, row)
 
 
 @lru_cache(maxsize=256)
 def plan(problem: Problem, tile: Three, threads: int) -> Plan:
-    """How `tile`, in the order of the volume's axes, is transformed."""
+    """Return the plan for tiles of size `tile`, whose axes are in the order of the volume's."""
     v = problem.volume
     lane = simd.lanes_of(problem.itemsize)
     sides = ordered(problem, tile)

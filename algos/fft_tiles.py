@@ -1,14 +1,32 @@
 """Overlap-save in one sweep: tiles gathered, transformed, multiplied, transformed back, written.
 
-Two tiles travel as one: the second is the imaginary part of the first. A real kernel acts on
-both parts alike, so the parts of the product are the two results, and neither half spectra nor
-their bookkeeping are needed. A tile's rows are transformed as they are read and as they are
-written; rows of zeros, and results that would be thrown away, cost nothing. In between, a few
-columns at a time are transformed, multiplied with the kernel's spectrum, summed over input
-channels and transformed back while they are in the cache.
+Two tiles travel as one: the second is the imaginary part of the first. A real kernel acts on both
+parts in the same way, so the two parts of the product are the two results. Half spectra and their
+bookkeeping are not needed.
 
-Each pair of tiles is one thread's. Bound by arithmetic (see `transform`) while a tile fits L2
-(about 256² in float32); by L3, which a tile then crosses four times, beyond.
+A tile's rows are transformed as they are read and as they are written. Rows of zeros, and rows
+whose results would be discarded, are skipped. In between, a few columns at a time are transformed,
+multiplied with the kernel's spectrum, summed over input channels and transformed back, while they
+are in the cache.
+
+One thread computes a pair of tiles. While a tile fits L2 the bottleneck is arithmetic (see
+`transform`). Larger tiles cross L3 four times, and L3 becomes the bottleneck.
+
+Arguments that mean the same in every kernel; indices and lengths count elements:
+
+`x`, `y`: input (N, C, …) and output (N, O, …), contiguous, flat arrays or pointers.
+`numbers`: array of a `Shape`; `s` is that `Shape`.
+`tile`, `tiles`: pointer to complex tiles, each a plane of real parts and, `s.plane` further, one of
+    imaginary parts. `tiles` holds one per input channel.
+`total`, `totals`: one more such tile for a sum of products.
+`at`: index of the tile or row.
+`spectra`: the kernels' spectra, [output channel][input channel][plane of real, of imaginary parts].
+`passes`, `factors`: pointers to the passes and twiddle factors of `transform.Line`, or one of each
+    per axis (outer, middle, row).
+`unit`: number of a tile; `pair`: number of a pair, tiles 2·pair and 2·pair + 1.
+`channel`: number of the channel within an image; `row`: number of the row within a tile.
+
+Measurements: docs/kernels.md.
 """
 
 from __future__ import annotations
@@ -35,7 +53,8 @@ from .transform import (
 
 to_fixed_tuple: Any = numba.np.unsafe.ndarray.to_fixed_tuple
 
-#: Vectors of columns that are transformed together.
+#: Vectors of columns transformed together: few enough that their columns stay in the cache from the
+#: transform to the transform back.
 SLAB = 2
 
 _NUMBERS = len(Shape._fields)
@@ -43,7 +62,7 @@ _NUMBERS = len(Shape._fields)
 
 @kernel
 def _place(s, unit):
-    """(image, and where along each axis the tile begins in stride-1 outputs) of tile `unit`."""
+    """Return (image, first stride-1 output along each axis) of tile `unit`."""
     image, rest = unit % s.images, unit // s.images
     third, rest = rest % s.row_tiles, rest // s.row_tiles
     return (
@@ -54,7 +73,10 @@ def _place(s, unit):
 
 @kernel
 def _read_row(x, s, unit, channel, row, tile, at):
-    """Copy a row of a tile, zeros where it lies outside the input; whether it holds anything."""
+    """Copy a row of a tile, with zeros outside the input; return True if it holds any sample.
+
+    Exactly `s.tile_row` elements are written. Nothing outside the input is read.
+    """
     if unit < s.images * s.outer_tiles * s.middle_tiles * s.row_tiles:
         image, a0, b0, c0 = _place(s, unit)
         a = a0 + row // s.tile_middle - s.outer_before
@@ -95,7 +117,7 @@ def _read(x, s, pair, channel, tile, at, passes, factors):
 
 @kernel
 def _is_kept(s, a, b):
-    """Whether a row at stride-1 outputs (a, b) is one that the stride keeps."""
+    """Return True if the stride keeps a row at stride-1 outputs (a, b)."""
     return (
         a % s.outer_stride == 0 and a // s.outer_stride < s.out_outer
         and b % s.middle_stride == 0 and b // s.middle_stride < s.out_middle
@@ -104,7 +126,7 @@ def _is_kept(s, a, b):
 
 @kernel
 def _keeps(s, unit, row):
-    """Whether a row of a tile is output: not wrapped around, not past the end, kept."""
+    """Return True if a row of a tile is output: not wrapped around, not past the end, kept."""
     if unit >= s.images * s.outer_tiles * s.middle_tiles * s.row_tiles:
         return False
     a, b = row // s.tile_middle, row % s.tile_middle
@@ -116,7 +138,7 @@ def _keeps(s, unit, row):
 
 @kernel
 def _write_row(y, s, unit, channel, row, tile, at, offset):
-    """Write the outputs of a row of a tile, plus `offset`."""
+    """Write the outputs of a row of a tile, plus the number `offset`."""
     image, a0, b0, c0 = _place(s, unit)
     a = (a0 + row // s.tile_middle) // s.outer_stride
     b = (b0 + row % s.tile_middle) // s.middle_stride
@@ -133,7 +155,7 @@ def _write_row(y, s, unit, channel, row, tile, at, offset):
 
 @kernel
 def _write(y, s, pair, channel, tile, at, offset, passes, factors):
-    """Transform rows of a pair of tiles back, those that are output alone, and write them."""
+    """Transform back those rows of a pair of tiles that are output, and write them."""
     for row in range(0, s.tile_outer * s.tile_middle, s.rows):
         here = at + row * s.pitch
         is_wanted = False
@@ -158,7 +180,7 @@ def _write(y, s, pair, channel, tile, at, offset, passes, factors):
 
 @kernel
 def _middle(s, tile, at, passes, factors, forward):
-    """Transform along the middle axis, or back."""
+    """Transform along the middle axis, or back if not `forward`."""
     slab = SLAB * lanes(tile)
     for a in range(s.tile_outer):
         start = at + a * s.tile_middle * s.pitch
@@ -178,11 +200,11 @@ def _middle(s, tile, at, passes, factors, forward):
 
 @kernel
 def _multiply(s, tiles, total, spectra, near, passes, factors, is_first):
-    """total = Σ tiles · spectra over a group's inputs, along columns: in and out of frequencies.
+    """Compute total = Σ tiles · spectra over a group's inputs, a few columns at a time.
 
-    Spectra are read from `near` on.
+    Columns are transformed on the way in, if `is_first`, and the sums are transformed back.
 
-    The first time, the columns of `tiles` are transformed too.
+    `near`: index into `spectra` of the first input channel's spectrum.
     """
     lane = lanes(tiles)
     slab, step, size = SLAB * lane, s.tile_middle * s.pitch, 2 * s.plane
@@ -209,7 +231,10 @@ def _multiply(s, tiles, total, spectra, near, passes, factors, is_first):
 
 @kernel
 def _item(x, spectra, bias, y, s, item, tiles, total, passes, factors):
-    """A pair of tiles, for one group's input channels and a chunk of its output channels."""
+    """Compute a pair of tiles for one group's input channels and a chunk of its output channels.
+
+    `bias`: pointer to one element per output channel.
+    """
     chunk, rest = item % s.chunks, item // s.chunks
     g, pair = rest % s.groups, rest // s.groups
     for c in range(s.inputs):
@@ -230,7 +255,7 @@ def _item(x, spectra, bias, y, s, item, tiles, total, passes, factors):
 @threaded
 @kernel
 def _work(worker, x, spectra, bias, y, numbers, items, tiles, totals, passes, factors):
-    """The items of one thread."""
+    """Compute the items of one thread."""
     workers = tiles.shape[0]
     first, second, third = passes
     first_factors, second_factors, third_factors = factors
@@ -246,13 +271,18 @@ def _work(worker, x, spectra, bias, y, numbers, items, tiles, totals, passes, fa
 
 @kernel
 def _convolve(x, spectra, bias, y, numbers, items, tiles, totals, passes, factors):
-    """Every item, split evenly among as many threads as there are buffers."""
+    """Compute every item, split evenly among as many threads as `tiles` has rows."""
     _work(tiles.shape[0], x, spectra, bias, y, numbers, items, tiles, totals, passes, factors)
 
 
 @kernel
 def _spectrum(w, at, kernel_size, dilation, s, tile, target, passes, factors):
-    """The spectrum of one kernel, that correlates: its taps lie before the origin."""
+    """Compute the spectrum of one correlation kernel: its taps lie before the origin.
+
+    `w`: pointer to the kernels; this one begins at `at`.
+    `kernel_size`, `dilation`: per axis, in the order outer, middle, row.
+    `target`: index into `tile` of the spectrum, 2·s.plane elements, all overwritten.
+    """
     clear(tile, target, 2 * s.plane)
     scale = 1.0 / (s.tile_outer * s.tile_middle * s.tile_row)
     for p in range(kernel_size[0]):
@@ -284,6 +314,7 @@ def _spectrum(w, at, kernel_size, dilation, s, tile, target, passes, factors):
 @threaded
 @kernel
 def _spectrum_of(n, w, kernel_size, dilation, numbers, spectra, passes, factors):
+    """Compute the spectrum of kernel number n."""
     first, second, third = passes
     first_factors, second_factors, third_factors = factors
     taps = kernel_size[0] * kernel_size[1] * kernel_size[2]
@@ -297,19 +328,20 @@ def _spectrum_of(n, w, kernel_size, dilation, numbers, spectra, passes, factors)
 
 @kernel
 def _spectra(w, kernel_size, dilation, numbers, spectra, passes, factors):
+    """Compute the spectra of all kernels in the flat array `w`, split among threads."""
     kernels = w.size // (kernel_size[0] * kernel_size[1] * kernel_size[2])
     _spectrum_of(kernels, w, kernel_size, dilation, numbers, spectra, passes, factors)
 
 
 def buffers(way: Plan) -> tuple[int, int]:
-    """Elements that a thread needs: for the tiles of all inputs, and for a product of them."""
+    """Return the elements that a thread needs for the tiles of all inputs, and for a product."""
     s = way.shape
     alone = s.inputs == 1 and s.outputs == s.chunks
     return s.inputs * 2 * s.plane, 0 if alone else 2 * s.plane
 
 
 def workspace(problem: Problem, tile: Three, threads: int) -> int:
-    """Bytes of the kernel's spectra, and of every thread's tiles."""
+    """Bytes of the kernel's spectra and of every thread's tiles."""
     tiles = threads * sum(buffers(plan(problem, tile, threads)))
     return spectra_bytes(problem, tile, threads) + tiles * problem.itemsize
 
@@ -321,7 +353,7 @@ def spectra_bytes(problem: Problem, tile: Three, threads: int) -> int:
 
 
 def prepare(problem: Problem, tile: Three, w: np.ndarray, threads: int) -> np.ndarray:
-    """Spectra of the kernels `w`, which correlate, in the order that the transform leaves."""
+    """Return the spectra of the correlation kernels `w`, in the order the transform leaves."""
     way, v = plan(problem, tile, threads), problem.volume
     spectra = simd.aligned(w.shape[0] * w.shape[1] * 2 * way.shape.plane, w.dtype)
     _spectra(
@@ -335,7 +367,7 @@ def forward(
     problem: Problem, tile: Three, x: np.ndarray, spectra: np.ndarray, bias: np.ndarray,
     out: np.ndarray, threads: int,
 ) -> None:  # fmt: skip
-    """Write the output for `x`."""
+    """Write the output for `x`, with `spectra` as returned by `prepare`."""
     way = plan(problem, tile, threads)
     items = way.pairs * way.shape.groups * way.shape.chunks
     tiles, totals = (

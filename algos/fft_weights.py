@@ -1,8 +1,8 @@
-"""The kernel's gradient through spectra, tiles summed before they are transformed back.
+"""Kernel gradient through spectra, summed over tiles before the transform back.
 
-Correlating tiles of the input with those of the output's gradient gives, tile by tile, the same
-few lags: the taps. So products are summed over tiles and images per frequency, and one inverse
-transform for each pair of channels ends it; tiles are small, since those pairs are many.
+Correlating tiles of the input with tiles of the output gradient gives the same few lags for every
+tile: the taps. So products are summed over tiles and images per frequency, and one inverse
+transform per pair of channels remains. Tiles are small, because those pairs are many.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .problem import Problem
 
 
 def workspace_bytes(problem: Problem) -> int:
-    """Tiles at work with their spectra, and the spectra and lags of the kernel's gradient."""
+    """Bytes of the tiles at work with their spectra, and of the gradient's spectra and lags."""
     cut = tiling(problem)
     kernels = problem.out_channels * (problem.in_channels // problem.groups)
     together = tiles_together(problem, cut) * problem.batch
@@ -32,7 +32,7 @@ def workspace_bytes(problem: Problem) -> int:
 @threaded
 @kernel
 def _accumulate_one(o, x, g, groups, y):
-    """`_accumulate` for one output channel."""
+    """Compute `_accumulate` for output channel o."""
     first = o // (y.shape[0] // groups) * y.shape[1]
     for c in range(y.shape[1]):
         total = y[o, c]
@@ -44,15 +44,15 @@ def _accumulate_one(o, x, g, groups, y):
 
 @kernel
 def _accumulate(x, g, groups, y):
-    """y[o, c, f] += Σ_m x[m, c, f] · conj(g[m, o, f]), c counted within o's group.
+    """Add y[o, c, f] += Σ_m x[m, c, f] · conj(g[m, o, f]), with c counted within o's group.
 
-    x : (M, C, F) spectra; g : (M, O, F); y : (O, C/groups, F).
+    `x`: spectra (M, C, F). `g`: spectra (M, O, F). `y`: spectra (O, C/groups, F).
     """
     _accumulate_one(y.shape[0], x, g, groups, y)
 
 
 def _gather_outputs(v: Problem, cut: Tiling, g: np.ndarray, places: list) -> np.ndarray:
-    """The output's gradient at stride-1 positions, zeros between, ``(places, N, O, *tile)``."""
+    """Return the output gradient at stride-1 positions, zeros between, (places, N, O, *tile)."""
     tiles = np.zeros((len(places), *g.shape[:2], *cut.tile), g.dtype)
     for tile, place in zip(tiles, places, strict=True):
         if kept := kept_outputs(v, cut, place):
@@ -61,7 +61,7 @@ def _gather_outputs(v: Problem, cut: Tiling, g: np.ndarray, places: list) -> np.
 
 
 def _spectra(problem, cut, x, g, some, threads) -> list[np.ndarray]:
-    """Those of both operands at the places `some`, ``(M, C, F)`` and ``(M, O, F)``."""
+    """Return the spectra of both operands at the places `some`, ``(M, C, F)`` and ``(M, O, F)``."""
     v = problem.volume
     return [
         to_spectra(problem, tiles, threads).reshape(len(some) * v.batch, tiles.shape[2], -1)
@@ -72,7 +72,7 @@ def _spectra(problem, cut, x, g, some, threads) -> list[np.ndarray]:
 def grad_weight(
     problem: Problem, x: np.ndarray, g: np.ndarray, out: np.ndarray, threads: int
 ) -> None:
-    """Write the kernel's gradient."""
+    """Write the gradient of the kernel."""
     v, cut = problem.volume, tiling(problem)
     x, g = x.reshape(v.input_shape), g.reshape(v.output_shape)
     frequencies = math.prod(spectrum(cut))
@@ -91,11 +91,11 @@ def grad_weight(
 def error_bound(
     problem: Problem, x: np.ndarray, g: np.ndarray, magnitude: np.ndarray
 ) -> np.ndarray:
-    """Bound on |computed − exact|, the same for every element; notation as in `spectral_error`.
+    """Bound |computed − exact|, the same for every element; notation as in `spectral_error`.
 
-    Rounding in the transforms of tile m and in its product reaches an element as at most
-    (2ε + √2·γ_{M+3})·‖x_m‖₂·‖g_m‖₂, M products being summed; the inverse transform adds ε times
-    the norm of the sum, at most Σ_m ‖x_m‖₂·‖g_m‖₁.
+    Rounding in the transforms of tile m and in its product reaches an element as at most (2ε +
+    √2·γ_{M+3})·‖x_m‖₂·‖g_m‖₂, M products being summed. The inverse transform adds ε times the norm
+    of the sum, at most Σ_m ‖x_m‖₂·‖g_m‖₁.
     """
     v, cut = problem.volume, tiling(problem)
     per_x = tile_norms(v, cut, x.reshape(v.input_shape))

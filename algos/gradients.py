@@ -1,16 +1,17 @@
-"""Gradients as forward convolutions of other problems: every algorithm has them by this.
+"""Gradients as forward convolutions of other problems, for algorithms without gradients.
 
-What trains a layer are two more convolutions (Goodfellow, Bengio & Courville, *Deep Learning*,
-2016, eq. 9.11 and 9.13; the arithmetic is drawn out in Dumoulin & Visin, *A guide to
-convolution arithmetic for deep learning*, 2016, arXiv:1603.07285):
+Training a layer takes two more convolutions. Sources: Goodfellow, Bengio & Courville, *Deep
+Learning*, 2016, eq. 9.11 and 9.13; drawn out in Dumoulin & Visin, *A guide to convolution
+arithmetic for deep learning*, 2016, arXiv:1603.07285.
 
-- The gradient of the kernel correlates the input with the gradient of the output: images are
-  summed over as input channels were, channels are kept apart as images were, and stride and
-  dilation change places.
-- The gradient of the input spreads the gradient of the output over the taps. Read from its own
-  side, each of its elements gathers those taps that meet a multiple of the stride, which are
-  the same for all positions of one phase of the stride. Every phase is a convolution with
-  stride 1 of its own, and no zero that a stride would leave between samples is ever stored.
+The gradient of the kernel correlates the input with the gradient of the output. Images are summed
+as input channels were, and channels are kept apart as images were. Stride and dilation change
+places.
+
+The gradient of the input spreads the gradient of the output over the taps. Each of its elements
+gathers the taps that meet a multiple of the stride. These are the same for all positions of one
+phase of the stride. So every phase is a convolution with stride 1, and the zeros that a stride
+would leave between samples are never stored.
 """
 
 from __future__ import annotations
@@ -33,10 +34,10 @@ Index = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Phase:
-    """Positions of an input's gradient, one stride apart, that the same taps contribute to.
+    """Positions of an input gradient, one stride apart, that the same taps contribute to.
 
-    `positions`, `taps` and `source` select from the spatial axes of the result, the kernel (as
-    it correlates) and the output's gradient; `problem` is what to compute from them.
+    `positions`, `taps` and `source` select from the spatial axes of the result, of the correlation
+    kernel and of the output gradient. `problem` is the convolution that computes them.
     """
 
     positions: tuple[slice, ...]
@@ -45,9 +46,9 @@ class Phase:
     problem: Problem
 
     def kernel(self, w: np.ndarray) -> np.ndarray:
-        """The kernel of `problem`, ``(C, O/groups, *taps)``, of `w` (O, C/groups, *kernel).
+        """Return the kernel of `problem`, (C, O/groups, *taps), from `w` (O, C/groups, *kernel).
 
-        `w` correlates, so here its taps are flipped.
+        `w` correlates, so its taps are flipped here.
         """
         index: Index = (..., *self.taps)
         part = w[index]
@@ -59,10 +60,11 @@ class Phase:
 
 @lru_cache(maxsize=256)
 def phases(problem: Problem) -> tuple[Phase, ...]:
-    """The convolutions that make up the gradient of the input; positions in none are zero.
+    """Return the convolutions that make up the gradient of the input.
 
-    With c = gcd(S, D), tap k meets position y where y + P − k·D is a multiple of the stride S.
-    Taps that do lie S/c apart, and reach samples of the output's gradient D/c apart.
+    Positions that belong to none are zero. With c = gcd(S, D), tap k meets position y if y + P −
+    k·D is a multiple of the stride S. Such taps lie S/c apart, and reach samples of the output
+    gradient that lie D/c apart.
     """
     per_axis = [list(_axis_phases(problem, axis)) for axis in range(problem.axes)]
     found = []
@@ -78,7 +80,7 @@ def phases(problem: Problem) -> tuple[Phase, ...]:
 
 
 def _axis_phases(problem: Problem, axis: int) -> Any:
-    """Per phase of one axis: the fields of `Phase`, and of its problem, along that axis."""
+    """Yield, for each phase of one axis, the fields of `Phase` and of its problem along it."""
     size, taps = problem.size[axis], problem.kernel[axis]
     stride, dilation = problem.stride[axis], problem.dilation[axis]
     before, outputs = problem.padding[axis][0], problem.output_size[axis]
@@ -91,7 +93,8 @@ def _axis_phases(problem: Problem, axis: int) -> Any:
         first = meeting[0]
         count = -(-(taps - first) // step)
         positions = -(-(size - y) // stride)
-        # Position y + m·stride gathers from first output − i·spread + m by its i-th tap.
+        # The i-th tap of position y + m·stride gathers from output o + m − i·spread. Here o is the
+        # output that the first tap gathers from at m = 0.
         ahead = (count - 1) * spread - (y + before - first * dilation) // stride
         behind = positions + (count - 1) * spread - outputs - ahead
         low, high = max(0, -ahead), outputs - max(0, -behind)
@@ -105,10 +108,10 @@ def _axis_phases(problem: Problem, axis: int) -> Any:
 
 @lru_cache(maxsize=256)
 def exchanged(problem: Problem) -> Problem:
-    """The convolution that makes up the gradient of the kernel, as `exchange` hands it over.
+    """Return the convolution that makes up the gradient of the kernel, with operands of `exchange`.
 
-    An input channel of a group is an image, images are channels of the group, and the output's
-    gradient is the kernel. Its result is ``(C/groups, O, *kernel)``.
+    An input channel of a group becomes an image, images become channels of the group, and the
+    output gradient becomes the kernel. The result is ``(C/groups, O, *kernel)``.
     """
     sizes, padding = zip(*map(_read, problem.size, problem.padding, problem.reach), strict=True)
     return Problem(
@@ -120,9 +123,9 @@ def exchanged(problem: Problem) -> Problem:
 
 
 def _read(size: int, sides: tuple[int, int], reach: int) -> tuple[int, tuple[int, int]]:
-    """How many leading samples of an axis outputs read, and the zeros around them.
+    """Return the leading samples of an axis that outputs read, and the zeros around them.
 
-    Where they read padding alone, one sample of zero stands for the input.
+    If outputs read only padding, one sample of zero stands for the input.
     """
     samples = max(min(size, reach - sides[0]), 0)
     before = sides[0] if samples else reach - 1
@@ -130,7 +133,7 @@ def _read(size: int, sides: tuple[int, int], reach: int) -> tuple[int, tuple[int
 
 
 def exchange(problem: Problem, x: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Input and kernel of `exchanged`, from input `x` and output gradient `g`."""
+    """Return input and kernel of `exchanged`, from input `x` and output gradient `g`."""
     derived = exchanged(problem)
     read = [n for n, _ in map(_read, problem.size, problem.padding, problem.reach)]
     if min(read):
@@ -144,10 +147,10 @@ def exchange(problem: Problem, x: np.ndarray, g: np.ndarray) -> tuple[np.ndarray
 
 
 class Derived(Adapter):
-    """The gradients by an algorithm that knows only how to convolve."""
+    """Gradients by an algorithm that can only convolve."""
 
     def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
-        """Why the algorithm cannot do a convolution that the gradient is made up of."""
+        """Return the reason why the algorithm cannot do one of the convolutions."""
         if problem.operation == "grad_weight":
             if not self.any_kernel:
                 return (
@@ -169,7 +172,7 @@ class Derived(Adapter):
         )
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
-        """What the convolutions need, and copies of the arrays they are handed and return."""
+        """Bytes that the convolutions need, and of the copies of their operands and results."""
         if problem.operation == "grad_weight":
             derived = exchanged(problem)
             copies = [derived.output_shape]
@@ -189,7 +192,7 @@ class Derived(Adapter):
         return held + most
 
     def prepared_bytes(self, problem: Problem, threads: int) -> int:
-        """The kernel of every phase, as it is or made ready."""
+        """Bytes of the kernels of all phases, prepared or as they are."""
         return sum(
             self.algorithm.prepared_bytes(phase.problem, threads)
             or math.prod(phase.problem.kernel_shape) * problem.itemsize
@@ -197,7 +200,7 @@ class Derived(Adapter):
         )
 
     def _copied(self, problem: Problem, phase: Phase) -> int:
-        """Bytes of what `grad_input` copies of the output's gradient, and of its own result."""
+        """Bytes that `grad_input` copies of the output gradient and of its own result."""
         elements = 0
         if phase.problem.size != problem.output_size:
             elements += math.prod(phase.problem.input_shape)
@@ -206,13 +209,13 @@ class Derived(Adapter):
         return elements * problem.itemsize
 
     def work(self, problem: Problem) -> float:
-        """The work of the convolutions."""
+        """Return the work of the convolutions."""
         if problem.operation == "grad_weight":
             return self.algorithm.work(exchanged(problem))
         return sum(self.algorithm.work(phase.problem) for phase in phases(problem))
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> list[Any]:
-        """The kernel of every phase made ready."""
+        """Return the prepared kernel of every phase."""
         w = as_correlation(problem, w).reshape(w.shape)
         return [
             self.algorithm.prepare(phase.problem, read_only(phase.kernel(w)), threads)
@@ -243,7 +246,7 @@ class Derived(Adapter):
         out[...] = np.flip(result, tuple(range(2, result.ndim))) if problem.flip else result
 
     def error_bound(self, problem, x, w, magnitude):
-        """The largest of the bounds that the convolutions have."""
+        """Return the largest error bound of the convolutions."""
         if problem.operation == "grad_weight":
             images, kernel = exchange(problem, x, w)
             return self.algorithm.error_bound(exchanged(problem), images, kernel, magnitude)

@@ -33,20 +33,24 @@ from .jit import kernel
 from .problem import Problem
 from .threads import available, blas_threads
 
-#: Bytes of columns that a thread holds at a time: few enough to be still in the cache when the
-#: product reads them, enough for the product to run at full speed.
+#: Bytes of columns that a thread holds at a time. They are still in the cache when the product
+#: reads them, and enough for the product to run at full speed.
 SLAB_BYTES = 2 << 20
-#: Slabs that an image is cut into where each is worth a thread's while, so that a few threads
-#: have work, and the same bits come out however many they are.
+#: Slabs per image, if each is worth waking a thread, so that a few threads have work. Their number
+#: does not depend on that of the threads, so neither does the result.
 SLABS = 4
+#: Bytes of columns from which on a slab is worth waking a thread.
 LEAST_BYTES = 1 << 17
 
 
 @kernel
 def _unroll(x, kernel_size, stride, dilation, before, output_size, start, columns):
-    """Columns of the output positions from `start` on, for one image and one group.
+    """Copy the columns of the output positions from `start` on, for one image and one group.
 
-    x : (C/groups, D, H, W); columns : (C/groups · ΠF, count), row-major over channel and tap.
+    `x`: array (C/groups, D, H, W). Nothing outside it is read.
+    `kernel_size`, `stride`, `dilation`, `before`, `output_size`: per axis; `before` is the padding
+        in front.
+    `columns`: array (C/groups · ΠF, count), its rows ordered by channel, then tap; overwritten.
     """
     taps = kernel_size[0] * kernel_size[1] * kernel_size[2]
     count = columns.shape[1]
@@ -75,7 +79,10 @@ def _unroll(x, kernel_size, stride, dilation, before, output_size, start, column
 
 @kernel
 def _fold(columns, kernel_size, stride, dilation, before, output_size, start, x):
-    """Add what `_unroll` would put into `columns` back to where it came from in `x`."""
+    """Add `columns` back to the samples of `x` that `_unroll` would copy them from.
+
+    The arguments are those of `_unroll`, with `x` as the result.
+    """
     taps = kernel_size[0] * kernel_size[1] * kernel_size[2]
     count = columns.shape[1]
     for row in range(columns.shape[0]):
@@ -104,7 +111,10 @@ def _fold(columns, kernel_size, stride, dilation, before, output_size, start, x)
 
 @kernel
 def add_strided(target, source, stride):
-    """target[k·stride] += source[k]; `stride` 1 apart, so that it vectorises."""
+    """Add target[k·stride] += source[k] for every k of the array `source`.
+
+    The case `stride` = 1 is separate, so that it vectorises.
+    """
     if stride == 1:
         for k in range(source.size):
             target[k] += source[k]
@@ -120,26 +130,26 @@ class Im2col(Algorithm):
     operations = ("forward", "grad_input", "grad_weight")
 
     def performer(self, problem: Problem) -> Algorithm:
-        """As of every algorithm; but where the kernel covers the input it is its own column."""
+        """Return the object that computes `problem`: `Dense` for a fully connected layer."""
         return Dense(self) if is_fully_connected(problem) else super().performer(problem)
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
-        """Per thread the columns of a slab; the kernel where it is flipped."""
+        """Bytes of each thread's slab of columns, and of the flipped kernel."""
         columns = 0 if _is_pointwise(problem) else problem.taps * _slab(problem)
         kernel = math.prod(problem.kernel_shape)
-        # A slab's share of the kernel's gradient stands beside the sum of all.
+        # Each product of the kernel gradient is held next to the sum of all.
         share = kernel // problem.groups if problem.operation == "grad_weight" else 0
         workers = threads if self._tasks(problem) >= threads else 1
         return (workers * (columns + share) + kernel * problem.flip) * problem.itemsize
 
     def _tasks(self, problem: Problem) -> int:
-        """What there is to share out among threads."""
+        """Return the number of tasks that can be split among threads."""
         images = 1 if problem.operation == "grad_weight" else problem.batch
         slabs = -(-math.prod(problem.output_size) // _slab(problem))
         return images * problem.groups * (slabs if problem.operation == "forward" else 1)
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> np.ndarray:
-        """The kernel matrices, ``(groups, O/groups, C/groups · ΠF)``."""
+        """Return the kernel matrices, ``(groups, O/groups, C/groups · ΠF)``."""
         w = as_correlation(problem, w)
         return w.reshape(problem.groups, problem.out_channels // problem.groups, problem.taps)
 
@@ -184,7 +194,7 @@ class Im2col(Algorithm):
 
 
 def _multiply(v: Problem, tasks: list[tuple]) -> None:
-    """``part = matrix @ columns`` for each (matrix, channels, start, part), one after another."""
+    """Compute ``part = matrix @ columns`` for each (matrix, channels, start, part) in turn."""
     buffer = _buffer(v)
     with np.errstate(all="ignore"):  # NaN and infinity are data here
         for matrix, channels, start, part in tasks:
@@ -197,7 +207,10 @@ def _multiply(v: Problem, tasks: list[tuple]) -> None:
 
 
 def _spread(problem: Problem, tasks: list[tuple]) -> None:
-    """``columns(image) = matrix @ outputs``, overlaps added, for each (matrix, outputs, image)."""
+    """Compute ``columns(image) = matrix @ outputs``, overlaps added, for every task.
+
+    A task is (matrix, outputs, image).
+    """
     v, buffer = problem.volume, _buffer(problem)
     with np.errstate(all="ignore"):
         for matrix, outputs, image in tasks:
@@ -214,7 +227,7 @@ def _spread(problem: Problem, tasks: list[tuple]) -> None:
 
 
 def _correlate(problem: Problem, tasks: list[tuple]) -> None:
-    """``matrix = Σ outputs @ columns(channels)ᵀ`` over the images of each task."""
+    """Compute ``matrix = Σ outputs @ columns(channels)ᵀ`` over the images of each task."""
     v, buffer = problem.volume, _buffer(problem)
     with np.errstate(all="ignore"):
         for images, gradients, matrix in tasks:
@@ -233,12 +246,12 @@ def _correlate(problem: Problem, tasks: list[tuple]) -> None:
 
 
 def _buffer(problem: Problem) -> np.ndarray:
-    """Room for the columns of a slab."""
+    """Return scratch for the columns of a slab."""
     return np.empty(problem.taps * _slab(problem), problem.dtype)
 
 
 def _slabs(problem: Problem, buffer: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """The first output position of every slab, and its columns, each time in `buffer`."""
+    """Yield the first output position of every slab, and its columns, always in `buffer`."""
     positions, slab = math.prod(problem.output_size), _slab(problem)
     for start in range(0, positions, slab):
         count = min(slab, positions - start)
@@ -246,14 +259,14 @@ def _slabs(problem: Problem, buffer: np.ndarray) -> Iterator[tuple[int, np.ndarr
 
 
 def _divide(work: Callable[[list], None], tasks: list, threads: int) -> None:
-    """Share out `tasks` where every thread gets one; else leave the threads to BLAS."""
+    """Split `tasks` among threads if there is one for each; otherwise leave the threads to BLAS."""
     alone = len(tasks) < threads
     with blas_threads(threads if alone else 1):
         _share(work, tasks, 1 if alone else threads)
 
 
 def _share(work: Callable[[list], None], tasks: list, threads: int) -> None:
-    """Do `work` on all `tasks`, every `threads`-th on each of so many threads."""
+    """Do `work` on `tasks`, split among `threads` threads: each takes every `threads`-th."""
     threads = min(threads, len(tasks))
     others = [_pool().submit(work, tasks[t::threads]) for t in range(1, threads)]
     work(tasks[::threads])
@@ -263,12 +276,12 @@ def _share(work: Callable[[list], None], tasks: list, threads: int) -> None:
 
 @cache
 def _pool() -> ThreadPoolExecutor:
-    """Threads that sleep between calls, unlike those of OpenMP and BLAS, which spin."""
+    """Return threads that sleep between calls, unlike those of OpenMP and BLAS, which spin."""
     return ThreadPoolExecutor(available())
 
 
 def _is_pointwise(problem: Problem) -> bool:
-    """Whether the input is its own column matrix."""
+    """Return True if the input is its own column matrix."""
     return problem.taps == problem.in_channels // problem.groups and (
         problem.input_shape[2:] == problem.output_size
         and set(problem.stride) == {1}
@@ -277,7 +290,7 @@ def _is_pointwise(problem: Problem) -> bool:
 
 
 def _slab(problem: Problem) -> int:
-    """Output positions whose columns are held at a time."""
+    """Return the number of output positions whose columns are held at a time."""
     positions = math.prod(problem.output_size)
     row = problem.taps * problem.itemsize
     fair = max(64, -(-positions // SLABS), LEAST_BYTES // row)

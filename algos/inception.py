@@ -1,10 +1,10 @@
-"""Inception modules as a whole: four branches over the same maps, their outputs side by side.
+"""Whole Inception modules: four branches over the same maps, their outputs concatenated.
 
 Szegedy et al., *Going Deeper with Convolutions* (CVPR 2015, arXiv:1409.4842), figure 2: 1×1, 3×3
-and 5×5 convolutions and a 3×3 maximum, each keeping the size. In (b) of that figure 1×1
-convolutions reduce the channels before the larger kernels and after the pooling; in (a) nothing
-does, which costs several times the multiply-adds. Biases and rectifiers, which are the same for
-every algorithm, are left out.
+and 5×5 convolutions and a 3×3 maximum, each keeping the size. In figure 2(b), 1×1 convolutions
+reduce the channels before the larger kernels and after the pooling. In figure 2(a) nothing does,
+which costs several times the multiply-adds. Biases and rectifiers are the same for every algorithm
+and are left out.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ class InceptionProblem:
     ones : int
         Channels out of the 1×1 branch.
     threes, fives : int or (int, int)
-        Channels out of the 3×3 and 5×5 branches; a pair has the channels they are reduced to
-        by 1×1 convolutions first.
+        Channels out of the 3×3 and 5×5 branches. A pair also gives, first, the channels they are
+        reduced to by 1×1 convolutions.
     pooled : int
-        Channels that a 1×1 convolution makes of the maxima; 0 passes them on as they are.
+        Channels that a 1×1 convolution makes of the maxima; 0 passes them on unchanged.
     batch, dtype, name
-        As in `Problem`.
+        The same as for `Problem`.
 
     Examples
     --------
@@ -82,20 +82,21 @@ class InceptionProblem:
 
     @property
     def family(self) -> Family:
-        """Whose algorithms compute it."""
+        """Family of the algorithms that compute it."""
         return MODULES
 
     def asking(self, operation: str) -> InceptionProblem:
-        """The same module; there is nothing else to ask of it."""
+        """Return the same module for "forward"; refuse every other operation."""
         if operation != "forward":
             raise ConvbenchError(f"a module as a whole has no {operation} here; ask its layers")
         return self
 
     @cached_property
     def branches(self) -> tuple[tuple[Step, ...], ...]:
-        """The steps of each branch, in the order of their outputs."""
+        """Steps of each branch, in the order of their outputs."""
 
         def chain(*taps_and_channels: tuple[int, int]) -> tuple[Step, ...]:
+            """Return one convolution after another, for each (kernel size, output channels)."""
             steps, channels = [], self.in_channels
             for taps, made in taps_and_channels:
                 steps.append(
@@ -121,7 +122,7 @@ class InceptionProblem:
 
     @property
     def convolutions(self) -> tuple[Problem, ...]:
-        """The steps that have kernels, in order."""
+        """Steps that have kernels, in order."""
         steps = [step for branch in self.branches for step in branch]
         return tuple(step for step in steps if isinstance(step, Problem))
 
@@ -138,7 +139,7 @@ class InceptionProblem:
 
     @property
     def output_size(self) -> tuple[int, ...]:
-        """That of the input."""
+        """Size of the output, the same as that of the input."""
         return self.size
 
     @property
@@ -148,7 +149,7 @@ class InceptionProblem:
 
     @property
     def result_shape(self) -> tuple[int, ...]:
-        """Shape of what is computed."""
+        """Shape of the result."""
         return self.output_shape
 
     @property
@@ -158,17 +159,17 @@ class InceptionProblem:
 
     @property
     def terms(self) -> int:
-        """Most products summed into one number."""
+        """Largest number of products summed into one number."""
         return max(step.terms for step in self.convolutions)
 
     @property
     def multiply_adds(self) -> int:
-        """Those of its convolutions; products with padding do not count."""
+        """Multiply-adds of its convolutions; products with padding do not count."""
         return sum(step.multiply_adds for step in self.convolutions)
 
     @property
     def textbook_multiply_adds(self) -> int:
-        """The same with padding counted like input, as the paper's table and CS231n do."""
+        """Multiply-adds with padding counted like input, as in the paper's table and CS231n."""
         return sum(step.taps * math.prod(step.output_shape) for step in self.convolutions)
 
     @property
@@ -194,7 +195,7 @@ class InceptionProblem:
 
     @property
     def geometry(self) -> dict[str, Any]:
-        """Channels, kernel and steps, as tables list them; of its kernels the largest."""
+        """Channels, kernel and steps for tables; the kernel is the largest one."""
         reads = sum(s.multiply_adds for b in self.branches for s in b if isinstance(s, PoolProblem))
         return {
             "kind": "inception", "in_channels": self.in_channels,
@@ -223,7 +224,7 @@ _PART = re.compile(
 
 
 def parse_inception(text: str, **defaults: Any) -> InceptionProblem:
-    """The module that a text such as ``inception_mb1_ic192ih28_ones=64_…`` describes."""
+    """Return the module that a text such as ``inception_mb1_ic192ih28_ones=64_…`` describes."""
     fields: dict[str, Any] = dict(defaults)
     numbers: dict[str, int] = {}
     at = len("inception")
@@ -261,9 +262,10 @@ def parse_inception(text: str, **defaults: Any) -> InceptionProblem:
 
 
 class _Modules(Family):
-    """Whole modules are run by whoever convolves with any kernel."""
+    """Family of whole modules: every algorithm that convolves with any kernel runs them."""
 
     def registry(self) -> dict[str, Any]:
+        """Return one `Branches` per convolution algorithm that takes any kernel."""
         from .inception_plan import Branches
 
         known = super().registry()

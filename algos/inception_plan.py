@@ -1,4 +1,4 @@
-"""Inception modules computed: every branch by one algorithm, outputs written side by side."""
+"""Computation of Inception modules: every branch by one algorithm, outputs concatenated."""
 
 from __future__ import annotations
 
@@ -38,10 +38,11 @@ class Branches(AlgorithmBase):
         return f"Whole modules: convolutions by {self.name}, maxima by {self.pooling.name}."
 
     def able(self, step: Step) -> Any:
-        """Who computes a step."""
+        """Return the algorithm that computes `step`."""
         return self.pooling if step.family is POOLING else self.convolution
 
     def _ask(self, problem: InceptionProblem, what: str, *more: Any) -> list[Any]:
+        """Return the answers of every step's algorithm to its method `what`."""
         steps = [step for branch in problem.branches for step in branch]
         return [getattr(self.able(step).performer(step), what)(step, *more) for step in steps]
 
@@ -49,7 +50,7 @@ class Branches(AlgorithmBase):
         return next(filter(None, self._ask(problem, "why_not")), None)
 
     def workspace_bytes(self, problem: InceptionProblem, threads: int) -> int:
-        """What steps need, for they keep it, and the results between them."""
+        """Bytes that the steps need and keep, and of the results between them."""
         between = sum(math.prod(step.output_shape) for b in problem.branches for step in b[:-1])
         return sum(self._ask(problem, "workspace_bytes", threads)) + between * problem.itemsize
 
@@ -58,7 +59,7 @@ class Branches(AlgorithmBase):
 
 
 class InceptionPlan:
-    """A module with its kernels, made ready: ``plan(x) -> y``.
+    """Prepared module with its kernels: ``plan(x) -> y``.
 
     Parameters
     ----------
@@ -91,13 +92,14 @@ class InceptionPlan:
         self.chains = [[self._step(step, kernels) for step in b] for b in problem.branches]
 
     def _step(self, step: Step, kernels: Any) -> Plan | PoolPlan:
+        """Return the plan of one step; a convolution takes the next of `kernels`."""
         able = self.algorithm.able(step)
         if isinstance(step, PoolProblem):
             return PoolPlan(step, algorithm=able, threads=self.threads)
         return Plan(step, next(kernels), algorithm=able, threads=self.threads)
 
     def __call__(self, x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-        """The outputs of all branches for `x` (N, C, *size), side by side: (N, O, *size)."""
+        """Return the outputs of all branches for `x` (N, C, *size), concatenated: (N, O, *size)."""
         problem, dtype = self.problem, np.dtype(self.problem.dtype)
         x = take("input", x, problem.input_shape, dtype)
         if out is None:
@@ -111,7 +113,7 @@ class InceptionPlan:
                 y = plan(y)
             stop = start + chain[-1].problem.output_shape[1]
             place = out[:, start:stop]
-            if place.flags.c_contiguous:  # of a single image: nothing to concatenate
+            if place.flags.c_contiguous:  # a single image needs no copy
                 chain[-1](y, out=place)
             else:
                 place[...] = chain[-1](y)

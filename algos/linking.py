@@ -1,12 +1,12 @@
-"""How kernels come together: compiled into those that call them, or called where they lie.
+"""Linking of kernels: compiled into their callers, or compiled once and called by address.
 
-Numba makes a kernel that others call into machine code of its own, twice optimised and wrapped
-for Python and for C, and then hands the optimised code to each caller, where all of it is done
-again. Here a kernel that is called by kernels is a `Part`: its functions are simplified, one by
-one, and go into its callers; only what Python calls becomes machine code.
+Numba compiles a kernel that other kernels call into machine code of its own. It optimises it twice
+and wraps it for Python and for C. Then it passes the optimised code to each caller, where all of
+this is done again. Here a kernel that kernels call is a `Part`: its functions are simplified one by
+one and go into its callers. Only a kernel called from Python becomes machine code.
 
-What takes long to compile, and long enough to run, is compiled once and called by its address
-from elsewhere: `apart` calls it, and `threaded` has the threads call it.
+A kernel that takes long to compile, and long enough to run, is compiled once and called by its
+address: `apart` calls it, and `threaded` lets Numba's threads call it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from numba.np.ufunc.parallel import _launch_threads
 
 
 class Kernel(CPUDispatcher):
-    """What Python calls; kernels that name it get its `Part`."""
+    """Dispatcher for kernels called from Python; other kernels inline its `Part`."""
 
     def __init__(self, function: Callable, *arguments: Any, **options: Any) -> None:
         super().__init__(function, *arguments, **options)
@@ -46,15 +46,17 @@ class Kernel(CPUDispatcher):
 
 
 class Part(CPUDispatcher):
-    """A kernel as others call it: it has no address, and is compiled into its callers."""
+    """Dispatcher of a kernel for other kernels: without an address, compiled into its callers."""
 
     def add_overload(self, cres: Any) -> None:
-        known = cres._replace(entry_point=object())  # what its callers know it by
+        known = cres._replace(entry_point=object())  # identifies it to its callers
         self.targetctx.insert_user_function(known.entry_point, known.fndesc, [known.library])
         self.overloads[tuple(known.signature.args)] = known
 
 
 class _IntoCallers(Compiler):
+    """Compiler pipeline of a `Part`: no machine code, no wrappers for Python or C."""
+
     def __init__(self, typing: Any, target: Any, library: Any, *described: Any) -> None:
         flags = described[2]
         flags.no_compile = flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True
@@ -62,7 +64,7 @@ class _IntoCallers(Compiler):
 
 
 class _Linked(JITCodeLibrary):
-    """Functions simplified one by one as they come; the rest is done where they are linked into."""
+    """Code library whose functions are simplified as they come; its callers optimise the rest."""
 
     def finalize(self) -> None:
         self._raise_if_finalized()
@@ -74,7 +76,10 @@ class _Linked(JITCodeLibrary):
 
 @contextmanager
 def _collecting_nothing() -> Iterator[None]:
-    """Meanwhile Python looks for no garbage: a compiler makes many objects, and few cycles."""
+    """Disable garbage collection inside this block.
+
+    A compiler makes many objects but few cycles.
+    """
     if not gc.isenabled():
         yield
         return
@@ -85,15 +90,15 @@ def _collecting_nothing() -> Iterator[None]:
         gc.enable()
 
 
-#: The kernels that are called where they lie, by module, in the order they are defined in.
+#: Kernels called by address, by module, in the order of their definition.
 _APART: dict[str, list[Any]] = {}
 
 
 def apart(compiled: Any) -> Any:
-    """What other kernels call to have the kernel `compiled` run without compiling it again.
+    """Return a function through which other kernels call `compiled` without compiling it again.
 
-    The caller holds a symbol, which is told the address before the caller is linked, be it just
-    compiled or loaded from the cache.
+    The caller holds a symbol. The symbol gets its address before the caller is linked, both when
+    the caller was just compiled and when it was loaded from the cache.
     """
     tell = _teller(compiled)
 
@@ -119,11 +124,11 @@ def apart(compiled: Any) -> Any:
 
 
 def threaded(compiled: Any) -> Any:
-    """What other kernels call to have Numba's threads share calls of the kernel `compiled`.
+    """Return a function through which other kernels split calls of `compiled` among threads.
 
-    ``run = threaded(work)``; ``run(count, *arguments)`` is ``work(i, *arguments)`` for every
-    i < count, neighbours on one thread; `work` returns nothing. It is one kernel, compiled once,
-    where a parallel loop of Numba's is four. An error of one call is raised after all of them.
+    ``run = threaded(work)``; ``run(count, *arguments)`` calls ``work(i, *arguments)`` for every i <
+    count. Neighbouring i run on one thread; `work` returns nothing. This is one kernel, compiled
+    once; a parallel loop of Numba's is four. If a call fails, its error is raised after all calls.
     """
     tell = partial(_tell_of_threads, _teller(compiled))
 
@@ -138,7 +143,7 @@ def threaded(compiled: Any) -> Any:
             convention = context.call_conv
             work = _declared(convention, builder.module, symbol, result, kinds)
             count, *given = cgutils.unpack_tuple(builder, values[0])
-            # What threads are told: where to leave an error and what it is, then the arguments.
+            # The threads get room for an error (its code and its information), then the arguments.
             fine = builder.load(cgutils.alloca_once_value(builder, RETCODE_OK))
             nothing = cgutils.get_null_value(excinfo_ptr_t)
             told_all = cgutils.pack_struct(builder, [fine, nothing, *given])
@@ -157,10 +162,10 @@ def threaded(compiled: Any) -> Any:
 
 
 def _task(convention: Any, module: Any, work: Any, result: Any, kinds: Any, told: Any) -> Any:
-    """A function for Numba's threads, which are given some neighbouring numbers at a time.
+    """Return a function for Numba's threads; each thread gets some neighbouring numbers.
 
-    They come as Numba's loops over arrays have them: the first as an address, their count, the
-    step from one to the next.
+    The numbers come as in Numba's loops over arrays: the first as an address, then their count and
+    the step between them.
     """
     address, sizes = cgutils.voidptr_t, cgutils.intp_t.as_pointer()
     kind = ir.FunctionType(ir.VoidType(), [address.as_pointer(), sizes, sizes, address])
@@ -183,7 +188,7 @@ def _task(convention: Any, module: Any, work: Any, result: Any, kinds: Any, told
 
 
 def _run_by_threads(builder: Any, task: Any, count: Any, room: Any) -> None:
-    """Call `task` for 0 … `count` - 1, on as many threads as the caller may use."""
+    """Call `task` for 0 … `count` − 1, on as many threads as the caller may use."""
     address, size = cgutils.voidptr_t, cgutils.intp_t
     threads = cgutils.get_or_insert_function(
         builder.module, ir.FunctionType(size, []), "get_num_threads"
@@ -200,12 +205,13 @@ def _run_by_threads(builder: Any, task: Any, count: Any, room: Any) -> None:
 
 
 def _declared(convention: Any, module: Any, symbol: str, result: Any, kinds: Any) -> Any:
+    """Return the function `symbol`, declared in `module`."""
     kind = convention.get_function_type(result, kinds)
     return cgutils.get_or_insert_function(module, kind, symbol)
 
 
 def _teller(compiled: Any) -> Callable[[tuple[Any, ...]], tuple[str, Any]]:
-    """Enter `compiled` into `_APART`; `_tell` of it."""
+    """Enter `compiled` into `_APART`, and return `_tell` for it."""
     module = compiled.py_func.__module__
     siblings = _APART.setdefault(module, [])
     siblings.append(compiled)
@@ -213,7 +219,7 @@ def _teller(compiled: Any) -> Callable[[tuple[Any, ...]], tuple[str, Any]]:
 
 
 def _tell(module: str, number: int, kinds: tuple[Any, ...]) -> tuple[str, Any]:
-    """Compile or load a kernel of `_APART`, and name its code; (the name, the type returned)."""
+    """Compile or load a kernel of `_APART`; return the symbol of its code and its return type."""
     import_module(module)
     compiled = _APART[module][number]
     compiled.compile(kinds)
@@ -224,5 +230,6 @@ def _tell(module: str, number: int, kinds: tuple[Any, ...]) -> tuple[str, Any]:
 
 
 def _tell_of_threads(tell: Callable, kinds: tuple[Any, ...]) -> tuple[str, Any]:
-    _launch_threads()  # which names what starts them
+    """Do as `_tell`, once Numba's threads are running."""
+    _launch_threads()  # this also defines the symbol that starts them
     return tell(kinds)

@@ -1,9 +1,9 @@
 """Any 2-D kernel as a sum of outer products: the opt-in form of `separable`.
 
-A kernel of rank r is the sum of r outer products (its singular value expansion), hence r pairs
-of 1-D passes: r·(F_h + F_w) multiply-adds per output against F_h·F_w. It pays for large
-kernels of small rank, such as a Gabor (rank 2) or a difference of Gaussians. The rank is taken
-as large as rounding lets one see, so the result is as exact as any other algorithm's.
+A kernel of rank r is the sum of r outer products (its singular value expansion). So it takes r
+pairs of 1-D passes: r·(F_h + F_w) multiply-adds per output against F_h·F_w. This pays for large
+kernels of small rank, such as a Gabor (rank 2) or a difference of Gaussians. The rank counts every
+singular value above rounding, so the result is as accurate as that of any other algorithm.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class LowRank(Separable):
         return min(problem.kernel)
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Factors:
-        """The leading singular triplets of every kernel, as many as the largest rank needs."""
+        """Return the leading singular triplets of every kernel, up to the largest rank."""
         rank = max(_rank(w, problem.dtype), 1)
         matrices = as_correlation(problem, w)[:, :, 0].astype(np.float64)
         u, s, vt = np.linalg.svd(matrices, full_matrices=False)
@@ -53,7 +53,7 @@ class LowRank(Separable):
 
 
 def _rank(w: np.ndarray, dtype: str) -> int:
-    """Largest numerical rank among the kernels of `w` (O, C/groups, F_h, F_w)."""
+    """Return the largest numerical rank among the kernels of `w` (O, C/groups, F_h, F_w)."""
     values = np.linalg.svd(w.astype(np.float64), compute_uv=False)
     visible = values > TOLERANCE * unit_roundoff(dtype) * values[..., :1]
     return int(visible.sum(axis=-1).max(initial=0))

@@ -1,8 +1,8 @@
-"""Overlap-save: how an input is cut into tiles for transforms, and how wrong results may be.
+"""Overlap-save: the cut of an input into tiles for transforms, and the error bound of the result.
 
-Inputs much larger than the kernel are cut into overlapping tiles whose wrapped-around border is
-thrown away (Stockham, *High-speed convolution and correlation*, 1966). How large tiles are is for
-those to decide who transform them.
+Inputs much larger than the kernel are cut into overlapping tiles, whose wrapped-around border is
+discarded (Stockham, *High-speed convolution and correlation*, 1966). Each transform chooses the
+size of its own tiles.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Index = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Tiling:
-    """How a problem is cut: tiles of `tile` input samples, `step` stride-1 outputs apart."""
+    """Tiling of a problem: tiles of `tile` input samples, `step` stride-1 outputs apart."""
 
     tile: tuple[int, int, int]
     step: tuple[int, int, int]
@@ -42,7 +42,7 @@ class Tiling:
 
 
 def cut_up(v: Problem, tile: tuple[int, ...]) -> Tiling:
-    """The tiles of volume `v` that have the lengths `tile`."""
+    """Return the tiling of volume `v` into tiles of the lengths `tile`."""
     step = tuple(t - e + 1 for t, e in zip(tile, v.extent, strict=True))
     counts = tuple(
         -(-(reach - e + 1) // s) for reach, e, s in zip(v.reach, v.extent, step, strict=True)
@@ -51,12 +51,12 @@ def cut_up(v: Problem, tile: tuple[int, ...]) -> Tiling:
 
 
 def places(cut: Tiling) -> Iterator[tuple[int, ...]]:
-    """Every tile by its number along each axis."""
+    """Iterate over all tiles; each is given by its number along each axis."""
     return itertools.product(*(range(n) for n in cut.counts))
 
 
 def window(v: Problem, cut: Tiling, place: tuple[int, ...]) -> tuple[Index, Index]:
-    """Where the input samples of the tile at `place` lie, and where in the tile they go."""
+    """Return the index of the input samples of the tile at `place`, and their index in the tile."""
     sources, targets = [], []
     for a, index in enumerate(place):
         origin = index * cut.step[a] - v.padding[a][0]
@@ -68,7 +68,7 @@ def window(v: Problem, cut: Tiling, place: tuple[int, ...]) -> tuple[Index, Inde
 
 
 def tile_norms(v: Problem, cut: Tiling, x: np.ndarray) -> np.ndarray:
-    """2-norm of every tile, ``(tiles · N, C)``."""
+    """Return the 2-norm of every tile, ``(tiles · N, C)``."""
     norms = []
     for place in places(cut):
         sources, _ = window(v, cut, place)
@@ -78,7 +78,7 @@ def tile_norms(v: Problem, cut: Tiling, x: np.ndarray) -> np.ndarray:
 
 
 def gather(v: Problem, cut: Tiling, x: np.ndarray, places: list) -> np.ndarray:
-    """Tiles of the zero-padded input, ``(places, N, C, *tile)``."""
+    """Return tiles of the zero-padded input, ``(places, N, C, *tile)``."""
     tiles = np.empty((len(places), *x.shape[:2], *cut.tile), x.dtype)
     for tile, place in zip(tiles, places, strict=True):
         sources, targets = window(v, cut, place)
@@ -89,7 +89,10 @@ def gather(v: Problem, cut: Tiling, x: np.ndarray, places: list) -> np.ndarray:
 
 
 def kept_outputs(v: Problem, cut: Tiling, place: tuple[int, ...]) -> tuple[Index, Index] | None:
-    """Where in the tile at `place` outputs that the stride keeps lie, and which they are."""
+    """Return the index in the tile at `place` of the outputs that the stride keeps, and theirs.
+
+    The second index selects the same outputs from the output array. Without any, return None.
+    """
     sources, targets = [], []
     for a, index in enumerate(place):
         origin, s = index * cut.step[a], v.stride[a]
@@ -113,31 +116,25 @@ def spectral_error(
     arithmetic: str | None = None,
     additions: int = 1,
 ) -> np.ndarray:
-    """Bound on |computed − exact| of a convolution through transforms of the size of `tile`.
+    """Bound |computed − exact| of a convolution through transforms of the size `tile`.
 
-    One transform of T samples errs by ε = log2(T)·η in the 2-norm, η = u + γ_4·√2 with
-    twiddle factors accurate to u (Higham, *Accuracy and Stability*, 2nd ed., Theorem
-    24.2, stated for radix 2; radices 3, 5 are charged log2 of theirs). Write x, w for a
-    tile and kernel of one channel and sum over the channels:
+    One transform of T samples errs by ε = log2(T)·η in the 2-norm. Here η = u + γ_4·√2, with
+    twiddle factors accurate to u. Source: Higham, *Accuracy and Stability*, 2nd ed., Theorem 24.2,
+    stated for radix 2. Radices 3 and 5 are charged log2 of theirs. Write x, w for a tile and kernel
+    of one channel, and sum over the channels.
 
-    - rounding in both forward transforms and in the products reaches an output element,
-      by Cauchy-Schwarz and Parseval, as at most (2ε + √2·γ_{C+3})·‖x‖₂·‖w‖₂;
-    - the inverse transform adds ε times the norm of its whole result, at most
-      ‖x‖₂·max|ŵ|.
+    Rounding in both forward transforms and in the products reaches an output element as at most (2ε
+    + √2·γ_{C+3})·‖x‖₂·‖w‖₂, by Cauchy-Schwarz and Parseval. The inverse transform adds ε times the
+    norm of its whole result, at most ‖x‖₂·max|ŵ|. ``ε²`` terms are covered by evaluating with 1 +
+    3ε. The tile with the largest norm decides.
 
-    ``ε²`` terms are covered by evaluating with 1 + 3ε. The tile of largest norm counts.
-
-    Parameters
-    ----------
-    norms : (tiles, C)
-        2-norm of the samples of every tile.
-    w : (O, C/groups, *kernel)
-    magnitude : |x| ⋆ |w| + |bias| at some positions of the output
-    arithmetic : dtype name, optional
-        What the transforms compute in, where that is not the problem's dtype.
-    additions : int
-        Roundings in the problem's dtype after the transform back: the bias, and for some
-        the sum over channels or tiles.
+    `tile`: samples of a tile along each axis of the volume.
+    `norms`: 2-norm of the samples of every tile, (tiles, C).
+    `w`: kernel (O, C/groups, *kernel).
+    `magnitude`: |x| ⋆ |w| + |bias| at some positions of the output.
+    `arithmetic`: name of the dtype the transforms compute in; by default the problem's.
+    `additions`: roundings in the problem's dtype after the transform back. They are the bias and,
+        for some algorithms, the sum over channels or tiles.
     """
     v = problem.volume
     arithmetic = arithmetic or problem.dtype
@@ -151,7 +148,7 @@ def spectral_error(
     if set(v.dilation) == {1} and all(k <= t for k, t in zip(v.kernel, tile, strict=True)):
         spectra = scipy.fft.rfftn(kernels, s=tile, axes=(2, 3, 4))
         peaks = np.abs(spectra).max(axis=(2, 3, 4))
-    else:  # a zero-stuffed kernel's spectrum is the kernel's, repeated; a cut one's is unknown
+    else:  # a zero-stuffed kernel repeats the kernel's spectrum; bound it by Σ|w|
         peaks = np.abs(kernels).sum(axis=(2, 3, 4))
     weight = (2 * epsilon + products) * flat + epsilon * peaks
     per_group = norms.reshape(len(norms), v.groups, -1)

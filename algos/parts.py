@@ -1,12 +1,12 @@
-"""Tiled layers and connection tables as several plain convolutions: every algorithm has them so.
+"""Tiled layers and connection tables as several plain convolutions, for every algorithm.
 
-- Output positions that share a kernel, those of one phase of the tile's period t, are together a
-  convolution with stride S·t whose input begins a little later (Goodfellow, Bengio & Courville,
-  *Deep Learning*, 2016, eq. 9.10 read one phase at a time).
-- Output channels that are connected to the same input channels are a convolution of those.
+Output positions that share a kernel are those of one phase of the tile's period t. Together they
+are a convolution with stride S·t whose input begins a little later. Source: Goodfellow, Bengio &
+Courville, *Deep Learning*, 2016, eq. 9.10, read one phase at a time. Output channels connected to
+the same input channels are a convolution of those channels.
 
-No product with an absent connection is ever formed. The price is one call for each part, so
-that layers of very many parts are refused; `naive` and `parallel` have kernels of their own.
+No product with an absent connection is ever formed. The price is one call per part, so layers of
+very many parts are refused. `naive` and `parallel` have kernels of their own.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .adapter import Adapter
 from .arrays import read_only
 from .problem import Problem
 
-#: Parts that are still computed one after another.
+#: Most parts that are computed one after another.
 MOST_PARTS = 64
 
 Index = tuple[Any, ...]
@@ -32,7 +32,7 @@ Index = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Part:
-    """One layer that another is made of: whose elements it reads and writes, and its kernels."""
+    """One of the layers that make up another: the elements it reads and writes, and its kernels."""
 
     problem: Problem
     inputs: Index
@@ -40,12 +40,12 @@ class Part:
     kernels: Index
 
     def kernel(self, w: np.ndarray) -> np.ndarray:
-        """This part's of the layer's kernels `w`."""
+        """Return this part's share of the layer's kernels `w`."""
         return read_only(np.ascontiguousarray(w[self.kernels]))
 
 
 def count_parts(problem: Problem) -> int:
-    """How many parts the layer is made of."""
+    """Return the number of parts of the layer."""
     if problem.connections:
         return len(set(problem.connections))
     return math.prod(map(min, problem.tile, problem.output_size))
@@ -53,12 +53,12 @@ def count_parts(problem: Problem) -> int:
 
 @lru_cache(maxsize=64)
 def parts(problem: Problem) -> tuple[Part, ...]:
-    """The `count_parts` layers that this one is made of: with all connections, or untiled."""
+    """Return the `count_parts` parts of the layer: all connections present, or untiled."""
     return tuple(_of_connections(problem) if problem.connections else _of_phases(problem))
 
 
 def _of_connections(problem: Problem) -> Iterator[Part]:
-    """Per set of input channels that output channels are connected to: these and those."""
+    """Yield one part per distinct set of connected input channels."""
     numbers, every = problem.connections, slice(None)
     for number in dict.fromkeys(numbers):
         rows = [o for o, other in enumerate(numbers) if other == number]
@@ -71,7 +71,7 @@ def _of_connections(problem: Problem) -> Iterator[Part]:
 
 
 def _of_phases(problem: Problem) -> Iterator[Part]:
-    """Per phase of the tile: the outputs that share its kernel, a convolution of stride S·t."""
+    """Yield one part per phase of the tile: the outputs that share a kernel, with stride S·t."""
     per_axis = [
         [_phase(problem, axis, a) for a in range(min(t, o))]
         for axis, (t, o) in enumerate(zip(problem.tile, problem.output_size, strict=True))
@@ -86,27 +86,27 @@ def _of_phases(problem: Problem) -> Iterator[Part]:
 
 
 def _phase(problem: Problem, axis: int, a: int) -> tuple[int, slice, slice, int, tuple[int, int]]:
-    """Outputs a, a + t, … of one axis: (a, samples read, outputs, size, padding) of their own."""
+    """Return (a, samples read, outputs, size, padding) of outputs a, a + t, … of one axis."""
     period, stride = problem.tile[axis], problem.stride[axis]
     size, outputs = problem.size[axis], problem.output_size[axis]
     count = -(-(outputs - a) // period)
     reach = (count - 1) * stride * period + problem.extent[axis]
     start = a * stride - problem.before[axis]
     first, last = max(start, 0), min(start + reach, size)
-    if first >= last:  # padding alone: a sample that no position reads stands for the input
+    if first >= last:  # only padding: one unread sample stands for the input
         return a, slice(0, 1), slice(a, None, period), 1, (reach, 0)
     sides = (first - start, start + reach - last)
     return a, slice(first, last), slice(a, None, period), last - first, sides
 
 
 class Parts(Adapter):
-    """A tiled layer or one with a connection table, by an algorithm that knows neither.
+    """Tiled layer, or layer with a connection table, by an algorithm that supports neither.
 
-    One with both is taken apart by its connections first, and its parts by their phases.
+    A layer with both is split by its connections first, and its parts by their phases.
     """
 
     def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
-        """Too many parts, or why the algorithm cannot do one of them."""
+        """Refuse too many parts, or give the reason why the algorithm cannot do one of them."""
         if (count := count_parts(problem)) > MOST_PARTS:
             return (
                 f"a layer like this is made of {count} plainer ones, more than the {MOST_PARTS} "
@@ -122,7 +122,7 @@ class Parts(Adapter):
         return self.algorithm.performer(part.problem)
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
-        """What the parts need, which are kept ready, and the arrays of the largest."""
+        """Bytes that the prepared parts need, and of the arrays of the largest."""
         own = [
             (self._performer(part).workspace_bytes(part.problem, threads), part.problem)
             for part in parts(problem)
@@ -131,11 +131,11 @@ class Parts(Adapter):
         return kernels + sum(n for n, _ in own) + max(p.compulsory_bytes for _, p in own)
 
     def work(self, problem: Problem) -> float:
-        """The work of the parts."""
+        """Return the work of the parts."""
         return sum(self._performer(part).work(part.problem) for part in parts(problem))
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> list[Any]:
-        """The kernel of every part made ready."""
+        """Return the prepared kernel of every part."""
         return [
             self._performer(part).prepare(part.problem, part.kernel(w), threads)
             for part in parts(problem)
@@ -170,7 +170,7 @@ class Parts(Adapter):
             out[part.kernels] = result
 
     def error_bound(self, problem, x, w, magnitude):
-        """The largest of the parts' bounds; their sum for grad_input, which adds the parts up."""
+        """Return the largest bound of the parts; for grad_input, which adds parts, their sum."""
         bounds = []
         for part in parts(problem):
             first = x[part.outputs if problem.operation == "grad_input" else part.inputs]

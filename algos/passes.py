@@ -1,23 +1,27 @@
 """One-dimensional passes: a kernel that is an outer product, applied axis after axis.
 
-Kernels of 5 or 7 taps a side on single images have a way of their own, `sweeps`. Of the others,
-with stride 1 the two passes over an image are fused: four rows are passed across into a ring that
-holds the rows under a kernel, then four rows of the output are passed down from it, 512 columns at
-a time. No intermediate image exists; the ring lies in the first-level cache for short rows and
-kernels of up to a dozen taps, in the second for longer ones. Other strides and dilations, and the
-third axis, go through `pass_lines`, axis after axis within a tile.
+Kernels of 5 or 7 taps per axis on single images are computed by `sweeps`. For other kernels with
+stride 1, the two passes over an image are fused. Four rows are passed across into a ring that holds
+the rows under a kernel. Then four output rows are passed down from it, 512 columns at a time. No
+intermediate image exists. The ring lies in L1 for short rows and kernels of up to a dozen taps,
+otherwise in L2. Other strides and dilations, and the third axis, go through `pass_lines`, axis
+after axis within a tile.
 
-Bound by the multiply-add units on the way down, where a tile of 4 × 4 vectors reuses every row
-loaded. Across, each product needs its own shifted pixels: a load at any column takes two cycles,
-a shift in registers one, half the time in a unit that products do not use. On a 2-core AVX-512
-machine (Zen 4, 118 GFLOP/s a core in float32) one thread reached 72 % of the peak with 15 taps on
-512², 78 % with 31, 83 % with 127. Passing over a tile's rows wholly before its columns,
-through the second-level cache, cost 20 to 30 %.
+The pass down is bound by the multiply-add units: a tile of 4 × 4 vectors reuses every row loaded.
+The pass across needs shifted pixels for each product. An unaligned load takes two cycles; a shift
+in registers takes one, half the time in a unit that products do not use.
 
-Images that no cache holds: at 2160 × 3840, rows as wide as the image, written past the caches and
-asked for four rows ahead, took 5.4 ms with 5 taps, before these were swept, where tiles of 512
-columns, written as usual, took 7.2 to 9. Without asking ahead it took 20 % longer. An image that
-stays in the caches takes 1.3 times as long that way, hence `simd.STREAMED_BYTES`.
+Images that fit no cache are written past the caches and prefetched four rows ahead.
+
+Arguments that mean the same in every kernel; all arrays are pointers, indices and lengths count
+elements:
+
+`taps`, `count`: taps of the pass and their number; `zero` points to a zero.
+`target`, `to`: output, written from index `to` on.
+`line`, `whole`: scratch for a padded row, and for a row at every position.
+`width`: outputs of a row.
+
+Measurements: docs/kernels.md.
 """
 
 from __future__ import annotations
@@ -41,21 +45,25 @@ from .simd_window import add_shifted, add_window, load_block, load_inside, store
 
 __all__ = ["ACROSS", "CHUNK", "ROWS", "filter_plane", "pass_along_w", "pass_lines"]
 
-#: Rows and vectors of the register tile of a pass down, vectors of one across.
+#: Rows and vectors of the register tile of a pass down; vectors of the register tile of a pass
+#: across. The sums of a pass down fill half of the registers.
 ROWS, ABREAST, ACROSS = (4, 4, 8) if REGISTERS == 32 else (4, 2, 4)
 _TILE = ROWS * ABREAST
-#: Rows that are asked for before they are needed, where they come from memory.
+#: Prefetch distance in rows, if they come from memory. Tuned on Zen 4.
 AHEAD = 4
-#: Columns that go through both passes before the next ones do, whole stretches across.
+#: Columns that take both passes before the next ones do: a multiple of the vectors of a pass
+#: across. Tuned on Zen 4.
 CHUNK = 512
 
 
 @kernel
 def pass_lines(source, at, pitch, taps, count, start, first, is_row, target, to, width):
-    """target[to + k] = start + Σ_m taps[m] · source[at + m·pitch + k], k < width, m < count.
+    """Compute target[to + k] = start + Σ_m taps[m] · source[at + m·pitch + k], k < width.
 
-    All arrays are pointers. The sum starts from ``start[first + k]`` where `is_row`, else from
-    ``start[first]``. Reads up to one vector past the stretches; writes exactly `width` elements.
+    `source`: reads up to one vector past the last element used.
+    `start`: sums start from ``start[first + k]`` if `is_row`, else from ``start[first]``.
+
+    Exactly `width` elements are written.
     """
     lane = lanes(source)
     k = 0
@@ -82,10 +90,12 @@ def pass_lines(source, at, pitch, taps, count, start, first, is_row, target, to,
 
 @kernel
 def _pass_across(x, row, size, start, taps, count, zero, line, target, to, width):
-    """A row through the pass along contiguous samples: Σ_m taps[m] · row[start + m + k].
+    """Pass one row along contiguous samples: Σ_m taps[m] · row[start + m + k].
 
-    ``x[row]`` is where the row of `size` samples begins; beside them it is zero. Only where a
-    stretch reaches there it is copied. Writes whole stretches, the last beyond `width`.
+    `x`: the row of `size` samples begins at ``x[row]``. Samples beside it are zero. Stretches that
+        reach there are first copied to `line`.
+
+    Writes whole register tiles; the last may go beyond `width`.
     """
     lane, whole = lanes(x), count // 4 * 4
     for k in range(0, width, ACROSS * lane):
@@ -113,10 +123,12 @@ def _pass_across(x, row, size, start, taps, count, zero, line, target, to, width
 @kernel
 def _pass_down(source, taps, count, start, first, start_pitch, is_sum, target, to, target_pitch,
                rows, width, starts):  # fmt: skip
-    """target[to + r·target_pitch + k] = start + Σ_m taps[m] · source[starts[r + m] + k].
+    """Pass up to ROWS rows down: Σ_m taps[m] · source[starts[r + m] + k], plus the start.
 
-    For the first `rows` of ROWS rows; the sum starts from ``start[first + r·start_pitch + k]``
-    where `is_sum`, else from ``start[first]``.
+    `start`: sums start from ``start[first + r·start_pitch + k]`` if `is_sum`, else from
+        ``start[first]``.
+    `target_pitch`: elements from output row to output row; only the first `rows` are written.
+    `starts`: pointer to the index in `source` of each row, ROWS + count − 1 of them.
     """
     whole = count // 4 * 4
     for k in range(0, width, ABREAST * lanes(source)):
@@ -147,12 +159,17 @@ def _pass_down(source, taps, count, start, first, start_pitch, is_sum, target, t
 def filter_plane(x, size, start, taps, counts, zero, line, ring, pitch, origin, first, old_pitch,
                   is_sum, target, to, target_pitch, height, width, starts, stage,
                   streams):  # fmt: skip
-    """Both passes over a tile of one plane, ROWS output rows at a time, with stride 1.
+    """Apply both passes to a tile of one plane, ROWS output rows at a time, with stride 1.
 
-    ``x[start[0]]`` is where the plane begins, of which the tile needs rows from `start[1]` and
-    columns from `start[2]` on. The rows that the pass across has made stay in `ring`, room for
-    those under a kernel, until the pass down has used them. What `streams` goes to memory past
-    the caches, from `stage`, and comes from there ahead of its use.
+    `x`: the plane of `size` (rows, columns) begins at ``x[start[0]]``. The tile needs its rows from
+        `start[1]` and its columns from `start[2]` on; samples outside are zero and are not read.
+    `taps`, `counts`: taps down and across, and their numbers.
+    `ring`: scratch for `counts[0]` + ROWS − 1 rows, `pitch` elements apart.
+    `origin`, `first`, `old_pitch`, `is_sum`: start of the sums, as in `_pass_down`.
+    `height`, `width`: output rows and columns of the tile.
+    `starts`: scratch for as many indices as the ring has rows.
+    `stage`: scratch for ROWS × CHUNK elements on their way past the caches.
+    `streams`: true to write past the caches and to prefetch rows.
     """
     room, lane = counts[0] + ROWS - 1, lanes(x)
     made = 0
@@ -193,11 +210,12 @@ def filter_plane(x, size, start, taps, counts, zero, line, ring, pitch, origin, 
 @kernel
 def pass_along_w(x, row, size, start, taps, count, stride, dilation, zero, line, whole,
                   target, to, width):  # fmt: skip
-    """One row through the first pass; ``x[row]`` is where the row of `size` samples begins.
+    """Pass one row across with any stride and dilation.
 
-    `start` is the first sample under the kernel, negative in the padding. Where the stretch
-    is not wholly inside the row, or the stride is not 1, it is copied to `line` first; with a
-    stride every position is computed, in `whole`, and those it keeps are picked.
+    The row of `size` samples begins at ``x[row]``; `start` is the first sample under the kernel,
+    negative in the padding. If the stretch is not wholly inside the row, or the stride is not 1, it
+    is first copied to `line`. With a stride, every position is computed in `whole`, and those the
+    stride keeps are copied.
     """
     stretch = (width - 1) * stride + 1
     samples = stretch + (count - 1) * dilation

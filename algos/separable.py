@@ -1,15 +1,15 @@
 """Kernels that are outer products, applied as one 1-D pass per axis.
 
-A kernel w[i, j] = u[i]·v[j] needs F_h + F_w multiply-adds per output instead of F_h·F_w
-(Goodfellow et al., *Deep Learning*, 9.8, the paragraph on separable kernels). Gaussians,
-boxes, Sobel's operators and binomial kernels are of this kind; most learned ones are not.
+A kernel w[i, j] = u[i]·v[j] needs F_h + F_w multiply-adds per output instead of F_h·F_w (Goodfellow
+et al., *Deep Learning*, 9.8, the paragraph on separable kernels). Gaussians, boxes, Sobel's
+operators and binomial kernels are separable; most learned kernels are not.
 
-Detection: the fibres of w through its largest element would span w if it were an outer
-product; their product is compared with w itself, and w counts as separable where no element
-differs by more than `TOLERANCE` units in the last place of the largest. A kernel that passes
-is replaced by that product, and `error_bound` includes what was replaced. A kernel that does
-not has its rank worked out by singular values (for volumes, the rank of each unfolding, as in
-the higher-order SVD: De Lathauwer, De Moor & Vandewalle, 2000), and `why_not` names it.
+Detection: if w is an outer product, it is the product of its fibres through its largest element.
+That product is compared with w. The kernel counts as separable if no element differs by more than
+`TOLERANCE` units in the last place of the largest. It is then replaced by the product, and
+`error_bound` includes the difference. For any other kernel, singular values give its rank, and
+`why_not` names it. (For volumes this is the rank of each unfolding, as in the higher-order SVD: De
+Lathauwer, De Moor & Vandewalle, 2000.)
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ from .problem import Problem
 from .separable_tiles import TILE, VOLUME_TILE, filter_separably
 from .simd import STREAMED_BYTES, lanes_of
 
-#: How far, in units of roundoff of the largest element, a kernel may be from an outer product.
+#: Largest distance of a kernel from an outer product, in units of roundoff of its largest element:
+#: room for the rounding of a product computed elsewhere.
 TOLERANCE = 16
 
-#: Bytes of rows between the passes that stay in a second-level cache, beside the input.
+#: Bytes of rows between the passes that stay in L2 beside the input: half of 1 MiB on Zen 4.
 RING_BYTES = 512 * 1024
 
 
@@ -41,7 +42,7 @@ class Factors:
     along: tuple[np.ndarray, ...]
 
     def compose(self) -> np.ndarray:
-        """The kernels these factors stand for, ``(O, C/groups, D, H, W)``, in float64."""
+        """Return the kernels that the factors multiply to, (O, C/groups, D, H, W), in float64."""
         d, h, w = (f.astype(np.float64) for f in self.along)
         return np.einsum("octi,octj,octk->ocijk", d, h, w)
 
@@ -54,7 +55,7 @@ class Separable(Algorithm):
     any_kernel = False
 
     def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
-        """With `w`: the rank of the first kernel that is not an outer product."""
+        """Accept any problem; with `w`, name the rank of the first kernel that is not separable."""
         if w is None:
             return None
         w = w.reshape(problem.volume.kernel_shape)
@@ -78,7 +79,7 @@ class Separable(Algorithm):
         return self._terms(problem) * _factor_bytes(problem)
 
     def _factoring_bytes(self, problem: Problem) -> int:
-        """Kernels, what their factors compose to, the difference, and fibres, in float64."""
+        """Bytes of kernels, composed factors, their difference, and fibres, in float64."""
         kernels = problem.out_channels * (problem.in_channels // problem.groups)
         return 8 * kernels * (3 * math.prod(problem.kernel) + sum(problem.kernel) + 8)
 
@@ -86,7 +87,7 @@ class Separable(Algorithm):
         return threads > 1
 
     def work(self, problem: Problem) -> float:
-        """Multiply-adds of the passes, borders included."""
+        """Return the multiply-adds of the passes, borders included."""
         pairs = problem.batch * problem.out_channels * (problem.in_channels // problem.groups)
         return pairs * self._terms(problem) * math.prod(problem.output_size) * sum(problem.kernel)
 
@@ -94,7 +95,7 @@ class Separable(Algorithm):
         return 1
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Factors:
-        """The factors of every kernel."""
+        """Return the factors of every kernel."""
         factors = cross_factors(as_correlation(problem, w))
         return Factors(tuple(f[:, :, None].astype(w.dtype) for f in factors))
 
@@ -111,12 +112,12 @@ class Separable(Algorithm):
             )  # fmt: skip
 
     def error_bound(self, problem, x, w, magnitude):
-        """γ_m · (|x| ⋆ |w̃|) + |x| ⋆ |w − w̃|, w̃ the composed factors as they were rounded.
+        """Bound the error by γ_m · (|x| ⋆ |w̃|) + |x| ⋆ |w − w̃|.
 
-        m counts the longest chain of roundings an element passes: F taps in each pass, the
-        sum over input channels and terms, and the bias. |x| ⋆ |w̃| is bounded through
-        |x| ⋆ (|w| + |w − w̃|) with one term, where |w̃| ≤ |w| + |w − w̃| elementwise; with
-        several terms the sum of their magnitudes stands in for |w̃|.
+        Here w̃ is the product of the rounded factors. m counts the longest chain of roundings of an
+        element: F taps in each pass, the sum over input channels and terms, and the bias. With one
+        term, |w̃| ≤ |w| + |w − w̃| elementwise, so |x| ⋆ |w̃| is bounded by |x| ⋆ (|w| + |w − w̃|).
+        With several terms, the sum of their magnitudes replaces |w̃|.
         """
         factors = self.prepare(problem, w, 1)
         composed = factors.compose()
@@ -132,11 +133,19 @@ class Separable(Algorithm):
 
 
 def cross_factors(w: np.ndarray) -> list[np.ndarray]:
-    """Fibres of each kernel through its largest element; their outer product is w if any is.
+    """Return the fibres of each kernel through its largest element.
 
-    w : (O, C, D, H, W). Returns taps along d, h, w in float64, ``(O, C, F)`` each. All but
-    the last are scaled to 1 at the pivot, and where a kernel holds integers alone the last
-    carries whatever keeps every factor integer, so exact data stay exact.
+    Their outer product is w, if w is an outer product at all.
+
+    Parameters
+    ----------
+    w : (O, C, D, H, W)
+
+    Returns
+    -------
+    list of three float64 arrays, (O, C, F) each
+        Taps along d, h and w. All but the last are scaled to 1 at the pivot. If a kernel holds
+        only integers, the scaling keeps every factor integer, so exact data stay exact.
     """
     o, c = w.shape[:2]
     flat = w.reshape(o, c, -1).astype(np.float64)
@@ -158,7 +167,7 @@ def cross_factors(w: np.ndarray) -> list[np.ndarray]:
 
 
 def _divisor(fibre: np.ndarray) -> np.ndarray:
-    """What makes integers along the last axis coprime, and a lone one 1."""
+    """Return the divisor that makes integers along the last axis coprime, and a lone one 1."""
     if fibre.shape[2] == 1:
         return np.where(fibre == 0, 1, fibre)
     divisor = np.gcd.reduce(np.abs(fibre).astype(np.int64), axis=2)
@@ -166,7 +175,10 @@ def _divisor(fibre: np.ndarray) -> np.ndarray:
 
 
 def _not_rank_one(w: np.ndarray, dtype: str) -> tuple[int, int] | None:
-    """Indices of the first kernel that is no outer product, or None; looks at few before all."""
+    """Return the indices of the first kernel that is not an outer product, or None.
+
+    The first kernel is tested alone before all others.
+    """
     limit = TOLERANCE * unit_roundoff(dtype)
     for part in (w[:1, :1], w):
         with np.errstate(invalid="ignore"):  # NaN and infinity are data here
@@ -180,7 +192,7 @@ def _not_rank_one(w: np.ndarray, dtype: str) -> tuple[int, int] | None:
 
 
 def multilinear_rank(kernel: np.ndarray, dtype: str) -> tuple[int, ...]:
-    """Numerical rank of the unfolding of `kernel` along each axis."""
+    """Return the numerical rank of the unfolding of `kernel` along each axis."""
     ranks = []
     for axis in range(kernel.ndim):
         unfolding = np.moveaxis(kernel, axis, 0).reshape(kernel.shape[axis], -1)
@@ -191,12 +203,13 @@ def multilinear_rank(kernel: np.ndarray, dtype: str) -> tuple[int, ...]:
 
 @lru_cache(maxsize=256)
 def _tile(v: Problem, threads: int, terms: int) -> tuple[int, int, int]:
-    """Output samples of a tile: larger along an axis whose kernel would make it mostly halo.
+    """Return the output samples of a tile along d, h and w.
 
-    Rows of the last axis are read where they are, so their halo costs nothing. Where the passes
-    are fused and nothing is summed, only a ring of rows is held: tiles are as high as the image,
-    and as wide as the ring fits a second-level cache. Where there would be few tiles they are
-    made less high, so that every thread has as many to do.
+    A tile is larger along an axis on which the kernel would make it mostly halo. Rows of the last
+    axis are read in place, so their halo costs nothing. If the passes are fused and nothing is
+    summed, only a ring of rows is kept. Tiles are then as high as the image, and as wide as the
+    ring fits L2. If there are few tiles, they are made less high, so that every thread gets the
+    same number.
     """
     depth, height, width = TILE if v.kernel[0] == 1 else VOLUME_TILE
     columns, is_fused = v.output_size[2], v.stride[1:] == v.dilation[1:] == (1, 1)
@@ -216,17 +229,18 @@ def _tile(v: Problem, threads: int, terms: int) -> tuple[int, int, int]:
 
 
 def _streams(v: Problem) -> bool:
-    """Whether the output is written past the caches."""
+    """Return True if the output is written past the caches."""
     return v.compulsory_bytes > STREAMED_BYTES
 
 
 def _factor_bytes(problem: Problem) -> int:
+    """Bytes of the factors of one term."""
     kernels = problem.out_channels * (problem.in_channels // problem.groups)
     return kernels * sum(problem.volume.kernel) * problem.itemsize
 
 
 def _tile_bytes(problem: Problem, threads: int, terms: int) -> int:
-    """Scratch of one tile: rows and planes between the passes, sums, padded lines."""
+    """Bytes of scratch of one tile: rows and planes between the passes, sums, padded lines."""
     v, lane = problem.volume, lanes_of(problem.itemsize)
     tile = _tile(v, threads, terms)
     planes, rows, samples = (

@@ -1,4 +1,4 @@
-"""Images and volumes filtered by `passes` tile by tile: what lies between two passes is scratch."""
+"""Images and volumes filtered by `passes` tile by tile, with scratch between two passes."""
 
 from __future__ import annotations
 
@@ -12,20 +12,26 @@ from .simd import clear, lanes, pointer, streamed
 
 __all__ = ["TILE", "VOLUME_TILE", "filter_separably"]
 
-#: Output samples of a tile along d, h and w, of an image and of a volume.
+#: Output samples of a tile along d, h and w: of an image, and of a volume. Tuned on Zen 4, so that
+#: the rows between two passes stay in L2.
 TILE, VOLUME_TILE = (1, 256, 512), (4, 64, 512)
 
 
 @kernel
 def _filter_tile(x, size, first, shape, taps, counts, stride, dilation, before, start, is_sum,
                  total, total_pitch, target, target_pitch, scratch, pitch, streams):  # fmt: skip
-    """One separable kernel's response on the tile of `shape` that begins at output `first`.
+    """Apply one separable kernel to the tile of `shape` that begins at output `first`.
 
-    `x` points to the image (D, H, W) of `size`; `taps` to the kernel's taps along d, h, w, of
-    which there are `counts`. The sum starts from the tile `total` where `is_sum`, else from
-    ``start[0]``, and goes to `target`, which may be the output or `total` itself; both have a
-    (plane, row) pitch. `scratch` points to zero, a line, a whole line, the rows after the pass
-    along w and the planes after the one along h, rows being `pitch` apart.
+    `x`: pointer to the input (D, H, W) of `size`; nothing outside it is read.
+    `taps`, `counts`: pointers to the taps along d, h and w, and their numbers.
+    `start`: pointer to the element that sums start from, unless `is_sum`.
+    `is_sum`: true to start from the tile `total` instead.
+    `target`: pointer to the tile's first output, in the output or `total` itself.
+    `total_pitch`, `target_pitch`: elements from plane to plane and from row to row.
+    `scratch`: pointers to a zero, a line, a whole line, rows after the pass along w, planes after
+        the pass along h, the stage, and row indices.
+    `pitch`: elements from row to row of the scratch.
+    `streams`: true to write past the caches.
     """
     depth, height, width = shape
     zero, line, whole, after_w, after_h, stage, starts = scratch
@@ -92,7 +98,10 @@ def _filter_tile(x, size, first, shape, taps, counts, stride, dilation, before, 
 def _filter_item(
     item, x, along_d, along_h, along_w, bias, stride, dilation, before, groups, tile, streams, y
 ):
-    """One tile of one output image: every input channel and term, summed from the bias on."""
+    """Compute one tile of one output image: every input channel and term, summed from the bias on.
+
+    The arguments are those of `filter_separably`; `item` counts outputs and tiles.
+    """
     across = (y.shape[4] + tile[2] - 1) // tile[2]
     down = (y.shape[3] + tile[1] - 1) // tile[1]
     deep = (y.shape[2] + tile[0] - 1) // tile[0]
@@ -110,7 +119,7 @@ def _filter_item(
     )
     inputs, terms = along_w.shape[1], along_w.shape[2]
     lane = lanes(pointer(x))
-    # An odd number of vectors, so that rows one below the other fall in different cache sets.
+    # An odd number of vectors, so that consecutive rows fall into different cache sets.
     pitch = (-(-shape[2] // (ACROSS * lane)) * ACROSS + 1) * lane
     planes = (shape[0] - 1) * stride[0] + (along_d.shape[3] - 1) * dilation[0] + 1
     rows = (shape[1] - 1) * stride[1] + (along_h.shape[3] - 1) * dilation[1] + 1
@@ -123,7 +132,7 @@ def _filter_item(
     sums = after_h + (planes * shape[1] * pitch if along_d.shape[3] > 1 else 0) + lane
     stage = sums + (shape[0] * shape[1] * pitch if inputs * terms > 1 else 0)
     room = stage + (ROWS * CHUNK + 2 * lane if streams else 0)
-    # Every part begins on a cache line, so that loads of the passes down touch one each.
+    # Every part begins on a cache line, so that each load of a pass down touches only one.
     whole = np.empty(room + 4 * lane, y.dtype)
     buffer = whole[-whole.ctypes.data % 64 // whole.itemsize :]
     buffer[0] = 0
@@ -154,7 +163,7 @@ def _filter_item(
             (y.shape[3] * y.shape[4], y.shape[4]) if is_last else total_pitch, scratch, pitch,
             is_last and streams,
         )  # fmt: skip
-    whole[0] = places[0] = 0  # a use after the last pointer into them, so that Numba keeps them
+    whole[0] = places[0] = 0  # used after the last pointer into them, so that Numba keeps them
 
 
 @kernel(allocates=True)
@@ -162,7 +171,7 @@ def _filter_share(
     worker, workers, x, along_d, along_h, along_w, bias, stride, dilation, before, groups, tile,
     streams, y,
 ):  # fmt: skip
-    """The tiles that fall to one of `workers`."""
+    """Compute this worker's share of the tiles."""
     tiles = (
         ((y.shape[2] + tile[0] - 1) // tile[0])
         * ((y.shape[3] + tile[1] - 1) // tile[1])
@@ -195,6 +204,7 @@ _filter_share_shared = threaded(_filter_share)
 def _filter_shares(
     workers, x, along_d, along_h, along_w, bias, stride, dilation, before, groups, tile, streams, y
 ):
+    """Compute all tiles, split evenly among `workers` threads."""
     _filter_share_shared(
         workers, workers, x, along_d, along_h, along_w, bias, stride, dilation, before, groups,
         tile, streams, y,
@@ -202,12 +212,19 @@ def _filter_shares(
 
 
 def filter_separably(*arguments: Any, threads: int) -> None:
-    """y = bias + Σ over input channels and terms of the separable responses.
+    """Compute y = bias + Σ over input channels and terms of the separable responses.
 
-    `arguments` are x, along_d, along_h, along_w, bias, stride, dilation, before, groups, tile,
-    whether what is fused `streams` past the caches, and y; x : (N, C, D, H, W); along_* :
-    (O, C/groups, terms, F along the axis); y : (N, O, D, H, W). Where `along_d` has one tap it
-    must be 1: depth is then not a pass of its own.
+    The arguments are, in this order:
+
+    `x`: input (N, C, D, H, W).
+    `along_d`, `along_h`, `along_w`: taps (O, C/groups, terms, F along the axis). If `along_d` has
+        one tap, it must be 1: there is then no pass along depth.
+    `bias`: one element per output channel.
+    `stride`, `dilation`, `before`: per axis; `before` is the padding in front.
+    `groups`: number of groups.
+    `tile`: output samples of a tile along d, h and w.
+    `streams`: true to write fused passes past the caches.
+    `y`: output (N, O, D, H, W).
     """
     if threads == 1:
         _filter_share(0, 1, *arguments)

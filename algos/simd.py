@@ -1,16 +1,19 @@
 # ruff: noqa: N803 - capitals mark what must be a constant
 """Vector registers in Numba: load, store, broadcast, fused multiply-add, transpose.
 
-Numba has no vector type of its own, and its automatic vectorisation does not hold a block of
-sums in registers. The functions here emit LLVM vector instructions directly. A `Vector` is
-one register; a tuple of them is a register tile that stays in registers as long as it is
-only passed through these functions.
+Numba has no vector type of its own, and its automatic vectorisation does not keep a block of sums
+in registers. The functions here emit LLVM vector instructions directly. A `Vector` is one register.
+A tuple of them is a register tile: it stays in registers as long as it only passes through these
+functions.
 
-Arrays are addressed by flat element index, whatever their shape, without bounds checks and
-without any alignment: they must be C-contiguous. A `pointer` may stand for an array. A width
-is never spelled out: an array of float32 is read 16, 8 or 4 elements at a time, as the
-processor that Numba compiles for has it (`NUMBA_CPU_NAME` included), and one source serves
-float32 and float64. Arguments in capitals must be compile-time constants.
+An array is addressed by flat element index for any shape, without bounds checks and without any
+alignment. It must be C-contiguous. Arguments named `array`, `source`, `target`, `a`, `b`, `scalars`
+or `vectors` may be arrays or a `pointer`. Indices, steps and counts are in elements. Every function
+states how far it reads and writes.
+
+The width of a register is never spelled out. Numba's target processor (`NUMBA_CPU_NAME` included)
+decides whether 16, 8 or 4 float32 are read at a time. One source serves float32 and float64.
+Arguments in capitals must be compile-time constants.
 """
 
 from __future__ import annotations
@@ -34,24 +37,25 @@ __all__ = [
     "to_boundary", "transpose",
 ]  # fmt: skip
 
-#: Bytes of input and output from which on the output had better be written by `stream`: half of a
-#: large last-level cache, so that what stays in one is not sent to memory.
+#: Bytes of input and output from which on an output is written by `stream`: half of a 32 MiB
+#: last-level cache, so that outputs that fit the cache are not sent to memory.
 STREAMED_BYTES = 16 << 20
 
 intrinsic: Any = numba.extending.intrinsic
 
 
 def _tile(kind: Vector, count: int) -> types.UniTuple:
+    """Return the Numba type of `count` vectors."""
     return types.UniTuple(kind, count)
 
 
 @intrinsic
 def pointer(typing, array):
-    """The address of an array's first element: ``p[i]`` reads and writes like a flat array.
+    """Return the address of an array's first element; ``p[i]`` then reads and writes element i.
 
-    Everything here takes a pointer for an array. Kernels hand pointers around because Numba
-    counts references to arrays: atomically, at every call, emptying the vector registers.
-    The array must outlive the pointer.
+    All functions here accept a pointer for an array. Kernels pass pointers to one another because
+    Numba counts references to arrays. It does so atomically at every call, and empties the vector
+    registers. The array must outlive the pointer.
     """
 
     def emit(context, builder, signature, arguments):
@@ -62,7 +66,7 @@ def pointer(typing, array):
 
 @intrinsic
 def further(typing, start, count):
-    """The pointer `count` elements on."""
+    """Return the pointer `count` elements further."""
 
     def emit(context, builder, signature, arguments):
         return builder.gep(arguments[0], [arguments[1]])
@@ -72,9 +76,9 @@ def further(typing, start, count):
 
 @intrinsic
 def distance(typing, start, end):
-    """Elements from one pointer to another: ``start[distance(start, end)]`` is ``end[0]``.
+    """Return the elements between two pointers: ``start[distance(start, end)]`` is ``end[0]``.
 
-    The two may point into different arrays; these lie whole elements apart.
+    The pointers may belong to different arrays, if these lie whole elements apart.
     """
 
     def emit(context, builder, signature, arguments):
@@ -88,7 +92,7 @@ def distance(typing, start, end):
 
 @intrinsic
 def lanes(typing, array):
-    """Elements of `array` that one register holds."""
+    """Return the number of elements of `array` that one register holds."""
     count = lanes_of(array.dtype.bitwidth // 8)
 
     def emit(context, builder, signature, arguments):
@@ -99,7 +103,7 @@ def lanes(typing, array):
 
 @intrinsic(prefer_literal=True)
 def load(typing, array, index, COUNT):
-    """A tuple of COUNT vectors: consecutive elements of `array` from `index` on."""
+    """Return COUNT vectors of consecutive elements of `array`, from `index` on."""
     kind, (count,) = Vector(array.dtype), literals(COUNT)
 
     def emit(context, builder, signature, arguments):
@@ -111,7 +115,7 @@ def load(typing, array, index, COUNT):
 
 @intrinsic
 def store(typing, array, index, tile):
-    """Write the vectors of `tile` to consecutive elements of `array` from `index` on."""
+    """Write the vectors of `tile` to consecutive elements of `array`, from `index` on."""
     kind = tile.dtype
 
     def emit(context, builder, signature, arguments):
@@ -125,10 +129,11 @@ def store(typing, array, index, tile):
 
 @intrinsic
 def store_past(typing, array, index, tile):
-    """As `store`, past the caches: ``array[index]`` must lie on a `to_boundary`.
+    """Write the vectors of `tile` as `store` does, but past the caches (non-temporal).
 
-    What will not be read again soon need not be read before it is written, nor displace what
-    will. Other threads may see it after `streamed`.
+    ``array[index]`` must be aligned to a register, see `to_boundary`. Such a store neither reads
+    the line before writing it nor evicts lines that are still needed. Other threads may see the
+    data only after `streamed`.
     """
     kind = tile.dtype
 
@@ -144,7 +149,7 @@ def store_past(typing, array, index, tile):
 
 @intrinsic
 def streamed(typing):
-    """Wait until all that this thread wrote by `store_past` can be seen by others."""
+    """Wait until other threads can see all that this thread wrote by `store_past`."""
 
     def emit(context, builder, signature, arguments):
         builder.fence("seq_cst")
@@ -155,7 +160,7 @@ def streamed(typing):
 
 @intrinsic
 def to_boundary(typing, array, index):
-    """Elements from ``array[index]`` to the next address that is a multiple of a vector's size."""
+    """Return the elements from ``array[index]`` to the next address aligned to a register."""
     kind = Vector(array.dtype)
 
     def emit(context, builder, signature, arguments):
@@ -183,7 +188,7 @@ def store_lanes(typing, array, index, vector, first, last):
 
 @intrinsic(prefer_literal=True)
 def load_alternate(typing, array, index, FIRST):
-    """One vector of every second element of the two vectors at `index`, from FIRST (0 or 1) on."""
+    """Return every second element of the two vectors at `index`, from FIRST (0 or 1) on."""
     kind, (odd,) = Vector(array.dtype), literals(FIRST)
 
     def emit(context, builder, signature, arguments):
@@ -199,7 +204,7 @@ def load_alternate(typing, array, index, FIRST):
 
 @intrinsic
 def load_square(typing, array, index, step):
-    """As many vectors as a vector has lanes, the i-th from ``array[index + i·step]`` on."""
+    """Return as many vectors as a vector has lanes, the i-th from ``array[index + i·step]`` on."""
     kind = Vector(array.dtype)
 
     def emit(context, builder, signature, arguments):
@@ -216,9 +221,9 @@ def load_square(typing, array, index, step):
 
 @intrinsic
 def load_part(typing, array, index, step, rows, count):
-    """As `load_square`, of the leading `rows` vectors the lanes below `count`; zeros elsewhere.
+    """Return the vectors of `load_square`, but read only a part of them; the rest is zero.
 
-    The other lanes' memory is not touched.
+    Reads the lanes below `count` of the first `rows` vectors. Other memory is not touched.
     """
     kind = Vector(array.dtype)
 
@@ -240,9 +245,9 @@ def load_part(typing, array, index, step, rows, count):
 
 @intrinsic
 def store_rows(typing, tile, array, index, step, rows, first, last):
-    """Write lanes first <= lane < last of the leading `rows` vectors, `step` elements apart.
+    """Write lanes first <= lane < last of the first `rows` vectors of `tile`.
 
-    Lane 0 of vector i belongs at ``array[index + i·step]``.
+    Lane 0 of vector i belongs at ``array[index + i·step]``. Other memory is not touched.
     """
     kind = tile.dtype
 
@@ -261,7 +266,7 @@ def store_rows(typing, tile, array, index, step, rows, first, last):
 
 @intrinsic
 def prefetch(typing, array, index):
-    """Ask for the cache line of ``array[index]`` to be brought into L2; any index is harmless."""
+    """Prefetch the cache line of ``array[index]`` into L2; any index is harmless."""
 
     def emit(context, builder, signature, arguments):
         simd = Emitter(context, builder, Vector(array.dtype))
@@ -280,7 +285,7 @@ def prefetch(typing, array, index):
 
 @intrinsic(prefer_literal=True)
 def splat(typing, array, index, COUNT):
-    """A tuple of COUNT vectors, each holding ``array[index]`` in every lane."""
+    """Return COUNT vectors, each with ``array[index]`` in every lane."""
     kind, (count,) = Vector(array.dtype), literals(COUNT)
 
     def emit(context, builder, signature, arguments):
@@ -293,7 +298,7 @@ def splat(typing, array, index, COUNT):
 
 @intrinsic(prefer_literal=True)
 def repeat(typing, tile, TIMES):
-    """The vectors of `tile`, TIMES times over."""
+    """Return the vectors of `tile`, repeated TIMES times."""
     (times,) = literals(TIMES)
 
     def emit(context, builder, signature, arguments):
@@ -305,10 +310,12 @@ def repeat(typing, tile, TIMES):
 
 @intrinsic(prefer_literal=True)
 def add_outer(typing, tile, scalars, i, vectors, j, ROWS, COLUMNS):
-    """tile[r, c] += scalars[i + r] · (vector c of `vectors` from j on), a rank-one update.
+    """Add a rank-one update: tile[r, c] += scalars[i + r] · (vector c of `vectors` from j on).
 
-    `tile` holds ROWS × COLUMNS vectors, row by row. The workhorse: ROWS·COLUMNS fused
-    multiply-adds for COLUMNS loads and ROWS broadcasts.
+    `tile` holds ROWS × COLUMNS vectors, row by row. This is the innermost step of most kernels:
+    ROWS·COLUMNS fused multiply-adds for COLUMNS loads and ROWS broadcasts.
+
+    Reads ROWS elements of `scalars` and COLUMNS vectors of `vectors`.
     """
     kind = tile.dtype
     rows, columns = literals(ROWS, COLUMNS)
@@ -330,9 +337,9 @@ def add_outer(typing, tile, scalars, i, vectors, j, ROWS, COLUMNS):
 
 @intrinsic
 def add_products(typing, tile, a, i, step, b, j, count):
-    """tile[r] += (the vector of `a` at i + r·step) · (that of `b` at j), lanes below `count` alone.
+    """Add products of vectors: tile[r] += a[i + r·step :] · b[j :], in lanes below `count`.
 
-    The other lanes' memory is not touched.
+    The memory of other lanes is not touched.
     """
     kind, rows = tile.dtype, tile.count
 
@@ -353,7 +360,7 @@ def add_products(typing, tile, a, i, step, b, j, count):
 
 @intrinsic
 def sum_lanes(typing, tile):
-    """The sum of the lanes of each vector of `tile`: halves added to halves until one is left."""
+    """Return the sum of the lanes of each vector of `tile`, added pairwise by halves."""
     kind, rows = tile.dtype, tile.count
 
     def emit(context, builder, signature, arguments):
@@ -373,10 +380,11 @@ def sum_lanes(typing, tile):
 
 @intrinsic
 def transpose(typing, tile):
-    """As many vectors as a vector has lanes: lane i of vector k is lane k of `tile[i]`.
+    """Return the transposed square: lane i of vector k is lane k of `tile[i]`.
 
-    A shorter `tile` leaves the last lanes undefined. log2(lanes) rounds of exchanging
-    blocks (Eklundh, IEEE Trans. Computers C-21, 1972, doi:10.1109/T-C.1972.223584).
+    There are as many vectors as lanes; a shorter `tile` leaves the last lanes undefined. Blocks are
+    exchanged in log2(lanes) rounds (Eklundh, IEEE Trans. Computers C-21, 1972,
+    doi:10.1109/T-C.1972.223584).
     """
     kind = tile.dtype
 
@@ -390,7 +398,7 @@ def transpose(typing, tile):
 
 @kernel
 def copy(source, origin, target, at, count):
-    """target[at + k] = source[origin + k] for k < count."""
+    """Copy target[at + k] = source[origin + k] for k < count."""
     lane = lanes(target)
     if count < lane:
         for k in range(count):
@@ -404,7 +412,7 @@ def copy(source, origin, target, at, count):
 
 @kernel
 def stream(source, origin, target, at, count):
-    """As `copy`, past the caches; reads up to two vectors past the source's end."""
+    """Copy as `copy` does, past the caches; reads up to two vectors past the source's end."""
     lane = lanes(target)
     head = min(to_boundary(target, at), count)
     whole = head + (count - head) // lane * lane
@@ -416,19 +424,22 @@ def stream(source, origin, target, at, count):
 
 @kernel
 def clear(target, at, count):
-    """target[at + k] = 0 for k < count."""
+    """Set target[at + k] = 0 for k < count."""
     for k in range(at, at + count):
         target[k] = 0
 
 
 @kernel
 def copy_every(source, origin, stride, target, at, count):
-    """target[at + k] = source[origin + k·stride] for k < count."""
+    """Copy target[at + k] = source[origin + k·stride] for k < count.
+
+    Nothing before the first or after the last element used is read.
+    """
     lane = lanes(target)
     if stride == 2 and count > lane:
         for k in range(0, count - lane, lane):
             store(target, at + k, load_alternate(source, origin + 2 * k, 0))
-        # Ends with the last element wanted, for there may be none behind it.
+        # The last load ends with the last element used, because no memory may follow it.
         last = load_alternate(source, origin + 2 * (count - lane) - 1, 1)
         store(target, at + count - lane, last)
     else:
@@ -437,8 +448,8 @@ def copy_every(source, origin, stride, target, at, count):
 
 
 def aligned(size: int, dtype: Any) -> np.ndarray:
-    """An uninitialised array of `size` elements that starts on a cache line."""
+    """Return an uninitialised array of `size` elements that starts on a cache line."""
     room = np.empty(size + 16, dtype)
-    buffer: Any = room  # as NumPy's stubs do not say
+    buffer: Any = room  # NumPy's stubs do not declare the buffer protocol
     start = -addressof(c_char.from_buffer(buffer)) % 64 // room.itemsize
     return room[start : start + size]

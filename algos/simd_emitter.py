@@ -1,4 +1,4 @@
-"""The LLVM side of `simd`: what a vector register is, and the instructions on it."""
+"""LLVM side of `simd`: the type of a vector register, and the instructions on it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from numba.extending import register_model
 
 
 def _probe() -> tuple[int, int]:
-    """(bytes per register, number of registers) of the processor Numba compiles for.
+    """Return (bytes per register, number of registers) of the processor Numba compiles for.
 
-    What LLVM makes of a sum of two long vectors shows the widest register it would use.
+    LLVM compiles a sum of two long vectors; the registers in its assembly are the widest it uses.
     """
     config: Any = numba.config
     llvm.initialize_native_target()
@@ -41,12 +41,12 @@ def _probe() -> tuple[int, int]:
     return 16, 16 if re.search(r"\bxmm\d", assembly) else 32
 
 
-#: Bytes that one vector register holds, and how many registers there are.
+#: Bytes of one vector register, and number of registers, on Numba's target processor.
 REGISTER_BYTES, REGISTERS = _probe()
 
 
 class Vector(types.Type):
-    """Numba's name for one register full of `dtype`."""
+    """Numba type of one register full of `dtype`."""
 
     def __init__(self, dtype: types.Float) -> None:
         self.dtype = dtype
@@ -55,7 +55,7 @@ class Vector(types.Type):
 
 
 def lanes_of(itemsize: int) -> int:
-    """How many elements of `itemsize` bytes one register holds."""
+    """Return the number of elements of `itemsize` bytes that one register holds."""
     return REGISTER_BYTES // itemsize
 
 
@@ -66,21 +66,22 @@ class _VectorModel(models.PrimitiveModel):
 
 
 def element(kind: Vector) -> ir.Type:
+    """Return the LLVM type of one lane."""
     return ir.FloatType() if kind.dtype.bitwidth == 32 else ir.DoubleType()
 
 
 def literals(*values: Any) -> list[int]:
-    """The numbers that constant arguments of an intrinsic stand for."""
+    """Return the values of the constant arguments of an intrinsic."""
     return [value.literal_value for value in values]
 
 
 def number(value: int) -> ir.Value:
-    """A constant index."""
+    """Return a constant index."""
     return ir.Constant(ir.IntType(64), value)
 
 
 class Emitter:
-    """Writes vector instructions for one call of an intrinsic."""
+    """Writer of vector instructions for one call of an intrinsic."""
 
     def __init__(self, context: Any, builder: ir.IRBuilder, kind: Vector) -> None:
         self.context, self.builder, self.kind = context, builder, kind
@@ -89,7 +90,7 @@ class Emitter:
         self.align = kind.dtype.bitwidth // 8
 
     def pointer(self, kind: types.Type, array: ir.Value, index: ir.Value, plus: int = 0) -> Any:
-        """Address of element `index + plus` of an array."""
+        """Return the address of element `index + plus` of an array."""
         data = array
         if isinstance(kind, types.Array):
             data = self.context.make_array(kind)(self.context, self.builder, value=array).data
@@ -97,42 +98,45 @@ class Emitter:
         return self.builder.gep(at, [ir.Constant(ir.IntType(64), plus)]) if plus else at
 
     def load(self, pointer: ir.Value) -> ir.Value:
+        """Load one vector, at any alignment."""
         pointer = self.builder.bitcast(pointer, self.type.as_pointer())
         value = self.builder.load(pointer, typ=self.type)
         value.align = self.align
         return value
 
     def load_row(self, kind: types.Type, array: Any, index: Any, count: int) -> list[ir.Value]:
-        """`count` vectors, one after the other, from element `index` on."""
+        """Load `count` consecutive vectors from element `index` on."""
         lanes = self.kind.lanes
         return [self.load(self.pointer(kind, array, index, c * lanes)) for c in range(count)]
 
     def store(self, value: ir.Value, pointer: ir.Value) -> None:
+        """Store one vector, at any alignment."""
         pointer = self.builder.bitcast(pointer, self.type.as_pointer())
         self.builder.store(value, pointer, align=self.align)
 
     def store_past(self, value: ir.Value, pointer: ir.Value) -> None:
-        """Store to a multiple of a register's size, not into the caches where the processor can."""
+        """Store one vector to an aligned address, past the caches if the processor can."""
         pointer = self.builder.bitcast(pointer, self.type.as_pointer())
         stored = self.builder.store(value, pointer, align=REGISTER_BYTES)
         one = ir.Constant(ir.IntType(32), 1)
         stored.set_metadata("nontemporal", self.builder.module.add_metadata([one]))
 
     def splat(self, scalar: ir.Value) -> ir.Value:
-        """A vector with `scalar` in every lane."""
+        """Return a vector with `scalar` in every lane."""
         lane = ir.Constant(ir.IntType(32), 0)
         one = self.builder.insert_element(ir.Constant(self.type, ir.Undefined), scalar, lane)
         return self.shuffle(one, one, [0] * self.kind.lanes)
 
     def shuffle(self, a: ir.Value, b: ir.Value, lanes: list[int]) -> ir.Value:
+        """Return the lanes number `lanes` of `a` and `b` taken as one vector."""
         mask = ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes)
         return self.builder.shuffle_vector(a, b, mask)
 
     def shifted(self, a: ir.Value, b: ir.Value, count: int) -> ir.Value:
-        """The lanes of `a` from number `count` on, then the first of `b`.
+        """Return the lanes of `a` from number `count` on, then the first lanes of `b`.
 
         LLVM would permute floating-point lanes, which occupies the multiply-add units for half as
-        long again: it is told the instruction that does no more than this, where there is one.
+        long again. With AVX-512, inline assembly names the instruction `valign` instead.
         """
         lanes = self.kind.lanes
         if REGISTER_BYTES < 64:
@@ -142,7 +146,7 @@ class Emitter:
         return self.builder.asm(kind, text, "=v,v,v", [a, b], side_effect=False)
 
     def transposed(self, rows: list[ir.Value]) -> list[ir.Value]:
-        """As many vectors as there are lanes: lane i of vector k is lane k of ``rows[i]``."""
+        """Return the transposed square: lane i of vector k is lane k of ``rows[i]``."""
         rows = rows + [ir.Constant(self.type, ir.Undefined)] * (self.kind.lanes - len(rows))
         lanes = self.kind.lanes
         step = 1
@@ -158,14 +162,14 @@ class Emitter:
         return rows
 
     def fma(self, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
-        """a·b + c: fused where the processor can, a product and a sum where it cannot."""
+        """Return a·b + c: fused if the processor can, otherwise a product and a sum."""
         kind = ir.FunctionType(self.type, [self.type] * 3)
         name = f"llvm.fmuladd.{self.mangled}"
         function = cgutils.get_or_insert_function(self.builder.module, kind, name)
         return self.builder.call(function, [a, b, c])
 
     def lanes_below(self, first: ir.Value, plus: int, count: ir.Value) -> ir.Value:
-        """Which lanes have 0 <= first + plus + lane < count: a vector of truth values."""
+        """Return the mask of lanes with 0 <= first + plus + lane < count."""
         lanes, i32 = self.kind.lanes, ir.IntType(32)
         numbers = ir.Constant(ir.VectorType(i32, lanes), list(range(plus, plus + lanes)))
 
@@ -175,13 +179,13 @@ class Emitter:
             one = self.builder.insert_element(undefined, small, ir.Constant(i32, 0))
             return self.shuffle(one, one, [0] * lanes)
 
-        # Unsigned, so that what lies below zero counts as far above.
+        # An unsigned comparison, so that negative numbers count as large.
         return self.builder.icmp_unsigned(
             "<", self.builder.add(numbers, spread(first)), spread(count)
         )
 
     def load_lanes(self, pointer: ir.Value, mask: ir.Value) -> ir.Value:
-        """The lanes of `mask`, zero in the others, whose memory is not touched."""
+        """Load the lanes of `mask`; the others are zero and their memory is not touched."""
         pointer = self.builder.bitcast(pointer, self.type.as_pointer())
         i32 = ir.IntType(32)
         kind = ir.FunctionType(self.type, [pointer.type, i32, mask.type, self.type])
@@ -192,7 +196,7 @@ class Emitter:
         return self.builder.call(function, [pointer, ir.Constant(i32, self.align), mask, zero])
 
     def store_lanes(self, value: ir.Value, pointer: Any, first: ir.Value, last: ir.Value) -> None:
-        """Store lanes first <= lane < last alone; memory under the others is not touched."""
+        """Store lanes first <= lane < last only; the memory of the others is not touched."""
         i32 = ir.IntType(32)
         count = self.builder.sub(last, first)
         zero = ir.Constant(count.type, 0)
@@ -207,7 +211,9 @@ class Emitter:
         self.builder.call(function, [value, pointer, align, mask])
 
     def tuple_of(self, values: list[ir.Value]) -> ir.Value:
+        """Return `values` as one LLVM tuple of vectors."""
         return cgutils.pack_array(self.builder, values, self.type)
 
     def items(self, values: ir.Value) -> list[ir.Value]:
+        """Return the vectors of an LLVM tuple."""
         return cgutils.unpack_tuple(self.builder, values)

@@ -1,8 +1,8 @@
 # ruff: noqa: N803 - capitals mark what must be a constant
 """Rows of vectors that slide down a plane: vector building blocks of `direct_planes`.
 
-A run holds neighbouring columns of one row. Of its vectors only those at the two ends may reach
-beyond the row, and have masked lanes: memory under them is not touched.
+A run holds neighbouring columns of one row. Only its first and last vectors may reach beyond the
+row. They have masked lanes, whose memory is not touched. Arrays are addressed as in `simd`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ __all__ = ["TAPS", "WEIGHTS", "add_row", "add_run", "splat_each", "store_run"]
 
 intrinsic: Any = numba.extending.intrinsic
 
-#: Rows and columns of the kernel, and its weights.
+#: Kernel rows and kernel columns, and weights of a 3 × 3 kernel.
 TAPS, WEIGHTS = 3, 9
 
 
 @intrinsic(prefer_literal=True)
 def splat_each(typing, array, index, COUNT):
-    """A tuple of COUNT vectors, the i-th holding ``array[index + i]`` in every lane."""
+    """Return COUNT vectors, the i-th with ``array[index + i]`` in every lane."""
     kind, (count,) = Vector(array.dtype), literals(COUNT)
 
     def emit(context, builder, signature, arguments):
@@ -40,11 +40,15 @@ def splat_each(typing, array, index, COUNT):
 def add_row(typing, tile, weights, x, at, first, width, TOP, STEP, COLUMNS):
     """Add one input row to the sums of every output row that it reaches.
 
-    `tile` holds the sums of these output rows, COLUMNS vectors each, from above; to the first
-    of them the input row is number TOP under the kernel, to the next TOP − STEP, and so on:
-    sums[c] += Σ_n weights[3·TOP + n] · (x[at + n + STEP·c]). STEP is the stride, 1 or 2, of
-    rows and columns. The vectors at the ends may reach beyond the row: x[at] is its column
-    `first`, and columns not in 0 <= column < `width` count as zeros.
+    ``sums[c] += Σ_n weights[3·TOP + n] · (x[at + n + STEP·c])``
+
+    `tile` holds the sums of these output rows, COLUMNS vectors each, from top to bottom. The input
+    row lies under kernel row TOP for the first of them, TOP − STEP for the next, and so on.
+
+    `weights`: tuple of nine vectors, one weight in every lane of each.
+    `x`: x[at] is column `first` of a row of `width` columns. Columns outside it are zero; the
+        vectors at the ends do not read them.
+    STEP: stride of rows and columns, 1 or 2.
     """
     kind, lanes = tile.dtype, tile.dtype.lanes
     top, step, columns = literals(TOP, STEP, COLUMNS)
@@ -61,13 +65,13 @@ def add_row(typing, tile, weights, x, at, first, width, TOP, STEP, COLUMNS):
             return simd.load(pointer)
 
         def neighbours():
-            """Of every vector of sums, its samples under one column of the kernel after another."""
+            """Yield, for one kernel column after the other, the samples of every vector of sums."""
             for n in range(TAPS):
                 for c in range(columns):
                     yield n, c, read(c * lanes + n, c == columns - 1 or c == n == 0)
 
         def halved():
-            """The same where every second column is wanted: taken apart in registers."""
+            """Yield the same for stride 2; even and odd columns are separated in registers."""
             count = 2 * columns + 1
             row = [read(m * lanes, m == 0 or m >= count - 3) for m in range(count)]
             pairs = list(zip(row[::2], [*row[1::2], row[-1]], strict=True))
@@ -91,7 +95,10 @@ def add_row(typing, tile, weights, x, at, first, width, TOP, STEP, COLUMNS):
 
 @intrinsic
 def add_run(typing, run, array, at, count):
-    """The vectors of `run` plus those from ``array[at]`` on; the last ends with element `count`."""
+    """Return the vectors of `run` plus `count` elements from ``array[at]`` on.
+
+    All vectors but the last are read whole; of the last only elements below `count`.
+    """
     kind = run.dtype
 
     def emit(context, builder, signature, arguments):
@@ -109,7 +116,7 @@ def add_run(typing, run, array, at, count):
 
 @intrinsic
 def store_run(typing, run, array, at, count):
-    """Write the vectors of `run` from ``array[at]`` on; the last ends with element `count`."""
+    """Write the vectors of `run` from ``array[at]`` on, `count` elements in all."""
     kind = run.dtype
 
     def emit(context, builder, signature, arguments):

@@ -1,8 +1,8 @@
 # ruff: noqa: N803 - capitals mark what must be a constant
 """Register tiles over rows of an image: the vector building blocks of `direct_rows`.
 
-A tile holds ROWS × COLUMNS vectors, row by row. Borders are masked lanes: memory under them is
-not touched, and no loop asks where the image ends.
+A tile holds ROWS × COLUMNS vectors, row by row. Borders are masked lanes: their memory is not
+touched, so no loop tests for the end of the image. Arrays are addressed as in `simd`.
 """
 
 from __future__ import annotations
@@ -27,12 +27,17 @@ intrinsic: Any = numba.extending.intrinsic
 def add_window(
     typing, tile, scalars, i, vectors, starts, shift, low, high, TAPS, ROWS, COLUMNS, IS_INSIDE
 ):
-    """tile[r, c] += Σ_m scalars[i + m] · (vector c of `vectors` from starts[r + m] + shift on).
+    """Add a column of weights to a tile of sums, as it slides down the rows of an image.
 
-    A column of TAPS weights slides down ROWS + TAPS − 1 rows of an image that begin at
-    `starts`. Each vector is loaded once and serves every row of the tile that it reaches.
-    Columns are counted from the starts; those not in low <= column < high are zero and are
-    not touched in memory. IS_INSIDE, 1 or 0, promises that there are none of these.
+    The sum is ``tile[r, c] += Σ_m scalars[i + m] · (vector c from starts[r + m] + shift on)``.
+
+    The TAPS weights meet ROWS + TAPS − 1 rows. Each vector is loaded once and serves every row of
+    the tile that it reaches.
+
+    `scalars`: read from `i` to `i` + TAPS − 1.
+    `vectors`: rows of the image; `starts` points to the index of each row's column 0 in it.
+    `low`, `high`: only columns low <= column < high are read; others are zero.
+    IS_INSIDE: 1 promises that every column read lies in that range; otherwise 0.
     """
     kind = tile.dtype
     taps, rows, columns, is_inside = literals(TAPS, ROWS, COLUMNS, IS_INSIDE)
@@ -67,10 +72,10 @@ def add_window(
 
 @intrinsic(prefer_literal=True)
 def add_shifted(typing, tile, scalars, i, vectors, at, TAPS):
-    """tile[c] += Σ_m scalars[i + m] · (vector c of `vectors` from at + m on), m < TAPS.
+    """Add shifted samples: tile[c] += Σ_m scalars[i + m] · (vector c of `vectors` from at + m on).
 
-    Neighbouring vectors are read once and shifted in registers: a load at any column takes two
-    cycles, a shift one, and in another unit. Reads up to two vectors past the tile's.
+    Neighbouring vectors are read once and shifted in registers. An unaligned load takes two cycles;
+    a shift takes one, in another unit. Reads up to two vectors past the tile's.
     """
     kind = tile.dtype
     (taps,) = literals(TAPS)
@@ -96,7 +101,7 @@ def add_shifted(typing, tile, scalars, i, vectors, at, TAPS):
 
 
 def _weighted(simd: Emitter, taps: list, samples: list, total: Any, is_even: int) -> ir.Value:
-    """total + Σ_m taps[m]·samples[m]; samples of taps that `is_even` are added in pairs first."""
+    """Return total + Σ_m taps[m]·samples[m]; if `is_even`, equal taps' samples are added first."""
     half = len(taps) // 2
     if is_even:
         pairs = zip(samples[:half], reversed(samples[half + 1 :]), strict=True)
@@ -111,14 +116,17 @@ def pass_both(
     typing, down, across, start, behind, following, x, at, pitch, first, width, top, height,
     IS_INSIDE, IS_EVEN,
 ):  # fmt: skip
-    """Pass ROWS vectors across, the next but one down; as many sums of each, in this order.
+    """Pass ROWS vectors across, and the next but one down; return both, ROWS sums each.
 
-    Across: sums[r] = start + Σ_n across[n] · (``behind[r]`` shifted by n lanes, the first of
-    ``following[r]`` coming in), where `start` is a tuple of one vector. Down: sums[r] = Σ_m
-    down[m] · (the vector of `x` at + (r + m)·pitch). x[at] is column `first` of row `top` of a
-    plane of `height` × `width`; what lies beside it counts as zeros, and is not touched, where
-    IS_INSIDE, 1 or 0, does not promise that there is nothing. IS_EVEN, 1 or 0, promises taps that
-    are the same read backwards, an odd number.
+    Across: sums[r] = start + Σ_n across[n] · (``behind[r]`` shifted by n lanes, followed by lanes
+    of ``following[r]``). Down: sums[r] = Σ_m down[m] · (the vector of `x` at + (r + m)·pitch).
+
+    `down`, `across`: tuples of vectors, one per tap, each tap in every lane.
+    `start`: tuple of one vector.
+    `x`: x[at] is column `first` of row `top` of a plane of `height` × `width`. Samples outside the
+        plane are zero and are not read.
+    IS_INSIDE: 1 promises that all samples lie inside the plane; otherwise 0.
+    IS_EVEN: 1 promises an odd number of taps that read the same backwards; otherwise 0.
     """
     kind, rows = behind.dtype, behind.count
     is_inside, is_even = literals(IS_INSIDE, IS_EVEN)
@@ -139,7 +147,7 @@ def pass_both(
 
         pixels = [read(q) for q in range(rows + len(along_h) - 1)]
         passed_across, passed_down = [], []
-        for r in range(rows):  # in turns, so that neither waits for the other's units
+        for r in range(rows):  # alternating, so that neither waits for the other's units
             passed_down.append(
                 _weighted(simd, along_h, pixels[r : r + len(along_h)], None, is_even)
             )
@@ -154,9 +162,10 @@ def pass_both(
 
 @intrinsic(prefer_literal=True)
 def load_block(typing, array, index, step, rows, count, ROWS, COLUMNS):
-    """A tile: row r from ``array[index + r·step]`` on, of which `count` elements are wanted.
+    """Return a tile whose row r is read from ``array[index + r·step]`` on.
 
-    The rest is zero, and rows beyond the first `rows` repeat the last of them.
+    Only the first `count` elements of a row are read; the rest is zero. Rows from `rows` on repeat
+    row `rows` − 1.
     """
     kind = Vector(array.dtype)
     most, columns = literals(ROWS, COLUMNS)
@@ -183,7 +192,7 @@ def load_block(typing, array, index, step, rows, count, ROWS, COLUMNS):
 def store_block(typing, tile, array, index, step, rows, count, ROWS, COLUMNS):
     """Write the first `count` elements of each of the first `rows` rows of a tile.
 
-    Row r, of COLUMNS vectors, goes to ``array[index + r·step :]``.
+    Row r, of COLUMNS vectors, goes to ``array[index + r·step]`` on.
     """
     kind = tile.dtype
     most, columns = literals(ROWS, COLUMNS)
@@ -220,9 +229,9 @@ def store_block(typing, tile, array, index, step, rows, count, ROWS, COLUMNS):
 
 @intrinsic
 def load_inside(typing, array, index, first, count):
-    """The vector at ``array[index]``; lane i is zero, its memory not touched, unless it is inside.
+    """Return the vector at ``array[index]``, with zero in lanes outside a range.
 
-    That is, unless 0 <= first + i < count.
+    Lane i is read only if 0 <= first + i < count.
     """
     kind = Vector(array.dtype)
 
@@ -238,9 +247,9 @@ def load_inside(typing, array, index, first, count):
 
 @intrinsic
 def split_pairs(typing, array, index, first, count):
-    """Two vectors: the even and the odd elements of the two vectors at ``array[index]``.
+    """Return the even and the odd elements of the two vectors at ``array[index]``.
 
-    Element i counts as zero, and is not touched, unless 0 <= first + i < count.
+    Element i is read only if 0 <= first + i < count; otherwise it is zero.
     """
     kind = Vector(array.dtype)
 

@@ -1,30 +1,21 @@
-"""Outer products of 5 or 7 taps a side: both passes in registers, rows swept from left to right.
+"""Outer products of 5 or 7 taps per axis: both passes in registers, swept from left to right.
 
-The passes of `passes` keep filtered rows in a ring and read each of them once for every four
-output rows. A kernel this small needs no ring: four output rows are made at a time, a vector of
-each in a step. The pass down makes of the rows under them one vector each; the pass across takes
-those of the two steps before, and gets at neighbouring columns by shifts in registers. Nothing but
-finished rows is stored, and rows are read in the order in which the processor fetches ahead. Of
-taps that are the same read backwards, a Gaussian's or a box's, samples are added in pairs first:
-that takes half the products, and sums run in other units. (Samples beyond half the largest number
-overflow.)
+The passes of `passes` keep filtered rows in a ring and read each of them once for every four output
+rows. A kernel this small needs no ring. Four output rows are made at a time, one vector of each per
+step. The pass down makes one vector for each from the rows under them. The pass across takes those
+of the two steps before, and gets neighbouring columns by shifts in registers. Only finished rows
+are stored, and rows are read in the order of the hardware prefetcher.
 
-Loads are aligned and stores lie as they may, for there are two or more of the former to one of the
-latter: where rows are 4 KiB apart, all lines of a column share a set of the first-level cache, and
-each would be needed in two steps. Images that no cache holds are written past the caches where
-their rows begin on boundaries; four rows are asked for ahead.
+If taps read the same backwards, as those of a Gaussian or a box do, the two samples of equal taps
+are added first. This takes half the products, and sums run in other units. Samples beyond half the
+largest number overflow.
 
-Bound by the units. With taps that are the same backwards a vector takes F + 1 products, F − 1 sums
-and F − 1 shifts, each two cycles of one of four units: 7 cycles for 5 taps, 10 for 7. On a 2-core
-AVX-512 machine (Zen 4, 3.7 GHz) one thread took 9 and 13.5 in the first-level cache; 11 and 16 on
-1024², 200 and 280 µs, of which a copy takes 88 and sums of 64 or 48 columns that slide down the
-image in registers had taken 350 and 460; and 1.6 and 2.0 ms on 2160 × 3840, where a copy
-past the caches takes 1.6. With other taps, 2F products a vector, it took 250, 350 µs, 1.9, 2.8 ms.
+Loads are aligned and stores are not, since there are at least two loads per store. If rows lie 4
+KiB apart, all lines of a column share a set of L1, and unaligned loads would need each line in two
+steps. Images that fit no cache are written past the caches, if their rows begin aligned, and are
+prefetched four rows ahead.
 
-Sliding lost to addresses: image and output that lie equally in their pages, as NumPy's do, made
-loads wait for stores of the rows above, a multiple of 4 KiB away. Rejected: six rows at a time
-(spill), two or three (up to 10 % slower); stores aligned instead of loads (40 % slower with 7 taps
-on 1024²); passing down and across the same vector in a step (10 % slower: one waits for the other).
+Measurements and rejected variants: docs/kernels.md.
 """
 
 from __future__ import annotations
@@ -52,23 +43,30 @@ from .simd_window import pass_both, store_block
 
 __all__ = ["filter_planes", "suits"]
 
-#: Taps of a side.
+#: Taps per axis of the two kernels.
 SMALL, LARGE = 5, 7
-#: Output rows that are swept together.
+#: Output rows swept together. Six cause register spills and two or three are slower, see
+#: docs/kernels.md.
 ROWS = 4
 
 
 def _make_sweep(taps, is_even):
-    """Sweep over some rows; `is_even`, 1 or 0, says that taps read backwards are the same."""
+    """Return the kernel for `taps` taps; `is_even` is 1 if they read the same backwards, else 0."""
 
     @kernel
     def sweep(x, source, top, height, width, down, across, before, start, out, target, pitch, rows,
               columns, is_far):  # fmt: skip
-        """Write `rows` rows of `columns` columns, ROWS at the most, from ``out[target]`` on.
+        """Write `rows` output rows of `columns` columns, ROWS at most, from ``out[target]`` on.
 
-        They are `pitch` apart. The first begins with row `top` of an input plane of `height` ×
-        `width`, which is ``x[source]``, and `before` columns ahead of it. Sums begin with
-        ``start[0]``. What `is_far` comes from memory, and goes there past the caches.
+        `x`: pointer; the input plane of `height` × `width` begins at ``x[source]``. The first
+            output's taps begin at row `top` and `before` columns ahead of the plane.
+        `down`, `across`: pointers to the taps of the two passes.
+        `start`: pointer to the one element that sums begin with.
+        `out`: pointer; output rows lie `pitch` elements apart.
+        `is_far`: true if input and output exceed the caches: then rows are prefetched, and written
+            past the caches where alignment permits.
+
+        Nothing outside the plane is read; exactly the output is written.
         """
         lane = lanes(out)
         along_h, along_w = splat_each(down, 0, taps), splat_each(across, 0, taps)
@@ -78,7 +76,7 @@ def _make_sweep(taps, is_even):
         past = is_far and pitch % lane == 0 and rows == ROWS
         lead = to_boundary(out, target) if past else to_boundary(x, at - before)
         first = -(-lead % lane)
-        # Before a vector is passed across, it and the next have been passed down.
+        # Before a vector is passed across, it and the next one must have been passed down.
         c = first - before
         sums = pass_both(along_h, along_w, fresh, behind, following, x, at + c, width, c, width,
                          top, height, 0, is_even)  # fmt: skip
@@ -118,7 +116,7 @@ _any7, _even7 = _make_sweep(LARGE, 0), _make_sweep(LARGE, 1)
 
 @kernel
 def _is_even(weights, taps):
-    """Whether taps are the same read backwards."""
+    """Return True if the taps read the same backwards."""
     is_even = True
     for m in range(taps // 2):
         is_even = is_even and weights[m] == weights[taps - 1 - m]
@@ -127,7 +125,11 @@ def _is_even(weights, taps):
 
 @kernel
 def _work(worker, workers, x, along_h, along_w, bias, before, is_far, y):
-    """The rows that fall to one of `workers`."""
+    """Compute the rows of one worker; the arguments are those of `filter_planes`.
+
+    `worker`, `workers`: number of this thread and number of threads.
+    `before`: padding in front, per axis of the volume.
+    """
     height, width, out_height, out_width = x.shape[3], x.shape[4], y.shape[3], y.shape[4]
     source, target, taps = pointer(x), pointer(y), along_h.shape[3]
     groups = (out_height + ROWS - 1) // ROWS
@@ -158,14 +160,15 @@ _work_shared = threaded(_work)
 
 @kernel
 def _share(workers, x, along_h, along_w, bias, before, is_far, y):
+    """Compute all rows, split evenly among `workers` threads."""
     _work_shared(workers, workers, x, along_h, along_w, bias, before, is_far, y)
 
 
 @lru_cache(maxsize=256)
 def suits(v: Problem, terms: int) -> bool:
-    """Whether every output of the volume `v` is one image, passed over by 5 or 7 taps a side.
+    """Return True if each output of the volume `v` sums one image, with 5 or 7 taps per axis.
 
-    With narrower registers, and half as many, the passes are faster.
+    Narrower registers are also half as many; for them the passes are faster.
     """
     return (
         simd.REGISTER_BYTES == 64
@@ -180,9 +183,13 @@ def filter_planes(
     v: Problem, x: np.ndarray, along_h: np.ndarray, along_w: np.ndarray, bias: np.ndarray,
     y: np.ndarray, threads: int,
 ) -> None:  # fmt: skip
-    """y = bias + what both passes make of x.
+    """Compute y = bias + both passes over x.
 
-    x : (N, C, 1, H, W); along_* : (O, 1, 1, F); y : (N, O, 1, H, W).
+    Parameters
+    ----------
+    x : (N, C, 1, H, W)
+    along_h, along_w : (O, 1, 1, F)
+    y : (N, O, 1, H, W)
     """
     is_far = v.compulsory_bytes > simd.STREAMED_BYTES
     arguments = x, along_h, along_w, bias, v.before, is_far, y

@@ -1,15 +1,14 @@
-"""Convolution as the product with a matrix that repeats itself.
+"""Convolution as the product with a Toeplitz matrix.
 
-A convolution is linear, so there is a matrix that does it: of one axis a Toeplitz matrix, every
-row the one above moved by a sample; of two axes a block Toeplitz matrix of such blocks, doubly
-block circulant where the image is wrapped around instead of padded (Goodfellow, Bengio &
-Courville, *Deep Learning*, 2016, 9.1). It is the matrix of a fully connected layer in which
-most weights are zero and the others are tied (9.4), and its transpose is the gradient of the
-input (9.5).
+A convolution is linear, so a matrix computes it. For one axis it is a Toeplitz matrix: every row is
+the one above, shifted by a sample. For two axes it is a block Toeplitz matrix of such blocks. If
+the image is wrapped around instead of padded, it is doubly block circulant (Goodfellow, Bengio &
+Courville, *Deep Learning*, 2016, 9.1). It is the matrix of a fully connected layer in which most
+weights are zero and the others are tied (9.4). Its transpose is the gradient of the input (9.5).
 
-Written out, all its zeros are multiplied too: O·ΠO × C·ΠW elements for a kernel of a few taps.
-Kept as a sparse matrix it holds every product of the definition once. Both are for
-understanding and for small problems; what would not fit is refused with the figure.
+The dense matrix multiplies by all its zeros, too: it has O·ΠO × C·ΠW elements for a kernel of a few
+taps. The sparse matrix holds every product of the definition once. Both are included for teaching
+and for small problems; a matrix that would not fit is refused with its size.
 """
 
 from __future__ import annotations
@@ -23,12 +22,12 @@ from .algorithm import Algorithm, as_correlation
 from .problem import Problem
 from .threads import blas_threads, load
 
-#: Bytes of matrix at the most. Half a GiB takes a tenth of a second to read just once.
+#: Most bytes of a matrix. Reading half a GiB once already takes a tenth of a second.
 MOST_BYTES = 512 << 20
 
 
 def matrix(problem: Problem, w: np.ndarray) -> np.ndarray:
-    """The matrix M with ``conv(x, w)[n].ravel() == M @ x[n].ravel()``.
+    """Return the matrix M with ``conv(x, w)[n].ravel() == M @ x[n].ravel()``.
 
     Parameters
     ----------
@@ -63,13 +62,13 @@ def matrix(problem: Problem, w: np.ndarray) -> np.ndarray:
 
 
 def mask(problem: Problem) -> np.ndarray:
-    """Which weights of the equivalent fully connected layer are there at all (9.4).
+    """Return the weights of the equivalent fully connected layer that exist at all (9.4).
 
     Returns
     -------
     ndarray of bool, shape (O·Πoutput_size, C·Πsize)
-        True where output and input are connected: an infinitely strong prior says that every
-        other weight is zero.
+        True if output and input are connected. An infinitely strong prior makes every other
+        weight zero.
 
     Examples
     --------
@@ -82,7 +81,7 @@ def mask(problem: Problem) -> np.ndarray:
 
 
 def _meetings(problem: Problem, axis: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(output position, tap, input sample) of every product along one axis of the volume."""
+    """Return (output position, tap, input sample) of every product along one axis."""
     v = problem.volume
     position, tap = np.indices((v.output_size[axis], v.kernel[axis])).reshape(2, -1)
     sample = position * v.stride[axis] + tap * v.dilation[axis] - v.padding[axis][0]
@@ -91,7 +90,7 @@ def _meetings(problem: Problem, axis: int) -> tuple[np.ndarray, np.ndarray, np.n
 
 
 def _entries(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(row, tap, column) of every element of one pair of channels that is not zero by shape."""
+    """Return (row, tap, column) of every element that the shape allows, for a pair of channels."""
     v = problem.volume
     rows, taps, columns = (np.zeros(1, np.int64) for _ in range(3))
     for axis in range(3):
@@ -103,12 +102,13 @@ def _entries(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _dense(problem: Problem, w: np.ndarray) -> np.ndarray:
-    """Every group's matrix, ``(groups, O/groups·Πoutput_size, C/groups·Πsize)``."""
+    """Return every group's matrix, ``(groups, O/groups·Πoutput_size, C/groups·Πsize)``."""
     groups, inputs = problem.groups, problem.in_channels // problem.groups
     outputs = problem.out_channels // groups
     positions, samples = math.prod(problem.output_size), math.prod(problem.size)
     rows, taps, columns = _entries(problem)
-    # Written, for pages of zeros that nobody has touched are one page, and in the cache.
+    # Zeros are written explicitly: untouched pages of zeros share one physical page, which stays in
+    # the cache and would make the product look too fast.
     parts = np.full((groups, outputs, positions, inputs, samples), 0, w.dtype)
     kernels = w.reshape(groups, outputs, inputs, -1)
     for o in range(outputs):
@@ -118,6 +118,7 @@ def _dense(problem: Problem, w: np.ndarray) -> np.ndarray:
 
 
 def _too_large(problem: Problem, needed: int) -> str | None:
+    """Return the reason for refusing a matrix of `needed` bytes, or None."""
     if needed <= MOST_BYTES:
         return None
     rows = problem.out_channels * math.prod(problem.output_size)
@@ -129,7 +130,7 @@ def _too_large(problem: Problem, needed: int) -> str | None:
 
 
 class Toeplitz(Algorithm):
-    """The whole Toeplitz matrix written out, zeros too, and one product with it (BLAS)."""
+    """Whole Toeplitz matrix, zeros included, and one product with it (BLAS)."""
 
     name = "toeplitz"
     operations = ("forward", "grad_input")
@@ -140,20 +141,21 @@ class Toeplitz(Algorithm):
         return _too_large(problem, self.workspace_bytes(problem, 1))
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
-        """The matrix; places of a pair of channels, and what goes there in every group."""
+        """Bytes of the matrix, of the places of a pair of channels, and of their elements."""
         there = _entry_count(problem) * (24 + problem.groups * problem.itemsize)
         return int(self._elements(problem)) * problem.itemsize + there
 
     def _elements(self, problem: Problem) -> int:
+        """Return the elements of the matrices of all groups."""
         rows = problem.out_channels * math.prod(problem.output_size)
         return rows * problem.in_channels * math.prod(problem.size) // problem.groups
 
     def work(self, problem: Problem) -> float:
-        """Elements of the matrix, for every image."""
+        """Return the elements of the matrix, times the number of images."""
         return float(problem.batch * self._elements(problem))
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> np.ndarray:
-        """The matrix of every group."""
+        """Return the matrix of every group."""
         return _dense(problem, as_correlation(problem, w))
 
     def forward(self, problem, x, prepared, bias, out, threads) -> None:
@@ -171,7 +173,7 @@ class Toeplitz(Algorithm):
 
 
 class SparseToeplitz(Algorithm):
-    """The Toeplitz matrix without its zeros (scipy.sparse), one product with it."""
+    """Toeplitz matrix without its zeros (scipy.sparse), and one product with it."""
 
     name = "toeplitz-sparse"
     operations = ("forward", "grad_input")
@@ -181,17 +183,17 @@ class SparseToeplitz(Algorithm):
         return _too_large(problem, self.workspace_bytes(problem, 1))
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
-        """Elements with their columns; while a group is built its own again, and its rows."""
+        """Bytes of elements and their columns, and of the group being built."""
         elements, places = problem.multiply_adds // problem.batch, _entry_count(problem)
         building = elements // problem.groups * (8 + problem.itemsize)
         return elements * (4 + problem.itemsize) + building + 24 * places
 
     def work(self, problem: Problem) -> float:
-        """Products, each with its index, and a row of the matrix for every output."""
+        """Return the products, each with its index, and two operations per output."""
         return float(problem.multiply_adds + 2 * math.prod(problem.output_shape))
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> list[Any]:
-        """A compressed sparse row matrix for every group."""
+        """Return a compressed sparse row matrix for every group."""
         sparse = load("scipy.sparse")
         groups, inputs = problem.groups, problem.in_channels // problem.groups
         outputs = problem.out_channels // groups
@@ -199,6 +201,7 @@ class SparseToeplitz(Algorithm):
         rows, taps, columns = _entries(problem)
 
         def everywhere(index: np.ndarray) -> np.ndarray:
+            """Repeat `index` for every pair of channels, as int32."""
             spread = np.broadcast_to(index, (outputs, inputs, len(taps)))
             return spread.astype(np.int32, order="C").reshape(-1)
 
@@ -224,6 +227,6 @@ class SparseToeplitz(Algorithm):
 
 
 def _entry_count(problem: Problem) -> int:
-    """Products of a pair of channels, each with a row, a tap and a column."""
+    """Return the number of products of a pair of channels."""
     pairs = problem.out_channels * (problem.in_channels // problem.groups)
     return problem.multiply_adds // (problem.batch * pairs)

@@ -1,20 +1,23 @@
 # ruff: noqa: N803 - capitals mark what must be a constant
-"""The fast Fourier transform of tiles, in vector registers, without ever sorting its output.
+"""Fast Fourier transform of tiles in vector registers, without sorting its output.
 
-A transform of length n = r₁·r₂·… takes one pass per factor over the data, each made of the small
+A transform of length n = r₁·r₂·… takes one pass per factor over the data, made of the small
 transforms of `butterflies`. Going forward, every pass splits each block into r smaller ones
-(decimation in frequency), which leaves the spectrum in a permuted order; going back, the passes
-run in reverse and take it as it is (Gentleman & Sande, AFIPS 1966,
-doi:10.1145/1464291.1464352). Where spectra are only multiplied with one another, as here, no
-order has to be restored.
+(decimation in frequency), which leaves the spectrum in a permuted order. Going back, the passes run
+in reverse and take it in that order (Gentleman & Sande, AFIPS 1966, doi:10.1145/1464291.1464352).
+Here spectra are only multiplied with one another, so no order has to be restored.
 
-Lanes hold neighbouring elements throughout: columns of an image transform independently, and a
-row is split until its blocks are one vector long; these are transformed across the lanes, as
-squares turned over in registers.
+Lanes always hold neighbouring elements. Columns of an image are transformed independently. A row is
+split until its blocks are one vector long; these are transformed across the lanes, as squares
+transposed in registers.
 
-Bound by arithmetic while what is worked on, some rows or some columns, stays in L1 and L2: 30
-to 40 GFLOP/s of the 5·n·log₂n that a transform counts for, a third of the machine's peak,
-since a butterfly is mostly additions, which fuse with nothing.
+Arguments that mean the same in every kernel; indices and lengths count elements:
+
+`data`: pointer to complex numbers, transformed in place. Imaginary parts lie `plane` further.
+`at`: index of the first element.
+`passes`, `factors`: pointers to the arrays of a `Line`; `count` is the number of passes.
+
+Measurements: docs/kernels.md.
 """
 
 from __future__ import annotations
@@ -28,18 +31,18 @@ from .butterflies import butterfly, square
 from .jit import apart, kernel
 from .simd import lanes
 
-#: Time of a pass over the data with each radix, relative to that with 8.
+#: Time of a pass over the data with each radix, relative to radix 8. Measured on Zen 4.
 _PASS = {8: 1.0, 4: 0.75, 3: 0.75, 2: 0.6}
 
-#: Lengths with few and small odd factors, and what lines of them may be made of.
+#: Lengths with few and small odd factors: the lengths of lines and tiles to choose from.
 LENGTHS = sorted(odd << a for odd in (1, 3, 9) for a in range(28))
 
 
 class Line(NamedTuple):
-    """How lines of one length are transformed, for kernels to read.
+    """Transform of lines of one length, as arrays for kernels.
 
-    `passes` holds per pass its radix, the length of its blocks, and where its twiddle factors
-    begin in `factors`.
+    `passes` holds for each pass its radix, the length of its blocks, and the index in `factors` of
+    its twiddle factors.
     """
 
     passes: np.ndarray
@@ -48,7 +51,10 @@ class Line(NamedTuple):
 
 @lru_cache(maxsize=256)
 def line(length: int, stop: int, dtype: str) -> Line:
-    """Passes from blocks of `length` down to blocks of `stop`; the quotient is 2^a·3^b."""
+    """Return the passes from blocks of `length` down to blocks of `stop`.
+
+    The quotient of the two must be 2^a·3^b.
+    """
     passes, factors = [], [np.zeros(0)]
     block, near = length, 0
     for radix in _radices(length // stop):
@@ -64,13 +70,13 @@ def line(length: int, stop: int, dtype: str) -> Line:
 
 
 def _radices(quotient: int) -> list[int]:
-    """Factors of `quotient`, as few as possible, the odd ones first."""
+    """Return the factors of `quotient`, as few as possible, the odd ones first."""
     chosen: list[int] = []
     while quotient % 3 == 0:
         chosen.append(3)
         quotient //= 3
     while quotient > 1:
-        # 16 is better done as 4·4 than as 8·2.
+        # 16 is faster as 4·4 than as 8·2.
         radix = 4 if quotient in (4, 16) else min(quotient, 8)
         chosen.append(radix)
         quotient //= radix
@@ -78,13 +84,18 @@ def _radices(quotient: int) -> list[int]:
 
 
 def passes_cost(quotient: int) -> float:
-    """What splitting blocks `quotient`-fold takes, in passes with radix 8."""
+    """Return the time of splitting blocks `quotient`-fold, in passes with radix 8."""
     return sum(_PASS[radix] for radix in _radices(quotient))
 
 
 @kernel(inline="always")
 def _pass(data, at, plane, length, block, step, width, factors, near, RADIX, SIGN, ROW):
-    """One pass over a row of `length` elements, or over `width` columns, elements `step` apart."""
+    """Do one pass over a row of `length` elements (ROW), or over `width` columns.
+
+    `block`: length of the blocks to split.
+    `step`: elements between neighbours in a column.
+    `near`: index into `factors` of this pass's twiddle factors.
+    """
     short, lane = block // RADIX, lanes(data)
     if ROW:
         for start in range(at, at + length, block):
@@ -106,11 +117,12 @@ def _pass(data, at, plane, length, block, step, width, factors, near, RADIX, SIG
 
 
 def _lines(SIGN: int, ROW: bool) -> Any:
-    """All passes over a row or over columns: there with SIGN −1, back with 1."""
+    """Return the kernel of all passes over a row or over columns, for one direction SIGN."""
 
     @apart
     @kernel
     def lines(data, at, plane, length, step, width, passes, count, factors):
+        """Transform a row of `length` elements, or `width` columns of elements `step` apart."""
         for p in range(count):
             q = 3 * (p if SIGN < 0 else count - 1 - p)
             radix, block, near = passes[q], passes[q + 1], passes[q + 2]
@@ -127,21 +139,25 @@ def _lines(SIGN: int, ROW: bool) -> Any:
 
 
 def _squares(SIGN: int) -> Any:
-    """Blocks of one vector each: `length` / `between` squares of rows `step` apart."""
+    """Return the kernel for blocks of one vector each, for one direction SIGN."""
 
     @apart
     @kernel
     def squares(data, at, plane, length, between, step):
+        """Transform the squares that begin every `between` elements; their rows lie `step` apart.
+
+        Together the squares cover `length` elements.
+        """
         for start in range(at, at + length, between):
             square(data, start, plane, step, SIGN)
 
     return squares
 
 
-#: Split a row into blocks of one vector; what is left is `transform_squares`. The inverses take
-#: back what was done, times the quotient of the lengths before and after.
+#: Split a row into blocks of one vector; `transform_squares` does the rest. The inverses undo this,
+#: scaled by the quotient of the lengths before and after.
 transform_row, restore_row = (_lines(sign, True) for sign in (-1, 1))
-#: Transform `width` columns of `length` elements that are `step` apart.
+#: Transform `width` columns of `length` elements that lie `step` apart.
 transform_columns, restore_columns = (_lines(sign, False) for sign in (-1, 1))
 #: Transform blocks of one vector each.
 transform_squares, restore_squares = (_squares(sign) for sign in (-1, 1))

@@ -1,12 +1,12 @@
-"""Fewer multiplications: 3 × 3 kernels by Winograd's minimal filtering, F(2 × 2) and F(4 × 4).
+"""Winograd's minimal filtering for 3 × 3 kernels, F(2 × 2) and F(4 × 4): fewer multiplications.
 
-Tiles of m × m outputs are worked out together, from (m + 2)² products instead of 9m²: 2.25
-times fewer for m = 2, four times for m = 4, beside transforms whose cost vanishes as channels
-grow (`winograd_points` has the matrices and their sources). The products of all channels are
-one matrix product per point, at the speed of the machine (`winograd_kernels`).
+A tile of m × m outputs takes (m + 2)² products instead of 9m². That is 2.25 times fewer for m = 2
+and four times fewer for m = 4. The cost of the transforms becomes negligible as channels grow. For
+each point, the products of all channels are one matrix product (`winograd_kernels`).
+`winograd_points` has the matrices and their sources.
 
-What it costs is accuracy: transforms amplify rounding, the more so the larger m. The error is
-relative to the largest numbers that share a tile, not to each output.
+The price is accuracy: transforms amplify rounding, more so for larger m. The error is relative to
+the largest numbers that share a tile, not to each output.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .winograd_points import TAPS
 
 
 class Winograd(Algorithm):
-    """F(m × m, 3 × 3), for the m that a subclass names."""
+    """Winograd's F(m × m, 3 × 3), with m = `step` of the subclass."""
 
     step: int
     operations = ("forward", "grad_weight")
@@ -36,7 +36,7 @@ class Winograd(Algorithm):
     exact_on_integers = False
 
     def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
-        """Only dense 3 × 3 kernels, one sample apart."""
+        """Accept only dense 3 × 3 kernels with stride 1 and dilation 1."""
         if problem.kernel != (TAPS, TAPS):
             kernel = " × ".join(map(str, problem.kernel))
             return f"it is written for kernels of 3 × 3 taps, not {kernel}"
@@ -45,9 +45,9 @@ class Winograd(Algorithm):
         return None
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
-        """Transformed kernel, and per thread a strip of transforms on their way in and out.
+        """Bytes of the transformed kernel, and of each thread's strip of transforms in and out.
 
-        For the gradient of the kernel transforms of input and output gradient, and their sums.
+        For the gradient of the kernel: transforms of input and output gradient, and their sums.
         """
         if problem.operation == "grad_weight":
             elements = winograd_weights_blocking.workspace(problem, self.step, threads)
@@ -55,7 +55,7 @@ class Winograd(Algorithm):
         return workspace(problem, self.step, threads) * problem.itemsize
 
     def work(self, problem: Problem) -> float:
-        """Products of transforms."""
+        """Return the number of products of transforms."""
         rows, columns = tiles(problem, self.step)
         points = (self.step + TAPS - 1) ** 2
         channels = problem.in_channels // problem.groups * problem.out_channels
@@ -91,7 +91,7 @@ class Winograd(Algorithm):
         winograd_weights.grad_weight(problem, self.step, x, g, out, threads)
 
     def error_bound(self, problem, x, w, magnitude):
-        """Through |Aᵀ|, |G| and |Bᵀ|: the same for every element of the result."""
+        """Return the bound through |Aᵀ|, |G| and |Bᵀ|, the same for every element of the result."""
         if problem.operation == "grad_weight":
             return winograd_error.weights_bound(problem, self.step, x, w)
         return winograd_error.bound(problem, self.step, x, w, float(np.max(magnitude)))

@@ -1,4 +1,4 @@
-"""How the kernels of `winograd` cut a problem up: tiles, strips, channel blocks, threads."""
+"""Blocking of `winograd_kernels`: tiles, strips, channel blocks and split among threads."""
 
 from __future__ import annotations
 
@@ -14,20 +14,22 @@ from .problem import Problem
 from .winograd_points import TAPS
 from .winograd_simd import NOWHERE
 
-#: Input tiles that one item transforms at a time, about.
+#: Input tiles that one item transforms at a time, approximately: a multiple of the 28 and 14 pixels
+#: of register tiles.
 STRIP_TILES = 56
-#: Bytes of sums (products of transforms) that are kept until they are transformed back.
+#: Bytes of sums (products of transforms) kept until they are transformed back. Tuned on Zen 4 with
+#: 1 MiB of L2.
 SUMS_BYTES = 128 * 1024
 
 
 class Shape(NamedTuple):
-    """The numbers that the compiled kernel works from."""
+    """Numbers the compiled kernel works from."""
 
-    #: Outputs from tile to tile, m, and points (m + 2)².
+    #: Outputs from tile to tile, m; points of a tile, (m + 2)².
     step: int
     points: int
     groups: int
-    #: Channels of one group.
+    #: Input channels of one group, then output channels of one group.
     inputs: int
     outputs: int
     height: int
@@ -36,19 +38,20 @@ class Shape(NamedTuple):
     out_width: int
     rows_before: int
     columns_before: int
-    #: Rows of tiles in an image and in a whole batch; strips these are cut into, columns of tiles
-    #: in a strip.
+    #: Rows of tiles in an image; rows of tiles in the batch; strips that the latter are cut into;
+    #: columns of tiles in a strip.
     image_rows: int
     all_rows: int
     strips: int
     columns: int
-    #: Tiles of the largest strip rounded up to register tiles; elements from plane to plane of
+    #: Tiles of the largest strip, rounded up to register tiles; elements from plane to plane of
     #: their transforms.
     pitch: int
     plane: int
     #: Rows of tiles that share a register on the way in.
     fold: int
-    #: Which of TILES, its pixels and vectors; which serves for the last pixels, and how many.
+    #: Index into TILES, pixels and vectors of the register tile; index and pixels of the one for
+    #: the last pixels.
     tile: int
     pixels: int
     vectors: int
@@ -62,7 +65,7 @@ class Shape(NamedTuple):
 
 @dataclass(frozen=True)
 class Blocking:
-    """How one problem is cut up, and the elements of each buffer that a thread needs."""
+    """Blocking of one problem, and the elements of each buffer that a thread needs."""
 
     shape: Shape
     numbers: np.ndarray
@@ -77,14 +80,14 @@ class Blocking:
 
 
 def tiles(problem: Problem, m: int) -> tuple[int, int]:
-    """(rows, columns) of tiles of m × m outputs in one image; the last may be ragged."""
+    """Return (rows, columns) of tiles of m × m outputs in one image; the last may be ragged."""
     rows, columns = problem.output_size
     return -(-rows // m), -(-columns // m)
 
 
 @lru_cache(maxsize=256)
 def blocking(problem: Problem, m: int, threads: int) -> Blocking:
-    """The blocking of F(m × m, 3 × 3); the order of summation depends on nothing in it."""
+    """Choose the blocking of F(m × m, 3 × 3); the order of summation does not depend on it."""
     lane, size = simd.lanes_of(problem.itemsize), m + TAPS - 1
     inputs, outputs = (n // problem.groups for n in (problem.in_channels, problem.out_channels))
     image_rows, image_columns = tiles(problem, m)
@@ -125,41 +128,44 @@ def blocking(problem: Problem, m: int, threads: int) -> Blocking:
 
 
 def _places(problem: Problem, m: int) -> np.ndarray:
-    """Where in the first channel of `x` every row of every row of tiles begins, for the way in."""
+    """Return the index in `x`, first channel, of every input row of every row of tiles."""
     height, width = problem.size
     images, tiles_down, q = np.ogrid[: problem.batch, : tiles(problem, m)[0], : m + TAPS - 1]
     rows = tiles_down * m + q - problem.before[0]
     places = (images * problem.in_channels * height + rows) * width
-    # As many more as a register may hold are read in vain.
+    # A register may hold up to m rows of tiles, so it may read m rows of tiles past the last.
     places = np.where((rows >= 0) & (rows < height), places, NOWHERE).reshape(-1, m + TAPS - 1)
     return np.pad(places, [(0, m), (0, 0)], constant_values=NOWHERE).reshape(-1)
 
 
 def _fold(m: int, columns: int, lane: int) -> int:
-    """How many rows of `columns` tiles one register holds, of those numbers that divide m."""
+    """Return the number of rows of `columns` tiles that one register holds: 1, 2 or m."""
     return max(rows for rows in (1, 2, m) if rows == 1 or rows * columns <= lane)
 
 
 def _strips(all_rows: int, columns: int) -> list[int]:
-    """How many strips there may be, most first: of equals the smallest is best in a cache."""
+    """Return the numbers of strips to try, most first.
+
+    At equal cost the first is taken: small strips suit the cache best.
+    """
     most = min(all_rows, max(1, STRIP_TILES // columns))
     return sorted({-(-all_rows // rows) for rows in range(1, most + 1)}, reverse=True)
 
 
 def _shares(blocks: int, threads: int) -> list[int]:
-    """Blocks of output channels that an item may hold."""
+    """Return the numbers of output channel blocks that an item may hold."""
     return sorted({-(-blocks // chunks) for chunks in range(1, min(blocks, 2 * threads) + 1)})
 
 
 def last_tile(tile: int) -> int:
-    """The register tile for what this one leaves over: the next narrower of as many vectors."""
+    """Return the register tile for the remainder: the next narrower one of as many vectors."""
     pixels, vectors = TILES[tile]
     narrower = [k for k, (m, v) in enumerate(TILES) if v == vectors and m < pixels]
     return max(narrower, key=lambda k: TILES[k][0], default=tile)
 
 
 def covered(tiles: Any, tile: int) -> Any:
-    """`tiles` rounded up to whole register tiles, the last of which may be the narrower one."""
+    """Round `tiles` up to whole register tiles; the last of them may be the narrower one."""
     pixels, last = TILES[tile][0], TILES[last_tile(tile)][0]
     left = tiles % pixels
     return tiles - left + np.where(left > last, pixels, np.minimum(left, 1) * last)
@@ -169,7 +175,7 @@ def _cost(
     problem: Problem, m: int, threads: int, bands: int, columns: int,
     strips: int, tile: int, per_item: int,
 ) -> float:  # fmt: skip
-    """Register operations that the busiest thread needs; weights not in a cache cost extra."""
+    """Estimate the register operations of the busiest thread; weights from memory cost extra."""
     vectors = TILES[tile][1]
     lane, size = simd.lanes_of(problem.itemsize), m + TAPS - 1
     inputs, outputs = (n // problem.groups for n in (problem.in_channels, problem.out_channels))
@@ -188,19 +194,20 @@ def _cost(
 
 
 def edges(count: int, parts: int) -> np.ndarray:
-    """Where each of `parts` parts of `count` things begins, as equal as may be, and the end."""
+    """Return where each of `parts` nearly equal parts of `count` things begins, and the end."""
     return np.arange(parts + 1) * count // parts
 
 
-#: Cycles for one row of sixteen tiles on the way in, and one row of a tile on the way out, and
-#: for a vector of weights to arrive: for a register tile, and for a strip where they are more
-#: bytes than stay in the last cache.
+#: Cycles fitted on Zen 4: for one row of sixteen tiles on the way in; for one row of a tile on the
+#: way out; for a vector of weights to reach a register tile; the same per strip, if the weights
+#: exceed FAR_BYTES.
 INPUT, OUTPUT, STREAM, FAR = 70.0, 40.0, 0.5, 2.0
+#: Bytes of weights that no longer stay in the last-level cache of the Zen 4 machine.
 FAR_BYTES = 16 << 20
 
 
 def workspace(problem: Problem, m: int, threads: int) -> int:
-    """Elements of the transformed kernel, the packed one, and every thread's buffers."""
+    """Return the elements of the transformed kernel, the packed one, and every thread's buffers."""
     cut = blocking(problem, m, threads)
     size = m + TAPS - 1
     kernel = cut.shape.groups * cut.shape.blocks * cut.stretch * cut.shape.inputs

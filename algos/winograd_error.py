@@ -1,7 +1,7 @@
-"""How far Winograd's filtering may be off: a bound through |Aᵀ|, |G|, |Bᵀ| and the operands.
+"""Error bound of Winograd's filtering through |Aᵀ|, |G|, |Bᵀ| and the operands.
 
-The analysis is that of Barabasz et al. (2020, Theorem 4.3, see `winograd_points`), applied to the
-transforms that the operands at hand really have instead of to norms of the matrices.
+The analysis is that of Barabasz et al. (2020, Theorem 4.3, see `winograd_points`). It is applied to
+the actual transforms of the operands instead of norms of the matrices.
 """
 
 from __future__ import annotations
@@ -17,28 +17,29 @@ from .algorithm import as_correlation, gamma
 from .problem import Problem
 from .winograd_points import TAPS, matrices
 
-#: Roundings that a term meets on its way through both axes. Bᵀ, free of rounded coefficients,
-#: takes a product, a sum or two, and the sum of two halves; G one more, its coefficients being
-#: rounded; Aᵀ, which joins the halves first, a sum, a product and two sums, and then the bias.
-#: For the kernel's gradient A takes what Bᵀ does, and Gᵀ what Aᵀ does and a rounded coefficient.
+#: Roundings that a term meets on its way through both axes. Bᵀ has no rounded coefficients; it
+#: takes a product, one or two sums, and the sum of two halves. G takes one more, since its
+#: coefficients are rounded. Aᵀ joins the halves first; it takes a sum, a product, two sums and then
+#: the bias. For the gradient of the kernel, A takes what Bᵀ does; Gᵀ takes what Aᵀ does and a
+#: rounded coefficient.
 INPUT, WEIGHTS, OUTPUT, GRADIENT = 2 * 3, 2 * 4, 2 * 4 + 1, 2 * 5
-#: Input tiles, of one channel each, whose transforms are looked at together.
+#: Input tiles, of one channel each, transformed together: it bounds the memory of the check.
 TILES_AT_ONCE = 1 << 16
 
 
 def bound(problem: Problem, m: int, x: np.ndarray, w: np.ndarray, bias: float) -> float:
-    """An upper bound on |computed − exact| of any output; `bias` is the largest of those.
+    """Bound |computed − exact| of any output from above; `bias` is the largest |bias|.
 
-    Write U = G w Gᵀ and V = Bᵀ x B for one channel's kernel and tile, and U*, V* for what the
-    absolute matrices make of |w| and |x|. Each transform errs by δU = γ_8·U* and δV = γ_6·V*,
-    and a point's products, summed over C channels in any order, by
+    Write U = G w Gᵀ and V = Bᵀ x B for one channel's kernel and tile. Write U*, V* for the products
+    of the absolute matrices with |w| and |x|. Each transform errs by δU = γ_8·U* and δV = γ_6·V*.
+    The products of a point, summed over C channels in any order, err by this ΔM:
 
-        ΔM = Σ [γ_C·|U||V| + |U|·δV + δU·|V|],
+        ``ΔM = Σ [γ_C·|U||V| + |U|·δV + δU·|V|]``
 
-    U and V standing for their computed values, |U| + δU at most. Each of these sums is no more
-    than the product of two norms over the channels (Cauchy-Schwarz); of the norms of V the
-    largest of any tile is taken. The way out makes of it |Aᵀ| [ΔM + γ_9·Σ|U||V|] |A|. Whatever
-    rounding there is among the subnormals is within 64 of them a transform.
+    Here U and V are the computed values, |U| + δU at most. Each of these sums is at most the
+    product of two norms over the channels (Cauchy-Schwarz). Of the norms of V the largest of any
+    tile is taken. The way out turns this into |Aᵀ| [ΔM + γ_9·Σ|U||V|] |A|. Rounding among the
+    subnormals is within 64 of them per transform.
     """
     dtype, (a, g, b) = problem.dtype, matrices(m)
     least = 64 * float(np.finfo(dtype).smallest_subnormal)
@@ -61,20 +62,20 @@ def bound(problem: Problem, m: int, x: np.ndarray, w: np.ndarray, bias: float) -
 def _transform(
     matrix: np.ndarray, tiles: np.ndarray, roundings: int, dtype: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(largest magnitude of the computed M X Mᵀ, bound on its error); tiles (…, taps²)."""
+    """Return (largest magnitude of the computed M X Mᵀ, bound on its error); tiles (…, taps²)."""
     both = np.kron(matrix, matrix)
     wrong = (np.abs(tiles) @ np.abs(both).T) * gamma(roundings, dtype)
-    # What is worked out here is rounded, too, though in float64.
+    # This computation rounds, too, in float64.
     slack = 1 + gamma(both.shape[1] + 2, "float64") / gamma(roundings, dtype)
     return np.abs(tiles @ both.T) + slack * wrong, wrong
 
 
 def weights_bound(problem: Problem, m: int, x: np.ndarray, g: np.ndarray) -> float:
-    """An upper bound on |computed − exact| of any element of the kernel's gradient.
+    """Bound |computed − exact| of any element of the kernel gradient from above.
 
-    As `bound` is derived, with U = A dY Aᵀ and V = Bᵀ x B of one tile each. T tiles of all images
-    are summed for a pair of channels, so the norms are over those, and of them the largest of any
-    channel is taken; the way out makes of it |Gᵀ| [ΔM + γ_10·Σ|U||V|] |G|.
+    The derivation is that of `bound`, with U = A dY Aᵀ and V = Bᵀ x B of one tile each. T tiles of
+    all images are summed for a pair of channels. So the norms are over tiles, and the largest of
+    any channel is taken. The way out turns this into |Gᵀ| [ΔM + γ_10·Σ|U||V|] |G|.
     """
     dtype, (a, weights, b) = problem.dtype, matrices(m)
     least = 64 * float(np.finfo(dtype).smallest_subnormal)
@@ -90,7 +91,7 @@ def weights_bound(problem: Problem, m: int, x: np.ndarray, g: np.ndarray) -> flo
 def _largest_norms(
     matrix: np.ndarray, tiles: Iterator[np.ndarray], dtype: str, least: float
 ) -> list[np.ndarray]:
-    """(of M X Mᵀ, of the bound on its error): norms over tiles, of each group's worst channel.
+    """Return norms over tiles of M X Mᵀ and of its error bound, for each group's worst channel.
 
     Both are ``(groups, points)``.
     """
@@ -103,19 +104,19 @@ def _largest_norms(
 
 
 def _input_tiles(problem: Problem, m: int, x: np.ndarray) -> Iterator[np.ndarray]:
-    """The padded input's tiles in float64, ``(groups, C/groups, tiles, (m + 2)²)`` at a time."""
+    """Yield tiles of the padded input in float64, ``(groups, C/groups, tiles, (m + 2)²)``."""
     return _tiles(problem, m, x, problem.before, m + TAPS - 1)
 
 
 def _output_tiles(problem: Problem, m: int, g: np.ndarray) -> Iterator[np.ndarray]:
-    """Likewise those of the output's gradient, of m² elements."""
+    """Yield tiles of the output gradient, of m² elements, in the same layout."""
     return _tiles(problem, m, g, (0, 0), m)
 
 
 def _tiles(
     problem: Problem, m: int, images: np.ndarray, before: tuple[int, ...], size: int
 ) -> Iterator[np.ndarray]:
-    """Tiles of `size` × `size`, one every m samples, the first starting `before` the images."""
+    """Yield tiles of `size` × `size`, one every m samples, the first `before` the image begins."""
     channels = images.shape[1]
     counts = [-(-outputs // m) for outputs in problem.output_size]
     room = [

@@ -1,21 +1,36 @@
 """Winograd's minimal filtering F(m × m, 3 × 3) in vector registers, cache blocks and threads.
 
-A thread takes some rows of tiles through three stages, and what passes between them stays in
-its caches:
+A thread takes some rows of tiles through three stages. The data between stages stays in its caches:
 
-1. **In.** Every input channel's rows are transformed, Bᵀ X B, with neighbouring tiles in the
-   lanes; of narrow feature maps several rows of tiles share a register. Pixels are read from the
-   input as they lie, every m-th shuffled into a vector of its own. Bound by loads and stores that
-   straddle cache lines, about 430 cycles for 16 tiles of a channel (m = 4).
-2. **Products.** For each of the (m + 2)² points, tiles × input channels times input × output
-   channels: the register tile of `direct_channels`, with tiles for its pixels and one tap a
-   channel. Bound by the multiply-add units, at 90 % of their peak; for feature maps of a few
-   tiles, where each weight is used a few times only, by the cache or memory it comes from.
-3. **Out.** Aᵀ M A with output channels in the lanes, transposed to lie as pixels.
+1. **In.** Every input channel's rows are transformed, Bᵀ X B, with neighbouring tiles in the lanes.
+   Of narrow feature maps, several rows of tiles share a register. Pixels are read from the input in
+   place; every m-th is shuffled into a vector of its own. The bottleneck is loads and stores that
+   straddle cache lines.
+2. **Products.** For each of the (m + 2)² points: tiles × input channels times input × output
+   channels. It uses the register tile of `direct_channels`, with tiles as its pixels and one tap
+   per channel. The bottleneck is the multiply-add units. For feature maps of a few tiles, which use
+   each weight only a few times, it is the cache or memory that holds the weights.
+3. **Out.** Aᵀ M A with output channels in the lanes, transposed into rows of pixels.
 
-With lanes over output channels in the products, networks' powers of two fill them, whatever the
-number of tiles; lanes over tiles all the way would leave a quarter of them empty at 14 × 14
-tiles, which costs more than the transposition in stage 3 (a tenth of the time at 64 channels).
+The powers of two in networks fill lanes of output channels for any number of tiles. Lanes of tiles
+in every stage would leave a quarter of them empty at 14 × 14 tiles. That costs more than the
+transposition of stage 3.
+
+Arguments that mean the same in every kernel; indices and lengths count elements:
+
+`x`, `out`: input (N, C, H, W) and output (N, O, h, w), contiguous, flat arrays or pointers.
+`weights`: transformed kernel, [group][block][point][input channel][output channel].
+`bias`: one element per output channel.
+`numbers`: array of a `Shape`; `s` is that `Shape`.
+`offsets`: pointer to the offsets of a register tile, one pair per input channel.
+`places`: pointer to the index in `x` of every input row of every row of tiles, or NOWHERE.
+`transforms`, `sums`, `tiles`, `starts`: a thread's scratch for transforms [point][channel][tile],
+    for sums [block][point][tile][output channel], for tiles on their way out, and for biases
+    followed by zeros.
+`first`, `rows`: first row of tiles, counted over the batch, and number of rows of the strip.
+`band`: number of the strip's band of columns.
+
+Measurements: docs/kernels.md.
 """
 
 from __future__ import annotations
@@ -47,15 +62,18 @@ to_fixed_tuple: Any = numba.np.unsafe.ndarray.to_fixed_tuple
 
 
 def _make_way_in(m):
+    """Return the kernel of stage 1 for tiles of m × m outputs."""
     size = m + TAPS - 1
 
     @kernel
     def way_in(x, channel, first, rows, band, s, zeros, zero, places, turned, transforms):
-        """Bᵀ X B of `rows` rows of tiles of every input channel, point by point.
+        """Transform `rows` rows of tiles of every input channel, Bᵀ X B, point by point.
 
-        `channel` is the first of image 0's, `first` the first row of tiles of the batch. The
-        transforms are [point][channel][tile]; what a last vector writes beyond its row of
-        tiles, the next row replaces.
+        A last vector may write past its row of tiles; the next row replaces what it wrote.
+
+        `channel`: number of the group's first input channel, in image 0.
+        `zeros`: pointer to zeros, a vector and m more, from `zero` on.
+        `turned`: pointer to (m + 2)² vectors of scratch.
         """
         lane = lanes(transforms)
         left = band * s.columns * m
@@ -68,7 +86,7 @@ def _make_way_in(m):
                 for t in range(0, s.columns, lane):
                     for q in range(size):
                         i, column = (first + r) * size + q, left + t * m
-                        if s.fold == 1:  # a run too short for the processor to foresee the next
+                        if s.fold == 1:  # too short a run for the hardware prefetcher
                             ahead = plane + s.height * s.width + places[i] + column
                             for k in range(m):
                                 prefetch(x, ahead + k * lane)
@@ -95,11 +113,15 @@ _way_in2, _way_in4 = _make_way_in(2), _make_way_in(4)
 
 
 def _make_way_out(m):
+    """Return the kernel of stage 3 for tiles of m × m outputs."""
+
     @kernel
     def way_out(sums, base, block, group, first, rows, band, s, bias, tiles, out):
-        """Aᵀ M A of one block of output channels, written to `out`, with the bias.
+        """Transform the sums of one block of output channels, Aᵀ M A, and write them with the bias.
 
-        Sums are [point][tile][output channel] from `base` on.
+        `base`: index of the block's sums, which are [point][tile][output channel].
+        `block`, `group`: numbers of the block and of its group.
+        `bias`: pointer to the biases of the block.
         """
         lane = lanes(sums)
         stretch = s.vectors * lane
@@ -128,10 +150,11 @@ _way_out2, _way_out4 = _make_way_out(2), _make_way_out(4)
 
 @kernel
 def _products(transforms, tiles, weights, offsets, panel, first, last, s, zeros, sums):
-    """Products of `tiles` transforms, summed over input channels, for blocks first … last − 1.
+    """Multiply transforms of `tiles` tiles, summed over input channels, for some blocks.
 
-    The weights of a block are [point][input channel][output channel] from `panel` on; sums are
-    [block][point][tile][output channel].
+    `first`, `last`: first block of output channels and one past the last.
+    `panel`: index in `weights` of the group's first block.
+    `zeros`: pointer to zeros, the vectors of a register tile, that sums start from.
     """
     lane = lanes(weights)
     stretch = s.vectors * lane
@@ -151,7 +174,7 @@ def _products(transforms, tiles, weights, offsets, panel, first, last, s, zeros,
 
 @kernel
 def _item(x, weights, bias, offsets, places, out, s, item, transforms, sums, tiles, starts):
-    """One strip of rows of tiles, for some blocks of output channels of one group."""
+    """Compute one strip of rows of tiles, for some blocks of output channels of one group."""
     stretch = s.vectors * lanes(weights)
     clear(starts, stretch, stretch + s.step)
     chunks = -(-s.blocks // s.blocks_per_item)
@@ -186,7 +209,7 @@ def _item(x, weights, bias, offsets, places, out, s, item, transforms, sums, til
 @kernel
 def _work(t, x, weights, bias, offsets, places, out, numbers, items, transforms, sums, tiles,
           starts):  # fmt: skip
-    """The items of thread t."""
+    """Compute the items of thread t."""
     workers = transforms.shape[0]
     s = Shape(*to_fixed_tuple(numbers, _NUMBERS))
     for item in range(t * items // workers, (t + 1) * items // workers):
@@ -200,14 +223,20 @@ def _work(t, x, weights, bias, offsets, places, out, numbers, items, transforms,
 @kernel
 def forward(x, weights, bias, offsets, places, out, numbers, items, transforms, sums, tiles,
             starts):  # fmt: skip
-    """Every item, split evenly among as many threads as there are buffers."""
+    """Compute every item, split evenly among as many threads as `transforms` has rows."""
     _work(transforms.shape[0], x, weights, bias, offsets, places, out, numbers, items, transforms,
           sums, tiles, starts)  # fmt: skip
 
 
 @kernel
 def _transform_block(packed, taps, inputs, stretch, step, target, at):
-    """G W Gᵀ of one block of output channels, [channel][tap] to [point][channel]."""
+    """Transform one block of output channels, G W Gᵀ, from [channel][tap] to [point][channel].
+
+    `packed`: pointer, read from `taps` on.
+    `target`: pointer, written from `at` on.
+    `stretch`: output channels of a block, innermost in both.
+    `step`: m.
+    """
     lane = lanes(packed)
     for c in range(inputs):
         for v in range(0, stretch, lane):
@@ -223,6 +252,7 @@ def _transform_block(packed, taps, inputs, stretch, step, target, at):
 @threaded
 @kernel
 def _transform_one(b, packed, inputs, stretch, step, target):
+    """Transform block number b."""
     _transform_block(
         pointer(packed), b * packed.shape[1], inputs, stretch, step, pointer(target),
         b * target.shape[1],
@@ -231,5 +261,9 @@ def _transform_one(b, packed, inputs, stretch, step, target):
 
 @kernel
 def transform_weights(packed, inputs, stretch, step, target):
-    """G W Gᵀ of every block; `packed` (blocks, …) is what `direct_channels` packs."""
+    """Transform every block, G W Gᵀ, split among threads.
+
+    `packed`: blocks as `direct_channels` packs them, (blocks, inputs · 9 · stretch).
+    `target`: array (blocks, points · inputs · stretch).
+    """
     _transform_one(packed.shape[0], packed, inputs, stretch, step, target)

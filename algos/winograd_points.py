@@ -1,15 +1,16 @@
-"""The matrices of Winograd's minimal filtering F(m, 3), from the points they are built on.
+"""Matrices of Winograd's minimal filtering F(m, 3), from the points they are built on.
 
-To compute m outputs of a filter of r taps, two polynomials are multiplied: evaluated at
-m + r − 2 points and at infinity, multiplied point by point, and interpolated (Toom-Cook). Read
-backwards, by transposition, this is a filter (Winograd, *Arithmetic Complexity of Computations*,
-1980; Lavin & Gray, *Fast Algorithms for Convolutional Neural Networks*, CVPR 2016,
-doi:10.1109/CVPR.2016.435): y = Aᵀ[(G w) ⊙ (Bᵀ x)], in two dimensions
-Y = Aᵀ[(G W Gᵀ) ⊙ (Bᵀ X B)]A, with m + r − 1 products instead of m·r along each axis.
+To compute m outputs of a filter of r taps, two polynomials are multiplied. They are evaluated at m
++ r − 2 points and at infinity, multiplied point by point, and interpolated (Toom-Cook). The
+transpose of this is a filter, y = Aᵀ[(G w) ⊙ (Bᵀ x)]. In two dimensions it is Y = Aᵀ[(G W Gᵀ) ⊙ (Bᵀ
+X B)]A, with m + r − 1 products instead of m·r along each axis. Sources: Winograd, *Arithmetic
+Complexity of Computations*, 1980; Lavin & Gray, *Fast Algorithms for Convolutional Neural
+Networks*, CVPR 2016, doi:10.1109/CVPR.2016.435.
 
-Any distinct points are right, in exact arithmetic; how much rounding is amplified is all in the
-choice (Barabasz, Anderson, Soodhalter & Gregg, *Error analysis and improving the accuracy of
-Winograd convolution for deep neural networks*, ACM TOMS 46(4), 2020, doi:10.1145/3412380).
+In exact arithmetic any distinct points are right. The amplification of rounding depends entirely on
+their choice. Source: Barabasz, Anderson, Soodhalter & Gregg, *Error analysis and improving the
+accuracy of Winograd convolution for deep neural networks*, ACM TOMS 46(4), 2020,
+doi:10.1145/3412380.
 """
 
 from __future__ import annotations
@@ -24,11 +25,9 @@ import numpy as np
 
 TAPS = 3
 
-#: Where polynomials are evaluated, beside infinity. Zero first, the others in pairs ±p: what
-#: they share is computed once. All are dyadic, so that A and B hold no rounded number.
-#: For m = 4, root mean square errors in float32 over 64 channels of normal numbers, in 1e-5:
-#: 0, ±1, ±2 has 4.1; 0, ±1, ±1/2 has 4.2; 0, ±1, 1/2, −2, best of the simple fractions, 2.7 and
-#: twice the additions, for want of pairs; these 1.7. The best of ±i/16, ±j/16 was taken.
+#: Points at which polynomials are evaluated, besides infinity. Zero comes first, then pairs ±p,
+#: which share computations. All are dyadic, so A and B hold no rounded number. For m = 4 they are
+#: the most accurate of the form ±i/16, ±j/16; docs/kernels.md compares them with others.
 POINTS = {
     2: (Fraction(0), Fraction(1), Fraction(-1)),
     4: (Fraction(0), Fraction(5, 8), Fraction(-5, 8), Fraction(13, 8), Fraction(-13, 8)),
@@ -36,7 +35,7 @@ POINTS = {
 
 
 class Matrices(NamedTuple):
-    """Aᵀ (m, m + 2), G (m + 2, 3) and Bᵀ (m + 2, m + 2); in the order of the points."""
+    """Aᵀ (m, m + 2), G (m + 2, 3) and Bᵀ (m + 2, m + 2), in the order of the points."""
 
     output: np.ndarray
     weights: np.ndarray
@@ -45,7 +44,7 @@ class Matrices(NamedTuple):
 
 @cache
 def matrices(outputs: int) -> Matrices:
-    """The matrices of F(`outputs`, 3).
+    """Return the matrices of F(`outputs`, 3).
 
     Examples
     --------
@@ -72,7 +71,7 @@ def _rounded(rows: list[list[Fraction]]) -> np.ndarray:
 
 
 def _polynomial(roots: Iterable[Fraction]) -> list[Fraction]:
-    """Coefficients of ∏(t − root), that of 1 first."""
+    """Return the coefficients of ∏(t − root), that of 1 first."""
     found, zero = [Fraction(1)], Fraction(0)
     for root in roots:
         found = [a - root * b for a, b in zip([zero, *found], [*found, zero], strict=True)]

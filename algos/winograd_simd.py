@@ -1,5 +1,9 @@
 # ruff: noqa: N803 - capitals mark what must be a constant
-"""Vector instructions of Winograd's transforms: small constant matrices times vectors."""
+"""Vector instructions of Winograd's transforms: small constant matrices times vectors.
+
+`array`, `x`, `bias`, `zeros` are pointers or arrays, addressed by element. `tile` is a tuple of
+vectors. Arguments in capitals must be compile-time constants.
+"""
 
 from __future__ import annotations
 
@@ -14,21 +18,21 @@ from .simd import Vector, intrinsic
 from .simd_emitter import Emitter, element, number
 from .winograd_points import TAPS, matrices
 
-#: What to multiply with: the last argument of `transform` and `transform_square`.
+#: Matrix to multiply with: the last argument of `transform` and `transform_square`.
 OUTPUT, WEIGHTS, INPUT, OUTPUT_TURNED, WEIGHTS_TURNED = range(5)
 
 
 def _matrix(outputs: int, which: int) -> np.ndarray:
-    """One of the matrices of F(`outputs`, 3) or of their transposes."""
+    """Return one of the matrices of F(`outputs`, 3), or its transpose."""
     a, g, b = matrices(outputs)
     return (a, g, b, a.T, g.T)[which]
 
 
 def _multiply(simd: Emitter, matrix: np.ndarray, values: list[Any]) -> list[Any]:
-    """matrix @ values, with what the points ±p share computed once.
+    """Return matrix @ values, computing once what the points ±p share.
 
-    Points come as 0, then pairs ±p, then infinity. A pair's rows of G and Bᵀ differ in the
-    sign of every other column alone, a pair's columns of Aᵀ in that of every other row.
+    Points come as 0, then pairs ±p, then infinity. A pair's rows of G and Bᵀ differ only in the
+    sign of every other column. A pair's columns of Aᵀ differ only in the sign of every other row.
     """
     rows, columns = matrix.shape
     pairs = range(1, max(rows, columns) - 2, 2)
@@ -51,7 +55,7 @@ def _multiply(simd: Emitter, matrix: np.ndarray, values: list[Any]) -> list[Any]
 
 
 def _dot(simd: Emitter, row: np.ndarray, values: list[Any]) -> Any:
-    """Σ row[k]·values[k] over the coefficients that are not zero, one rounding for each."""
+    """Return Σ row[k]·values[k] over the nonzero coefficients, with one rounding for each."""
     total = None
     for k in sorted(np.flatnonzero(row), key=lambda k: row[k] != 1):
         factor = ir.Constant(simd.type, [float(row[k])] * simd.kind.lanes)
@@ -70,7 +74,7 @@ def _tile(kind: Vector, count: int) -> types.UniTuple:
 
 @intrinsic(prefer_literal=True)
 def transform(typing, tile, OUTPUTS, WHICH):
-    """The matrix WHICH of F(OUTPUTS, 3) times the vectors of `tile`."""
+    """Return the matrix WHICH of F(OUTPUTS, 3) times the vectors of `tile`."""
     matrix = _matrix(OUTPUTS.literal_value, WHICH.literal_value)
 
     def emit(context, builder, signature, arguments):
@@ -82,9 +86,9 @@ def transform(typing, tile, OUTPUTS, WHICH):
 
 @intrinsic(prefer_literal=True)
 def transform_square(typing, array, index, step, OUTPUTS, WHICH):
-    """M X Mᵀ, row by row, for M the matrix WHICH of F(OUTPUTS, 3).
+    """Return M X Mᵀ, row by row, for M the matrix WHICH of F(OUTPUTS, 3).
 
-    X is square, its elements are vectors, the i-th from ``array[index + i·step]`` on.
+    X is square, row-major. Its i-th element is the vector from ``array[index + i·step]`` on.
     """
     kind = Vector(array.dtype)
     matrix = _matrix(OUTPUTS.literal_value, WHICH.literal_value)
@@ -112,7 +116,7 @@ def transform_square(typing, array, index, step, OUTPUTS, WHICH):
 
 @intrinsic(prefer_literal=True)
 def load_spaced(typing, array, index, step, COUNT):
-    """A tuple of COUNT vectors, the i-th from ``array[index + i·step]`` on."""
+    """Return a tuple of COUNT vectors, the i-th from ``array[index + i·step]`` on."""
     kind, count = Vector(array.dtype), COUNT.literal_value
 
     def emit(context, builder, signature, arguments):
@@ -145,9 +149,9 @@ def store_spaced(typing, tile, array, index, step):
 
 @intrinsic(prefer_literal=True)
 def store_tile(typing, tile, array, index, step, bias, first, COLUMNS):
-    """Write a tile plus a vector of bias: COLUMNS neighbouring vectors a row, rows `step` apart.
+    """Write a tile plus a vector of bias: COLUMNS neighbouring vectors per row.
 
-    The bias is the vector at ``bias[first]``.
+    Rows lie `step` elements apart from `index` on. The bias is the vector at ``bias[first]``.
     """
     kind, columns = tile.dtype, COLUMNS.literal_value
 
@@ -166,19 +170,21 @@ def store_tile(typing, tile, array, index, step, bias, first, COLUMNS):
     return types.void(tile, array, *numbers, bias, types.intp, COLUMNS), emit
 
 
-#: Where a row of zeros is meant.
+#: Place of a row outside the image, which reads as zeros: below every valid index.
 NOWHERE = -(1 << 62)
 
 
 @intrinsic(prefer_literal=True)
 def load_windows(typing, x, start, places, at, first, before, width, zeros, zero, shift, OUTPUTS):
-    """One row of a register's width of tiles: lane l of vector k is column k of tile l.
+    """Return one row of a register's width of tiles: lane l of vector k is column k of tile l.
 
-    It is read m = OUTPUTS vectors' worth of columns at a time, from column `first` of the padded
-    image on, 2^shift of these from one row, the next from m rows further down. Those rows, of
-    `width` columns and `before` zeros ahead of them, lie at ``x[start + places[at]]``,
-    ``x[start + places[at + m + 2]]`` and so on, or NOWHERE: then there are only zeros, of which a
-    register's width and m more lie at ``zeros[zero]``.
+    Reads m = OUTPUTS vectors' worth of columns, from column `first` of the padded image on. Of
+    these vectors 2^shift come from one row, the next from m rows further down.
+
+    `start`, `places`: the rows lie at ``x[start + places[at]]``, ``x[start + places[at + m + 2]]``
+        and so on. A place of NOWHERE stands for a row of zeros.
+    `before`, `width`: zeros ahead of a row, and columns of it. No other column is read.
+    `zeros`: holds a register's width of zeros and m more, from `zero` on.
     """
     kind, m = Vector(x.dtype), OUTPUTS.literal_value
 
@@ -210,9 +216,9 @@ def load_windows(typing, x, start, places, at, first, before, width, zeros, zero
 
 
 def _every(simd: Emitter, values: Sequence[Any]) -> list[Any]:
-    """The vectors of every n-th element of the n `values`, from each of the first n on."""
+    """Return n vectors: the elements k, k + n, … of the `values` taken as one, for k < n."""
     parts = [list(values)]
-    while len(parts[0]) > 1:  # every part into its even and its odd elements
+    while len(parts[0]) > 1:  # split every part into its even and its odd elements
         parts = [
             [
                 simd.shuffle(a, b, list(range(odd, 2 * simd.kind.lanes, 2)))
@@ -226,7 +232,7 @@ def _every(simd: Emitter, values: Sequence[Any]) -> list[Any]:
 
 @intrinsic(prefer_literal=True)
 def store_pieces(typing, tile, array, index, step, between, PIECES):
-    """As `store_spaced`, each vector in PIECES equal parts, `between` elements apart."""
+    """Write the vectors as `store_spaced` does, in PIECES equal parts `between` elements apart."""
     kind, pieces = tile.dtype, PIECES.literal_value
 
     def emit(context, builder, signature, arguments):

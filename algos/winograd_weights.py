@@ -1,25 +1,37 @@
-"""The kernel's gradient by Winograd's minimal filtering, the adjoint of `winograd_kernels`.
+"""Kernel gradient by Winograd's minimal filtering, the adjoint of `winograd_kernels`.
 
-Filtering is Y = Aᵀ[(G W Gᵀ) ⊙ (Bᵀ X B)]A, tile by tile, and linear in W; so for a gradient dY of
-the output that of the kernel is
+Filtering is Y = Aᵀ[(G W Gᵀ) ⊙ (Bᵀ X B)]A, tile by tile, and linear in W. So a gradient dY of the
+output gives this gradient of the kernel, summed over tiles and images:
 
-    dW = Gᵀ[Σ (A dY Aᵀ) ⊙ (Bᵀ X B)]G, summed over tiles and images,
+    ``dW = Gᵀ[Σ (A dY Aᵀ) ⊙ (Bᵀ X B)]G``
 
-F(3 × 3, m × m) by the same points: (m + 2)² products for 9m². Rows of tiles are taken together,
-as many as the last-level cache holds, in two stages that all threads share:
+This is F(3 × 3, m × m) with the same points: (m + 2)² products for 9m². As many rows of tiles as
+the last-level cache holds are taken together, in two stages that all threads share:
 
 1. **In.** Rows of a register's width of channels are laid out channel by channel and transformed,
-   Bᵀ X B and A dY Aᵀ, channels in the lanes. Bound by shuffles and stores, or by memory where a
-   batch comes from there: a quarter of the time at 64 channels, a tenth at 256.
-2. **Products.** A point's sums over tiles are one matrix product, input channels × tiles times
-   tiles × output channels, with the register tile of `direct_channels`: input channels for its
-   pixels, tiles for its taps. Bound by the multiply-add units, at 90 % of their peak; where a
-   feature map has few tiles, by the sums that come and go. After the last rows, Gᵀ M G with output
+   Bᵀ X B and A dY Aᵀ, with channels in the lanes. The bottleneck is shuffles and stores, or memory
+   if the batch comes from there.
+2. **Products.** A point's sums over tiles are one matrix product: input channels × tiles times
+   tiles × output channels. It uses the register tile of `direct_channels`, with input channels as
+   its pixels and tiles as its taps. The bottleneck is the multiply-add units, or, if a feature map
+   has few tiles, loading and storing the sums. After the last rows comes Gᵀ M G with output
    channels in the lanes.
 
-Every sum runs over the tiles in order, whoever computes it and however channels are cut. It has
-m² times fewer terms than a direct one, which makes up for what the transforms amplify: for 56 × 56
-positions the error's root mean square is 0.9 times the direct one for m = 2, 1.3 times for m = 4.
+Every sum runs over the tiles in order, for every number of threads and every split of channels. It
+has m² times fewer terms than a direct sum, which makes up for the amplification of the transforms.
+
+Arguments that mean the same in every kernel; indices and lengths count elements:
+
+`x`, `g`: input (N, C, H, W) and output gradient (N, O, h, w), flat arrays or pointers.
+`numbers`: array of a `Shape`; `s` is that `Shape`.
+`transforms`: scratch shared by all threads. It holds transforms of the input,
+    [group][block][point][tile][channel], then from `s.outputs_at` on those of the output gradient.
+`lines`: scratch of one thread, two sets of m + 2 laid-out rows of `s.line` elements.
+`sums`: scratch for the sums of an item, [point][input channel][output channel].
+`offsets`: pointer to the offsets of a register tile, one pair per tile.
+`out`: flat gradient of the kernel, (O, C/groups, 3, 3).
+
+Measurements: docs/kernels.md.
 """
 
 from __future__ import annotations
@@ -52,16 +64,21 @@ to_fixed_tuple: Any = numba.np.unsafe.ndarray.to_fixed_tuple
 
 
 def _make_way_in(m, taken, which):
+    """Return the kernel of stage 1 for tiles of `taken` × `taken` samples and matrix `which`."""
     size, overlap = m + TAPS - 1, taken - m
 
     @kernel
     def way_in(x, start, channels, height, width, rows_before, columns_before, i, columns, band,
                line, lines, target, at, tile_step, plane):  # fmt: skip
-        """The transforms of row of tiles `i` of up to a register's width of channels.
+        """Transform row of tiles `i` of up to a register's width of channels.
 
-        The first channel is the `height` × `width` elements of `x` from `start` on. A tile takes
-        `taken` rows and columns, `before` of them outside, and its point p is written to
-        ``target[at + p·plane]`` on.
+        `x`: the first channel is its `height` × `width` elements from `start` on.
+        `channels`: channels that exist; lanes beyond them become zeros.
+        `rows_before`, `columns_before`: padding in front; padded samples are zero and are not read.
+        `columns`: tiles in the row; `band` of them are laid out at a time.
+        `line`: elements of a laid-out row in `lines`.
+        `target`: pointer; point p of tile t is the vector from
+            ``target[at + t·tile_step + p·plane]`` on.
         """
         lane = lanes(lines)
         turned = size * line
@@ -98,9 +115,12 @@ _output2, _output4 = (_make_way_in(m, m, OUTPUT_TURNED) for m in (2, 4))
 @apart
 @kernel
 def _transform(x, is_input, s, item, first, rows, lines, target):
-    """One of `rows` rows of tiles from `first` on, of a register's width of channels.
+    """Transform one row of tiles of a register's width of channels.
 
-    `x` is the input, or the output's gradient. Rows follow one another: they lie side by side.
+    `item` counts blocks, vectors and the `rows` rows of tiles from `first` on. Neighbouring items
+    are neighbouring rows, whose data lie side by side.
+
+    `x`: the input if `is_input`, else the output gradient.
     """
     lane = lanes(lines)
     if is_input:
@@ -135,9 +155,17 @@ def _transform(x, is_input, s, item, first, rows, lines, target):
 
 
 def _make_way_out(m):
+    """Return the kernel that ends stage 2 for tiles of m × m outputs."""
+
     @kernel
     def way_out(sums, at, step, count, flip, target):
-        """Gᵀ M G of `count` input channels: [channel][tap][output channel] in `target`."""
+        """Transform the sums of `count` input channels, Gᵀ M G.
+
+        `at`: index of the first sums; `step` holds the elements between channels and between
+            points.
+        `flip`: true to write the taps in reverse order.
+        `target`: pointer; [channel][tap][output channel], count · 9 vectors, all overwritten.
+        """
         lane = lanes(sums)
         for k in range(count):
             taps = transform_square(sums, at + k * step[0], step[1], m, WEIGHTS_TURNED)
@@ -156,7 +184,14 @@ _way_out2, _way_out4 = _make_way_out(2), _make_way_out(4)
 @apart
 @kernel
 def _item(transforms, offsets, s, item, chunk, tiles, sums, zeros, turned, out):
-    """Products of one block of input and one of output channels; the gradient after the last."""
+    """Multiply one block of input and one of output channels; end with the gradient.
+
+    The gradient is written after the last chunk of rows.
+
+    `chunk`, `tiles`: number of the chunk of rows, and its tiles.
+    `zeros`: pointer to a vector of zeros for each vector of a register tile.
+    `turned`: pointer to the scratch of `way_out`.
+    """
     lane = lanes(transforms)
     stretch = s.vectors * lane
     pair, o = item // s.output_blocks, item % s.output_blocks
@@ -195,7 +230,10 @@ def _item(transforms, offsets, s, item, chunk, tiles, sums, zeros, turned, out):
 @kernel
 def _work(worker, is_in, chunk, x, g, offsets, numbers, lines, transforms, sums, zeros, turned,
           out):  # fmt: skip
-    """Of one stage of a chunk of rows what falls to one of as many workers as there are `lines`."""
+    """Compute this worker's share of one stage of a chunk of rows.
+
+    There are as many workers as `lines` has rows. `is_in` selects stage 1, otherwise stage 2 runs.
+    """
     workers = lines.shape[0]
     s = Shape(*to_fixed_tuple(numbers, _NUMBERS))
     first = chunk * s.all_rows // s.chunks
@@ -223,6 +261,7 @@ _work_shared = threaded(_work)
 
 @kernel
 def _share(is_in, chunk, x, g, offsets, numbers, lines, transforms, sums, zeros, turned, out):
+    """Compute one stage of a chunk of rows, split evenly among threads."""
     _work_shared(lines.shape[0], is_in, chunk, x, g, offsets, numbers, lines, transforms, sums,
                  zeros, turned, out)  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""How `winograd_weights` cuts a problem up: rows of tiles, channel blocks, threads."""
+"""Blocking of `winograd_weights`: rows of tiles, channel blocks and split among threads."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from .problem import Problem
 from .winograd_blocking import covered, last_tile, tiles
 from .winograd_points import TAPS
 
-#: Tiles of a row that are laid out and transformed at a time, at the most.
+#: Most tiles of a row that are laid out and transformed at a time; it bounds a thread's lines.
 BAND_TILES = 32
-#: Bytes of transforms that are summed over at a time, at least and at the most: where sums are
-#: many, it costs too much to bring them near again.
+#: Fewest and most bytes of transforms summed before the next rows. The last-level cache bounds them
+#: from above. If sums are many, loading them again costs too much for short chunks. Tuned on Zen 4.
 CHUNK_BYTES = 4 << 20, 16 << 20
-#: Bytes of an item's sums, which should find room in the second-level cache.
+#: Bytes of an item's sums, which should fit L2 (1 MiB on Zen 4) beside its operands.
 SUMS_BYTES = 640 * 1024
 
 
 class Shape(NamedTuple):
-    """The numbers that the compiled kernel works from."""
+    """Numbers the compiled kernel works from."""
 
-    #: Outputs from tile to tile, m, and points (m + 2)².
+    #: Outputs from tile to tile, m; points of a tile, (m + 2)².
     step: int
     points: int
     flip: int
     groups: int
-    #: Channels of one group.
+    #: Input channels of one group, then output channels of one group.
     inputs: int
     outputs: int
     height: int
@@ -41,26 +41,28 @@ class Shape(NamedTuple):
     out_width: int
     rows_before: int
     columns_before: int
-    #: Rows of tiles in an image and in a whole batch, chunks these are cut into; tiles in a row.
+    #: Rows of tiles in an image; rows of tiles in the batch; chunks that the latter are cut into;
+    #: tiles per row.
     image_rows: int
     all_rows: int
     chunks: int
     columns: int
-    #: Tiles of a band; elements of a row of it, laid out.
+    #: Tiles of a band; elements of one of its laid-out rows.
     band: int
     line: int
-    #: Input channels of a block, blocks in a group, elements from point to point of a block.
+    #: Input channels of a block; blocks in a group; elements from point to point of a block.
     block: int
     input_blocks: int
     input_plane: int
-    #: Blocks of output channels in a group, elements from point to point of one, and where the
-    #: first begins.
+    #: Blocks of output channels in a group; elements from point to point of a block; index of the
+    #: first.
     output_blocks: int
     output_plane: int
     outputs_at: int
-    #: Channels of an input block rounded up to register tiles.
+    #: Channels of an input block, rounded up to register tiles.
     pitch: int
-    #: Which of TILES, its pixels and vectors; which serves for the last pixels, and how many.
+    #: Index into TILES, pixels and vectors of the register tile; index and pixels of the one for
+    #: the last pixels.
     tile: int
     pixels: int
     vectors: int
@@ -70,7 +72,7 @@ class Shape(NamedTuple):
 
 @dataclass(frozen=True)
 class Blocking:
-    """How one problem is cut up, and the elements of each buffer, all threads' together."""
+    """Blocking of one problem, and the elements of each buffer, for all threads together."""
 
     shape: Shape
     numbers: np.ndarray
@@ -84,7 +86,7 @@ class Blocking:
 
 @lru_cache(maxsize=256)
 def blocking(problem: Problem, m: int, threads: int) -> Blocking:
-    """The blocking of F(3 × 3, m × m); the order of summation depends on nothing in it."""
+    """Choose the blocking of F(3 × 3, m × m); the order of summation does not depend on it."""
     lane, size = simd.lanes_of(problem.itemsize), m + TAPS - 1
     groups, points = problem.groups, size * size
     inputs, outputs = (n // groups for n in (problem.in_channels, problem.out_channels))
@@ -108,7 +110,8 @@ def blocking(problem: Problem, m: int, threads: int) -> Blocking:
     together = max(least, min(most, 2 * items * sums * problem.itemsize))
     chunks = min(all_rows, -(-all_rows * row // together))
     summed = -(-all_rows // chunks) * columns
-    # An odd number of cache lines from point to point, lest they all fall into the same sets.
+    # An odd number of cache lines from point to point, so that points fall into different cache
+    # sets.
     input_plane, output_plane = ((summed * n // lane | 1) * lane for n in (block, stretch))
     outputs_at = groups * input_blocks * points * input_plane
     band = -(-columns // -(-columns // BAND_TILES))
@@ -128,12 +131,12 @@ def blocking(problem: Problem, m: int, threads: int) -> Blocking:
 
 
 def _block(inputs: int, blocks: int, lane: int) -> int:
-    """Input channels of each of so many blocks, whole vectors of them."""
+    """Return the input channels of each of `blocks` blocks, in whole vectors."""
     return -(-inputs // (blocks * lane)) * lane
 
 
 def _cost(problem: Problem, points: int, threads: int, tile: int, input_blocks: int) -> float:
-    """Register operations of the busiest thread for each tile of the image and point."""
+    """Estimate the register operations of the busiest thread, per tile of the image and point."""
     lane = simd.lanes_of(problem.itemsize)
     pixels, vectors = TILES[tile]
     inputs, outputs = (n // problem.groups for n in (problem.in_channels, problem.out_channels))
@@ -143,12 +146,12 @@ def _cost(problem: Problem, points: int, threads: int, tile: int, input_blocks: 
     if run * vectors * lane * points * problem.itemsize > SUMS_BYTES and block > lane:
         return math.inf
     items = problem.groups * -(-inputs // block) * output_blocks
-    # Without AVX-512 each broadcast is a load of its own, and loads may be the limit.
+    # Without AVX-512 each broadcast is a separate load, and loads may be the bottleneck.
     loads = max(1, (pixels + vectors) / (pixels * vectors)) if simd.REGISTERS == 16 else 1
     return -(-items // threads) * vectors * (run * loads + 2)
 
 
 def workspace(problem: Problem, m: int, threads: int) -> int:
-    """Elements of the transforms, their sums, and every thread's buffers."""
+    """Return the elements of the transforms, their sums, and every thread's buffers."""
     cut = blocking(problem, m, threads)
     return cut.transforms + cut.sums + cut.lines + cut.turned

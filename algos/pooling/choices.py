@@ -1,6 +1,14 @@
-"""Spreading gradients in vector registers: which sample a window chose, and what comes back to it.
+"""Gradients of maxima in vector registers: the sample each window chose, and its gradient.
 
-Numbers of taps are kept as floating point numbers, beside the samples they belong to.
+Tap numbers are kept as floating-point numbers, next to the samples they belong to.
+
+Arguments that mean the same in every kernel; indices and widths count elements:
+
+`room`: pointer to the scratch of one thread; the other names index into it.
+`best`, `which`: index of a row of maxima, and of the tap numbers of these maxima.
+`gains`: index of a row of gradients that maxima receive.
+`width`: elements of a row that count. Scratch is read and written in whole vectors.
+`zero`: the number 0 of the arrays' dtype.
 """
 
 from __future__ import annotations
@@ -22,9 +30,10 @@ intrinsic: Any = numba.extending.intrinsic
 
 @intrinsic
 def challenge(typing, best, which, value, number):
-    """(best, which), with `number` for `which` where `value` is larger, or the first NaN.
+    """Return (best, which), with `value` and `number` in lanes where `value` wins.
 
-    Of vectors (a tuple of one each), as a tuple of two.
+    It wins if it is larger than `best`, or is NaN and `best` is not. `best`, `which` and `value`
+    are tuples of one vector.
     """
     kind = best.dtype
 
@@ -41,7 +50,7 @@ def challenge(typing, best, which, value, number):
 
 @intrinsic
 def where(typing, which, number, value):
-    """`value` where `which` is `number`, zero elsewhere; vectors, a tuple of one each."""
+    """Return `value` in lanes where `which` is `number`, zero in others; tuples of one vector."""
     kind = value.dtype
 
     def emit(context, builder, signature, arguments):
@@ -55,7 +64,7 @@ def where(typing, which, number, value):
 
 @intrinsic
 def interleave(typing, even, odd):
-    """Two vectors, whose elements are those of `even` and `odd` in turn."""
+    """Return two vectors that hold the elements of `even` and `odd` in turn."""
     kind = even.dtype
 
     def emit(context, builder, signature, arguments):
@@ -70,7 +79,7 @@ def interleave(typing, even, odd):
 
 @intrinsic
 def nothing(typing, array):
-    """A vector of zeros."""
+    """Return a vector of zeros."""
     kind = Vector(array.dtype)
 
     def emit(context, builder, signature, arguments):
@@ -82,10 +91,12 @@ def nothing(typing, array):
 
 @kernel
 def choose_along(room, best, which, line, taps, stride, width, skips):
-    """The first largest sample of windows along a line: its value, and the number of its tap.
+    """Find the first largest sample of every window along a line, and the number of its tap.
 
-    room[best + k], room[which + k] from room[line + k·stride + t] for t < taps, k < width. Taps
-    outside the input hold -inf; skips[k] is the first inside.
+    Sets room[best + k] and room[which + k] from room[line + k·stride + t], t < taps, k < width.
+
+    `line`: index of the row of samples; taps outside the input must hold -inf.
+    `skips`: pointer; skips[k] is the first tap inside the input, `width` elements and a vector.
     """
     lane = lanes(room)
     for k in range(0, width, lane):
@@ -100,6 +111,7 @@ def choose_along(room, best, which, line, taps, stride, width, skips):
 
 @kernel
 def _every(room, at, stride):
+    """Return a vector of room[at + lane·stride]."""
     if stride == 1:
         return load(room, at, 1)
     if stride == 2:
@@ -109,10 +121,12 @@ def _every(room, at, stride):
 
 @kernel
 def choose_row(room, best, gains, pitch, count, first, last, grad, at, width, zero):
-    """Give each gradient to the row, of `count`, that has the first largest sample.
+    """Give each gradient to the one of `count` rows that has the first largest sample.
 
-    room[gains + m·pitch + k] += grad[at + k] where row m has it, for first <= m < last, of rows
-    of values at `best`, `pitch` apart.
+    Adds grad[at + k] to room[gains + m·pitch + k] if row m has it, for first <= m < last.
+
+    `best`: index of the first of the rows of maxima, which lie `pitch` apart.
+    `grad`: pointer to the output gradient; exactly `width` elements are read from `at` on.
     """
     lane = lanes(room)
     for k in range(0, width, lane):
@@ -130,11 +144,14 @@ def choose_row(room, best, gains, pitch, count, first, last, grad, at, width, ze
 
 @kernel
 def spread(y, to, room, gains, which, taps, stride, before, width, zero):
-    """An input row's gradient from the gradients of windows along it.
+    """Compute an input row's gradient from the gradients of windows along it.
 
-    y[to + i] = Σ over t of room[gains + (i + before − t)/stride] for t < taps where that is a
-    whole number and, unless `which` < 0, the tap at room[which + …] is t. Around the gradients
-    there are zeros.
+    ``y[to + i] = Σ over t < taps of room[gains + (i + before − t)/stride]``, where the quotient is
+    a whole number. If `which` >= 0, only taps t equal to the number at room[which + …] count.
+
+    `y`: pointer to the input gradient; exactly `width` elements are written from `to` on.
+    `gains`: must have zeros in front of and behind its row.
+    `before`: padding in front of the row.
     """
     lane = lanes(y)
     if stride > 2:
@@ -146,7 +163,7 @@ def spread(y, to, room, gains, which, taps, stride, before, width, zero):
                     total += room[gains + place]
             y[to + i] = total
         return
-    # Samples i, i + stride, … have taps of one residue, and windows of consecutive numbers.
+    # Samples i, i + stride, … have taps of one residue and consecutive windows.
     tap = before % stride
     at, chosen = gains + before // stride, which + before // stride if which >= 0 else -1
     if stride == 1:
@@ -166,7 +183,11 @@ def spread(y, to, room, gains, which, taps, stride, before, width, zero):
 
 @kernel
 def _phase(room, gains, which, place, first, taps, stride, zero):
-    """A vector of sums, over the taps from `first` on in steps of `stride`, each a place back."""
+    """Return a vector of sums over the taps from `first` on, in steps of `stride`.
+
+    Each tap reads its gradients one element before the previous tap's, from index `gains` on, and
+    its tap numbers likewise from `which` + `place` on.
+    """
     total = nothing(room)
     for t in range(first, taps, stride):
         value = load(room, gains, 1)
@@ -179,6 +200,7 @@ def _phase(room, gains, which, place, first, taps, stride, zero):
 
 @kernel
 def _finish(y, to, one, k, width):
+    """Write the vector `one` to y[to + k:], at most up to `width`."""
     if k + lanes(y) <= width:
         store(y, to + k, one)
     else:

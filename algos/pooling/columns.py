@@ -1,7 +1,7 @@
-"""What a window is reduced to, in NumPy, for arrays whose last axis runs over its taps.
+"""Reduction of windows in NumPy, for arrays whose last axis runs over the taps.
 
-`columns` holds one window per row, zero where a tap lies outside the input; `inside` says
-where it does not. Both broadcast over any leading axes.
+`columns` holds one window per row, zero where a tap lies outside the input. `inside` is True where
+a tap lies inside it. Both broadcast over any leading axes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .windows import Line
 
 @dataclass(frozen=True)
 class Grid:
-    """Which samples the windows of a problem read, as arrays; see `grid_of`.
+    """Samples that the windows of a problem read, as arrays; see `grid_of`.
 
     Attributes
     ----------
@@ -25,7 +25,7 @@ class Grid:
         Flat index in a plane, 0 for taps outside the input.
     inside : bool, (positions, taps)
     count : float64, (positions,)
-        What an average divides by.
+        Divisor of an average.
     weights : float64, (positions, taps)
         Of a Gaussian; else empty.
     """
@@ -37,7 +37,7 @@ class Grid:
 
 
 def grid_of(problem: PoolProblem) -> Grid:
-    """The taps of every window, row-major over positions and over taps."""
+    """Return the taps of every window, row-major over positions and over taps."""
     lines, windows = problem.lines, windows_of(problem)
     places, insides, weights = [], [], []
     for line, table in zip(lines, windows.weights, strict=True):
@@ -63,29 +63,31 @@ def grid_of(problem: PoolProblem) -> Grid:
 
 
 def _place(line: Line, taps: np.ndarray) -> np.ndarray:
+    """Return the sample under every tap of every window along one axis."""
     return line.begin[:, None] + (taps - line.skip[:, None]) * line.dilation
 
 
 def _outer(operation: np.ufunc, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(P, S) and (Q, T) to (P·Q, S·T)."""
+    """Combine (P, S) and (Q, T) into (P·Q, S·T)."""
     both = operation(a[:, None, :, None], b[None, :, None, :])
     return both.reshape(a.shape[0] * b.shape[0], -1)
 
 
 def first_maximum(columns: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """Number of the first maximal tap inside the input, or of the first NaN."""
+    """Return the number of the first maximal tap inside the input, or of the first NaN."""
     best = np.where(inside, columns, -np.inf).argmax(axis=-1)
-    # Where all samples are -inf, a tap outside the input may have been found.
+    # If all samples are -inf, argmax may have found a tap outside the input.
     found = np.take_along_axis(np.broadcast_to(inside, columns.shape), best[..., None], -1)[..., 0]
     return np.where(found, best, inside.argmax(axis=-1))
 
 
 def _take(columns: np.ndarray, tap: np.ndarray) -> np.ndarray:
+    """Return the sample under tap number `tap` of every window."""
     return np.take_along_axis(columns, tap[..., None], -1)[..., 0]
 
 
 def norm(columns: np.ndarray, p: float) -> np.ndarray:
-    """(Σ|x|^p)^(1/p) in float64, scaled by the largest sample."""
+    """Return (Σ|x|^p)^(1/p) in float64, scaled by the largest sample."""
     size = np.abs(columns, dtype=np.float64)
     most = size.max(axis=-1)
     scale = np.where((most > 0) & np.isfinite(most), most, 1.0)
@@ -94,7 +96,7 @@ def norm(columns: np.ndarray, p: float) -> np.ndarray:
 
 
 def _rectified(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Shares of the largest positive sample, their sum, and that sample; 1 where none is."""
+    """Return shares of the largest positive sample, their sum, and that sample; 1 if none is."""
     positive = np.maximum(columns, 0, dtype=np.float64)
     most = positive.max(axis=-1)
     scale = np.where(most > 0, most, 1.0)
@@ -104,7 +106,7 @@ def _rectified(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def sampled(columns: np.ndarray, inside: np.ndarray, u: np.ndarray) -> np.ndarray:
-    """Number of the tap that stochastic pooling chooses for each share u, or -1."""
+    """Return the tap that stochastic pooling chooses for each uniform number u, or -1."""
     positive = np.maximum(columns, 0, dtype=np.float64)
     most = positive.max(axis=-1, keepdims=True)
     shares = positive / np.where(most > 0, most, 1.0)
@@ -119,7 +121,7 @@ def sampled(columns: np.ndarray, inside: np.ndarray, u: np.ndarray) -> np.ndarra
 
 
 def opening(columns: np.ndarray, gate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(1/(1 + exp(−Σ gate·x)), one minus that): how far a gate is open, how far closed."""
+    """Return (1/(1 + exp(−Σ gate·x)), one minus that): openness of a gate and its complement."""
     total = (columns * gate).sum(axis=-1, dtype=np.float64)
     with np.errstate(over="ignore"):
         return 1.0 / (1.0 + np.exp(-total)), 1.0 / (1.0 + np.exp(total))
@@ -129,7 +131,7 @@ def opening(columns: np.ndarray, gate: np.ndarray) -> tuple[np.ndarray, np.ndarr
 def reduce(
     problem: PoolProblem, columns: np.ndarray, grid: Grid, gate: np.ndarray, u: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """(values, tap chosen or None) of windows ``(…, positions, taps)``.
+    """Return (values, tap chosen or None) of windows ``(…, positions, taps)``.
 
     gate : (…, 1, taps); u : (…, positions), uniform numbers for stochastic pooling.
     """
@@ -159,7 +161,7 @@ def reduce(
 def slopes(
     problem: PoolProblem, columns: np.ndarray, grid: Grid, gate: np.ndarray, u: np.ndarray
 ) -> np.ndarray:
-    """Derivative of each window's value by each of its taps, ``(…, positions, taps)``."""
+    """Return the derivative of each window's value by each of its taps, (…, positions, taps)."""
     kind, inside = problem.kind, grid.inside
     if kind == "gaussian":
         return np.broadcast_to(grid.weights, columns.shape)
@@ -193,7 +195,10 @@ def slopes(
 
 
 def shares_of(problem: PoolProblem, first: int, count: int) -> np.ndarray:
-    """The uniform numbers of `count` outputs from flat number `first` on; see `reduce.uniform`."""
+    """Return the uniform numbers of `count` outputs from flat number `first` on.
+
+    They are those of `reduce.uniform`.
+    """
     if problem.kind != "stochastic" or problem.mode == "test":
         return np.zeros(count)
     golden = np.uint64(0x9E3779B97F4A7C15)
@@ -203,6 +208,7 @@ def shares_of(problem: PoolProblem, first: int, count: int) -> np.ndarray:
 
 
 def _mix(z: np.ndarray) -> np.ndarray:
+    """Return the scrambled bits of `z`, as `reduce._mix` does."""
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))

@@ -1,4 +1,4 @@
-"""A pooling problem as kernels take it: tuples of arrays and numbers, worked out once."""
+"""Pooling problems in the form kernels take: tuples of arrays and numbers, computed once."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from .problem import PoolProblem
 from .windows import Line
 
+#: Codes of the ways to reduce a window.
 MAX, AVERAGE, NORM, GAUSSIAN, SAMPLE, EXPECTATION, MIXED, GATED = range(8)
 
 _CODES = {
@@ -20,11 +21,12 @@ _CODES = {
 
 
 def kept(function: Callable[[PoolProblem], Any]) -> Callable[[PoolProblem], Any]:
-    """Keep what `function` says of a problem with the problem: no hashing of all its fields."""
+    """Store the result of `function` with the problem, which avoids hashing all its fields."""
     name = f"_{function.__module__}.{function.__qualname__}"
 
     @wraps(function)
     def look_up(problem: PoolProblem) -> Any:
+        """Return the stored result, or compute and store it."""
         known = problem.__dict__
         if name not in known:
             known[name] = function(problem)
@@ -34,10 +36,10 @@ def kept(function: Callable[[PoolProblem], Any]) -> Callable[[PoolProblem], Any]
 
 
 class Windows(NamedTuple):
-    """Each member is a tuple over d, h, w; see `windows.Line`.
+    """Windows of a problem; each member is a tuple over d, h, w, see `windows.Line`.
 
-    `counts` is what an average divides by, as float64; `weights` are ``(positions, taps)``,
-    one weight for each tap inside the input, and empty but for "gaussian".
+    `counts` holds the divisors of averages, as float64. `weights` are ``(positions, taps)``, one
+    weight for each tap inside the input, and empty except for "gaussian".
     """
 
     begin: tuple[np.ndarray, ...]
@@ -49,7 +51,7 @@ class Windows(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """What a window is reduced to."""
+    """Way to reduce a window to one number, with its parameters."""
 
     code: int
     p: float
@@ -60,7 +62,7 @@ class Rule(NamedTuple):
 
 @kept
 def windows_of(problem: PoolProblem) -> Windows:
-    """The windows of `problem`, which has a single grid of them."""
+    """Return the windows of `problem`, which has a single grid of them."""
     lines = problem.lines
     included = problem.count_include_pad is not False
     if problem.kind == "gaussian":
@@ -82,7 +84,7 @@ def windows_of(problem: PoolProblem) -> Windows:
 
 @kept
 def rule_of(problem: PoolProblem) -> Rule:
-    """The rule of `problem`."""
+    """Return the rule of `problem`."""
     if problem.kind == "stochastic":
         code = SAMPLE if problem.mode == "train" else EXPECTATION
     else:
@@ -92,7 +94,7 @@ def rule_of(problem: PoolProblem) -> Rule:
 
 
 def _exponents(line: Line, sigma: float | None) -> np.ndarray:
-    """(t − c)²·D²/(2σ²) of every tap t of every window, c its middle, ``(positions, taps)``."""
+    """Return (t − c)²·D²/(2σ²) of every tap t of every window with middle c, (positions, taps)."""
     taps = np.arange(line.window)
     span = (line.full - 1) * line.dilation + 1
     widths = np.full(line.positions, sigma) if sigma else span / 4
@@ -101,10 +103,10 @@ def _exponents(line: Line, sigma: float | None) -> np.ndarray:
 
 
 def gaussian_weights(line: Line, sigma: float | None, included: bool) -> np.ndarray:
-    """Weight of each tap inside the input, ``(positions, taps)``, zeros behind the last.
+    """Return the weight of each tap inside the input, ``(positions, taps)``, then zeros.
 
-    They sum to one over the taps counted: all on the input and its padding, or, unless
-    `included`, on the input alone.
+    Weights sum to one over the taps counted: those on the input and its padding if `included`,
+    otherwise those on the input.
     """
     exponent = _exponents(line, sigma)
     taps = np.arange(line.window)
@@ -121,7 +123,7 @@ def gaussian_weights(line: Line, sigma: float | None, included: bool) -> np.ndar
 
 
 def largest_exponent(problem: PoolProblem) -> float:
-    """The largest exponent whose weight is not zero: 745, or what the windows reach."""
+    """Return the largest exponent whose weight is not zero: 745, or the most that windows reach."""
     sigma = problem.sigma or (None,) * problem.axes
     lines = problem.lines[-problem.axes :]
     return max(

@@ -1,14 +1,22 @@
 """Gradients of maxima and averages over regular windows, one row after the other.
 
-The passes of `rows`, transposed. An average's gradient is shared out once; then an input row's
-is the sum of those of the output rows that reach it, spread along it. For a maximum the sample
-chosen in each window is found row by row, as its column, and then among the rows, which is the
-first in row-major order; what comes back goes to the row, and along it to the column. So the
-cost grows with the sum of a window's sides, not with their product.
+The passes are those of `rows`, transposed. An average's gradient is divided once. An input row's
+gradient is then the sum of the rows of the output rows that reach it, spread along it. For a
+maximum, the sample chosen in each window is found first along each row, as its column, and then
+among the rows. That is the first in row-major order. The gradient goes to that row, and along it to
+that column. So the cost grows with the sum of a window's sides, not with their product.
 
-What bounds it: instructions. On one Zen 4 core the gradient of 2×2 averages of 64 maps of 112²
-takes some 0.3 ms, four times copying the maps, and that of maxima 0.9 ms, of which most is finding
-again what was chosen; on a batch of 16, which no cache holds, it is twice and five times copying.
+Arguments that mean the same in every kernel; indices and lengths count elements:
+
+`grad`, `x`, `y`: pointers to output gradient, input and input gradient, all (planes, rows,
+    columns).
+`room`: pointer to the scratch of one thread, `shape.room` elements.
+`shape`: the `Shape`; `size` is (rows, columns) of a plane of the output.
+`b`: number of the plane; `top`, `bottom`: first input row of the block and one past its last.
+`counts`, `widths`: pointers to the divisors of averages per output row and column.
+`skips`: pointer to the first tap inside the input, per output column.
+
+Measurements: docs/kernels.md.
 """
 
 from __future__ import annotations
@@ -24,12 +32,12 @@ from .choices import choose_along, choose_row, spread
 from .geometry import kept, windows_of
 from .registers import SLACK, fill, join, scale
 
-#: Input rows of a block.
+#: Input rows of a block, the item of work of a thread.
 BLOCK = 32
 
 
 class Shape(NamedTuple):
-    """Numbers that kernels need; sizes and windows along h and w are called tall and wide."""
+    """Numbers the kernels work from; sizes and windows along h and w are called tall and wide."""
 
     tall: int
     wide: int
@@ -48,7 +56,7 @@ class Shape(NamedTuple):
 
 @kernel
 def _reaching(row, shape, positions):
-    """First and one past the last output row whose window holds input row `row`."""
+    """Return the first and one past the last output row whose window holds input row `row`."""
     first = row + shape.tall_before - shape.tall_window + shape.tall_stride
     last = (row + shape.tall_before) // shape.tall_stride + 1
     return max(first // shape.tall_stride, 0), min(last, positions)
@@ -56,7 +64,7 @@ def _reaching(row, shape, positions):
 
 @kernel
 def _average(grad, y, room, shape, b, top, bottom, size, counts, widths):
-    """Input rows from `top` to `bottom` of plane b: y[b, top:bottom]."""
+    """Compute y[b, top:bottom] for averages."""
     talls, wides = size
     pitch, lead, zero = shape.pitch, shape.lead, widths[0] * 0
     start, _ = _reaching(top, shape, talls)
@@ -72,7 +80,7 @@ def _average(grad, y, room, shape, b, top, bottom, size, counts, widths):
     for row in range(top, bottom):
         first, last = _reaching(row, shape, talls)
         to = (b * shape.tall + row) * shape.wide
-        if (first, last) == known:  # reached by the same windows as the row above
+        if (first, last) == known:  # same windows as for the row above
             copy(y, to - shape.wide, y, to, shape.wide)
             continue
         known = first, last
@@ -90,10 +98,10 @@ def _average(grad, y, room, shape, b, top, bottom, size, counts, widths):
 
 @kernel
 def _maximum(grad, x, y, room, shape, b, top, bottom, size, skips):
-    """Input rows from `top` to `bottom` of plane b: y[b, top:bottom].
+    """Compute y[b, top:bottom] for maxima.
 
-    Every row that one of their windows reads has three rows of scratch: its maxima, their
-    columns, and what comes back to them.
+    Every input row that one of the windows reads has three rows of scratch: its maxima, their
+    columns, and the gradients they receive.
     """
     talls, wides = size
     pitch, lead, wide, zero = shape.pitch, shape.lead, shape.wide, skips[0] * 0
@@ -106,8 +114,8 @@ def _maximum(grad, x, y, room, shape, b, top, bottom, size, skips):
     which, gains, step = best + pitch, best + 2 * pitch, 3 * pitch
     fill(room, 0, best, zero - np.inf)
     for row in range(head, tail + 1):
-        # A row is copied while the one before it is read: to read at once what was written
-        # in other vectors stops the processor.
+        # A row is copied while the one before it is read. Reading at once what was written in other
+        # vectors stalls the processor.
         if row < tail:
             line = (row & 1) * shape.line + shape.wide_before
             copy(x, (b * shape.tall + row) * wide, room, line, wide)
@@ -133,6 +141,7 @@ def _maximum(grad, x, y, room, shape, b, top, bottom, size, skips):
 @threaded
 @kernel(allocates=True)
 def _item(item, grad, x, y, numbers, counts, widths, skips):
+    """Compute one block of rows of one plane."""
     n = numbers
     shape = Shape(n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12])
     blocks = (shape.tall + BLOCK - 1) // BLOCK
@@ -146,17 +155,18 @@ def _item(item, grad, x, y, numbers, counts, widths, skips):
     else:
         _average(pointer(grad), pointer(y), pointer(room), shape, b, top, bottom, size,
                  pointer(counts), pointer(widths))  # fmt: skip
-    room[0] = 0  # a use of the buffer behind its last pointer
+    room[0] = 0  # used after the last pointer into it, so that Numba keeps it
 
 
 @kernel
 def _spread(grad, x, y, numbers, counts, widths, skips):
+    """Compute all blocks of all planes, split among threads."""
     blocks = (y.shape[1] + BLOCK - 1) // BLOCK
     _item(y.shape[0] * blocks, grad, x, y, numbers, counts, widths, skips)
 
 
 def applies_to(problem) -> bool:
-    """Whether `problem` is a gradient of maxima or averages over regular windows of planes."""
+    """Return True for gradients of maxima or averages over regular windows of planes."""
     return (
         problem.operation == "grad_input"
         and problem.kind in ("max", "average")
@@ -178,7 +188,7 @@ def grad_input(problem, grad: np.ndarray, x: np.ndarray, out: np.ndarray) -> Non
 
 @kept
 def _tables(problem) -> tuple[Any, ...]:
-    """numbers, counts, widths and skips."""
+    """Return the arrays numbers, counts, widths and skips."""
     dtype = np.dtype(problem.dtype)
     windows, (_, _h, w) = windows_of(problem), problem.lines
     widths, skips = np.ones(w.positions + SLACK, dtype), np.zeros(w.positions + SLACK, dtype)
@@ -188,6 +198,7 @@ def _tables(problem) -> tuple[Any, ...]:
 
 
 def _shape(problem) -> Shape:
+    """Return the numbers of `problem`."""
     _d, h, w = problem.lines
     lead = -(-w.window // 16) * 16
     pitch = -(-(lead + max(w.positions, (w.size + w.before) // w.stride) + 2 * SLACK) // 16) * 16
@@ -202,12 +213,12 @@ def _shape(problem) -> Shape:
 
 
 def scratch_elements(problem) -> int:
-    """Elements of scratch per thread."""
+    """Return the elements of scratch of one thread."""
     return _shape(problem).room
 
 
 def work(problem) -> float:
-    """Joins of one sample with another, by all passes."""
+    """Return the number of times one sample is joined with another, over all passes."""
     _, h, w = problem.lines
     planes = problem.planes[0] * problem.planes[1]
     return float(planes * (h.size * w.positions * w.window + h.positions * w.positions * h.window))

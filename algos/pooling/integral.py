@@ -1,15 +1,23 @@
-"""Averages from a summed-area table: four reads per output, however large the window.
+"""Averages from a summed-area table: four reads per output, for any size of the window.
 
-F. C. Crow, "Summed-area tables for texture mapping", SIGGRAPH 1984, doi:10.1145/800031.808600.
-The table holds at every corner the sum of all samples before it; a window's sum is the
-alternating sum of the table at the window's corners, 2^d of them in d dimensions.
+F. C. Crow, "Summed-area tables for texture mapping", SIGGRAPH 1984, doi:10.1145/800031.808600. Each
+corner in the table holds the sum of all samples before it. A window's sum is the alternating sum of
+the table at the window's corners, 2^d of them in d dimensions.
 
-The differences cancel what lies before the window, so the table's error counts in full: it
-must be far more accurate than the result. For float32 it is in float64. For float64 each entry
-is the unevaluated sum of two float64, about 106 bits, by Knuth's two-sum (Hida, Li & Bailey,
-"Algorithms for quad-double precision floating point arithmetic", ARITH-15, 2001). Backward, the
-steps run transposed: each gradient is added with alternating signs at its window's corners,
-and the table's sums spread it over the window.
+The differences cancel everything before the window, so the table's error counts in full. The table
+must be far more accurate than the result. For float32 it is in float64. For float64 each entry is
+the unevaluated sum of two float64, about 106 bits, by Knuth's two-sum. Source: Hida, Li & Bailey,
+"Algorithms for quad-double precision floating point arithmetic", ARITH-15, 2001.
+
+Backward, the steps run transposed. Each gradient is added with alternating signs at its window's
+corners, and the table's sums spread it over the window.
+
+Arguments that mean the same in every kernel:
+
+`high`, `low`: the two parts of a table, float64; `low` is empty for float32.
+`begin`, `taps`, `counts`: members of `geometry.Windows`, tuples over d, h, w.
+`exact`: true to keep the table in pairs of float64.
+`x`: input (B, D, H, W); `y`: output (B, *positions); `grad`: its gradient; `into`: that of x.
 """
 
 from __future__ import annotations
@@ -25,7 +33,7 @@ from .geometry import windows_of
 
 @kernel
 def _add(high, low, value, rest):
-    """(high + low) + (value + rest) as an unevaluated sum of two float64."""
+    """Return (high + low) + (value + rest) as an unevaluated sum of two float64."""
     total = high + value
     part = total - high
     error = (high - (total - part)) + (value - part)
@@ -36,9 +44,9 @@ def _add(high, low, value, rest):
 
 @kernel
 def _sum_rows(high, low):
-    """Running sums along h and then w, in place, of one plane; `low` is empty for float32.
+    """Form running sums along h and then w, in place, of one plane.
 
-    Rows first, so that each is added to the next in vector registers.
+    Rows come first, so that each is added to the next in vector registers.
     """
     for h in range(1, high.shape[0]):
         if low.size:
@@ -61,7 +69,7 @@ def _sum_rows(high, low):
 
 @kernel
 def _sum_table(high, low):
-    """Running sums along d, h and w, in place, of one volume."""
+    """Form running sums along d, h and w, in place, of one volume."""
     for d in range(high.shape[0]):
         _sum_rows(high[d], low[d] if low.size else low[0])
         if d == 0:
@@ -78,7 +86,7 @@ def _sum_table(high, low):
 
 @kernel(allocates=True)
 def _table(depth, height, width, exact):
-    """The two parts of a table of zeros; the second is empty unless `exact`."""
+    """Return the two parts of a table of zeros; the second is empty unless `exact`."""
     high = np.zeros((depth + 1, height + 1, width + 1))
     low = np.zeros((depth + 1 if exact else 1, height + 1 if exact else 0, width + 1))
     return high, low
@@ -87,7 +95,7 @@ def _table(depth, height, width, exact):
 @threaded
 @kernel
 def _average_volume(b, x, begin, taps, counts, exact, y):
-    """The averages of one volume."""
+    """Compute the averages of volume number b."""
     depth, height, width = x.shape[1:]
     high, low = _table(depth, height, width, exact)
     for d in range(depth):
@@ -99,7 +107,7 @@ def _average_volume(b, x, begin, taps, counts, exact, y):
         for h in range(y.shape[2]):
             for w in range(y.shape[3]):
                 total, rest = 0.0, 0.0
-                # A single plane needs its four corners alone: those at depth 0 are zero.
+                # A single plane needs only four corners: those at depth 0 are zero.
                 for corner in range(8 if depth > 1 else 4):
                     i = begin[0][d] + (0 if corner & 4 else taps[0][d])
                     j = begin[1][h] + (0 if corner & 2 else taps[1][h])
@@ -116,14 +124,14 @@ def _average_volume(b, x, begin, taps, counts, exact, y):
 
 @kernel
 def _average(x, begin, taps, counts, exact, y):
-    """x (B, D, H, W) to y (B, *positions); `exact` keeps the table in pairs of float64."""
+    """Compute the averages of all volumes, split among threads."""
     _average_volume(x.shape[0], x, begin, taps, counts, exact, y)
 
 
 @threaded
 @kernel
 def _spread_volume(b, grad, begin, taps, counts, exact, into):
-    """The transpose of `_average_volume`."""
+    """Compute the transpose of `_average_volume`."""
     depth, height, width = into.shape[1:]
     high, low = _table(depth, height, width, exact)
     for d in range(grad.shape[1]):
@@ -150,7 +158,7 @@ def _spread_volume(b, grad, begin, taps, counts, exact, into):
 
 @kernel
 def _spread(grad, begin, taps, counts, exact, into):
-    """The transpose of `_average`: grad (B, *positions) to into (B, D, H, W)."""
+    """Compute the transpose of `_average`: `grad` (B, *positions) to `into` (B, D, H, W)."""
     _spread_volume(into.shape[0], grad, begin, taps, counts, exact, into)
 
 
@@ -168,13 +176,13 @@ class Integral(PoolAlgorithm):
         return None
 
     def workspace_bytes(self, problem, threads) -> int:
-        """A table per thread, of one float64 per sample or two."""
+        """Bytes of one table per thread, with one float64 per sample or two."""
         table = 8 * math.prod(line.size + 1 for line in problem.lines)
         planes = min(threads, problem.planes[0])
         return planes * table * (2 if problem.dtype == "float64" else 1)
 
     def work(self, problem) -> float:
-        """Sums that make the table, and those at its corners."""
+        """Return the number of additions that form the table, and of those at its corners."""
         axes = problem.axes
         return float(axes * math.prod(problem.planes) + 2**axes * math.prod(problem.pooled_planes))
 
@@ -193,13 +201,13 @@ class Integral(PoolAlgorithm):
         )  # fmt: skip
 
     def error_bound(self, problem, first, magnitude):
-        """The table's error at 2^d corners over the count, and the rounding of the result.
+        """Bound the error by the table's error at 2^d corners over the count, plus one rounding.
 
-        `first` is what the table sums: the input, or backward the output's gradient. An entry is
-        the sum of all before it, formed in at most m = D + H + W additions on any path, so it
-        errs by γ_m·Σ|x| of its plane. The unit of γ is 2^-53 for float32; for float64 that of
+        `first` is what the table sums: the input, or backward the output gradient. An entry is the
+        sum of everything before it, formed in at most m = D + H + W additions on any path. So it
+        errs by γ_m·Σ|x| of its plane. For float32 the unit of γ is 2^-53. For float64 it is that of
         a two-part sum, whose additions err by at most 4·2^-106 of their operands' magnitudes.
-        Backward, corners collect as many gradients as windows meet there first.
+        Backward, corners first collect the gradients of all windows that meet there.
         """
         plane = np.abs(first.reshape(problem.planes[0], -1), dtype=np.float64).sum(axis=1).max()
         steps = sum(line.size + 1 for line in problem.lines) + 12

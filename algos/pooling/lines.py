@@ -1,9 +1,9 @@
 """Passes along one axis at a time: an array's lines, taken in bundles that fill the registers.
 
-An axis of a volume becomes the middle one of (outer, n, inner). A bundle is `BUNDLE` lines
-side by side, copied into ``(n, BUNDLE)``: neighbouring columns where the axis is not the last,
-neighbouring rows, turned, where it is. Whatever is then done from sample to sample along the
-lines is done to a whole bundle at once, in vector registers.
+An axis of a volume becomes the middle one of (outer, n, inner). A bundle is `BUNDLE` lines side by
+side, copied into ``(n, BUNDLE)``. If the axis is not the last, these are neighbouring columns; if
+it is, they are neighbouring rows, transposed. Every step along the lines is then done to a whole
+bundle at once, in vector registers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ BUNDLE = 32
 
 @kernel
 def bundles(outer, inner):
-    """How many bundles an array of `outer` × n × `inner` makes."""
+    """Return the number of bundles in an array of `outer` × n × `inner`."""
     if inner == 1:
         return (outer + BUNDLE - 1) // BUNDLE
     return outer * ((inner + BUNDLE - 1) // BUNDLE)
@@ -26,7 +26,7 @@ def bundles(outer, inner):
 
 @kernel
 def bundle_of(item, outer, n, inner):
-    """(start, step along a line, step between lines, lines) of one bundle, in flat elements."""
+    """Return (start, step along a line, step between lines, lines) of one bundle, in elements."""
     if inner == 1:
         first = item * BUNDLE
         return first * n, 1, n, min(BUNDLE, outer - first)
@@ -37,7 +37,11 @@ def bundle_of(item, outer, n, inner):
 
 @kernel
 def gather(flat, start, along, between, lines, count, bundle, at):
-    """bundle[at + i, l] = sample i of line l, for i < count."""
+    """Copy bundle[at + i, l] = sample i of line l, for i < count and l < lines.
+
+    `flat`: flat array; `start`, `along` and `between` are those of `bundle_of`.
+    `bundle`: array (samples, BUNDLE), written from row `at` on.
+    """
     if between == 1 and lines == BUNDLE:
         for i in range(count):
             row = bundle[at + i]
@@ -51,7 +55,7 @@ def gather(flat, start, along, between, lines, count, bundle, at):
 
 @kernel
 def scatter(bundle, flat, start, along, between, lines, count):
-    """The inverse of `gather`, from the start of the bundle."""
+    """Do the inverse of `gather`, from the start of the bundle."""
     if between == 1 and lines == BUNDLE:
         for i in range(count):
             row = bundle[i]
@@ -64,7 +68,7 @@ def scatter(bundle, flat, start, along, between, lines, count):
 
 
 def along_axis(shape: tuple[int, ...], axis: int) -> tuple[int, int, int]:
-    """(outer, n, inner) of an array of `shape` seen along `axis`."""
+    """Return (outer, n, inner) of an array of `shape` seen along `axis`."""
     outer = int(np.prod(shape[:axis], dtype=np.int64))
     inner = int(np.prod(shape[axis + 1 :], dtype=np.int64))
     return outer, shape[axis], inner

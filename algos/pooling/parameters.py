@@ -1,9 +1,9 @@
-"""Gradients of what mixed and gated pooling learn: the share of the maximum, and the gate.
+"""Gradients of the learned parameters of mixed and gated pooling: the share, and the gate.
 
 Lee, Gallagher & Tu, *Generalizing Pooling Functions in Convolutional Neural Networks* (AISTATS
-2016, arXiv:1509.08985), sections 3.1 and 3.2. With m the maximum of a window, a its average and
-σ how far the gate is open, y = s·m + (1 − s)·a for mixed pooling, and for gated y = σ·m + (1 − σ)·a
-with σ = 1/(1 + exp(−Σ ω·x)).
+2016, arXiv:1509.08985), sections 3.1 and 3.2. Let m be the maximum of a window and a its average.
+Mixed pooling is y = s·m + (1 − s)·a, with a share s. Gated pooling is y = σ·m + (1 − σ)·a, with σ =
+1/(1 + exp(−Σ ω·x)), the openness of the gate.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from .problem import PoolProblem
 
 
 def grad_mix(grad_out: np.ndarray, x: np.ndarray, **options: Any) -> float:
-    """The gradient ⟨grad_out, pool(x, "mixed", …)⟩ has at its `mix`: Σ g·(m − a).
+    """Return the gradient of ⟨grad_out, pool(x, "mixed", …)⟩ by its `mix`: Σ g·(m − a).
 
     Parameters
     ----------
     grad_out : ndarray, shape of the output
     x : ndarray, shape (N, C, *size)
     **options
-        As they were given to `pool`.
+        The same as for `pool`.
 
     Examples
     --------
@@ -48,15 +48,15 @@ def grad_mix(grad_out: np.ndarray, x: np.ndarray, **options: Any) -> float:
 
 
 def grad_gate(grad_out: np.ndarray, x: np.ndarray, gate: np.ndarray, **options: Any) -> np.ndarray:
-    """The gradient ⟨grad_out, pool(x, "gated", gate=gate, …)⟩ has at the gate's weights.
+    """Return the gradient of ⟨grad_out, pool(x, "gated", gate=gate, …)⟩ by the gate's weights.
 
-    It is Σ g·σ·(1 − σ)·(m − a)·x over the windows, for each tap: float64, of the gate's shape,
-    ``(*window)`` for all channels together or ``(C, *window)``.
+    For each tap it is Σ g·σ·(1 − σ)·(m − a)·x over the windows, in float64. Its shape is that of
+    the gate: ``(*window)`` for all channels together or ``(C, *window)``.
 
     Parameters
     ----------
     grad_out, x, **options
-        As in `grad_mix`.
+        The same as for `grad_mix`.
     gate : ndarray
 
     Examples
@@ -80,6 +80,7 @@ def grad_gate(grad_out: np.ndarray, x: np.ndarray, gate: np.ndarray, **options: 
 
 
 def _problem(x: np.ndarray, kind: str, options: dict[str, Any]) -> PoolProblem:
+    """Return the pooling problem that `options` describe, of the given kind."""
     from .api import pool_problem_of
 
     if "kind" in options:
@@ -88,7 +89,7 @@ def _problem(x: np.ndarray, kind: str, options: dict[str, Any]) -> PoolProblem:
 
 
 def _lifts(problem: PoolProblem, x: np.ndarray, gate: np.ndarray) -> Any:
-    """For some planes at a time: (slice, their windows, maximum less average of each)."""
+    """Yield, for some planes at a time: (slice, windows, maximum less average of each)."""
     grid = grid_of(problem)
     for slab, columns, _, _ in _slabs(problem, np.asarray(x), gate, grid):
         tap = first_maximum(columns, grid.inside)

@@ -1,9 +1,18 @@
-"""What one window is reduced to, and how a gradient spreads over it: plain loops.
+"""Reduction of one window to a number, and the spread of its gradient: plain loops.
 
-A window is read into a buffer of float64, row-major, those of its taps that lie inside the
-input; what follows is one-dimensional, and compiled once for every dtype. Sums are formed in
-float64; norms and expectations after division by the largest sample, so that none over- or
-underflows. The first maximum in row-major order counts, and the first NaN before it.
+The taps of a window that lie inside the input are read into a buffer of float64, row-major. All
+that follows is one-dimensional and compiled once for every dtype. Sums are formed in float64. Norms
+and expectations first divide by the largest sample, so that none over- or underflows. The first
+maximum in row-major order counts; the first NaN takes precedence.
+
+Arguments that mean the same in every kernel:
+
+`windows`, `rule`: the `Windows` and the `Rule` of `geometry`; `code` is that of the rule.
+`d`, `h`, `w`: output position.
+`buffer`, `weights`: float64 arrays with room for the taps of the largest window.
+`n`: samples in `buffer`.
+`gate`: array (1 or C, *window) of weights.
+`x`: input (planes, D, H, W); `y`: output (planes, d, h, w); `grad`: its gradient.
 """
 
 from __future__ import annotations
@@ -15,12 +24,14 @@ import numpy as np
 from ..jit import kernel
 from .geometry import AVERAGE, EXPECTATION, GATED, GAUSSIAN, MAX, MIXED, NORM, SAMPLE
 
+#: Constants of SplitMix64: the increment, and the two multipliers of its scrambler.
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
 @kernel
 def _mix(z):
+    """Return the scrambled bits of `z`, the output function of SplitMix64."""
     z = (z ^ (z >> np.uint64(30))) * _FIRST
     z = (z ^ (z >> np.uint64(27))) * _SECOND
     return z ^ (z >> np.uint64(31))
@@ -28,9 +39,10 @@ def _mix(z):
 
 @kernel
 def uniform(seed, index):
-    """A number in [0, 1) that belongs to `index`, whoever asks for it and when.
+    """Return a number in [0, 1) that depends only on `seed` and `index`.
 
-    SplitMix64 (Steele, Lea & Flood, OOPSLA 2014, doi:10.1145/2660193.2660195) as a hash.
+    SplitMix64 (Steele, Lea & Flood, OOPSLA 2014, doi:10.1145/2660193.2660195) as a hash. Thread
+    count and order of the calls do not matter.
     """
     z = _mix(_mix(seed) + (np.uint64(index) + np.uint64(1)) * _GOLDEN)
     return np.float64(z >> np.uint64(11)) * 2.0**-53
@@ -38,7 +50,7 @@ def uniform(seed, index):
 
 @kernel
 def read(v, windows, d, h, w, buffer):
-    """The samples of the window at output (d, h, w) of volume `v`, into `buffer`; how many."""
+    """Copy the samples of the window at (d, h, w) of volume `v` to `buffer`; return how many."""
     n = 0
     for i in range(windows.taps[0][d]):
         for j in range(windows.taps[1][h]):
@@ -54,7 +66,7 @@ def read(v, windows, d, h, w, buffer):
 
 @kernel
 def read_weights(gate, windows, code, d, h, w, weights):
-    """The weight that a gate or a Gaussian gives to each of these samples."""
+    """Copy the weight that a gate or a Gaussian gives to each sample of a window into `weights`."""
     n = 0
     for i in range(windows.taps[0][d]):
         for j in range(windows.taps[1][h]):
@@ -71,7 +83,7 @@ def read_weights(gate, windows, code, d, h, w, weights):
 
 @kernel
 def place_of(windows, height, width, d, h, w, n):
-    """Flat index, in a volume of rows of `width`, of the n-th sample of a window."""
+    """Return the flat index of a window's n-th sample, in a volume of `height` × `width` planes."""
     line, k = divmod(n, windows.taps[2][w])
     i, j = divmod(line, windows.taps[1][h])
     plane = windows.begin[0][d] + i * windows.dilation[0]
@@ -81,13 +93,13 @@ def place_of(windows, height, width, d, h, w, n):
 
 @kernel
 def count_of(windows, d, h, w):
-    """What the average of a window divides by."""
+    """Return the divisor of the average of a window."""
     return windows.counts[0][d] * windows.counts[1][h] * windows.counts[2][w]
 
 
 @kernel
 def largest(buffer, n):
-    """Index of the first maximum, or of the first NaN."""
+    """Return the index of the first maximum, or of the first NaN."""
     place = 0
     for i in range(1, n):
         if buffer[i] > buffer[place] or (
@@ -99,7 +111,7 @@ def largest(buffer, n):
 
 @kernel
 def power(base, p):
-    """base^p for base >= 0."""
+    """Return base^p for base >= 0."""
     if p == 2.0:
         return base * base
     return base if p == 1.0 else base**p
@@ -107,7 +119,7 @@ def power(base, p):
 
 @kernel
 def norm(buffer, n, p):
-    """(Σ|x|^p)^(1/p)."""
+    """Return (Σ|x|^p)^(1/p)."""
     most = 0.0
     for i in range(n):
         if abs(buffer[i]) > most or buffer[i] != buffer[i]:
@@ -122,9 +134,9 @@ def norm(buffer, n, p):
 
 @kernel
 def rectified(buffer, n):
-    """(largest positive sample m, Σ of positive ones over m, Σ of their squares over m²).
+    """Return (largest positive sample m, Σ of positive samples over m, Σ of their squares over m²).
 
-    NaN in all where a sample is; zeros where none is positive.
+    All three are NaN if a sample is NaN, and zero if no sample is positive.
     """
     most = 0.0
     for i in range(n):
@@ -142,10 +154,10 @@ def rectified(buffer, n):
 
 @kernel
 def sample(buffer, n, u):
-    """Index of a positive sample, chosen with a probability proportional to it.
+    """Return the index of a positive sample, chosen with a probability proportional to it.
 
-    The first at which the running sum passes the share u of the whole; -1 where none is
-    positive, and the first NaN if there is one.
+    It is the first sample at which the running sum exceeds the share u of the whole. If no sample
+    is positive it is -1. If there is a NaN it is the first of them.
     """
     most, whole, _ = rectified(buffer, n)
     place, total = -1, 0.0
@@ -162,7 +174,7 @@ def sample(buffer, n, u):
 
 @kernel
 def opening(buffer, weights, n):
-    """(1/(1 + exp(−Σ gate·x)), one minus that): how far a gate is open, how far closed."""
+    """Return (1/(1 + exp(−Σ gate·x)), one minus that): openness of a gate and its complement."""
     total = 0.0
     for i in range(n):
         total += weights[i] * buffer[i]
@@ -171,7 +183,10 @@ def opening(buffer, weights, n):
 
 @kernel
 def reduce(buffer, weights, n, count, rule, u):
-    """(value, index of the sample chosen or -1) of the n samples in `buffer`."""
+    """Return (value, index of the sample chosen or -1) of the n samples in `buffer`.
+
+    `count`: divisor of the average. `u`: uniform number for stochastic pooling.
+    """
     code = rule.code
     if code == NORM:
         return norm(buffer, n, rule.p), -1
@@ -200,7 +215,10 @@ def reduce(buffer, weights, n, count, rule, u):
 
 @kernel
 def slopes(buffer, weights, n, count, rule, u):
-    """Replace each of the n samples in `buffer` by the derivative of the window's value."""
+    """Replace each of the n samples in `buffer` by the derivative of the window's value.
+
+    `count` and `u` are those of `reduce`.
+    """
     code = rule.code
     place, share, slope = -1, 1.0, 0.0
     if code == NORM:
@@ -218,7 +236,7 @@ def slopes(buffer, weights, n, count, rule, u):
             buffer[i] = steep / first if inside else 0.0
         return
     if code == GAUSSIAN:
-        for i in range(n):  # a slice would take Numba seconds to compile
+        for i in range(n):  # a slice takes Numba seconds to compile
             buffer[i] = weights[i]
         return
     if code == SAMPLE:
@@ -245,7 +263,10 @@ def slopes(buffer, weights, n, count, rule, u):
 
 @kernel
 def pool_row(x, gate, windows, rule, b, d, h, y, switches, buffer, weights):
-    """One row of outputs, y[b, d, h], each window read and reduced."""
+    """Compute one row of outputs, y[b, d, h].
+
+    `switches`: the index in its volume of each chosen sample is written here, or -1; empty to skip.
+    """
     code = rule.code
     wants_weights = code in (GAUSSIAN, GATED)
     row = (b * y.shape[1] + d) * y.shape[2] + h
@@ -264,7 +285,7 @@ def pool_row(x, gate, windows, rule, b, d, h, y, switches, buffer, weights):
 
 @kernel
 def spread_plane(grad, x, gate, windows, rule, b, into, buffer, weights):
-    """Add to into[b] what the gradient of each output of grad[b] gives to its window."""
+    """Add the gradient of every output of grad[b] to the samples of its window in into[b]."""
     code = rule.code
     wants_weights = code in (GAUSSIAN, GATED)
     index = b * grad.shape[1] * grad.shape[2] * grad.shape[3]
@@ -292,6 +313,6 @@ def add_slopes(g, windows, d, h, w, buffer, into):
                 windows.begin[1][h] + j * windows.dilation[1],
             ]
             for k in range(windows.taps[2][w]):
-                if buffer[n] != 0.0:  # an infinite gradient stays where it belongs
+                if buffer[n] != 0.0:  # zero times an infinite gradient would be NaN
                     line[windows.begin[2][w] + k * windows.dilation[2]] += g * buffer[n]
                 n += 1

@@ -1,8 +1,17 @@
-"""Rows of samples joined in vector registers: by the maximum with NaN kept, or by the sum.
+"""Rows of samples joined in vector registers: by the maximum, which keeps NaN, or by the sum.
 
-Which of the two is a matter of type, so that no loop asks: every function here takes `lowest`,
-which is -inf for maxima and None for sums. Arrays are addressed as in `algos.simd`; rows of
-scratch have `SLACK` elements behind the last one in use, which may be read and overwritten.
+Which of the two is decided by the type of `lowest`, so that no loop tests for it: -inf for maxima,
+None for sums. The sign ⊕ below stands for either. Arrays are addressed as in `algos.simd`; all may
+be pointers. Rows of scratch have `SLACK` elements behind the last one in use, which may be read and
+overwritten.
+
+Arguments that mean the same in every kernel; indices, pitches and widths count elements:
+
+`room`: scratch; the other names index into it.
+`source`, `x`: rows that are read no further than stated.
+`target`, `y`: rows written from index `to` on.
+`at`: index of the first row; rows lie `pitch` apart, and `count` of them are joined.
+`rows`, `widths`: divisors of an average, the number for the row and a pointer to those of columns.
 """
 
 from __future__ import annotations
@@ -19,16 +28,16 @@ from ..simd_emitter import Emitter, Vector, element
 
 intrinsic: Any = numba.extending.intrinsic
 
-#: Elements behind a row of scratch: a tile of four of the widest registers.
+#: Elements behind a row of scratch: four of the widest registers in float32.
 SLACK = 64
 
 
 @intrinsic
 def combine(typing, tile, other, lowest):
-    """The larger of each two elements, or their sum where `lowest` is None.
+    """Return the larger of each two elements, or their sum if `lowest` is None.
 
-    A maximum is two instructions: the processor's own, which gives the second operand where
-    either is NaN, and a choice of the first where that is NaN.
+    A maximum takes two instructions: the processor's own, which returns the second operand if
+    either is NaN, and a selection of the first operand if that is NaN.
     """
     kind = tile.dtype
     is_sum = isinstance(lowest, types.NoneType)
@@ -49,7 +58,10 @@ def combine(typing, tile, other, lowest):
 
 @intrinsic
 def load_part(typing, array, index, count):
-    """One vector: `count` elements of `array` from `index` on, and zeros, touching no others."""
+    """Return `count` elements of `array` from `index` on, then zeros.
+
+    Other memory is not touched.
+    """
     kind = Vector(array.dtype)
 
     def emit(context, builder, signature, arguments):
@@ -63,7 +75,10 @@ def load_part(typing, array, index, count):
 
 @intrinsic
 def load_every(typing, array, index, stride):
-    """One vector of every `stride`-th element of `array` from `index` on, lane by lane."""
+    """Return a vector of every `stride`-th element of `array` from `index` on.
+
+    Reads lane by lane, and nothing in between.
+    """
     kind = Vector(array.dtype)
 
     def emit(context, builder, signature, arguments):
@@ -82,7 +97,7 @@ def load_every(typing, array, index, stride):
 
 @intrinsic
 def halves(typing, tile):
-    """The even and the odd elements of two vectors, as two vectors."""
+    """Return the even and the odd elements of two vectors, as two vectors."""
     kind = tile.dtype
 
     def emit(context, builder, signature, arguments):
@@ -96,7 +111,7 @@ def halves(typing, tile):
 
 @intrinsic
 def follow(typing, tile, last):
-    """A vector's elements from the second on, and then the first of `last`."""
+    """Return a vector's elements from the second on, then the first of `last`."""
     kind = tile.dtype
 
     def emit(context, builder, signature, arguments):
@@ -109,7 +124,7 @@ def follow(typing, tile, last):
 
 @intrinsic
 def over(typing, tile, factor, array, index):
-    """tile / (factor · array[index:]), element by element."""
+    """Return tile / (factor · array[index:]), element by element."""
     kind = tile.dtype
 
     def emit(context, builder, signature, arguments):
@@ -127,16 +142,16 @@ def over(typing, tile, factor, array, index):
 
 @kernel
 def fill(target, at, count, value):
-    """target[at + k] = value for k < count."""
+    """Set target[at + k] = value for k < count."""
     for k in range(at, at + count):
         target[k] = value
 
 
 @kernel
 def join(target, to, source, at, pitch, count, width, lowest):
-    """target[to + k] = joined over m < count of source[at + m·pitch + k], for k < width.
+    """Set target[to + k] = ⊕ over m < count of source[at + m·pitch + k], for k < width.
 
-    Nothing but that is read of the source; of the target whole vectors are written.
+    Nothing else of the source is read. The target is written in whole vectors.
     """
     lane = lanes(source)
     k = 0
@@ -156,7 +171,10 @@ def join(target, to, source, at, pitch, count, width, lowest):
 
 @kernel
 def meet(room, to, held, source, at, width, lowest):
-    """room[to + k] = room[held + k] ⊕ source[at + k] for k < width."""
+    """Set room[to + k] = room[held + k] ⊕ source[at + k] for k < width.
+
+    Nothing else of the source is read.
+    """
     lane = lanes(room)
     k = 0
     while k + 4 * lane <= width:
@@ -171,9 +189,9 @@ def meet(room, to, held, source, at, width, lowest):
 
 @kernel
 def advance(room, to, running, finished, source, at, width, lowest):
-    """Join a row to the running one, and write that joined with a finished row.
+    """Join a row to the running row, and write the result joined with a finished row.
 
-    room[running + k] ⊕= source[at + k]; room[to + k] = room[finished + k] ⊕ room[running + k].
+    ``room[running + k] ⊕= source[at + k]; room[to + k] = room[finished + k] ⊕ room[running + k]``
     """
     lane = lanes(room)
     k = 0
@@ -191,7 +209,7 @@ def advance(room, to, running, finished, source, at, width, lowest):
 
 @kernel
 def double(room, to, at, step, width, lowest):
-    """room[to + k] = room[at + k] ⊕ room[at + k + step] for k < width."""
+    """Set room[to + k] = room[at + k] ⊕ room[at + k + step] for k < width."""
     for k in range(0, width, 2 * lanes(room)):
         tile = combine(load(room, at + k, 2), load(room, at + k + step, 2), lowest)
         store(room, to + k, tile)
@@ -199,7 +217,7 @@ def double(room, to, at, step, width, lowest):
 
 @kernel
 def scale(room, to, source, at, rows, widths, width):
-    """room[to + k] = source[at + k] / (rows·widths[k]) for k < width."""
+    """Set room[to + k] = source[at + k] / (rows·widths[k]) for k < width."""
     lane = lanes(room)
     for k in range(0, width, lane):
         one = load_part(source, at + k, width - k)
@@ -208,9 +226,12 @@ def scale(room, to, source, at, rows, widths, width):
 
 @kernel
 def pick(y, to, lines, offsets, pieces, stride, width, rows, widths, lowest):
-    """y[to + k] = joined over m < pieces of lines[offsets[m] + k·stride], for k < width.
+    """Set y[to + k] = ⊕ over m < pieces of lines[offsets[m] + k·stride], for k < width.
 
-    A sum is divided by rows·widths[k].
+    A sum is divided by rows·widths[k]. Exactly `width` elements of y are written.
+
+    `lines`: scratch, read in whole vectors.
+    `offsets`: array of `pieces` indices into `lines`.
     """
     lane = lanes(y)
     k = 0
@@ -237,7 +258,7 @@ def pick(y, to, lines, offsets, pieces, stride, width, rows, widths, lowest):
 
 @kernel
 def _every(lines, at, stride, k):
-    """A vector of lines[at + (k + lane)·stride]."""
+    """Return a vector of lines[at + (k + lane)·stride]."""
     if stride == 1:
         return load(lines, at + k, 1)
     if stride == 2:
@@ -247,11 +268,11 @@ def _every(lines, at, stride, k):
 
 @kernel
 def pick_alternate(y, to, x, at, pitch, count, taps, first, last, rows, widths, lowest):
-    """Windows of `count` rows and `taps` >= 2 samples, at every second sample, from memory.
+    """Reduce windows of `count` rows and `taps` >= 2 samples, at every second sample, in place.
 
-    y[to + k] = joined over m < count and t < taps of x[at + m·pitch + 2k + t] for first <= k <
-    last, at least a register full; nothing else is read or written. A sum is divided by
-    rows·widths[k].
+    The result is ``y[to + k] = ⊕ over m < count and t < taps of x[at + m·pitch + 2k + t]``. It is
+    computed for first <= k < last, at least a register full. Nothing else is read or written. A sum
+    is divided by rows·widths[k].
     """
     lane = lanes(y)
     k = first
@@ -265,7 +286,7 @@ def pick_alternate(y, to, x, at, pitch, count, taps, first, last, rows, widths, 
             even, odd = halves(_stacked(x, start + t - 1, pitch, count, lowest))
             one = combine(combine(one, (even,), lowest), (odd,), lowest)
         if taps % 2:
-            # All but one element is at hand; whole vectors would be read across cache lines.
+            # All but one element are in registers; loading whole vectors would cross cache lines.
             one = combine(one, follow((even,), _edge(x, start + taps - 3 + 2 * lane, pitch, count,
                                                      lowest)), lowest)  # fmt: skip
         if lowest is None:
@@ -276,7 +297,7 @@ def pick_alternate(y, to, x, at, pitch, count, taps, first, last, rows, widths, 
 
 @kernel
 def _stacked(x, at, pitch, count, lowest):
-    """Two vectors from x[at] on, joined over `count` rows."""
+    """Return two vectors from x[at] on, joined over `count` rows."""
     pair = load(x, at, 2)
     for m in range(1, count):
         pair = combine(pair, load(x, at + m * pitch, 2), lowest)
@@ -285,7 +306,7 @@ def _stacked(x, at, pitch, count, lowest):
 
 @kernel
 def _edge(x, at, pitch, count, lowest):
-    """A vector full of x[at], joined over `count` rows."""
+    """Return x[at], joined over `count` rows, in every lane of a vector."""
     one = splat(x, at, 1)
     for m in range(1, count):
         one = combine(one, splat(x, at + m * pitch, 1), lowest)
@@ -294,7 +315,7 @@ def _edge(x, at, pitch, count, lowest):
 
 @kernel
 def pick_one(x, at, pitch, count, taps, lowest):
-    """`count` rows and `taps` samples from x[at] on, joined."""
+    """Return `count` rows of `taps` samples from x[at] on, joined into one number."""
     best = x[at]
     for m in range(count):
         for t in range(1 if m == 0 else 0, taps):

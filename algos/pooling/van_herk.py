@@ -1,13 +1,14 @@
-"""Maxima at three comparisons a sample and axis, however large the window.
+"""Maxima at three comparisons per sample and axis, for any size of the window.
 
-M. van Herk, "A fast algorithm for local minimum and maximum filters on rectangular and
-octagonal kernels", Pattern Recognition Letters 13 (1992), doi:10.1016/0167-8655(92)90069-C;
-J. Gil & M. Werman, "Computing 2-D min, median, and max filters", IEEE PAMI 15 (1993),
-doi:10.1109/34.211471. A line is cut into blocks as long as the window. Within each, the running
-maximum is formed once from the left and once from the right; a window reaches over the end of
-one block into the next, and its maximum is the larger of the one's right part and the other's
-left part. A rectangular window is one pass per axis. A dilated window is the same on every
-D-th sample; a stride picks from all positions, so it saves nothing but the last comparison.
+M. van Herk, "A fast algorithm for local minimum and maximum filters on rectangular and octagonal
+kernels", Pattern Recognition Letters 13 (1992), doi:10.1016/0167-8655(92)90069-C; J. Gil & M.
+Werman, "Computing 2-D min, median, and max filters", IEEE PAMI 15 (1993), doi:10.1109/34.211471.
+
+A line is cut into blocks as long as the window. In each, the running maximum is formed once from
+the left and once from the right. A window reaches from one block into the next. Its maximum is the
+larger of the first block's right part and the second block's left part. A rectangular window takes
+one pass per axis. A dilated window is the same on every D-th sample. A stride selects from all
+positions, so it saves only the last comparison.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ from .lines import BUNDLE, along_axis, bundle_of, bundles, gather, scatter
 
 @kernel
 def _raise(target, source, bundle):
-    """target = max(target, source) for one sample of every line of a bundle; NaN stays."""
+    """Set target = max(target, source) for one sample of every line of a bundle; NaN stays.
+
+    Both are arrays (`bundle`,).
+    """
     for l in range(bundle):  # noqa: E741
         a, b = target[l], source[l]
         target[l] = b if b > a or b != b else a
@@ -30,10 +34,11 @@ def _raise(target, source, bundle):
 
 @kernel
 def _maxima(line, right, window, dilation, stride, positions, bundle):
-    """line[j] = max over t of line[j·stride + t·dilation]; the first axis runs along the line.
+    """Set right[j] = max over t of line[j·stride + t·dilation]; the first axis runs along the line.
 
-    `right` has the shape of `line`: running maxima from the right, while those from the left
-    replace `line` itself.
+    `line`: array (samples, `bundle`); overwritten by running maxima from the left.
+    `right`: array of the same shape, scratch for running maxima from the right and then the result.
+    `window`, `dilation`, `stride`, `positions`: of the windows along the line.
     """
     n = len(line)
     for i in range(n - 1, -1, -1):
@@ -44,7 +49,7 @@ def _maxima(line, right, window, dilation, stride, positions, bundle):
     for i in range(dilation, n):
         if i // dilation % window > 0:
             _raise(line[i], line[i - dilation], bundle)
-    # Position j reads left maxima at and behind j·stride: nothing it overwrites is read again.
+    # Position j reads maxima at and behind j·stride, so nothing it overwrites is read again.
     span = (window - 1) * dilation
     for j in range(positions):
         i = j * stride
@@ -56,7 +61,7 @@ def _maxima(line, right, window, dilation, stride, positions, bundle):
 @threaded
 @kernel(allocates=True)
 def _bundle(item, x, outer, n, inner, window, dilation, stride, before, positions, y):
-    """Some lines of `_pass`."""
+    """Compute bundle number `item` of `_pass`."""
     reach = (positions - 1) * stride + (window - 1) * dilation + 1
     kept = min(n, reach - before)
     line = np.full((reach, BUNDLE), -np.inf, x.dtype)
@@ -70,7 +75,10 @@ def _bundle(item, x, outer, n, inner, window, dilation, stride, before, position
 
 @kernel
 def _pass(x, outer, n, inner, window, dilation, stride, before, positions, y):
-    """One axis: x (outer, n, inner) to y (outer, positions, inner), both flat."""
+    """Compute one axis: x (outer, n, inner) to y (outer, positions, inner), both flat.
+
+    `before`: padding in front of the axis.
+    """
     _bundle(bundles(outer, inner), x, outer, n, inner, window, dilation, stride, before, positions,
             y)  # fmt: skip
 
@@ -90,14 +98,14 @@ class VanHerk(PoolAlgorithm):
         return None
 
     def workspace_bytes(self, problem, threads) -> int:
-        """The result of each pass but the last, and two bundles of lines per thread."""
+        """Bytes of the result of each pass but the last, and of two bundles of lines per thread."""
         shapes = _shapes(problem)
         between = sum(int(np.prod(shape)) for shape in shapes[1:-1])
         reach = max(line.reach for line in problem.lines)
         return (between + threads * 2 * BUNDLE * reach) * problem.itemsize
 
     def work(self, problem) -> float:
-        """Three comparisons for each sample of each pass."""
+        """Return three comparisons for each sample of each pass."""
         return 3.0 * sum(int(np.prod(shape)) for shape in _shapes(problem)[:-1])
 
     def forward(self, problem, x, gate, out, switches, threads) -> None:
@@ -118,12 +126,12 @@ class VanHerk(PoolAlgorithm):
 
 
 def _axes(problem) -> list[int]:
-    """Axes that need a pass: rows first, whose bundles have to be turned while they are long."""
+    """Return the axes that need a pass, the last first: its bundles are transposed while long."""
     return [axis for axis in (2, 1, 0) if not problem.lines[axis].is_trivial]
 
 
 def _shapes(problem) -> list[tuple[int, ...]]:
-    """The array before the first pass and after each."""
+    """Return the shape of the array before the first pass and after each."""
     shapes = [problem.planes]
     for axis in _axes(problem):
         shape = list(shapes[-1])

@@ -1,8 +1,8 @@
-"""Where the windows lie along one axis, for every way of laying them out.
+"""Positions of the windows along one axis, for every way of laying them out.
 
-A `Line` lists them: regular windows (size, stride, padding, dilation), adaptive ones, and the
-random ones of fractional pooling all come to the same few numbers per output position, cut to
-the input, so that no kernel needs to ask whether a sample exists.
+A `Line` lists them. Windows may be regular (size, stride, padding, dilation), adaptive, or random
+as in fractional pooling. All become the same few numbers per output position, clipped to the input,
+so that no kernel tests whether a sample exists.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from ..errors import ConvbenchError
 
 @dataclass(frozen=True, eq=False)
 class Line:
-    """The windows along one axis; arrays have one entry per output position.
+    """Windows along one axis; arrays have one entry per output position.
 
-    Tap t of window j, of those inside the input, is sample ``begin[j] + t·dilation`` for
-    0 <= t < ``taps[j]``.
+    Tap t of window j, counted inside the input, is sample ``begin[j] + t·dilation`` for 0 <= t <
+    ``taps[j]``.
 
     Attributes
     ----------
     size : int
         Samples of the input.
     begin, taps : int64 array
-        First sample inside the input, and how many taps are.
+        First sample inside the input, and number of taps inside.
     skip : int64 array
-        How many taps lie in the padding before that sample.
+        Number of taps in the padding before that sample.
     counted : int64 array
         Taps on the input or its padding: less than the window on a ragged last position.
     full : int64 array
-        Taps of the window wherever they lie.
+        Taps of the window, inside or not.
     dilation : int
     stride : int
-        0 where the windows are not evenly spaced and of one size.
+        0 if the windows are not evenly spaced and of one size.
     before : int
-        How far the first window begins before the input.
+        Distance of the first window's start before the input.
     """
 
     size: int
@@ -52,7 +52,7 @@ class Line:
 
     @property
     def positions(self) -> int:
-        """Output positions."""
+        """Number of output positions."""
         return len(self.begin)
 
     @property
@@ -62,7 +62,7 @@ class Line:
 
     @property
     def reads(self) -> int:
-        """Samples read in all."""
+        """Number of samples read, over all windows."""
         return int(self.taps.sum())
 
     @property
@@ -72,7 +72,7 @@ class Line:
 
     @property
     def most_over(self) -> int:
-        """The most windows that hold one sample."""
+        """Largest number of windows that hold one sample."""
         covered = np.zeros(self.size, np.int64)
         for tap in range(int(self.taps.max())):
             inside = self.taps > tap
@@ -81,14 +81,14 @@ class Line:
 
     @property
     def is_trivial(self) -> bool:
-        """Whether every window is the one sample below it."""
+        """True if every window is the one sample below it."""
         return self.stride == 1 and self.window == 1 and self.before == 0
 
 
 def regular(
     size: int, window: int, stride: int, dilation: int, sides: tuple[int, int], positions: int
 ) -> Line:
-    """Windows of one size, `stride` apart."""
+    """Return windows of one size, `stride` apart."""
     before, after = sides
     start = np.arange(positions, dtype=np.int64) * stride - before
     first = np.maximum(-(start // dilation), 0)
@@ -102,20 +102,20 @@ def regular(
 
 
 def between(size: int, begin: np.ndarray, end: np.ndarray) -> Line:
-    """Windows from each `begin` up to, not including, its `end`."""
+    """Return windows from each `begin` up to, not including, its `end`."""
     begin = np.asarray(begin, np.int64)
     taps = np.asarray(end, np.int64) - begin
     return Line(size, begin, taps, np.zeros_like(taps), taps, taps)
 
 
 def adaptive(size: int, positions: int) -> Line:
-    """Window j of O from floor(j·W/O) to ceil((j + 1)·W/O): as even as whole samples allow."""
+    """Return windows from floor(j·W/O) to ceil((j + 1)·W/O), for j < O: as even as possible."""
     j = np.arange(positions, dtype=np.int64)
     return between(size, j * size // positions, -(-(j + 1) * size // positions))
 
 
 def fractional_positions(size: int, ratio: float, overlapping: bool) -> int:
-    """floor(W/ratio) windows, or more where these could not cover the input in ones and twos."""
+    """Return floor(W/ratio) windows, or more if these cannot cover the input in ones and twos."""
     span = size - 1 if overlapping else size
     return max(int(size / ratio), -(-span // 2))
 
@@ -123,12 +123,12 @@ def fractional_positions(size: int, ratio: float, overlapping: bool) -> int:
 def fractional(
     size: int, positions: int, sequence: str, overlapping: bool, rng: np.random.Generator
 ) -> Line:
-    """Windows between borders that are one or two samples apart, in a random order.
+    """Return windows between borders that are one or two samples apart, in a random order.
 
-    Graham, *Fractional Max-Pooling* (arXiv:1412.6071, 2014), section 2. "random" shuffles the
-    steps; "pseudorandom" takes the borders ceil(α·(i + u)) with one random u, so that ones and
-    twos are spread evenly. Overlapping windows share their border sample; disjoint ones
-    cover every sample once, for which the borders here run to one past the last sample.
+    Source: Graham, *Fractional Max-Pooling* (arXiv:1412.6071, 2014), section 2. Method `random`
+    shuffles the steps. Method `pseudorandom` takes the borders ceil(α·(i + u)) with one random u,
+    so that ones and twos are spread evenly. Overlapping windows share their border sample. Disjoint
+    windows cover every sample once; their borders run to one past the last sample.
     """
     span = size - 1 if overlapping else size
     if not positions <= span <= 2 * positions:

@@ -1,8 +1,8 @@
 """NumPy's sliding windows: a view that shows every window without copying one.
 
-`numpy.lib.stride_tricks.sliding_window_view` gives the padded input two sets of axes, position
-and tap; reducing over the taps is one NumPy call. It is what most people write first. Costs a
-read per window and tap, and the reductions that need more than one pass copy the windows.
+`numpy.lib.stride_tricks.sliding_window_view` gives the padded input two sets of axes, position and
+tap. Reducing over the taps is then one NumPy call. Most people write this first. It costs a read
+per window and tap. Reductions that need more than one pass copy the windows.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Windows(PoolAlgorithm):
         return None
 
     def workspace_bytes(self, problem, threads) -> int:
-        """The padded input, and a copy of every window for norms."""
+        """Bytes of the padded input and, for norms, of a copy of every window."""
         padded = problem.planes[0] * int(np.prod([line.reach for line in problem.lines]))
         copies = 3 * 8 * problem.taps * int(np.prod(problem.pooled_planes))
         return padded * problem.itemsize + (copies if problem.kind in ("l2", "lp") else 0)
@@ -64,7 +64,7 @@ class Windows(PoolAlgorithm):
                 y[...] = norm(view.reshape(*view.shape[:4], -1), problem.exponent)
 
     def grad_input(self, problem, grad_out, x, gate, out, threads) -> None:
-        """Every tap's share of the gradient, added through a strided view of its samples."""
+        """Add every tap's share of the gradient through a strided view of its samples."""
         grad = grad_out.reshape(problem.pooled_planes).astype(np.float64)
         padded = np.zeros((problem.planes[0], *_reach(problem)))
         view = _view(problem, padded, writeable=True)
@@ -83,21 +83,23 @@ class Windows(PoolAlgorithm):
 
 
 def _is_even(line, included: bool) -> bool:
-    """Whether every window counts all of its taps."""
+    """Return True if every window counts all of its taps."""
     return bool(((line.counted if included else line.taps) == line.full).all())
 
 
 def _reach(problem) -> tuple[int, ...]:
+    """Return the samples that windows span along each axis."""
     return tuple(line.reach for line in problem.lines)
 
 
 def _counts(problem) -> np.ndarray:
+    """Return the divisor of the average of every window, for broadcasting."""
     d, h, w = windows_of(problem).counts
     return d[:, None, None] * h[:, None] * w
 
 
 def _weights(problem) -> list[np.ndarray]:
-    """Weights of a whole window along each axis, whether its taps are on the input or not."""
+    """Return the weights of a whole window along each axis, with taps in the padding."""
     axes = (*[None] * (3 - problem.axes), *(problem.sigma or [None] * problem.axes))
     return [
         gaussian_weights(
@@ -108,7 +110,7 @@ def _weights(problem) -> list[np.ndarray]:
 
 
 def _overlap(problem) -> tuple[tuple, tuple]:
-    """Where input and padded input coincide: an index into the one and into the other."""
+    """Return the indices where input and padded input coincide: into the one and into the other."""
     whole, part = [], []
     for line in problem.lines:
         count = min(line.size, line.reach - line.before)
@@ -118,7 +120,7 @@ def _overlap(problem) -> tuple[tuple, tuple]:
 
 
 def _padded(problem, x: np.ndarray, fill: float) -> np.ndarray:
-    """The input as far as windows reach, `fill` around it."""
+    """Return the input as far as windows reach, with `fill` around it."""
     if all(line.before == 0 and line.reach <= line.size for line in problem.lines):
         return x
     padded = np.full((len(x), *_reach(problem)), fill, x.dtype)
@@ -128,7 +130,7 @@ def _padded(problem, x: np.ndarray, fill: float) -> np.ndarray:
 
 
 def _view(problem, padded: np.ndarray, writeable: bool = False) -> np.ndarray:
-    """``(B, *positions, *taps)``, strided and dilated."""
+    """Return the view ``(B, *positions, *taps)``, strided and dilated."""
     spans = tuple((line.window - 1) * line.dilation + 1 for line in problem.lines)
     view = sliding_window_view(padded, spans, axis=(1, 2, 3), writeable=writeable)
     strides = [slice(None, line.positions * line.stride, line.stride) for line in problem.lines]
