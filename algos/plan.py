@@ -88,12 +88,17 @@ class Plan:
             offset = read_only(np.array(take("bias", bias, problem.bias_shape, dtype)))
         if reason := performer.why_not(problem, w):
             raise ConvbenchError(f"{chosen.name} cannot do this: {reason}")
-        if self._starts_region:
-            with pools.share(self.threads) as count:
-                ready = performer.prepare(problem, w, count)
-        else:
-            ready = performer.prepare(problem, w, self.threads)
+        ready = self._prepare(performer, w)
+        if _holds(ready, w):  # the caller may write to it, or give it as `out`
+            ready = self._prepare(performer, read_only(w.copy()))
         self._made_ready = (ready, offset) if problem.operation == "forward" else (ready,)
+
+    def _prepare(self, performer: registry.Algorithm, w: np.ndarray) -> Any:
+        """Make the kernel ready, on as many threads as a call may use."""
+        if not self._starts_region:
+            return performer.prepare(self.problem, w, self.threads)
+        with pools.share(self.threads) as count:
+            return performer.prepare(self.problem, w, count)
 
     def __call__(self, *arrays: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """Compute the result, into `out` where it is given, by name or as the last array.
@@ -133,3 +138,12 @@ class Plan:
         with pools.share(self.threads) as count:
             self._run(problem, *taken, *self._made_ready, result, count)
         return result
+
+
+def _holds(ready: Any, w: np.ndarray) -> bool:
+    """Return True if what was made ready refers to the memory of `w`."""
+    if isinstance(ready, np.ndarray):
+        return np.may_share_memory(ready, w)
+    if isinstance(ready, tuple | list):
+        return any(_holds(part, w) for part in ready)
+    return hasattr(ready, "__dict__") and any(_holds(part, w) for part in vars(ready).values())

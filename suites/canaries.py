@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from algos.algorithm import Algorithm
+from algos.jit import kernel
 from algos.naive import Naive
 from algos.problem import Problem
 
@@ -482,3 +483,33 @@ class AbsentGradient(_GradientCanary):
 
     def grad_weight(self, problem, x, g, out, threads) -> None:
         super().grad_weight(replace(problem, connections=None), x, g, out, threads)
+
+
+class UnwrittenTemporary(_Canary):
+    """Reads one element of an array of its own before it writes there."""
+
+    name = "canary-unwritten-temporary"
+
+    def spoil(self, problem, x, out) -> None:
+        sums = np.empty(out.size + 1, out.dtype)
+        sums[:-1] = out.reshape(-1)
+        with np.errstate(all="ignore"):
+            out[...] = sums[:-1].reshape(out.shape)
+            out.reshape(-1)[0] += 0 * sums[-1]
+
+
+class UnwrittenScratch(_Canary):
+    """The same in a kernel: the last element of its scratch is read, but never written."""
+
+    name = "canary-unwritten-scratch"
+
+    def spoil(self, problem, x, out) -> None:
+        _add_scratch(out.reshape(-1))
+
+
+@kernel(allocates=True, cache=False)
+def _add_scratch(flat):
+    scratch = np.empty(16, flat.dtype)
+    scratch[:15] = 0
+    for value in scratch:
+        flat[0] += 0 * value

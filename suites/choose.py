@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -66,9 +65,7 @@ def verify_cases(arguments: argparse.Namespace) -> tuple[tuple[Case, ...], list[
         cases = [
             case
             for subject in SUBJECTS.values()
-            for case in subject.cases(
-                math.ceil(arguments.cases * subject.share), arguments.seed, operations
-            )
+            for case in subject.cases(arguments.cases, arguments.seed, operations)
         ]
         return _with_dtype(tuple(cases), arguments.dtype), []
     listed, notes = _listed(arguments)

@@ -206,7 +206,7 @@ def _add_verify(verify: argparse.ArgumentParser) -> None:
         type=_whole(1),
         default=200,
         metavar="N",
-        help="how many problems of convolution, and half as many of pooling (default: 200)",
+        help="how many problems of convolution, and as many of pooling (default: 200)",
     )
     verify.add_argument(
         "--problem", action="append", default=[], metavar="DESCRIPTOR",

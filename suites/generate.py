@@ -1,4 +1,5 @@
-"""Problems to verify on: a fixed few that touch every feature, then random ones."""
+"""Problems to verify on: a fixed few that touch every feature, both sides of every threshold at
+which kernels change their way, and random ones."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from algos.descriptor import parse_descriptor
 from algos.errors import ConvbenchError
 from algos.problem import Problem
 
+from . import thresholds
 from .suite import Case
 
 #: Largest spatial size drawn, by number of axes; small, so that every output can be checked.
@@ -85,7 +87,8 @@ def cases(count: int, seed: int = 0, operations: Sequence[str] = ("forward",)) -
     """`count` cases, the same for the same `seed`.
 
     Operations are drawn from `operations`; `OPERATIONS` has all of them.
-    The fixed problems come first, each in both data types; then random ones. The fills go
+    The fixed problems come first, each in both data types; then those around thresholds, in an
+    order that depends on the seed, and a random one after every two of them. The fills go
     round, half of them with outer products for kernels, so that separable algorithms have
     as much to do as the others.
     """
@@ -106,9 +109,23 @@ def _problems(rng: random.Random) -> Iterator[Problem]:
         for text in _FIXED[fills_offset:] + _FIXED[:fills_offset]:
             for dtype in ("float32", "float64"):
                 yield parse_descriptor(text, dtype=dtype)
+    around = [
+        (text, dtype)
+        for text in thresholds.edges(thresholds.CONVOLUTION)
+        for dtype in ("float32", "float64")
+    ]
+    around += [(text, "float32") for text in thresholds.STREAMED]
+    rng.shuffle(around)
+    while True:
+        for text, dtype in (around.pop() for _ in range(min(2, len(around)))):
+            yield parse_descriptor(text, dtype=dtype)
+        yield _random(rng)
+
+
+def _random(rng: random.Random) -> Problem:
     while True:
         try:
-            yield Problem(**_draw(rng))
+            return Problem(**_draw(rng))
         except ConvbenchError:  # a kernel that does not fit: draw again
             continue
 

@@ -7,16 +7,18 @@ infinity kept to where they belong; and one property that needs no oracle.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from algos.arrays import read_only
 from algos.errors import ConvbenchError
+from algos.poison import poison_memory
 
 from .check import compare
+from .pages import fenced
 from .subjects import trial_of
 from .suite import Case
 from .trial import Trial
@@ -49,7 +51,11 @@ class WrongError(Exception):
 
 
 def judge(algorithm: Any, case: Case, *, threads: int, seed: int = 0) -> Judgement:
-    """Ask everything of `algorithm` on `case`; never raises for what the algorithm does."""
+    """Ask everything of `algorithm` on `case`; never raises for what the algorithm does.
+
+    From then on, whatever this process allocates holds NaN until it is written.
+    """
+    poison_memory()
     trial = trial_of(case, seed)
     if reason := trial.reason_against(algorithm):
         return Judgement("unsupported", reason)
@@ -83,15 +89,21 @@ class _Bench:
         bound = trial.bound(algorithm, magnitude.astype(np.float64))
         self.bound = np.broadcast_to(np.asarray(bound, np.float64), self.exact.shape)
         self.y = np.empty(0)
+        self._behind = False
 
     def _run(self, first: np.ndarray, threads: int = 1) -> np.ndarray:
-        """The output for `first`, written over NaN, with garbage in whatever memory is reused."""
+        """Return the output for `first`, written over NaN; arrays border on protected pages."""
         problem = self.trial.problem
-        given = self.trial.with_first(first.copy(order="K") if first.flags.writeable else first)
-        given.arrays = (given.first, *(array.copy() for array in given.arrays[1:]))
-        _litter(problem.dtype, problem.result_shape, first.shape)
+        self._behind = not self._behind  # a protected page follows the arrays, or precedes them
+        fence = partial(fenced, behind=self._behind)
+        if first.flags.carray:
+            own = fence(first)
+        else:  # a layout to be kept
+            own = first.copy(order="K") if first.flags.writeable else first
+        given = self.trial.with_first(own)
+        given.arrays = (own, *map(fence, given.arrays[1:]))
         plan, arrays = given.plan(self.algorithm, threads)
-        out = np.full(problem.result_shape, np.nan, problem.dtype)
+        out = fence(np.full(problem.result_shape, np.nan, problem.dtype))
         plan(*arrays, out)
         before = (first, *self.trial.arrays[1:])
         if not all(map(_same, given.arrays, before)):
@@ -206,13 +218,6 @@ class _Bench:
 def _same(a: np.ndarray, b: np.ndarray) -> bool:
     """Whether two arrays hold the same numbers, NaN counting as equal to NaN."""
     return bool(np.array_equal(a, b, equal_nan=True))
-
-
-def _litter(dtype: str, *shapes: tuple[int, ...]) -> None:
-    """Fill memory that the allocator will hand out again with NaN."""
-    sizes = (64, 1024, *map(math.prod, shapes), 4 * math.prod(shapes[-1]))
-    kept = [np.full(n, np.nan, dtype) for n in sizes for _ in range(3)]
-    del kept
 
 
 def _unaligned(x: np.ndarray) -> np.ndarray:

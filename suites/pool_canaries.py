@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from algos.jit import kernel
 from algos.pooling.algorithm import PoolAlgorithm
 from algos.pooling.geometry import Rule, Windows, rule_of, windows_of
 from algos.pooling.naive import _pool, _spread, no_switches
@@ -281,3 +282,34 @@ class GradientNotDivided(_Canary):
         super().grad_input(problem, grad_out, x, gate, out, threads)
         if problem.kind == "average":
             out *= problem.taps
+
+
+class UnwrittenTemporary(_Canary):
+    """Reads one element of an array of its own before it writes there."""
+
+    name = "canary-pool-unwritten-temporary"
+
+    def spoil(self, problem, out) -> None:
+        sums = np.empty(out.size + 1, out.dtype)
+        sums[:-1] = out.reshape(-1)
+        with np.errstate(all="ignore"):
+            out[...] = sums[:-1].reshape(out.shape)
+            out.reshape(-1)[0] += 0 * sums[-1]
+
+
+class UnwrittenScratch(_Canary):
+    """The same in a kernel, and in gradients alone: the end of its scratch is never written."""
+
+    name = "canary-pool-unwritten-scratch"
+
+    def grad_input(self, problem, grad_out, x, gate, out, threads) -> None:
+        super().grad_input(problem, grad_out, x, gate, out, threads)
+        _add_scratch(out.reshape(-1))
+
+
+@kernel(allocates=True, cache=False)
+def _add_scratch(flat):
+    scratch = np.empty(16, flat.dtype)
+    scratch[:15] = 0
+    for value in scratch:
+        flat[0] += 0 * value

@@ -1,15 +1,17 @@
-"""Pooling problems to verify on: every kind in every layout, then random ones."""
+"""Pooling problems to verify on: every kind in every layout, both sides of every threshold at
+which kernels change their way, and random ones."""
 
 from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from algos.errors import ConvbenchError
 from algos.pooling import PoolProblem, parse_pool_descriptor
 
+from . import thresholds
 from .generate import smaller
 from .suite import Case
 
@@ -76,14 +78,36 @@ def _problems(rng: random.Random) -> Iterator[Any]:
                 layout = layouts[-1] if "=" not in layouts[-1] else layouts[0]
             fixed.append(f"{kind}_{layout}")
     for text in fixed:
-        yield lambda text=text, **fields: parse_pool_descriptor(text, **fields)
+        yield _described(text)
+    around = [
+        f"{kind}_{text}"
+        for thresholds_, kinds in (
+            (thresholds.POOLING, ("max", "average")),
+            (thresholds.POOLING_BEHIND, ("average", "gaussian")),
+        )
+        for text in thresholds.edges(thresholds_)
+        for kind in kinds
+    ]
+    rng.shuffle(around)
     while True:
+        for text in (around.pop() for _ in range(min(2, len(around)))):
+            yield _described(text)
+        fields = _random(rng)
+        yield lambda fields=fields, **more: PoolProblem(**{**fields, **more})
+
+
+def _described(text: str) -> Callable[..., PoolProblem]:
+    return lambda **fields: parse_pool_descriptor(text, **fields)
+
+
+def _random(rng: random.Random) -> dict[str, Any]:
+    while True:
+        fields = _draw(rng)
         try:
-            fields = _draw(rng)
             PoolProblem(**fields)
         except ConvbenchError:  # a window that does not fit: draw again
             continue
-        yield lambda fields=fields, **more: PoolProblem(**{**fields, **more})
+        return fields
 
 
 def _draw(rng: random.Random) -> dict[str, Any]:

@@ -29,7 +29,6 @@ class Subject:
     simpler : problem -> changes of its fields, boldest first
     explain : problem -> lines that say what sizes it has and why
     canaries : path of the file of algorithms that must fail, where there is one
-    share : how many problems are made up where one of convolution is
     """
 
     trial: Callable[[Case, int], Trial]
@@ -38,7 +37,6 @@ class Subject:
     simpler: Callable[[Any], Iterator[dict[str, Any]]]
     explain: Callable[[Any], list[str]]
     canaries: str | None = None
-    share: float = 1.0
 
 
 def _beside(name: str) -> str:
@@ -52,7 +50,7 @@ SUBJECTS: dict[Family, Subject] = {
     ),
     POOLING: Subject(
         PoolTrial, pool_cases.cases, pool_cases.fills_for, pool_cases.simpler,
-        pool_shape.explain, _beside("pool_canaries.py"), share=0.5,
+        pool_shape.explain, _beside("pool_canaries.py"),
     ),
     # A module is checked step by step before it is timed; its layers are what is judged.
     MODULES: Subject(

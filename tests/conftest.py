@@ -6,6 +6,8 @@ import tempfile
 
 import pytest
 
+from algos.poison import poison_memory
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config):
@@ -13,11 +15,14 @@ def pytest_configure(config):
     asked = ("benchmark_only", "benchmark_enable", "benchmark_autosave", "benchmark_compare")
     # What is remembered of a machine is the user's; tests have a folder of their own.
     os.environ["CONVBENCH_CACHE"] = tempfile.mkdtemp(prefix="convbench-tests-")
+    timed = False
     if hasattr(config.option, "benchmark_disable"):
         timed = any(getattr(config.option, o) for o in asked)
         config.option.benchmark_disable |= not timed
         if timed:  # one process, with the machine to itself
             config.option.dist, config.option.tx = "no", []
+    if not timed:  # what reads memory that nothing was written to fails, every time
+        poison_memory()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -175,3 +175,18 @@ def test_a_name_means_what_the_registry_says_now(monkeypatch):
     for name in ("naive", "im2col"):
         monkeypatch.setitem(registry(), "mine", registry()[name])
         assert algos.plan(algos.problem_of(x, w), w, algorithm="mine").algorithm.name == name
+
+
+@pytest.mark.parametrize("operation", ["forward", "grad_input"])
+@pytest.mark.parametrize("name", OURS)
+def test_out_may_lie_on_the_kernel(name, operation):
+    problem = Problem(
+        size=(8, 8), kernel=3, in_channels=4, out_channels=4, dtype="float64", operation=operation
+    )
+    first, w = np.random.default_rng(3).standard_normal(problem.operands[0]), np.ones((4, 4, 3, 3))
+    want = algos.plan(problem, w, algorithm=name)(first).copy()
+    memory = np.ones(max(w.size, want.size))
+    kernel = memory[: w.size].reshape(w.shape)
+    f = algos.plan(problem, kernel, algorithm=name)
+    got = f(first, memory[: want.size].reshape(want.shape))
+    np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-12)

@@ -7,7 +7,8 @@ import algos
 from algos import ConvbenchError, PoolProblem, pool, pool_grad, unpool
 from algos.pooling import PoolPlan, names, parse_pool_descriptor, why_not
 from algos.pooling.algorithm import registry
-from suites import pool_oracle
+from algos.pooling.registers import SLACK
+from suites import pool_oracle, thresholds
 
 #: Nearly all of its time is compilation: every kind and algorithm, both data types.
 pytestmark = pytest.mark.slow
@@ -76,6 +77,40 @@ def test_every_algorithm_stays_within_its_bound(text):
             again, found = plan.with_switches(x)
             np.testing.assert_array_equal(again, y)
             np.testing.assert_array_equal(found, switches)
+
+
+def compare_with_definition(text, algorithms, rng):
+    """Hold `algorithms` to `naive`; what they allocate holds NaN until it is written."""
+    problem = parse_pool_descriptor(text)
+    shapes = problem.operands
+    arrays = [rng.standard_normal(shape).astype(problem.dtype) for shape in shapes]
+    want = PoolPlan(problem, algorithm="naive")(*arrays)
+    for algorithm in algorithms:
+        got = PoolPlan(problem, algorithm=algorithm)(*arrays)
+        np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-6, err_msg=algorithm)
+
+
+@pytest.mark.parametrize("dtype", ["_f32", "_f64"])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("beyond", [-1, 0, 1, 2, 4, 8, 16, 17, 65])
+def test_gradient_of_an_average_over_more_than_the_slack(beyond, stride, dtype):
+    rng, window = np.random.default_rng(beyond + stride), stride * (SLACK + beyond)
+    for text in (
+        f"average_mb1_ic2iw{window + 5}_kw{window}_sw{stride}",
+        f"average_mb1_ic1iw{window}_kw{window}_sw{stride}",
+        f"average_mb1_ic1ih{window // 3}iw{window + 2}_kh{window // 3}kw{window}_sh{stride}",
+    ):
+        compare_with_definition(f"{text}{dtype}_backward", ["parallel"], rng)
+
+
+@pytest.mark.parametrize("operation", ["", "_backward"])
+@pytest.mark.parametrize("kind", ["average", "gaussian"])
+@pytest.mark.parametrize("text", thresholds.edges(thresholds.POOLING_BEHIND))
+def test_padding_behind_a_window_of_one_sample(text, kind, operation):
+    rng = np.random.default_rng(len(text))
+    compare_with_definition(
+        f"{kind}_{text}{operation}", ["separable", "parallel", "windows", "im2col"], rng
+    )
 
 
 @pytest.mark.parametrize("name", sorted(registry()))

@@ -70,12 +70,15 @@ def _average(grad, y, room, shape, b, top, bottom, size, counts, widths):
     start, _ = _reaching(top, shape, talls)
     _, stop = _reaching(bottom - 1, shape, talls)
     line, shared = 0, pitch
+    # Zeros up to the end of the pitch: `spread` reads as far behind the last gradient as a window
+    # is long.
+    behind = pitch - lead - wides
     fill(room, line, pitch, zero)
     for h in range(start, stop):
         to = shared + (h - start) * pitch
         fill(room, to, lead, zero)
         scale(room, to + lead, grad, (b * talls + h) * wides, zero + counts[h], widths, wides)
-        fill(room, to + lead + wides, SLACK, zero)
+        fill(room, to + lead + wides, behind, zero)
     known = (-1, -1)
     for row in range(top, bottom):
         first, last = _reaching(row, shape, talls)
@@ -87,7 +90,7 @@ def _average(grad, y, room, shape, b, top, bottom, size, counts, widths):
         gains = shared + (first - start) * pitch
         if last - first > 1:
             join(room, line + lead, room, gains + lead, pitch, last - first, wides, None)
-            fill(room, line + lead + wides, SLACK, zero)
+            fill(room, line + lead + wides, behind, zero)
         elif last <= first:
             fill(room, line + lead, wides, zero)
         if last - first != 1:

@@ -81,8 +81,16 @@ class Line:
 
     @property
     def is_trivial(self) -> bool:
-        """True if every window is the one sample below it."""
-        return self.stride == 1 and self.window == 1 and self.before == 0
+        """True if there is one window per sample, which holds that sample alone.
+
+        Windows behind the last sample lie in the padding; with them the line is not trivial.
+        """
+        return (
+            self.stride == 1
+            and self.window == 1
+            and self.before == 0
+            and self.positions == self.size
+        )
 
 
 def regular(

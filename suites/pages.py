@@ -1,0 +1,40 @@
+"""Arrays that border on a protected page: an access beyond them ends the process."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+
+import numpy as np
+
+_PAGE = mmap.PAGESIZE
+_NO_ACCESS = 0  # PROT_NONE
+
+
+def fenced(array: np.ndarray, behind: bool = True) -> np.ndarray:
+    """Copy `array`, C-contiguous, to where a protected page follows it, or precedes it.
+
+    Parameters
+    ----------
+    behind : bool
+        True: the array ends where the page begins; it is then aligned to its elements alone.
+        False: it begins where the page ends.
+    """
+    room = -(-array.nbytes // _PAGE) * _PAGE
+    memory = mmap.mmap(-1, room + _PAGE)
+    pages = np.frombuffer(memory, np.uint8)
+    start = room - array.nbytes if behind else _PAGE
+    copy = pages[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    _protect(pages.ctypes.data + (room if behind else 0))
+    return copy
+
+
+def _protect(address: int) -> None:
+    """Forbid any access to the page at `address`; where the system has no such call, do nothing."""
+    protect = getattr(ctypes.CDLL(None, use_errno=True), "mprotect", None)
+    if protect is None:
+        return
+    protect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    if protect(address, _PAGE, _NO_ACCESS):
+        raise OSError(ctypes.get_errno(), "a page could not be protected")
