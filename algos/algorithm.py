@@ -173,6 +173,6 @@ def registry() -> dict[str, Algorithm]:
     return CONVOLUTION.registry()
 
 
-def get(name: str) -> Algorithm:
+def get(name: str | Algorithm) -> Algorithm:
     """The algorithm called `name`, or a `ConvbenchError` with the nearest known name."""
     return CONVOLUTION.get(name)

@@ -1,4 +1,4 @@
-"""The functions users call: `conv`, `plan`, `convolve`, `correlate`, `names`, `why_not`."""
+"""The functions users call: `conv`, `plan`, `problem_of`, `names`, `why_not`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from .algorithm import Algorithm, get, registry
-from .errors import ConvbenchError, closest
+from .algorithm import Algorithm, registry
+from .arrays import as_array, check_apart, take
+from .errors import ConvbenchError
+from .family import check_problem
+from .filtering import convolve, correlate
+from .layouts import check_layouts
 from .plan import Plan
 from .problem import DTYPES, Padding, Problem
 
-MODES = ("full", "same", "valid")
+__all__ = ["conv", "convolve", "correlate", "names", "plan", "problem_of", "why_not"]
 
 
 def conv(
@@ -74,13 +78,17 @@ def conv(
     >>> conv(x, np.stack([w, -w]), padding="same", tile=2).ravel()
     array([-1.,  2., -2.,  2.,  3.])
     """
-    x, w = np.asarray(x), np.asarray(w)
+    x, w = as_array("input", x), as_array("kernel", w)
+    bias = None if bias is None else as_array("bias", bias)
     problem = problem_of(
         x, w, bias_kind(bias, w), stride=stride, padding=padding, dilation=dilation,
         groups=groups, tile=tile, connections=connections, flip=flip, fit=fit,
     )  # fmt: skip
     w = w.reshape(problem.kernel_shape)
-    return Plan(problem, w, bias, algorithm=algorithm, threads=threads)(x, out=out)
+    f = Plan(problem, w, bias, algorithm=algorithm, threads=threads, copy=out is not None)
+    if isinstance(out, np.ndarray):
+        check_apart(out, "kernel", w)
+    return f(x, out=out)
 
 
 def plan(
@@ -123,6 +131,7 @@ def bias_kind(bias: np.ndarray | None, w: np.ndarray) -> bool | str:
 
 def problem_of(x: np.ndarray, w: np.ndarray, bias: bool | str = False, **fields: Any) -> Problem:
     """The problem that convolving `x` of shape (N, C, *size) with `w` poses."""
+    x, w = as_array("input", x), as_array("kernel", w)
     try:
         return _posed(x.shape, w.shape, x.dtype, w.dtype, bias, **fields)
     except TypeError:  # a field that cannot be looked up by, such as a list
@@ -136,15 +145,19 @@ def _posed(
 ) -> Problem:  # fmt: skip
     """The problem of arrays of shapes `x` and `w`."""
     axes = len(x) - 2
+    check_layouts(x, w, **{key: fields[key] for key in ("groups", "tile") if key in fields})
     period = w[: len(w) - len(x)]
     w = w[axes:] if len(period) == axes and 0 not in w else w
     if len(x) != len(w) or not 1 <= axes <= 3:
         raise ConvbenchError(
             f"input has shape {x} and kernel {w}; expected (N, C, *size) and "
-            f"(O, C/groups, *kernel) with the same 1, 2 or 3 spatial axes"
+            f"(O, C/groups, *kernel) with the same 1, 2 or 3 spatial axes; for plain images "
+            f"there are algos.convolve and algos.correlate"
         )
-    if 0 in x or 0 in w:
-        raise ConvbenchError(f"input has shape {x} and kernel {w}: no axis may be empty")
+    if 0 in x[1:] or 0 in w:
+        raise ConvbenchError(
+            f"input has shape {x} and kernel {w}: no axis may be empty but that of the batch"
+        )
     for what, dtype in (("input", x_type), ("kernel", w_type)):
         if dtype.name not in DTYPES:
             raise ConvbenchError(
@@ -171,126 +184,10 @@ def _posed(
     return problem
 
 
-def convolve(
-    image: np.ndarray,
-    kernel: np.ndarray,
-    mode: str = "full",
-    method: str = "auto",
-    *,
-    threads: int | None = None,
-) -> np.ndarray:
-    """Convolve two arrays of 1 to 3 axes: a drop-in for `scipy.signal.convolve`.
-
-    Parameters
-    ----------
-    image, kernel : array_like
-        Same number of axes. Integers give integers, exactly or not at all; float32 with
-        float32 gives float32, everything else float64.
-    mode : {"full", "same", "valid"}
-        As in SciPy: "same" is centred and as large as `image`; "valid" needs one array to
-        be at least as large as the other along every axis.
-    method : str
-        "auto", or one of our algorithm names; SciPy's "direct" stands for "parallel".
-
-    Returns
-    -------
-    ndarray
-
-    Examples
-    --------
-    >>> convolve([1, 2, 3], [0, 1, 0.5])
-    array([0. , 1. , 2.5, 4. , 1.5])
-    >>> convolve([1, 2, 3], [0, 1, 0.5], mode="same")
-    array([1. , 2.5, 4. ])
-    """
-    return _filter(image, kernel, mode, method, threads, flip=True)
-
-
-def correlate(
-    image: np.ndarray,
-    kernel: np.ndarray,
-    mode: str = "full",
-    method: str = "auto",
-    *,
-    threads: int | None = None,
-) -> np.ndarray:
-    """Cross-correlate two arrays: a drop-in for `scipy.signal.correlate` on real data.
-
-    Parameters are those of `convolve`.
-
-    Examples
-    --------
-    >>> correlate([1, 2, 3], [0, 1, 0.5])
-    array([0.5, 2. , 3.5, 3. , 0. ])
-    """
-    return _filter(image, kernel, mode, method, threads, flip=False)
-
-
-def _filter(
-    image: Any, kernel: Any, mode: str, method: str, threads: int | None, flip: bool
-) -> np.ndarray:
-    image, kernel = np.asarray(image), np.asarray(kernel)
-    if mode not in MODES:
-        raise ConvbenchError(f"mode {mode!r} is not known; {closest(mode, list(MODES))}")
-    if image.ndim != kernel.ndim or not 1 <= image.ndim <= 3:
-        raise ConvbenchError(
-            f"image has {image.ndim} axes and kernel {kernel.ndim}; both need the same 1, 2 or 3"
-        )
-    swapped = mode == "valid" and any(k > i for i, k in zip(image.shape, kernel.shape, strict=True))
-    if swapped:
-        image, kernel = kernel, image
-    given = np.result_type(image, kernel)
-    if given.kind not in "biuf":
-        raise ConvbenchError(f"arrays of {given} are not supported; real numbers are")
-    dtype = np.dtype("float32") if given == np.float32 else np.dtype("float64")
-    x = image.astype(dtype, copy=False)[None, None]
-    w = kernel.astype(dtype, copy=False)[None, None]
-    if 0 in x.shape or 0 in w.shape:
-        raise ConvbenchError("neither image nor kernel may have an empty axis")
-    padding = {
-        "full": tuple((k - 1, k - 1) for k in kernel.shape),
-        "same": tuple((k // 2, (k - 1) // 2) for k in kernel.shape),
-        "valid": 0,
-    }[mode]
-    problem = problem_of(x, w, padding=padding, flip=flip)
-    chosen = _choose(problem, w) if method == "auto" else {"direct": "parallel"}.get(method, method)
-    y = Plan(problem, w, algorithm=chosen, threads=threads)(x)[0, 0]
-    if swapped and not flip:
-        y = y[(slice(None, None, -1),) * y.ndim]
-    return y if given.kind == "f" else _to_integers(y, image, kernel, given)
-
-
-def _choose(problem: Problem, w: np.ndarray) -> str:
-    """A rule of thumb: few taps go direct, many to separable passes, else to the FFT.
-
-    The suites measure where the true borders lie on a machine; this only avoids the worst.
-    """
-    if problem.taps <= 121:
-        return "parallel"
-    if get("separable").why_not(problem, w) is None:
-        return "separable"
-    return "fft" if problem.taps > 400 else "parallel"
-
-
-def _to_integers(
-    y: np.ndarray, image: np.ndarray, kernel: np.ndarray, dtype: np.dtype
-) -> np.ndarray:
-    largest = float(np.abs(image.astype(float)).max() * np.abs(kernel.astype(float)).sum())
-    if largest >= 2**53:
-        raise ConvbenchError(
-            f"sums of these integers may reach {largest:.3g}, beyond the 2^53 that float64 holds "
-            f"exactly; convert to float64 to accept rounding"
-        )
-    return np.rint(y).astype(dtype)
-
-
 def names(problem: Problem | None = None) -> list[str]:
     """Names of all algorithms, or of those that can do `problem`."""
-    return [
-        name
-        for name, algorithm in registry().items()
-        if problem is None or algorithm.performer(problem).why_not(problem) is None
-    ]
+    reasons = {} if problem is None else why_not(problem)
+    return [name for name in registry() if name not in reasons]
 
 
 def why_not(problem: Problem, w: np.ndarray | None = None) -> dict[str, str]:
@@ -299,5 +196,9 @@ def why_not(problem: Problem, w: np.ndarray | None = None) -> dict[str, str]:
     With the kernel `w` given, reasons that lie in its values are found too, such as a rank
     that rules out separable passes.
     """
-    reasons = {name: a.performer(problem).why_not(problem, w) for name, a in registry().items()}
+    check_problem(problem, Problem)
+    if w is not None:
+        w = take("kernel", w, problem.kernel_shape, np.dtype(problem.dtype))
+    asked = problem.with_images
+    reasons = {name: a.performer(asked).why_not(asked, w) for name, a in registry().items()}
     return {name: reason for name, reason in reasons.items() if reason}

@@ -2,12 +2,70 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from .errors import ConvbenchError
+from .errors import ConvbenchError, shown
+
+
+def as_array(what: str, array: Any) -> np.ndarray:
+    """`array` as NumPy's; `what` is its name in complaints."""
+    if isinstance(array, np.ndarray):
+        return array
+    try:
+        return np.asarray(array)
+    except Exception as error:  # of rows of unequal length, or from another library's array
+        reason = " ".join(str(error).split())
+        raise ConvbenchError(
+            f"{what} {shown(array)} cannot be read as an array: {reason}"
+        ) from None
+
+
+#: Bytes that a process can address.
+ADDRESSABLE = 2**47
+
+
+def check_addressable(problem: Any) -> None:
+    """Raise where the arrays of `problem` are larger than any machine's memory."""
+    if problem.compulsory_bytes >= ADDRESSABLE:
+        raise ConvbenchError(
+            f"{shown(str(problem))} takes {problem.compulsory_bytes / 2**30:.3g} GiB, more than "
+            f"there is; choose a smaller size or less padding"
+        )
+
+
+def new(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """An array for a result; its elements are garbage."""
+    try:
+        return np.empty(shape, dtype)
+    except (MemoryError, ValueError):  # more than there is, or than NumPy can count
+        size = math.prod(shape) * dtype.itemsize / 2**30
+        raise ConvbenchError(
+            f"the result of shape {shape} takes {size:.3g} GiB, more than there is; "
+            f"choose a smaller size or less padding"
+        ) from None
+
+
+def narrowed(what: str, array: np.ndarray, dtype: DTypeLike) -> np.ndarray:
+    """`array` as one of `dtype`; raises where a finite number would become infinite."""
+    dtype = np.dtype(dtype)
+    with np.errstate(over="ignore"):
+        result = array.astype(dtype, copy=False)
+    if array.dtype.kind == "f" and array.dtype.itemsize > dtype.itemsize:
+        lost = np.argwhere(np.isinf(result) & np.isfinite(array))
+        if len(lost):
+            at = tuple(map(int, lost[0]))
+            wider = '; scale it down, or ask for dtype "float64"' if dtype == np.float32 else ""
+            raise ConvbenchError(
+                f"{what} holds {array[at]:.6g} at {at}, beyond {np.finfo(dtype).max:.3g}, the "
+                f"largest {dtype} ({len(lost)} such value{'s' if len(lost) > 1 else ''})"
+                f"{wider or '; scale it down'}"
+            )
+    return result
 
 
 def take(what: str, array: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -16,8 +74,7 @@ def take(what: str, array: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.n
     All inputs being read-only views, Numba compiles a kernel once. `what` is its name in
     complaints.
     """
-    if not isinstance(array, np.ndarray):
-        array = np.asarray(array)
+    array = as_array(what, array)
     if array.shape != shape:
         raise ConvbenchError(f"{what} has shape {array.shape}, the problem asks for {shape}")
     if array.dtype != dtype:
@@ -50,6 +107,8 @@ def no_bias(channels: int, dtype: str | np.dtype) -> np.ndarray:
 
 def check_out(out: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> None:
     """Raise unless a result can be written into `out`."""
+    if not isinstance(out, np.ndarray):
+        raise ConvbenchError(f"out is a {type(out).__name__}; expected an ndarray to write into")
     if out.shape != shape or out.dtype != dtype:
         raise ConvbenchError(f"out is {out.dtype}{out.shape}, the problem gives {dtype}{shape}")
     if not out.flags.carray:

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from .arguments import is_several, whole_numbers
 from .arrays import read_only
-from .errors import ConvbenchError
+from .errors import ConvbenchError, shown
 
 
 def resolve_connections(value: Any, outputs: int, inputs: int) -> tuple[int, ...] | None:
@@ -22,36 +23,46 @@ def resolve_connections(value: Any, outputs: int, inputs: int) -> tuple[int, ...
     """
     if value is None:
         return None
-    array = np.asarray(value, dtype=object)
+    try:
+        array = np.asarray(value, dtype=object)
+    except Exception:  # of rows of different depth, or from another library's array
+        array = np.empty(0, object)
     if array.ndim == 2:
         if array.shape != (outputs, inputs):
             raise ConvbenchError(
                 f"connections have shape {array.shape}; expected one row per output channel and "
                 f"one column per input channel, {(outputs, inputs)}"
             )
-        rows = tuple(sum(1 << c for c, on in enumerate(row) if on) for row in array)
+        rows = tuple(sum(1 << c for c, on in enumerate(row) if _is_on(on)) for row in array)
     else:
         rows = _numbers(value, outputs)
     full = (1 << inputs) - 1
     for output, row in enumerate(rows):
         if not 0 < row <= full:
             raise ConvbenchError(
-                f"connections of output channel {output} are {row:#b}; expected at least one "
+                f"connections of output channel {output} are {shown(row)}; expected at least one "
                 f"and only those of {inputs} input channels"
             )
     return None if set(rows) == {full} else rows
 
 
+def _is_on(entry: Any) -> bool:
+    """An entry of a table as a truth value."""
+    if isinstance(entry, str | bytes) or np.ndim(entry) or entry not in (0, 1):
+        raise ConvbenchError(
+            f"connections hold {shown(entry)}; expected a table of True and False, or of 1 and 0"
+        )
+    return bool(entry)
+
+
 def _numbers(value: Any, outputs: int) -> tuple[int, ...]:
     """Return the numbers in `value`, one per output channel."""
-    try:
-        rows = tuple(row.__index__() for row in value)
-    except (TypeError, AttributeError):
-        rows = ()
+    # No upper limit: channel c is bit c of a number.
+    rows = whole_numbers("connections", value, most=None) if is_several(value) else ()
     if len(rows) != outputs:
         raise ConvbenchError(
-            f"connections {value!r} must be a table of {outputs} rows, one per output channel, or "
-            f"as many whole numbers whose bits are their input channels"
+            f"connections {shown(value)} must be a table of {outputs} rows, one per output "
+            f"channel, or as many whole numbers whose bits are their input channels"
         )
     return rows
 

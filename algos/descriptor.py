@@ -21,7 +21,7 @@ import re
 from typing import Any
 
 from .connections import from_text, to_text
-from .errors import ConvbenchError
+from .errors import ConvbenchError, shown
 from .problem import AXES, Problem
 
 DEFAULT_BATCH = 2
@@ -123,6 +123,8 @@ def parse_descriptor(text: str, **defaults: Any) -> Problem:
     >>> str(parse_descriptor('ic16iw99_oc8_kw3_pw1_n"x"'))
     'mb2_ic16iw99_oc8_kw3_pw1_n"x"'
     """
+    if not isinstance(text, str):
+        raise DescriptorError(f"descriptor {shown(text)} must be text, such as ic3ih8_oc4_kh3")
     numbers, fields = _scan(text)
     for need in ("ic", "oc"):
         if need not in numbers:

@@ -16,7 +16,7 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
-from .errors import ConvbenchError, closest
+from .errors import ConvbenchError, closest, shown
 
 
 class AlgorithmBase:
@@ -67,9 +67,24 @@ class Family:
         """Every algorithm by name, in alphabetical order."""
         return _registries().setdefault(self, {})
 
-    def get(self, name: str) -> Any:
-        """The algorithm called `name`, or a `ConvbenchError` with the nearest known name."""
-        return self.registry().get(name) or get(name, (self,))
+    def get(self, name: Any) -> Any:
+        """The algorithm called `name`, or `name` itself where it is one of this family.
+
+        Raises
+        ------
+        ConvbenchError
+            With the nearest known name, or with the type that is no name.
+        """
+        if isinstance(name, str):
+            return self.registry().get(name) or get(name, (self,))
+        if isinstance(name, AlgorithmBase):
+            if name.family is self:
+                return name
+            raise ConvbenchError(f"{name.name} can {name.family.does}, it cannot {self.does}")
+        raise ConvbenchError(
+            f"algorithm {shown(name)} must be a name, such as {next(iter(self.registry()))!r}, or "
+            f"an algorithm"
+        )
 
 
 CONVOLUTION = Family("convolution", "convolve")
@@ -101,7 +116,7 @@ def get(name: str, among: Iterable[Family] | None = None) -> Any:
             raise ConvbenchError(f"{name} can {other.does}, it cannot {verbs}")
     known = list(dict.fromkeys(name for family in asked for name in family.registry()))
     what = "algorithm" if CONVOLUTION in asked else f"{asked[0].name} algorithm"
-    raise ConvbenchError(f"there is no {what} {name!r}; {closest(name, known)}")
+    raise ConvbenchError(f"there is no {what} {shown(name)}; {closest(name, known)}")
 
 
 @cache
@@ -130,6 +145,15 @@ def algorithms_in(module: ModuleType) -> list[Any]:
         and member.name
         and member.__module__ == module.__name__
     ]
+
+
+def check_problem(problem: Any, kind: type) -> None:
+    """Raise unless `problem` is of the class `kind`."""
+    if not isinstance(problem, kind):
+        raise ConvbenchError(
+            f"problem {shown(problem)} must be of type {kind.__name__}; "
+            f"parse_descriptor makes one of a text"
+        )
 
 
 def parse(text: str, **defaults: Any) -> Any:

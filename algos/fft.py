@@ -1,6 +1,15 @@
 """Convolution as multiplication of spectra, tile by tile.
 
-The convolution theorem turns the sum over taps into one product per frequency. The cost is that of
+The convolution theorem, in NumPy; zeros behind keep the ends from wrapping around:
+
+>>> x, w = np.arange(8.0), np.array([1.0, 2.0, 4.0])
+>>> length = len(x) + len(w) - 1
+>>> spectrum = np.fft.rfft(x, length) * np.fft.rfft(w, length)
+>>> y = np.fft.irfft(spectrum, length)
+>>> np.allclose(y, np.convolve(x, w))
+True
+
+It turns the sum over taps into one product per frequency. The cost is that of
 the transforms, O(log n) per sample for every size of kernel. Inputs much larger than the kernel are
 cut into overlapping tiles, whose wrapped-around border is discarded (overlap-save: Stockham,
 *High-speed convolution and correlation*, 1966). The products of all input channels are summed in

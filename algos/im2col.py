@@ -27,8 +27,10 @@ from functools import cache
 import numpy as np
 
 from .algorithm import Algorithm, as_correlation
+from .arrays import new, take
 from .dense import Dense, is_fully_connected
 from .direct_generic import inside
+from .family import check_problem
 from .jit import kernel
 from .problem import Problem
 from .threads import available, blas_threads
@@ -121,6 +123,50 @@ def add_strided(target, source, stride):
     else:
         for k in range(source.size):
             target[k * stride] += source[k]
+
+
+def columns(problem: Problem, x: np.ndarray) -> np.ndarray:
+    """The patches of `x` as columns: ``w.reshape(O, -1) @ columns`` is the convolution.
+
+    A column holds the samples under the kernel at one output position, channel by channel and
+    tap by tap. Columns of further images follow those of the first. Where the problem flips
+    its kernel, so must the one that is multiplied here.
+
+    Parameters
+    ----------
+    problem : Problem
+    x : ndarray, shape (N, C, *size)
+
+    Returns
+    -------
+    ndarray, shape (C/groups·Πkernel, N·Πoutput_size)
+        With several groups one matrix each: ``(groups, C/groups·Πkernel, N·Πoutput_size)``.
+
+    Examples
+    --------
+    AlexNet's first layer as one product of 96 × 363 and 363 × 3025:
+
+    >>> conv1 = Problem(size=(227, 227), kernel=11, in_channels=3, out_channels=96, stride=4)
+    >>> columns(conv1, np.zeros(conv1.input_shape, "float32")).shape
+    (363, 3025)
+    >>> x = np.arange(5.0).reshape(1, 1, 5)
+    >>> columns(Problem(size=(5,), kernel=3, dtype="float64"), x)
+    array([[0., 1., 2.],
+           [1., 2., 3.],
+           [2., 3., 4.]])
+    """
+    check_problem(problem, Problem)
+    v, dtype = problem.volume, np.dtype(problem.dtype)
+    x = take("input", x, problem.input_shape, dtype)
+    x = x.reshape(v.batch, v.groups, v.in_channels // v.groups, *v.size)
+    positions = math.prod(v.output_size)
+    result = new((v.groups, v.taps, v.batch, positions), dtype)
+    for n, g in np.ndindex(v.batch, v.groups):
+        one = new((v.taps, positions), dtype)
+        _unroll(x[n, g], v.kernel, v.stride, v.dilation, v.before, v.output_size, 0, one)
+        result[g, :, n] = one
+    result = result.reshape(v.groups, v.taps, v.batch * positions)
+    return result if v.groups > 1 else result[0]
 
 
 class Im2col(Algorithm):

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from .arguments import dtype_name, text, whole_number, whole_numbers
 from .errors import ConvbenchError
 from .family import CONVOLUTION, Family
 from .pooling.problem import PoolProblem
 from .problem import DTYPES, Problem
-from .sizes import whole_numbers
 
 Step = Problem | PoolProblem
 
@@ -65,10 +65,13 @@ class InceptionProblem:
     axes = 2
 
     def __post_init__(self) -> None:
-        for key, least in (("in_channels", 1), ("ones", 1), ("batch", 1), ("pooled", 0)):
-            object.__setattr__(self, key, whole_numbers(key, getattr(self, key), least)[0])
+        put = lambda key, value: object.__setattr__(self, key, value)  # noqa: E731
+        for key, least in (("in_channels", 1), ("ones", 1), ("batch", 0), ("pooled", 0)):
+            put(key, whole_number(key, getattr(self, key), least))
         for key in ("size", "threes", "fives"):
-            object.__setattr__(self, key, whole_numbers(key, getattr(self, key)))
+            put(key, whole_numbers(key, getattr(self, key)))
+        put("dtype", dtype_name(self.dtype, DTYPES))
+        text("name", self.name)
         if len(self.size) != 2:
             raise ConvbenchError(f"size {self.size} has {len(self.size)} axes; a module has 2")
         for key in ("threes", "fives"):
@@ -77,8 +80,6 @@ class InceptionProblem:
                     f"{key} {getattr(self, key)}: give the channels made, or a pair, those "
                     f"reduced to and those made"
                 )
-        if self.dtype not in DTYPES:
-            raise ConvbenchError(f"dtype {self.dtype!r} is not supported; known: float32, float64")
 
     @property
     def family(self) -> Family:
@@ -192,6 +193,11 @@ class InceptionProblem:
         """Bytes that must move at least once: input and parameters in, output out."""
         numbers = math.prod(self.input_shape) + self.parameters + math.prod(self.output_shape)
         return numbers * self.itemsize
+
+    @property
+    def with_images(self) -> InceptionProblem:
+        """The same module with at least one image, for algorithms, which see no empty batch."""
+        return self if self.batch else replace(self, batch=1)
 
     @property
     def geometry(self) -> dict[str, Any]:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from . import threads as pools
-from .arrays import check_apart, check_out, take
+from .arguments import several
+from .arrays import check_apart, check_out, new, take
 from .errors import ConvbenchError
-from .family import CONVOLUTION, POOLING, AlgorithmBase
+from .family import CONVOLUTION, POOLING, AlgorithmBase, check_problem
 from .inception import MODULES, InceptionProblem, Step
 from .plan import Plan
 from .pooling.plan import PoolPlan
@@ -78,9 +79,11 @@ class InceptionPlan:
         algorithm: str | Branches = "parallel",
         threads: int | None = None,
     ) -> None:
-        chosen = MODULES.get(algorithm) if isinstance(algorithm, str) else algorithm
-        if reason := chosen.why_not(problem):
+        check_problem(problem, InceptionProblem)
+        chosen = MODULES.get(algorithm)
+        if reason := chosen.why_not(problem.with_images):
             raise ConvbenchError(f"{chosen.name} cannot do this: {reason}")
+        weights = several(weights)
         if len(weights) != len(problem.convolutions):
             raise ConvbenchError(
                 f"the module has {len(problem.convolutions)} convolutions, "
@@ -103,7 +106,7 @@ class InceptionPlan:
         problem, dtype = self.problem, np.dtype(self.problem.dtype)
         x = take("input", x, problem.input_shape, dtype)
         if out is None:
-            out = np.empty(problem.output_shape, dtype)
+            out = new(problem.output_shape, dtype)
         check_out(out, problem.output_shape, dtype)
         check_apart(out, "input", x)
         start = 0

@@ -21,6 +21,40 @@ from .jit import kernel
 from .problem import Problem
 
 
+def convolve_image(V: np.ndarray, K: np.ndarray) -> np.ndarray:  # noqa: N803
+    """Eq. 9.7 for one image, counted from 0: stride 1, no padding, plain Python.
+
+    To be read before the kernels below, which add stride, padding, groups and more.
+
+    Parameters
+    ----------
+    V : ndarray, shape (C, height, width)
+        Input.
+    K : ndarray, shape (O, C, rows, columns)
+        Kernels; they are not flipped.
+
+    Returns
+    -------
+    ndarray, shape (O, height − rows + 1, width − columns + 1)
+
+    Examples
+    --------
+    >>> convolve_image(np.arange(9.0).reshape(1, 3, 3), np.ones((1, 1, 2, 2)))
+    array([[[ 8., 12.],
+            [20., 24.]]])
+    """
+    outputs, channels, rows, columns = K.shape
+    Z = np.zeros((outputs, V.shape[1] - rows + 1, V.shape[2] - columns + 1))  # noqa: N806
+    for i in range(Z.shape[0]):
+        for j in range(Z.shape[1]):
+            for k in range(Z.shape[2]):
+                for l in range(channels):  # noqa: E741
+                    for m in range(rows):
+                        for n in range(columns):
+                            Z[i, j, k] += V[l, j + m, k + n] * K[i, l, m, n]
+    return Z
+
+
 @kernel
 def _cross_correlate(V, K, table, bias, stride, dilation, before, groups, Z):  # noqa: N803
     """Eq. 9.8 and 9.10 for a batch of volumes, with zero padding, dilation and groups.

@@ -12,8 +12,9 @@ import numpy as np
 
 from . import algorithm as registry
 from . import threads as pools
-from .arrays import check_apart, check_out, no_bias, read_only, take
+from .arrays import check_addressable, check_apart, check_out, new, no_bias, read_only, take
 from .errors import ConvbenchError
+from .family import check_problem
 from .problem import Problem
 
 #: What a plan is called with, in words.
@@ -37,6 +38,9 @@ class Plan:
     What it is called with are the problem's operands that are no kernel: the input x; for
     "grad_input" the gradient g of the output; for "grad_weight" both, and no kernel is given.
 
+    A plan keeps the kernel and the bias as they were when it was made: it does not see what is
+    written into them later. With ``copy=False`` the caller promises to write nothing there.
+
     Attributes
     ----------
     problem : Problem
@@ -53,10 +57,14 @@ class Plan:
         *,
         algorithm: str | registry.Algorithm = "parallel",
         threads: int | None = None,
+        copy: bool = True,
     ) -> None:
+        check_problem(problem, Problem)
+        check_addressable(problem)
         # Looked up each time: the registry may have changed.
-        chosen = registry.get(algorithm) if isinstance(algorithm, str) else algorithm
-        performer, alone = _performer(chosen, problem)
+        chosen = registry.get(algorithm)
+        asked = problem.with_images
+        performer, alone = _performer(chosen, asked)
         self.problem = problem
         self.algorithm = chosen
         count = 1 if alone and threads is None else pools.check(threads)
@@ -65,7 +73,7 @@ class Plan:
         self._dtype = dtype = np.dtype(problem.dtype)
         self._roles = _ROLES[problem.operation]
         self._run = getattr(performer, problem.operation)
-        self._starts_region = performer.starts_region(problem, self.threads)
+        self._starts_region = performer.starts_region(asked, self.threads)
         self._made_ready: tuple[Any, ...] = ()
         if problem.operation == "grad_weight":
             if w is not None or bias is not None:
@@ -73,7 +81,7 @@ class Plan:
                     "grad_weight computes a gradient from input and output gradient; "
                     "give no kernel and no bias to the plan"
                 )
-            if reason := performer.why_not(problem):
+            if reason := performer.why_not(asked):
                 raise ConvbenchError(f"{chosen.name} cannot do this: {reason}")
             return
         w = take("kernel", w, problem.kernel_shape, dtype)
@@ -86,10 +94,12 @@ class Plan:
             offset = no_bias(problem.out_channels, problem.dtype)
         else:
             offset = read_only(np.array(take("bias", bias, problem.bias_shape, dtype)))
-        if reason := performer.why_not(problem, w):
+        if reason := performer.why_not(asked, w):
             raise ConvbenchError(f"{chosen.name} cannot do this: {reason}")
+        if not problem.batch:  # nothing to compute
+            return
         ready = self._prepare(performer, w)
-        if _holds(ready, w):  # the caller may write to it, or give it as `out`
+        if copy and _holds(ready, w):  # the caller may write to it, or give it as `out`
             ready = self._prepare(performer, read_only(w.copy()))
         self._made_ready = (ready, offset) if problem.operation == "forward" else (ready,)
 
@@ -122,7 +132,7 @@ class Plan:
             *arrays, out = arrays  # type: ignore[assignment]
         problem, dtype = self.problem, self._dtype
         if out is None:
-            result = np.empty(problem.result_shape, dtype)
+            result = new(problem.result_shape, dtype)
         else:
             check_out(out, problem.result_shape, dtype)
             result = out
@@ -132,6 +142,9 @@ class Plan:
             if out is not None:
                 check_apart(out, role, array)
             taken.append(array)
+        if not problem.batch:
+            result[...] = 0  # the kernel's gradient, a sum of nothing; the others are empty
+            return result
         if not self._starts_region:
             self._run(problem, *taken, *self._made_ready, result, self.threads)
             return result

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from .arguments import choice, dtype_name, per_axis, text, truth, whole_number, whole_numbers
 from .arrays import read_only
 from .connections import as_table, resolve_connections
-from .errors import ConvbenchError, closest
+from .errors import ConvbenchError
 from .family import CONVOLUTION, Family
 from .sizes import (
     AXES,
@@ -24,9 +25,7 @@ from .sizes import (
     check_fit,
     extent,
     output_positions,
-    per_axis,
     resolve_padding,
-    whole_numbers,
 )
 
 __all__ = ["AXES", "DTYPES", "OPERATIONS", "Padding", "Problem"]
@@ -50,7 +49,8 @@ class Problem:
     kernel : int or tuple of int
         Spatial size F of the kernel in taps.
     batch, in_channels, out_channels : int
-        N, C and O: the input is ``(N, C, *size)``, the output ``(N, O, *output_size)``.
+        N, C and O: the input is ``(N, C, *size)``, the output ``(N, O, *output_size)``. A
+        batch of 0 has an empty output; descriptors cannot say it, their ``mb0`` means 2.
     stride, dilation : int or tuple of int
         S and D. Dilation 1 is the ordinary, dense kernel.
     padding : int, str, per axis, or per axis and side
@@ -78,7 +78,8 @@ class Problem:
         output, or per channel and kernel of the "tile".
     fit : {"floor", "ceil", "exact"}
         Where the stride does not fit: leave the rest unused, add a ragged last
-        position that reads zeros, or refuse.
+        position that reads zeros, or refuse. With "ceil" the kernel may exceed the padded
+        input by less than a stride, as in PyTorch's pooling.
     operation : {"forward", "grad_input", "grad_weight"}
         What is computed of this layer: its output y from input x and kernel w; the gradient
         of the input from that of the output, g, and w (also known as transposed
@@ -127,8 +128,11 @@ class Problem:
         put("size", size)
         for name in ("kernel", "stride", "dilation"):
             put(name, per_axis(name, getattr(self, name), len(size)))
-        for name in ("batch", "in_channels", "out_channels", "groups"):
-            put(name, whole_numbers(name, getattr(self, name))[0])
+        for name in ("batch", "groups", "in_channels", "out_channels"):
+            put(name, whole_number(name, getattr(self, name), least=int(name != "batch")))
+        put("dtype", dtype_name(self.dtype, DTYPES))
+        put("flip", truth("flip", self.flip))
+        put("bias", self.bias if isinstance(self.bias, str) else truth("bias", self.bias))
         self._check_choices()
         put("padding", resolve_padding(self.padding, self.size, self.extent, self.stride))
         check_fit(self.axis_names, self.size, self.extent, self.stride, self.padding, self.fit)
@@ -141,18 +145,11 @@ class Problem:
             raise ConvbenchError("groups are connections already; give one of the two")
 
     def _check_choices(self) -> None:
-        for name, known in (
-            ("dtype", DTYPES), ("fit", FITS), ("operation", OPERATIONS),
-        ):  # fmt: skip
-            value = getattr(self, name)
-            if value not in known:
-                raise ConvbenchError(
-                    f"{name} {value!r} is not supported; {closest(str(value), list(known))}"
-                )
-        if self.bias not in (False, True, *BIASES):
-            raise ConvbenchError(
-                f"bias {self.bias!r} is not known; {closest(str(self.bias), list(BIASES))}"
-            )
+        choice("fit", self.fit, FITS)
+        choice("operation", self.operation, OPERATIONS)
+        text("name", self.name)
+        if isinstance(self.bias, str):
+            choice("bias", self.bias, BIASES)
         if self.bias and self.operation != "forward":
             raise ConvbenchError(
                 f"{self.operation} knows no bias: leave it out here, its own gradient is "
@@ -368,6 +365,11 @@ class Problem:
     def asking(self, operation: str) -> Problem:
         """The same layer, asked for `operation`; a gradient knows no bias."""
         return replace(self, operation=operation, bias=self.bias and operation == "forward")
+
+    @property
+    def with_images(self) -> Problem:
+        """The same problem with at least one image, for algorithms, which see no empty batch."""
+        return self if self.batch else replace(self, batch=1)
 
     @property
     def geometry(self) -> dict[str, Any]:

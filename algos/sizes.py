@@ -8,10 +8,10 @@ with input size W, window or kernel size F, dilation D, padding P (both sides) a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from .errors import ConvbenchError, closest
+from .arguments import choice, is_several, whole_numbers
+from .errors import ConvbenchError, shown
 
 AXES = {1: "w", 2: "hw", 3: "dhw"}
 FITS = ("floor", "ceil", "exact")
@@ -41,12 +41,15 @@ def check_fit(
     fit: str,
     what: str = "kernel",
 ) -> None:
-    """Raise where what is slid (`what`) exceeds the padded input or, under "exact", misfits."""
+    """Raise where what is slid (`what`) has no position or, under "exact", misfits.
+
+    Under "ceil" it may exceed the padded input by less than a stride: one ragged position.
+    """
     for axis, w, e, s, (before, after) in zip(
         axis_names, size, extent, stride, padding, strict=True
     ):
         room = w + before + after
-        if e > room:
+        if output_positions(w, e, s, (before, after), fit) < 1:
             raise ConvbenchError(
                 f"the {what} spans {e} samples along {axis}, the padded input only {room} "
                 f"({before} + {w} + {after}); use a smaller {what} or dilation, "
@@ -68,20 +71,17 @@ def resolve_padding(
     """`padding` as one (before, after) pair per axis."""
     axes = len(size)
     if isinstance(padding, str):
+        choice("padding", padding, PADDINGS)
         if padding == "valid":
             return ((0, 0),) * axes
         if padding == "full":
             return tuple((e - 1, e - 1) for e in extent)
-        if padding == "same":
-            return tuple(same_padding(*axis) for axis in zip(size, extent, stride, strict=True))
-        raise ConvbenchError(
-            f"padding {padding!r} is not known; {closest(padding, list(PADDINGS))}"
-        )
-    if isinstance(padding, Iterable):
-        entries = list(padding)
+        return tuple(same_padding(*axis) for axis in zip(size, extent, stride, strict=True))
+    if is_several(padding):
+        entries = list(padding)  # type: ignore[arg-type]
         if len(entries) != axes:
             raise ConvbenchError(
-                f"padding {padding!r} has {len(entries)} entries for {axes} spatial axes; "
+                f"padding {shown(padding)} has {len(entries)} entries for {axes} spatial axes; "
                 f"give one number, one per axis, or one (before, after) pair per axis"
             )
     else:
@@ -90,7 +90,7 @@ def resolve_padding(
     for entry in entries:
         pair = whole_numbers("padding", entry, least=0)
         if len(pair) > 2:
-            raise ConvbenchError(f"padding {entry!r} of one axis must be (before, after)")
+            raise ConvbenchError(f"padding {shown(entry)} of one axis must be (before, after)")
         pairs.append((pair[0], pair[-1]))
     return tuple(pairs)
 
@@ -100,30 +100,3 @@ def same_padding(size: int, extent: int, stride: int) -> tuple[int, int]:
     positions = -(-size // stride)
     total = max((positions - 1) * stride + extent - size, 0)
     return total // 2, total - total // 2
-
-
-def whole_numbers(name: str, value: Any, least: int = 1) -> tuple[int, ...]:
-    """`value` as a tuple of ints, each at least `least`."""
-    values = (
-        tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else (value,)
-    )
-    try:
-        numbers = tuple(v.__index__() for v in values)
-    except AttributeError:
-        raise ConvbenchError(f"{name} {value!r} must be whole numbers") from None
-    if not numbers or min(numbers) < least:
-        raise ConvbenchError(f"{name} {value!r} must be at least {least} along every axis")
-    return numbers
-
-
-def per_axis(name: str, value: Any, axes: int) -> tuple[int, ...]:
-    """`value`, one number or one per axis, as one per axis."""
-    numbers = whole_numbers(name, value)
-    if isinstance(value, Iterable):
-        if len(numbers) != axes:
-            raise ConvbenchError(
-                f"{name} {value!r} has {len(numbers)} entries for {axes} spatial axes; "
-                f"give one number, or one per axis"
-            )
-        return numbers
-    return numbers * axes

@@ -18,6 +18,7 @@ from typing import Any
 import numba
 import numpy as np
 
+from .arguments import whole_number
 from .errors import ConvbenchError
 from .jit import kernel, threaded
 
@@ -37,8 +38,7 @@ def check(threads: int | None) -> int:
     if threads is None:
         usable = numba.get_num_threads()
         return min(usable, *(pool.get_num_threads() for pool in _openmp_pools()), available())
-    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-        raise ConvbenchError(f"threads {threads!r} must be a whole number of at least 1")
+    threads = whole_number("threads", threads)
     if threads > available():
         raise ConvbenchError(
             f"{threads} threads were asked for, {available()} are available; "

@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 
 from .algorithm import Algorithm
-from .errors import ConvbenchError, closest
+from .arguments import choice, per_axis, whole_number
+from .arrays import as_array, check_apart
+from .errors import ConvbenchError, shown
+from .layouts import check_axes, check_gradient_layouts
 from .plan import Plan
 from .problem import BIASES, DTYPES, Padding, Problem
-from .sizes import extent, per_axis, resolve_padding, whole_numbers
+from .sizes import Sides, extent, resolve_padding
 
 
 def grad_input(
@@ -61,8 +64,9 @@ def grad_input(
     >>> grad_input(g, w, size=5).ravel()
     array([1., 3., 7., 6., 4.])
     """
-    g, w = np.asarray(g), np.asarray(w)
+    g, w = as_array("output gradient", g), as_array("kernel", w)
     one = _one_kernel("output gradient", g, w)
+    groups = whole_number("groups", groups)
     size = per_axis("size", size, g.ndim - 2)
     problem = Problem(
         size=size, kernel=one.shape[2:], batch=g.shape[0], in_channels=one.shape[1] * groups,
@@ -72,7 +76,9 @@ def grad_input(
     )  # fmt: skip
     _check_gradient(problem, g)
     w = w if problem.is_tiled else one
-    return Plan(problem, w, algorithm=algorithm, threads=threads)(g, out=out)
+    if isinstance(out, np.ndarray):
+        check_apart(out, "kernel", w)
+    return Plan(problem, w, algorithm=algorithm, threads=threads, copy=out is not None)(g, out=out)
 
 
 def grad_weight(
@@ -124,8 +130,9 @@ def grad_weight(
     >>> grad_weight(x, g, kernel=3).ravel()
     array([ 4.,  7., 10.])
     """
-    x, g = np.asarray(x), np.asarray(g)
+    x, g = as_array("input", x), as_array("output gradient", g)
     _check_arrays("input", x, "output gradient", g)
+    check_axes("x", x.shape, kernel=kernel)
     problem = Problem(
         size=x.shape[2:], kernel=per_axis("kernel", kernel, x.ndim - 2), batch=x.shape[0],
         in_channels=x.shape[1], out_channels=g.shape[1], stride=stride, padding=padding,
@@ -170,7 +177,7 @@ def conv_transpose(
     output_size : int or tuple of int, optional
         Spatial size of the result.
     output_padding : int or tuple of int
-        Samples added behind the smallest size; less than the stride.
+        Samples added behind the smallest size: fewer than the stride or than the dilation.
     algorithm, threads
         As in `conv`.
 
@@ -191,20 +198,24 @@ def conv_transpose(
     >>> conv_transpose(g, w, stride=2, output_size=6).ravel()
     array([1., 2., 5., 2., 4., 0.])
     """
-    g, w = np.asarray(g), np.asarray(w)
+    g, w = as_array("input", g), as_array("kernel", w)
     one = _one_kernel("input", g, w)
     axes = g.ndim - 2
     stride, dilation = per_axis("stride", stride, axes), per_axis("dilation", dilation, axes)
+    more = per_axis("output_padding", output_padding, axes, least=0)
+    behind = (0,) * axes
     if output_size is None:
-        output_size = _transposed_size(g, one, stride, padding, dilation, output_padding)
-    elif output_padding != 0:
+        output_size, padding, behind = _transposed_size(g, one, stride, padding, dilation, more)
+    elif any(more):
         raise ConvbenchError("output_size and output_padding say the same thing; give one of them")
     result = grad_input(
         g, w, size=output_size, stride=stride, padding=padding, dilation=dilation, groups=groups,
         tile=tile, connections=connections, flip=flip, algorithm=algorithm, threads=threads,
     )  # fmt: skip
+    if any(behind):  # samples that no tap reaches
+        result = np.pad(result, ((0, 0), (0, 0), *((0, count) for count in behind)))
     if bias is not None:
-        bias = np.asarray(bias)
+        bias = as_array("bias", bias)
         if bias.shape != result.shape[1:2] or bias.dtype != result.dtype:
             raise ConvbenchError(
                 f"bias is {bias.dtype}{bias.shape}, expected {result.dtype}{result.shape[1:2]}"
@@ -238,14 +249,13 @@ def grad_bias(g: np.ndarray, kind: str = "channel", *, tile: Any = None) -> np.n
     >>> grad_bias(g), grad_bias(g, "tile", tile=2)
     (array([15.]), array([[6., 9.]]))
     """
-    g = np.asarray(g)
+    g = as_array("output gradient", g)
     if not 3 <= g.ndim <= 5 or g.dtype.name not in DTYPES:
         raise ConvbenchError(
             f"output gradient is {g.dtype}{g.shape}; expected (N, O, *output_size) of float32 "
             f"or float64 with 1, 2 or 3 spatial axes"
         )
-    if kind not in BIASES:
-        raise ConvbenchError(f"kind {kind!r} is not known; {closest(str(kind), list(BIASES))}")
+    choice("kind", kind, BIASES)
     if (tile is None) == (kind == "tile"):
         raise ConvbenchError('tile goes with kind="tile", and with that alone')
     axes = tuple(range(2, g.ndim))
@@ -266,17 +276,20 @@ def grad_bias(g: np.ndarray, kind: str = "channel", *, tile: Any = None) -> np.n
 
 def _one_kernel(what: str, g: np.ndarray, w: np.ndarray) -> np.ndarray:
     """The first of the kernels of a tile, or `w` itself; raises where `g` and it do not match."""
-    tiled = w.ndim == 2 * g.ndim - 2 and 0 not in w.shape
+    check_gradient_layouts(g.shape, w.shape, what)
+    tiled = g.ndim >= 3 and w.ndim == 2 * g.ndim - 2 and 0 not in w.shape
     one = w[(0,) * (g.ndim - 2)] if tiled else w
     _check_arrays(what, g, "kernel", one)
     return one
 
 
 def _check_arrays(one: str, a: np.ndarray, other: str, b: np.ndarray) -> None:
-    if a.ndim != b.ndim or not 3 <= a.ndim <= 5 or 0 in a.shape or 0 in b.shape:
+    batches = 1 if other == "kernel" else 2  # that have a batch axis in front, which may be empty
+    empty = 0 in a.shape[1:] or 0 in b.shape[batches - 1 :]
+    if a.ndim != b.ndim or not 3 <= a.ndim <= 5 or empty:
         raise ConvbenchError(
             f"{one} has shape {a.shape} and {other} {b.shape}; both need the same 1, 2 or 3 "
-            f"spatial axes, and no axis may be empty"
+            f"spatial axes, and no axis may be empty but that of the batch"
         )
     if a.dtype.name not in DTYPES or a.dtype.name != b.dtype.name:
         raise ConvbenchError(
@@ -316,29 +329,41 @@ def _sizes(problem: Problem, axis: int, outputs: int) -> str:
 
 def _transposed_size(
     g: np.ndarray, w: np.ndarray, stride: tuple[int, ...], padding: Padding,
-    dilation: tuple[int, ...], output_padding: Any,
-) -> tuple[int, ...]:  # fmt: skip
-    """(W − 1)·S − P + extent + output_padding per axis, as in PyTorch."""
-    if padding == "same":
+    dilation: tuple[int, ...], more: tuple[int, ...],
+) -> tuple[tuple[int, ...], Sides, tuple[int, ...]]:  # fmt: skip
+    """Size, padding and samples to append, for a size of (W − 1)·S − P + extent + `more`.
+
+    `more` is PyTorch's output_padding. From a stride on, a layer of that size would have more
+    outputs than `g`: then padding behind is left out, and what still lacks is appended.
+    """
+    if isinstance(padding, str) and padding == "same":
         raise ConvbenchError(
             'padding "same" depends on the size of the result; give output_size, or numbers'
         )
     extents = tuple(map(extent, w.shape[2:], dilation))
     sides = resolve_padding(padding, g.shape[2:], extents, stride)
-    more = whole_numbers("output_padding", output_padding, least=0)
-    more = more * len(stride) if len(more) == 1 else more
-    if len(more) != len(stride) or any(m >= s for m, s in zip(more, stride, strict=True)):
+    if any(m >= max(s, d) for m, s, d in zip(more, stride, dilation, strict=True)):
         raise ConvbenchError(
-            f"output_padding {output_padding!r} must be one number, or one per axis, less than "
-            f"the stride {stride}: a layer's output is as large from there on"
+            f"output_padding {shown(more)} must be less than the stride {stride} or the dilation "
+            f"{dilation} along every axis; for another size give output_size"
         )
-    size = tuple(
-        (n - 1) * s + e - sum(p) + m
-        for n, s, e, p, m in zip(g.shape[2:], stride, extents, sides, more, strict=True)
+    least = [
+        (n - 1) * s + e - sum(p)
+        for n, s, e, p in zip(g.shape[2:], stride, extents, sides, strict=True)
+    ]
+    if min(map(sum, zip(least, more, strict=True))) < 1:
+        raise ConvbenchError(
+            f"the transposed convolution of {g.shape[2:]} samples would have size "
+            f"{tuple(map(sum, zip(least, more, strict=True)))}; use less padding or a larger kernel"
+        )
+    # A layer has the outputs of g and no more up to this many samples beyond the least.
+    fitting = [
+        max(min(m, p[1] + s - 1), 1 - n)
+        for m, s, p, n in zip(more, stride, sides, least, strict=True)
+    ]
+    shortened = tuple(
+        (p[0], max(p[1] - f, 0) if f >= s else p[1])
+        for p, f, s in zip(sides, fitting, stride, strict=True)
     )
-    if min(size) < 1:
-        raise ConvbenchError(
-            f"the transposed convolution of {g.shape[2:]} samples would have size {size}; "
-            f"use less padding or a larger kernel"
-        )
-    return size
+    size = tuple(map(sum, zip(least, fitting, strict=True)))
+    return size, shortened, tuple(m - f for m, f in zip(more, fitting, strict=True))

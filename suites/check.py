@@ -61,6 +61,7 @@ def plan_for(
     """A plan for `problem`, and the arrays to call it with."""
     if problem.operation == "grad_weight":
         return Plan(problem, algorithm=algorithm, threads=threads), (first, second)
+    # Nobody writes into the kernel: a copy would be memory that the algorithm did not ask for.
     return Plan(problem, second, bias, algorithm=algorithm, threads=threads), (first,)
 
 

@@ -68,6 +68,7 @@ _AUDIT_EPILOG = """examples:
 _LIST_EPILOG = """examples:
   convbench list suites
   convbench list algorithms
+  convbench list filters
   convbench list problems vgg16
 """
 
@@ -108,8 +109,10 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--strict", action="store_true", help="no verdicts without a passed audit")
     _add_compile(_add(sub, "compile", "compile now, so that nothing waits later", _COMPILE_EPILOG))
     _add_audit(_add(sub, "audit", "how often are verdicts wrong on this machine?", _AUDIT_EPILOG))
-    listing = _add(sub, "list", "show suites, algorithms or a suite's problems", _LIST_EPILOG)
-    listing.add_argument("what", choices=("suites", "algorithms", "problems"))
+    listing = _add(
+        sub, "list", "show suites, algorithms, filters or a suite's problems", _LIST_EPILOG
+    )
+    listing.add_argument("what", choices=("suites", "algorithms", "filters", "problems"))
     listing.add_argument("suite", nargs="?", metavar="SUITE", help="for problems: whose")
     shape = _add(sub, "shape", "the sizes of a problem, the formula filled in", _SHAPE_EPILOG)
     shape.add_argument("descriptor", metavar="DESCRIPTOR", help="in benchdnn's notation")

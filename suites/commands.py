@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 import results
+from algos.arrays import narrowed
 from algos.errors import ConvbenchError
 from algos.family import families, parse
 from algos.problem import DTYPES
@@ -93,19 +94,25 @@ def _refuse_the_impossible(chosen: Suite, settings: Settings) -> None:
 
 
 def _warn_of_nonfinite(chosen: Suite) -> None:
-    for path in sorted({case.weights for case in chosen.cases if filters.is_path(case.weights)}):
-        if has_nonfinite(filters.make(path)):
+    for path, dtype in _files(chosen, "weights", filters.is_path):
+        if has_nonfinite(narrowed(f"kernel file {path!r}", filters.make(path), dtype)):
             raise ConvbenchError(
                 f"kernel file {path!r} holds NaN or infinite values, so every output would be "
                 f"one, and nothing could be checked; give finite numbers"
             )
-    for path in sorted({case.pixels for case in chosen.cases if is_path(case.pixels)}):
-        if has_nonfinite(read_picture(path)):
+    for path, dtype in _files(chosen, "pixels", is_path):
+        if has_nonfinite(narrowed(f"input {path!r}", read_picture(path), dtype)):
             notes.print(
                 f"[yellow]warning:[/] {escape(path)} holds NaN or infinite values; it is timed as "
                 f"it is, and fft will spread them over whole tiles of the output",
                 soft_wrap=True,
             )
+
+
+def _files(chosen: Suite, field: str, is_file: Callable[[str], bool]) -> list[tuple[str, str]]:
+    """Files that a `field` of the cases names, each with the data types it is read in."""
+    named = {(getattr(case, field), case.problem.dtype) for case in chosen.cases}
+    return sorted((path, dtype) for path, dtype in named if is_file(path))
 
 
 def _dry_run(chosen: Suite, settings: Settings) -> int:
@@ -202,6 +209,11 @@ def show_list(arguments: argparse.Namespace) -> int:
         for name in suite.names():
             loaded = suite.load(name)
             table.add_row(name, str(len(loaded.cases)), escape(loaded.question))
+    elif arguments.what == "filters":
+        for heading in ("filter", "size", "what it is"):
+            table.add_column(heading)
+        for row in filters.spellings():
+            table.add_row(*map(escape, row))
     elif arguments.what == "algorithms":
         table.add_column("algorithm")
         table.add_column("what it is")

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from algos.arrays import narrowed
 from algos.errors import ConvbenchError
 from algos.problem import Problem
 
@@ -148,8 +149,8 @@ def _input(case: Case, rng: np.random.Generator) -> np.ndarray:
             f"{(wanted, *problem.size)}; leave size and batch out and they are taken "
             f"from the picture"
         )
-    with np.errstate(over="ignore"):  # beyond float32 is an infinity, which has its own warning
-        return planes.reshape(problem.input_shape).astype(problem.dtype)
+    planes = narrowed(f"input {case.pixels!r}", planes, problem.dtype)
+    return np.array(planes.reshape(problem.input_shape))
 
 
 def _second(case: Case, rng: np.random.Generator) -> np.ndarray:
@@ -179,6 +180,7 @@ def _kernels(case: Case, rng: np.random.Generator) -> np.ndarray:
     if case.weights in fills.WEIGHTS:
         return fills.weights(case.weights, rng, problem)
     kernel = filters.make(case.weights, problem.kernel, problem.axes)
+    kernel = narrowed(f"kernel {case.weights!r}", kernel, problem.dtype).astype(np.float64)
     if kernel.ndim == problem.axes:
         # One kernel for every pair of channels; the sum over them stays of order one.
         kernel = np.broadcast_to(

@@ -10,6 +10,7 @@ size is the problem's kernel size, or else the filter's own.
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 from functools import partial
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from algos.arrays import narrowed
 from algos.errors import ConvbenchError, closest
 
 Size = tuple[int, ...]
@@ -25,6 +27,17 @@ Size = tuple[int, ...]
 def names() -> list[str]:
     """The names that `make` knows, in the order they are documented."""
     return list(FILTERS)
+
+
+def spellings() -> list[tuple[str, str, str]]:
+    """Per filter: its spec with the numbers it takes, its own size, and a sentence on it."""
+    rows = []
+    for name, (build, size, extras) in FILTERS.items():
+        numbers = list(inspect.signature(build).parameters)[2 : 2 + extras]
+        spec = name + "[:SIZE" + "".join(f"[:{n.upper()}" for n in numbers) + "]" * (1 + extras)
+        made = build.func if isinstance(build, partial) else build
+        rows.append((spec, str(size), (inspect.getdoc(made) or "").split("\n")[0]))
+    return rows
 
 
 def is_path(spec: str) -> bool:
@@ -115,7 +128,7 @@ def _load(path: str, kernel_size: Size | None, axes: int | None) -> np.ndarray:
             f"kernel file {path!r} is {_times(kernel.shape[-axes:])}, "
             f"the problem's kernel {_times(kernel_size)}"
         )
-    return kernel.astype(np.float64)
+    return narrowed(f"kernel file {path!r}", kernel, np.float64)
 
 
 def _number(spec: str, text: str) -> float:
@@ -174,7 +187,7 @@ def _outer(factors: list[np.ndarray]) -> np.ndarray:
 
 
 def _gaussian(name: str, size: Size, sigma: float | None = None) -> np.ndarray:
-    """Sums to one; by default the edge of the kernel lies three sigma out."""
+    """A bell that sums to one; by default the kernel's edge lies three sigma out."""
     if sigma is not None and sigma <= 0:
         raise ConvbenchError(f"filter {name!r}: sigma {sigma:g} must be above 0")
     factors = []
@@ -186,10 +199,12 @@ def _gaussian(name: str, size: Size, sigma: float | None = None) -> np.ndarray:
 
 
 def _box(name: str, size: Size) -> np.ndarray:
+    """The mean of the samples below it."""
     return np.full(size, 1 / math.prod(size))
 
 
 def _identity(name: str, size: Size) -> np.ndarray:
+    """One in the middle: the picture as it was."""
     _demand(name, size, odd=True)
     kernel = np.zeros(size)
     kernel[tuple(s // 2 for s in size)] = 1

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from algos.arrays import narrowed
 from algos.errors import ConvbenchError, closest
 
 SHIPPED = ("photograph", "mri")
@@ -109,7 +110,7 @@ def _read_array(path: str) -> np.ndarray:
             f"array file {path!r} has shape {array.shape}; expected 1 to 3 spatial axes, "
             f"none of them empty, or (N, C, …) in front of 2 or 3"
         )
-    array = array.astype(np.float64)
+    array = narrowed(f"array file {path!r}", array, np.float64)
     if array.ndim == 3 and array.shape[-1] in (3, 4):
         return np.ascontiguousarray(np.moveaxis(array[..., :3], -1, 0))
     if array.ndim <= 3:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from algos.arrays import narrowed
 from algos.errors import ConvbenchError, closest
 from algos.pooling import PoolPlan, PoolProblem
 
@@ -152,7 +153,8 @@ def _numbers(case: Case, rng: np.random.Generator, shape: tuple[int, ...]) -> np
         raise ConvbenchError(
             f"pixels {case.pixels!r} are not known; {closest(case.pixels, list(fills.PIXELS))}"
         )
-    return pictures.read(case.pixels).reshape(problem.input_shape).astype(problem.dtype)
+    planes = narrowed(f"input {case.pixels!r}", pictures.read(case.pixels), problem.dtype)
+    return np.array(planes.reshape(problem.input_shape))
 
 
 def _truth(

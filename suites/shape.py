@@ -21,6 +21,7 @@ def explain(problem: Problem) -> list[str]:
     output (1, 1, 3), per axis (W − (F − 1)·D − 1 + P)/S + 1:
       w: (8 − (3 − 1)·1 − 1 + 0)/2 + 1 = 3.5, rounded down to 3; 1 sample is never read: \
 pad by 1 more or crop by 1 for a whole fit
+    columns 3 × 3: kernel taps × output positions, as im2col unrolls the input
     9 multiply-adds, 3 parameters, 56 bytes to move at least
     """
     p = problem
@@ -30,6 +31,11 @@ pad by 1 more or crop by 1 for a whole fit
         f"output {p.output_shape}, per axis {FORMULA}:",
     ]
     lines += [f"  {name}: {_axis(p, axis)}" for axis, name in enumerate(p.axis_names)]
+    each = " of each group" * (p.groups > 1) + " of each image" * (p.batch > 1)
+    lines.append(
+        f"columns {p.taps} × {math.prod(p.output_size)}{each}: kernel taps × output positions, as "
+        f"im2col unrolls the input"
+    )
     if p.groups > 1:
         lines.append(
             f"{p.groups} groups, each from {p.in_channels // p.groups} to "
@@ -67,7 +73,8 @@ def filled_in(w: int, f: int, s: int, d: int, sides: tuple[int, int], fit: str, 
     rest = room % s
     if not rest:
         return text
-    whole = f"pad by {s - rest} more or crop by {rest} for a whole fit"
+    crop = f" or crop by {rest}" if room > 0 else ""
+    whole = f"pad by {s - rest} more{crop} for a whole fit"
     if fit == "ceil":
         return f"{text}, rounded up to {output}; the last is ragged: {whole}"
     left = f"{rest} sample is" if rest == 1 else f"{rest} samples are"

@@ -64,6 +64,13 @@ class Case:
     pixels: str = "random"
     algorithms: tuple[str, ...] = field(default=(), compare=False)
 
+    def __post_init__(self) -> None:
+        if not self.problem.batch:
+            raise ConvbenchError(
+                f"problem {self.problem}: an empty batch leaves nothing to compute; "
+                f"give a batch of at least 1"
+            )
+
     def entrants(self, algorithms: tuple[str, ...]) -> tuple[str, ...]:
         """Those of `algorithms` that take part."""
         return tuple(name for name in algorithms if name in (self.algorithms or algorithms))

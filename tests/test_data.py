@@ -15,6 +15,8 @@ from problems import problems
 import algos
 from algos import ConvbenchError, Problem
 from suites import data, suite
+from suites.cli import main
+from suites.subjects import trial_of
 from suites.suite import Case
 
 
@@ -203,3 +205,33 @@ def test_every_shipped_case_has_its_numbers():
         for case in suite.load(name).cases:
             x, w, _ = data.arrays(case)
             assert (x.shape, w.shape) == (case.problem.input_shape, case.problem.kernel_shape)
+
+
+@pytest.mark.parametrize("role", ["input", "kernel"])
+def test_values_beyond_float32_are_refused_with_where_and_how_much(tmp_path, role, capsys):
+    large = np.ones((8, 8))
+    large[2, 3] = -1e300
+    np.save(tmp_path / "large.npy", large)
+    np.save(tmp_path / "one.npy", np.ones((8, 8)))
+    names = ["large", "one"] if role == "input" else ["one", "large"]
+    image, kernel = (str(tmp_path / f"{name}.npy") for name in names)
+    with pytest.raises(ConvbenchError, match=r"-1e\+300 at \(.*2, 3\), beyond 3.4e\+38"):
+        data.arrays(data.case_from_files(image, kernel))
+    x, w, _ = data.arrays(data.case_from_files(image, kernel, "float64"))
+    assert np.isfinite(x).all()
+    assert np.isfinite(w).all()
+    assert main(["run", "--input", image, "--kernel", kernel, "--runs", str(tmp_path / "r")]) == 2
+    assert 'ask for dtype "float64"' in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "r").exists()
+
+
+def test_pooling_refuses_them_too(tmp_path):
+    np.save(tmp_path / "large.npy", np.full((8, 8), 1e300))
+    case = Case(algos.PoolProblem((8, 8), window=2), pixels=str(tmp_path / "large.npy"))
+    with pytest.raises(ConvbenchError, match=r"64 such values"):
+        trial_of(case, 0)
+
+
+def test_an_empty_batch_is_no_case():
+    with pytest.raises(ConvbenchError, match="leaves nothing to compute"):
+        Case(algos.PoolProblem((8, 8), window=2, batch=0))

@@ -9,6 +9,7 @@ import pytest
 import algos
 from algos import ConvbenchError
 from suites import filters
+from suites.cli import main
 
 NOT_READ = re.escape("cannot be read as .npy")
 
@@ -194,3 +195,15 @@ def test_an_unreadable_file_is_refused(tmp_path):
     np.savez(tmp_path / "two.npz", a=np.ones(2))
     with pytest.raises(ConvbenchError, match="one real-valued array"):
         filters.make(str(tmp_path / "two.npz"))
+
+
+def test_every_filter_is_listed_with_the_numbers_it_takes(capsys):
+    rows = filters.spellings()
+    assert [spec.split("[")[0] for spec, _, _ in rows] == filters.names()
+    assert rows[0][:2] == ("gaussian[:SIZE[:SIGMA]]", "7")
+    assert all(what for _, _, what in rows)
+    for spec, size, _ in rows:
+        name, numbers = spec.split("[")[0], spec.count(":")
+        filters.make(":".join([name, *[size, "1"][:numbers]]) if name != "edge" else name)
+    assert main(["list", "filters"]) == 0
+    assert "gabor[:SIZE[:ANGLE]]" in capsys.readouterr().out

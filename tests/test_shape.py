@@ -35,6 +35,18 @@ def test_a_rest_is_explained(word, said):
     assert said in lines(f"mb1_ic1iw10_oc1_kw3_sw3{word}")[3]
 
 
+def test_the_matrix_of_im2col_is_named():
+    said = "columns 363 × 3025: kernel taps × output positions"
+    assert said in "\n".join(lines("mb1_ic3ih227_oc96_kh11_sh4"))
+    assert "columns 18 × 36 of each group of each image" in "\n".join(lines("g2mb3_ic4ih8_oc2_kh3"))
+
+
+def test_a_window_beyond_the_input_is_not_cropped_away():
+    assert lines("mb1_ic1iw2_oc1_kw3_sw2_ceil")[3].endswith(
+        "= 0.5, rounded up to 1; the last is ragged: pad by 1 more for a whole fit"
+    )
+
+
 def test_large_sizes_keep_their_digits():
     assert lines("mb1_ic1iw1048576_oc1_kw2_sw2")[3].endswith("= 524288")
     assert "= 524288.5, rounded" in lines("mb1_ic1iw1048577_oc1_kw2_sw2")[3]

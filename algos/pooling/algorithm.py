@@ -176,6 +176,6 @@ def registry() -> dict[str, PoolAlgorithm]:
     return POOLING.registry()
 
 
-def get(name: str) -> PoolAlgorithm:
+def get(name: str | PoolAlgorithm) -> PoolAlgorithm:
     """The algorithm called `name`, or a `ConvbenchError` with the nearest known name."""
     return POOLING.get(name)

@@ -7,9 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import per_axis, truth
+from ..arrays import as_array, new
 from ..errors import ConvbenchError
+from ..family import check_problem
 from ..jit import kernel
-from ..sizes import extent, output_positions, per_axis, resolve_padding
+from ..layouts import check_axes
+from ..sizes import extent, output_positions, resolve_padding
 from .algorithm import PoolAlgorithm, registry
 from .plan import PoolPlan
 from .problem import DTYPES, PoolProblem
@@ -100,7 +104,6 @@ def pool(
     >>> pool(x, "l2", size=5).round(3)
     array([[[7.211]]])
     """
-    x = np.asarray(x)
     problem = pool_problem_of(
         x, kind, size=size, stride=stride, padding=padding, dilation=dilation, fit=fit,
         output_size=output_size, levels=levels, ratio=ratio, sequence=sequence,
@@ -108,7 +111,7 @@ def pool(
         mode=mode, seed=seed,
     )  # fmt: skip
     plan = PoolPlan(problem, gate, algorithm=algorithm, threads=threads)
-    if not return_switches:
+    if not truth("return_switches", return_switches):
         return plan(x, out=out)
     if out is not None:
         raise ConvbenchError("out and return_switches do not go together; leave one of them out")
@@ -150,28 +153,31 @@ def pool_grad(
     >>> pool_grad(np.array([[[10.0, 20.0]]]), x, "average", size=2)
     array([[[ 5.,  5., 10., 10.]]])
     """
-    x = np.asarray(x)
     problem = pool_problem_of(x, kind, operation="grad_input", **options)
     plan = PoolPlan(problem, gate, algorithm=algorithm, threads=threads)
     return plan.grad_input(grad_out, x, out)
 
 
-def pool_problem_of(x: np.ndarray, kind: str = "max", **options: Any) -> PoolProblem:
+def pool_problem_of(
+    x: np.ndarray, kind: str = "max", *, size: Any = None, output_size: Any = None, **options: Any
+) -> PoolProblem:
     """The problem that ``pool(x, kind, **options)`` poses."""
-    if not 3 <= x.ndim <= 5 or 0 in x.shape:
+    x = as_array("input", x)
+    if not 3 <= x.ndim <= 5 or 0 in x.shape[1:]:
         raise ConvbenchError(
             f"input has shape {x.shape}; expected (N, C, *size) with 1, 2 or 3 spatial axes, "
-            f"none of them empty"
+            f"no axis empty but that of the batch; x[None] adds a batch of one"
         )
+    steps = {name: options.get(name) for name in ("stride", "dilation")}
+    check_axes("x", x.shape, size=size, output_size=output_size, **steps)
     if x.dtype.name not in DTYPES:
         raise ConvbenchError(
             f"input is {x.dtype}; expected float32 or float64, convert with .astype()"
         )
-    options["pieces" if kind == "maxout" else "window"] = options.pop("size", None)
-    options["output"] = options.pop("output_size", None)
+    window = "pieces" if isinstance(kind, str) and kind == "maxout" else "window"
     return PoolProblem(
         size=x.shape[2:], kind=kind, batch=x.shape[0], channels=x.shape[1], dtype=x.dtype.name,
-        **options,
+        output=output_size, **{window: size}, **options,
     )  # fmt: skip
 
 
@@ -217,11 +223,11 @@ def unpool(
     >>> unpool(y, switches, size=2, output_size=5)
     array([[[3., 0., 4., 0., 0.]]])
     """
-    y, switches = np.asarray(y), np.asarray(switches)
-    if not 3 <= y.ndim <= 5 or y.dtype.name not in DTYPES:
+    y, switches = as_array("values", y), as_array("switches", switches)
+    if not 3 <= y.ndim <= 5 or 0 in y.shape[1:] or y.dtype.name not in DTYPES:
         raise ConvbenchError(
             f"values are {y.dtype}{y.shape}; expected float32 or float64, (N, C, *size) with "
-            f"1, 2 or 3 spatial axes"
+            f"1, 2 or 3 spatial axes, no axis empty but that of the batch"
         )
     if switches.shape != y.shape or switches.dtype.kind not in "iu":
         raise ConvbenchError(
@@ -236,11 +242,13 @@ def unpool(
             f"a switch of {worst} lies outside the {samples} samples of {target}; give the "
             f"output_size that was pooled"
         )
-    result = np.zeros((*y.shape[:2], *target), y.dtype)
+    result = new((*y.shape[:2], *target), y.dtype.newbyteorder("="))
+    result[...] = 0
+    planes = y.shape[0] * y.shape[1]
     _place(
-        np.ascontiguousarray(y).reshape(y.shape[0] * y.shape[1], -1),
-        np.ascontiguousarray(switches, np.int64).reshape(y.shape[0] * y.shape[1], -1),
-        result.reshape(y.shape[0] * y.shape[1], -1),
+        np.ascontiguousarray(y, result.dtype).reshape(planes, math.prod(y.shape[2:])),
+        np.ascontiguousarray(switches, np.int64).reshape(planes, math.prod(y.shape[2:])),
+        result.reshape(planes, samples),
     )
     return result
 
@@ -292,5 +300,7 @@ def names(problem: PoolProblem | None = None) -> list[str]:
 
 def why_not(problem: PoolProblem) -> dict[str, str]:
     """Why some algorithms cannot do `problem`: a sentence by name; the able ones are absent."""
-    reasons = {name: a.performer(problem).why_not(problem) for name, a in registry().items()}
+    check_problem(problem, PoolProblem)
+    asked = problem.with_images
+    reasons = {name: a.performer(asked).why_not(asked) for name, a in registry().items()}
     return {name: reason for name, reason in reasons.items() if reason}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..errors import ConvbenchError, closest
+from ..errors import ConvbenchError, closest, shown
 from ..sizes import AXES
 from .problem import DEFAULTS, KINDS, PoolProblem
 
@@ -36,9 +36,9 @@ def format_pool_descriptor(problem: PoolProblem) -> str:
         columns["d"] = tuple(d - 1 for d in problem.dilation)
         columns["p"], columns["r"] = zip(*problem.padding, strict=True)
     same = all(len(set(column)) == 1 for column in columns.values())
-    shown = names[:1] if same and len(names) > 1 else names
+    spelled = names[:1] if same and len(names) > 1 else names
     text = {
-        letter: "".join(f"{letter}{axis}{n}" for axis, n in zip(shown, column, strict=False))
+        letter: "".join(f"{letter}{axis}{n}" for axis, n in zip(spelled, column, strict=False))
         for letter, column in columns.items()
     }
     parts = [problem.kind, f"mb{problem.batch}", f"ic{problem.channels}{text['i']}"]
@@ -74,6 +74,8 @@ def parse_pool_descriptor(text: str, **defaults: Any) -> PoolProblem:
     >>> str(parse_pool_descriptor("lp_ic1iw9_kw3_p=3_f64"))
     'lp_mb1_ic1iw9_kw3_sw3_p=3_f64'
     """
+    if not isinstance(text, str):
+        raise ConvbenchError(f"descriptor {shown(text)} must be text, such as max_ic3ih8_kh2")
     numbers: dict[str, int] = {}
     found: dict[str, Any] = {}
     at = 0

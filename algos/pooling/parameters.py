@@ -85,7 +85,7 @@ def _problem(x: np.ndarray, kind: str, options: dict[str, Any]) -> PoolProblem:
 
     if "kind" in options:
         raise ConvbenchError(f"this is the gradient of {kind} pooling; leave kind out")
-    return pool_problem_of(np.asarray(x), kind, **options)
+    return pool_problem_of(x, kind, **options)
 
 
 def _lifts(problem: PoolProblem, x: np.ndarray, gate: np.ndarray) -> Any:

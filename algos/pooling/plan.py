@@ -7,8 +7,9 @@ import math
 import numpy as np
 
 from .. import threads as pools
-from ..arrays import check_apart, check_out, read_only, take
+from ..arrays import as_array, check_addressable, check_apart, check_out, new, read_only, take
 from ..errors import ConvbenchError
+from ..family import check_problem
 from . import algorithm as registry
 from .problem import PoolProblem
 
@@ -35,7 +36,9 @@ class PoolPlan:
         algorithm: str | registry.PoolAlgorithm = "parallel",
         threads: int | None = None,
     ) -> None:
-        chosen = registry.get(algorithm) if isinstance(algorithm, str) else algorithm
+        check_problem(problem, PoolProblem)
+        check_addressable(problem)
+        chosen = registry.get(algorithm)
         self.problem = problem
         self.algorithm = chosen
         self.threads = pools.check(threads)
@@ -43,7 +46,8 @@ class PoolPlan:
             self.threads = 1
         self._gate = _resolve_gate(problem, gate)
         self._dtype = np.dtype(problem.dtype)
-        if reason := chosen.performer(problem).why_not(problem):
+        asked = problem.with_images
+        if reason := chosen.performer(asked).why_not(asked):
             raise ConvbenchError(f"{chosen.name} cannot do this: {reason}")
 
     def __call__(self, *arrays: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
@@ -87,7 +91,7 @@ class PoolPlan:
                 f"{self.algorithm.name} finds values, not where they lie; for switches use "
                 f"{' or '.join(able)}"
             )
-        switches = np.empty(self.problem.output_shape, np.int64)
+        switches = new(self.problem.output_shape, np.dtype(np.int64))
         return self._forward(x, None, switches), switches
 
     def _forward(
@@ -96,6 +100,8 @@ class PoolPlan:
         problem = self.problem
         x = take("input", x, problem.input_shape, self._dtype)
         out = self._out(out, problem.output_shape, ("input", x))
+        if not problem.batch:
+            return out
         run, gate = self.algorithm.forward, self._gate
         with pools.share(self.threads) as threads:
             if problem.layout != "pyramid":
@@ -138,6 +144,8 @@ class PoolPlan:
         x = np.zeros(problem.input_shape, self._dtype) if x is None else x
         x = take("input", x, problem.input_shape, self._dtype)
         out = self._out(out, problem.input_shape, ("output gradient", grad_out), ("input", x))
+        if not problem.batch:
+            return out
         run, gate = self.algorithm.grad_input, self._gate
         with pools.share(self.threads) as threads:
             if problem.layout != "pyramid":
@@ -158,7 +166,7 @@ class PoolPlan:
     ) -> np.ndarray:
         """`out`, checked, or a new array."""
         if out is None:
-            return np.empty(shape, self._dtype)
+            return new(shape, self._dtype)
         check_out(out, shape, self._dtype)
         for role, array in inputs:
             check_apart(out, role, array)
@@ -174,7 +182,10 @@ def _resolve_gate(problem: PoolProblem, gate: np.ndarray | None) -> np.ndarray:
     expected = f"{problem.window} or {(problem.channels, *problem.window)}"
     if gate is None:
         raise ConvbenchError(f"gated pooling needs gate, its weights, of shape {expected}")
-    weights = np.array(gate, np.float64)
+    given = as_array("gate", gate)
+    if given.dtype.kind not in "iuf":
+        raise ConvbenchError(f"gate is {given.dtype}; expected real numbers")
+    weights = given.astype(np.float64)  # a copy: a plan sees no later change of the gate
     if weights.shape not in (problem.window, (problem.channels, *problem.window)):
         raise ConvbenchError(f"gate has shape {weights.shape}; expected {expected}")
     lead = (1,) * (3 - problem.axes)

@@ -15,14 +15,25 @@ pools channels.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from ..errors import ConvbenchError, closest
+from ..arguments import (
+    choice,
+    dtype_name,
+    is_several,
+    number,
+    per_axis,
+    several,
+    text,
+    truth,
+    whole_number,
+    whole_numbers,
+)
+from ..errors import ConvbenchError, shown
 from ..family import POOLING, Family
 from ..sizes import (
     AXES,
@@ -30,9 +41,7 @@ from ..sizes import (
     check_fit,
     extent,
     output_positions,
-    per_axis,
     resolve_padding,
-    whole_numbers,
 )
 from .windows import Line, adaptive, fractional, fractional_positions, regular
 
@@ -86,7 +95,8 @@ class PoolProblem:
         As in `algos.Problem`, but a stride that is not given is the window. Padding is never
         a maximum; averages count its zeros where `count_include_pad`. ``fit="ceil"`` keeps
         the smaller region on the right (Goodfellow et al., *Deep Learning*, fig. 9.10),
-        provided it begins inside the input or the padding before it, as PyTorch has it.
+        provided it begins inside the input or the padding before it, as PyTorch has it. The
+        window may then exceed the padded input by less than a stride.
     output : int or per axis
         Adaptive: the output size.
     levels : tuple of int or of tuples
@@ -161,16 +171,20 @@ class PoolProblem:
         if not 1 <= len(size) <= 3:
             raise ConvbenchError(f"size {size} has {len(size)} axes; 1, 2 or 3 are supported")
         self._put("size", size)
-        for name in ("batch", "channels"):
-            self._put(name, whole_numbers(name, getattr(self, name))[0])
+        self._put("batch", whole_number("batch", self.batch, least=0))
+        self._put("channels", whole_number("channels", self.channels))
+        self._put("dtype", dtype_name(self.dtype, DTYPES))
+        choice("kind", self.kind, KINDS)
+        choice("operation", self.operation, OPERATIONS)
+        text("name", self.name)
         for name, known in (
-            ("kind", tuple(KINDS)), ("dtype", DTYPES), ("operation", OPERATIONS),
             ("fit", FITS), ("mode", ("train", "test")), ("sequence", ("pseudorandom", "random")),
         ):  # fmt: skip
-            value = getattr(self, name)
-            if value is not None and value not in known:
-                near = closest(str(value), list(known))
-                raise ConvbenchError(f"{name} {value!r} is not supported; {near}")
+            if getattr(self, name) is not None:
+                choice(name, getattr(self, name), known)
+        for name in ("count_include_pad", "overlapping"):
+            if getattr(self, name) is not None:
+                self._put(name, truth(name, getattr(self, name)))
         self._refuse_strangers()
         self._fill_defaults()
         _CHECKS[self.layout](self)
@@ -211,9 +225,9 @@ class PoolProblem:
                             for option in many} - options):  # fmt: skip
             if getattr(self, name) is not None:
                 raise ConvbenchError(
-                    f"{name}={getattr(self, name)!r} says nothing about {self.kind} pooling with "
-                    f"{self.layout} windows, which takes {', '.join(sorted(options)) or 'none'}; "
-                    f"leave it out"
+                    f"{name}={shown(getattr(self, name))} says nothing about {self.kind} pooling "
+                    f"with {self.layout} windows, which takes "
+                    f"{', '.join(sorted(options)) or 'none'}; leave it out"
                 )
 
     def _fill_defaults(self) -> None:
@@ -223,17 +237,14 @@ class PoolProblem:
 
     def _check_options(self) -> None:
         if self.p is not None:
-            self._put("p", _number("p", self.p, 0, math.inf, 'above 0 and finite (kind="max" is '
+            self._put("p", number("p", self.p, 0, math.inf, 'above 0 and finite (kind="max" is '
                                    "the limit of large p)"))  # fmt: skip
         if self.mix is not None:
-            self._put("mix", _number("mix", self.mix, 0, 1, "a share from 0 to 1", closed=True))
+            self._put("mix", number("mix", self.mix, 0, 1, "a share from 0 to 1", closed=True))
         if self.sigma is not None:
             self._put("sigma", _numbers("sigma", self.sigma, self.axes, math.inf, "above 0"))
         if self.seed is not None:
-            self._put("seed", whole_numbers("seed", self.seed, least=0)[0])
-        for name in ("count_include_pad", "overlapping"):
-            if getattr(self, name) is not None:
-                self._put(name, bool(getattr(self, name)))
+            self._put("seed", whole_number("seed", self.seed, least=0, most=None))
         if self.kind == "gated" and self.layout != "regular":
             raise ConvbenchError(
                 f"gated pooling weighs the taps of a window, whose number differs between "
@@ -385,6 +396,11 @@ class PoolProblem:
         return replace(self, operation=operation)
 
     @property
+    def with_images(self) -> PoolProblem:
+        """The same problem with at least one image, for algorithms, which see no empty batch."""
+        return self if self.batch else replace(self, batch=1)
+
+    @property
     def geometry(self) -> dict[str, Any]:
         """Channels, windows and steps, as tables list them; of uneven windows the largest."""
         lines = self.parts[0].lines[-self.axes :] if self.layout != "channels" else ()
@@ -417,9 +433,11 @@ def _each(size: int) -> Line:
 
 def _check_regular(problem: PoolProblem) -> None:
     axes, put = problem.axes, problem._put
-    window = problem.size if problem.window == "global" else problem.window
+    window = problem.window
     if isinstance(window, str):
-        raise ConvbenchError(f'window {window!r} is not known; give numbers, or "global"')
+        if window != "global":
+            raise ConvbenchError(f'window {shown(window)} is not known; give numbers, or "global"')
+        window = problem.size
     put("window", per_axis("window", window, axes))
     put("stride", per_axis("stride", problem.stride, axes) if problem.stride is not None
         else problem.window)  # fmt: skip
@@ -448,7 +466,7 @@ def _check_adaptive(problem: PoolProblem) -> None:
 
 
 def _check_pyramid(problem: PoolProblem) -> None:
-    levels = problem.levels if isinstance(problem.levels, Iterable) else (problem.levels,)
+    levels = several(problem.levels)
     resolved = tuple(per_axis("levels", level, problem.axes) for level in levels)
     if not resolved:
         raise ConvbenchError(
@@ -461,11 +479,11 @@ def _check_fractional(problem: PoolProblem) -> None:
     ratio = _numbers("ratio", problem.ratio, problem.axes, math.inf, "above 1 and below 2")
     if not all(1 < r < 2 for r in ratio):
         raise ConvbenchError(
-            f"ratio {problem.ratio!r} is outside (1, 2): windows step by one or two samples; "
+            f"ratio {shown(problem.ratio)} is outside (1, 2): windows step by one or two samples; "
             f"for other ratios give output_size, or a window and a stride"
         )
     problem._put("ratio", ratio)
-    problem._put("seed", whole_numbers("seed", problem.seed, least=0)[0])
+    problem._put("seed", whole_number("seed", problem.seed, least=0, most=None))
     for axis in range(problem.axes):
         _fractional_line(problem, axis)
 
@@ -488,7 +506,7 @@ def _check_channels(problem: PoolProblem) -> None:
     pieces = whole_numbers("maxout size", problem.pieces)
     if len(pieces) != 1 or problem.channels % pieces[0]:
         raise ConvbenchError(
-            f"{problem.channels} channels cannot be split into groups of {problem.pieces!r}; "
+            f"{problem.channels} channels cannot be split into groups of {shown(problem.pieces)}; "
             f"choose one number that divides them"
         )
     problem._put("pieces", pieces[0])
@@ -506,26 +524,14 @@ _LINES = {
 }
 
 
-def _number(
-    name: str, value: Any, low: float, high: float, expected: str, closed: bool = False
-) -> float:
-    """`value` as a float in (low, high), or in [low, high] where `closed`."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise ConvbenchError(f"{name} {value!r} is no number; it must be {expected}") from None
-    if not (low <= number <= high if closed else low < number < high):
-        raise ConvbenchError(f"{name} {value!r} must be {expected}")
-    return number
-
-
 def _numbers(name: str, value: Any, axes: int, high: float, expected: str) -> tuple[float, ...]:
     """`value`, one number or one per axis, as one positive float per axis."""
-    many = isinstance(value, Iterable) and not isinstance(value, str)
-    values = tuple(value) if many else (value,) * axes
+    values = several(value) if is_several(value) else (value,) * axes
     if len(values) != axes:
-        raise ConvbenchError(f"{name} {value!r} has {len(values)} entries for {axes} spatial axes")
-    return tuple(_number(name, entry, 0, high, expected) for entry in values)
+        raise ConvbenchError(
+            f"{name} {shown(value)} has {len(values)} entries for {axes} spatial axes"
+        )
+    return tuple(number(name, entry, 0, high, expected) for entry in values)
 
 
 #: Names of all fields but the label, in the order in which descriptors give them.
