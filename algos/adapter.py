@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from .algorithm import Algorithm
+from .problem import Problem
 
 
 class Adapter(Algorithm):
@@ -14,4 +17,7 @@ class Adapter(Algorithm):
         self.confines_nonfinite = algorithm.confines_nonfinite
         self.exact_on_integers = algorithm.exact_on_integers
         self.opt_in = algorithm.opt_in
-        self.any_kernel = algorithm.any_kernel
+
+    def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
+        """Why the algorithm itself cannot do it, or None."""
+        return self.algorithm.why_not(problem, w)

@@ -35,9 +35,6 @@ class Algorithm(AlgorithmBase):
     #: are made of plain convolutions, and they are never asked about them.
     any_layer: bool = False
 
-    #: False where only kernels of some form will do, such as outer products.
-    any_kernel: bool = True
-
     def performer(self, problem: Problem) -> Algorithm:
         """Who computes `problem`: this algorithm, or what makes it of problems it knows."""
         if isinstance(problem.bias, str):
@@ -58,7 +55,8 @@ class Algorithm(AlgorithmBase):
     def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
         """A sentence saying why this algorithm cannot do `problem`, or None if it can.
 
-        With the kernel `w` given, its values may be a reason too.
+        With the kernel `w` given, its values may be a reason too: `forward` is never handed a
+        kernel that was refused here, not even where a gradient takes the kernel's place.
         """
         return None
 

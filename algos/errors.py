@@ -1,4 +1,4 @@
-"""The one exception that convbench raises for a caller's mistake."""
+"""The exception that convbench raises for a caller's mistake."""
 
 
 class ConvbenchError(ValueError):
@@ -16,6 +16,8 @@ def shown(value: object) -> str:
     except Exception:  # a whole number of 5000 digits has no text
         text = f"a value of type {type(value).__name__}"
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+class KernelRefusedError(ConvbenchError):
+    """An algorithm does not take this kernel, which only the call could tell."""
 
 
 def closest(word: str, known: list[str]) -> str:

@@ -25,11 +25,16 @@ from typing import Any
 import numpy as np
 
 from .adapter import Adapter
-from .algorithm import as_correlation
+from .algorithm import Algorithm, as_correlation
 from .arrays import no_bias, read_only
+from .errors import KernelRefusedError
 from .problem import Problem
 
 Index = tuple[Any, ...]
+
+#: Taps along an axis of the random kernel that an algorithm is asked about. A rank of 16 is
+#: more than the kernels have that factoring is for.
+PROBE = 16
 
 
 @dataclass(frozen=True)
@@ -146,18 +151,35 @@ def exchange(problem: Problem, x: np.ndarray, g: np.ndarray) -> tuple[np.ndarray
     return images, np.ascontiguousarray(g.swapaxes(0, 1))
 
 
+@lru_cache(maxsize=256)
+def takes_any_kernel(algorithm: Algorithm, kernel: tuple[int, ...], dtype: str) -> bool:
+    """Return False if `algorithm` refuses random numbers of this shape for a kernel.
+
+    Asked of an image and a kernel of one size, no larger than `PROBE` along any axis. An
+    algorithm that does not do that problem at all, whatever the kernel, gets True.
+    """
+    taps = tuple(min(n, PROBE) for n in kernel)
+    problem = Problem(size=taps, kernel=taps, dtype=dtype)
+    w = np.random.default_rng(0).standard_normal(problem.kernel_shape).astype(dtype)
+    try:
+        return bool(algorithm.why_not(problem)) or algorithm.why_not(problem, w) is None
+    except Exception:  # a plug-in's: it is reported when the problem itself is asked about
+        return True
+
+
 class Derived(Adapter):
     """Gradients by an algorithm that can only convolve."""
 
     def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
         """Return the reason why the algorithm cannot do one of the convolutions."""
         if problem.operation == "grad_weight":
-            if not self.any_kernel:
+            derived = exchanged(problem)
+            if not takes_any_kernel(self.algorithm, derived.kernel, derived.dtype):
                 return (
                     "the gradient of the kernel convolves with the gradient of the output, and "
                     f"{self.name} takes only kernels of a form which that has not"
                 )
-            return self._why_not(exchanged(problem), None)
+            return self._why_not(derived, None)
         w = None if w is None else as_correlation(problem, w).reshape(w.shape)
         for phase in phases(problem):
             reason = self._why_not(phase.problem, None if w is None else phase.kernel(w))
@@ -238,6 +260,8 @@ class Derived(Adapter):
     def grad_weight(self, problem, x, g, out, threads) -> None:
         derived = exchanged(problem)
         images, kernel = map(read_only, exchange(problem, x, g))
+        if reason := self._why_not(derived, kernel):  # its values are known only now
+            raise KernelRefusedError(f"{self.name} cannot do this: {reason}")
         ready = self.algorithm.prepare(derived, kernel, threads)
         result = np.empty(derived.output_shape, out.dtype)
         bias = no_bias(derived.out_channels, out.dtype)

@@ -272,11 +272,13 @@ class _Modules(Family):
 
     def registry(self) -> dict[str, Any]:
         """Return one `Branches` per convolution algorithm that takes any kernel."""
+        from .gradients import takes_any_kernel
         from .inception_plan import Branches
 
         known = super().registry()
         if not known:
-            able = (a for a in CONVOLUTION.registry().values() if a.any_kernel)
+            every = CONVOLUTION.registry().values()
+            able = (a for a in every if takes_any_kernel(a, (3, 3), "float32"))
             known.update({a.name: Branches(a.name) for a in able})
         return known
 

@@ -18,6 +18,7 @@ from types import ModuleType
 import numpy as np
 
 from .algorithm import Algorithm
+from .causes import said
 from .errors import ConvbenchError
 from .family import algorithms_in
 from .problem import Problem
@@ -51,7 +52,7 @@ def _load(file: Path, shown: str) -> tuple[str, ...]:
         found = algorithms_in(module)
     except Exception as error:
         raise ConvbenchError(
-            f"algorithm file {shown!r}: making an instance raised {_said(error)}; "
+            f"algorithm file {shown!r}: making an instance raised {said(error)}; "
             f"a class of algorithms is made without arguments"
         ) from None
     if not found:
@@ -85,7 +86,7 @@ def _run(file: Path, shown: str) -> ModuleType:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
-        raise ConvbenchError(f"algorithm file {shown!r} cannot be run: {_said(error)}") from None
+        raise ConvbenchError(f"algorithm file {shown!r} cannot be run: {said(error)}") from None
     return module
 
 
@@ -111,12 +112,6 @@ def from_entry_points() -> list[Algorithm]:
                 algorithms_in(offered) if isinstance(offered, ModuleType) else [offered()]
             )
         except (Exception, SystemExit) as error:
-            made = [_Broken(entry.name, f"entry point {entry.value!r} failed: {_said(error)}")]
+            made = [_Broken(entry.name, f"entry point {entry.value!r} failed: {said(error)}")]
         found += made or [_Broken(entry.name, f"{entry.value!r} defines no algorithm")]
     return found
-
-
-def _said(error: BaseException) -> str:
-    """An exception as a phrase, on one line."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -52,7 +52,6 @@ class Separable(Algorithm):
 
     name = "separable"
     exact_on_integers = False  # unless the factors are integers too
-    any_kernel = False
 
     def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
         """Accept any problem; with `w`, name the rank of the first kernel that is not separable."""

@@ -49,12 +49,15 @@ class Bench:
     noise : dict
         Seconds of all samples, one for each of their threads, and how often these were
         interrupted and moved.
+    reports : dict
+        By algorithm, everything that was said of the first exception it raised.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.compiled = 0.0
         self.noise: dict[str, float] = {}
+        self.reports: dict[str, str] = {}
         self._workers: dict[str, Worker] = {}
         self._ready: dict[str, set[int]] = {}  # the cells that each of them holds
         self._scales: dict[str, Worker] = {}  # that weigh and never time
@@ -216,6 +219,8 @@ class Bench:
             cell.end("failed", str(death))
             return {}
         if answer.get("status", "ok") != "ok":
+            if report := answer.pop("whole", ""):
+                self.reports.setdefault(name, report)
             cell.end(answer["status"], answer["reason"])
         elif do in ("load", "again"):
             self._ready[name].add(cell.number)

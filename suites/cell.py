@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from algos.causes import said
 from algos.errors import ConvbenchError
 
 from . import machine
@@ -193,7 +194,7 @@ def obstacle(problem: Any, algorithm: str, threads: int, memory: int) -> tuple[s
     except ConvbenchError as error:  # it is for problems of another kind
         return "unsupported", str(error)
     except Exception as error:  # of an algorithm that is not ours: it costs its own rows alone
-        return "failed", f"asked about the problem, it raised {type(error).__name__}: {error}"
+        return "failed", f"asked about the problem, it raised {said(error)}"
     if needed > memory:
         return (
             "refused",

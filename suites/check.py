@@ -62,7 +62,7 @@ def plan_for(
     if problem.operation == "grad_weight":
         return Plan(problem, algorithm=algorithm, threads=threads), (first, second)
     # Nobody writes into the kernel: a copy would be memory that the algorithm did not ask for.
-    return Plan(problem, second, bias, algorithm=algorithm, threads=threads), (first,)
+    return Plan(problem, second, bias, algorithm=algorithm, threads=threads, copy=False), (first,)
 
 
 def reason_against(algorithm: Algorithm, problem: Problem, second: np.ndarray) -> str | None:

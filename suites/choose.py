@@ -92,6 +92,21 @@ def verify_cases(arguments: argparse.Namespace) -> tuple[tuple[Case, ...], list[
     return tuple(both), notes
 
 
+def words_for_cases(arguments: argparse.Namespace) -> list[str]:
+    """The words of the command line that choose the cases of ``convbench verify``."""
+    words = [word for text in arguments.problem for word in ("--problem", text)]
+    if arguments.batch:
+        words += ["--batch", str(Path(arguments.batch).expanduser().resolve())]
+    if not words:
+        words = ["--cases", str(arguments.cases)]
+    if arguments.weights:
+        words += ["--weights", _absolute(arguments.weights, filters)]
+    for name in ("pixels", "operation", "dtype"):
+        if value := getattr(arguments, name):
+            words += [f"--{name}", value]
+    return words
+
+
 def _with_operation(cases: tuple[Case, ...], asked: str | None) -> tuple[Case, ...]:
     """`cases` with the operation asked for, or with every one; as they are where none is."""
     if asked is None:

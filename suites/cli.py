@@ -272,7 +272,10 @@ def _whole(least: int) -> Callable[[str], int]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; returns its exit code: 0, 1 (wrong results) or 2 (a mistake, or Ctrl-C)."""
+    """Run a command; returns its exit code: 0, 1 (wrong results), 2 (a mistake, or Ctrl-C), or 3.
+
+    3 is of `verify`: nothing was wrong, but time or memory ran out before all was judged.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that knows no × gets a ?
             stream.reconfigure(errors="replace")

@@ -143,7 +143,10 @@ def _dry_run(chosen: Suite, settings: Settings) -> int:
 
 
 def verify(arguments: argparse.Namespace) -> int:
-    """Judge algorithms, and the judge by canaries; exit code 1 when one fails."""
+    """Judge algorithms, and the judge by canaries; exit code 1 when one fails.
+
+    It is 3 where none is wrong, but time or memory ran out for some case.
+    """
     files, found = choose.algorithm_files(arguments)
     cases, remarks = choose.verify_cases(arguments)
     _remark(remarks)
@@ -162,7 +165,8 @@ def verify(arguments: argparse.Namespace) -> int:
         ]
         rounds.append(Round(family, names, [c for c in cases if c.problem.family is family]))
     threads = max(choose.thread_counts(arguments.threads or str(available())))
-    verifier = Verifier(threads, arguments.seed, arguments.timeout, files)
+    listed = choose.words_for_cases(arguments)
+    verifier = Verifier(threads, arguments.seed, arguments.timeout, files, listed)
     everything = not (arguments.problem or arguments.batch or arguments.algorithms or found)
     return verify_and_show(verifier, rounds, everything, out, notes)
 

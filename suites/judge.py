@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from algos.arrays import read_only
-from algos.errors import ConvbenchError
+from algos.causes import said, whole
+from algos.errors import ConvbenchError, KernelRefusedError
 from algos.poison import poison_memory
 
 from .check import compare
@@ -33,17 +34,21 @@ LARGE = 100_000_000
 class Judgement:
     """What came out.
 
-    `status` is "ok", "unsupported", "failed", or "mistrusted": most of the exact output is
-    zero, so that agreeing with it proves little. `exact` says whether equality was asked for.
-    `threads_agree` is only recorded: other thread counts may round otherwise.
+    `status` is "ok", "unsupported", "failed", "unjudged" for want of memory, or "mistrusted":
+    most of the exact output is zero, so that agreeing with it proves little. `asked` says
+    whether equality on integers was asked for, `exact` whether it was found.
+    `threads_agree` is only recorded: other thread counts may round otherwise. `whole` is
+    everything that was said of an exception.
     """
 
     status: str
     reason: str = ""
     error_over_bound: float = 0.0
+    asked: bool = False
     exact: bool = False
     properties: int = 0
     threads_agree: bool = True
+    whole: str = ""
 
 
 class WrongError(Exception):
@@ -56,6 +61,13 @@ def judge(algorithm: Any, case: Case, *, threads: int, seed: int = 0) -> Judgeme
     From then on, whatever this process allocates holds NaN until it is written.
     """
     poison_memory()
+    try:
+        return _judge(algorithm, case, threads, seed)
+    except MemoryError:
+        return Judgement("unjudged", "out of memory")
+
+
+def _judge(algorithm: Any, case: Case, threads: int, seed: int) -> Judgement:
     trial = trial_of(case, seed)
     if reason := trial.reason_against(algorithm):
         return Judgement("unsupported", reason)
@@ -73,8 +85,15 @@ def judge(algorithm: Any, case: Case, *, threads: int, seed: int = 0) -> Judgeme
             bench.keeps_a_property(rng)
     except WrongError as wrong:
         return replace(bench.found, status="failed", reason=str(wrong))
+    except KernelRefusedError as error:
+        return Judgement("unsupported", str(error))
     except ConvbenchError as error:
         return replace(bench.found, status="failed", reason=f"it refused: {error}")
+    except MemoryError:
+        raise
+    except Exception as error:
+        reason = f"it raised {said(error)}"
+        return replace(bench.found, status="failed", reason=reason, whole=whole(error))
     return bench.found
 
 
@@ -83,11 +102,11 @@ class _Bench:
 
     def __init__(self, algorithm: Any, trial: Trial, threads: int) -> None:
         self.algorithm, self.trial, self.threads = algorithm, trial, threads
-        self.found = Judgement("ok")
         self.positions = trial.positions(ORACLE_PRODUCTS, 100, ORACLE_PRODUCTS)
         self.exact, magnitude = trial.truth(self.positions)
         bound = trial.bound(algorithm, magnitude.astype(np.float64))
         self.bound = np.broadcast_to(np.asarray(bound, np.float64), self.exact.shape)
+        self.found = Judgement("ok", asked=trial.must_equal(algorithm, self.bound))
         self.y = np.empty(0)
         self._behind = False
 
@@ -115,16 +134,18 @@ class _Bench:
         self.y = self._run(self.trial.first)
         ratio = self._judge(self.y)
         zeros = np.count_nonzero(self.exact == 0) / self.exact.size
-        must_equal = self.trial.must_equal(self.algorithm, self.bound)
-        if must_equal:
+        if self.found.asked:
             exactly = self.trial.is_exact(self.algorithm)
             y = self.y if exactly else np.rint(self.y)
             self._demand_equal(y)
         doubtful = self.trial.case.pixels == "integers" and zeros > 0.5
         self.found = replace(
-            self.found, status="mistrusted" if doubtful else "ok", error_over_bound=ratio,
-            exact=must_equal, reason=f"{zeros:.0%} of the exact output is zero" if doubtful else "",
-        )  # fmt: skip
+            self.found,
+            status="mistrusted" if doubtful else "ok",
+            reason=f"{zeros:.0%} of the exact output is zero" if doubtful else "",
+            error_over_bound=ratio,
+            exact=self.found.asked,
+        )
         if self.trial.case.pixels == "random":
             self._bound_must_see_a_lost_term()
 

@@ -90,6 +90,8 @@ def run_and_show(
         )  # fmt: skip
         for sentence in noise.warnings(heard):
             out.print(f"[yellow]warning:[/] {sentence}", soft_wrap=True)
+        for name, report in run.bench.reports.items():
+            out.print(f"\n[red]{name}[/] raised, in full:\n{escape(report)}", soft_wrap=True)
         if state != "interrupted":
             made = _pictures(filtered, writer.path)
     try:

@@ -25,6 +25,10 @@ class WorkerDiedError(Exception):
     """A worker crashed, or did not answer in time and was ended; the text is the reason."""
 
 
+class ExhaustedError(WorkerDiedError):
+    """A worker gave no answer in time, or the system ended it for want of memory."""
+
+
 class _Nursery:
     """The process that workers are forked from, with pools of up to `max_threads`.
 
@@ -118,7 +122,7 @@ class Worker:
         try:
             self._socket.sendall(json.dumps(request).encode() + b"\n")
         except OSError:
-            raise WorkerDiedError(self._epitaph()) from None
+            raise self._death() from None
         return json.loads(self._line(timeout))
 
     def _line(self, timeout: float) -> bytes:
@@ -127,16 +131,21 @@ class Worker:
             waiting = max(0.0, deadline - clock.now())
             if not select.select([self._socket], [], [], waiting)[0]:
                 self.close()
-                raise WorkerDiedError(f"it gave no answer within {timeout:.0f} s and was ended")
+                raise ExhaustedError(f"it gave no answer within {timeout:.3g} s and was ended")
             try:
                 chunk = self._socket.recv(1 << 16)
             except OSError:
                 chunk = b""
             if not chunk:
-                raise WorkerDiedError(self._epitaph())
+                raise self._death()
             self._buffer += chunk
         line, self._buffer = self._buffer.split(b"\n", 1)
         return line
+
+    def _death(self) -> WorkerDiedError:
+        reason = self._epitaph()
+        killed = self._code == -signal.SIGKILL
+        return ExhaustedError(reason) if killed else WorkerDiedError(reason)
 
     def _epitaph(self) -> str:
         code = self._ended(5.0)

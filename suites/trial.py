@@ -11,6 +11,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from algos.errors import KernelRefusedError
+
 from . import check, oracle
 from .data import arrays
 from .fills import largest_integer
@@ -181,7 +183,10 @@ class ConvolutionTrial(Trial):
                 return None
             bias = np.zeros(problem.bias_shape, problem.dtype) if problem.bias else None
             plan, given = check.plan_for(problem, x, w, bias, algorithm, threads)
-            y = plan(*given)
+            try:
+                y = plan(*given)
+            except KernelRefusedError:
+                return None
             if algorithm.exact_on_integers:
                 return y
             # What Σ|x||w| cannot exceed on integers.

@@ -23,7 +23,8 @@ import numpy as np
 import psutil
 
 from algos import threads
-from algos.errors import ConvbenchError
+from algos.causes import said, whole
+from algos.errors import ConvbenchError, KernelRefusedError
 from algos.plugins import load_file
 
 from . import clock, cores, counters, memory, noise
@@ -190,9 +191,16 @@ class Session:
         return {}
 
     def judge(
-        self, case: dict[str, str], algorithm: str, threads_wanted: int, seed: int
+        self,
+        case: dict[str, str],
+        algorithm: str,
+        threads_wanted: int,
+        seed: int,
+        allowance: int | None = None,
     ) -> dict[str, Any]:
-        """Ask everything of an algorithm; answers a `Judgement`."""
+        """Ask everything of an algorithm, within `allowance` bytes more; answers a `Judgement`."""
+        if allowance is not None:
+            _limit(psutil.Process().memory_info().vms + allowance)
         told = Case.of_words(case)
         chosen = told.problem.family.get(algorithm)
         return asdict(judge(chosen, told, threads=threads_wanted, seed=seed))
@@ -291,14 +299,16 @@ def serve(requests: BinaryIO, answers: BinaryIO, files: Sequence[str]) -> None:
         action = getattr(session, request.pop("do"))
         try:
             answer = action(**request)
+        except KernelRefusedError as error:
+            answer = {"status": "unsupported", "reason": str(error)}
         except ConvbenchError as error:
             answer = {"status": "failed", "reason": str(error)}
         except MemoryError:
             answer = {"status": "failed", "reason": "it asked for more memory than it may have"}
         except Exception as error:
-            text = " ".join(str(error).split())[:300]
-            kind = type(error).__name__
-            answer = {"status": "failed", "reason": f"it raised {kind}{text and ': '}{text}"}
+            answer = {
+                "status": "failed", "reason": f"it raised {said(error)}", "whole": whole(error),
+            }  # fmt: skip
         answers.write(json.dumps(answer).encode() + b"\n")
         answers.flush()
 

@@ -120,6 +120,28 @@ class Unfinished(Naive):
         out.flat[-1] = last
 
 
+class Remembers(Naive):
+    """Is right at first, and wrong from its 40th call in a process on."""
+
+    name = "remembers"
+    calls = 0
+
+    def forward(self, problem, x, prepared, bias, out, threads):
+        Remembers.calls += 1
+        super().forward(problem, x, prepared, bias, out, threads)
+        if Remembers.calls >= 40:
+            out.flat[0] += 1
+
+
+class Uncompiled(Naive):
+    """Calls a kernel that Numba cannot compile."""
+
+    name = "uncompiled"
+
+    def forward(self, problem, x, prepared, bias, out, threads):
+        numba.njit(lambda array: array.nosuch)(x)
+
+
 class Slow(Naive):
     """Takes its time, so that a run can be interrupted."""
 
