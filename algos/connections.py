@@ -36,14 +36,13 @@ def resolve_connections(value: Any, outputs: int, inputs: int) -> tuple[int, ...
         rows = tuple(sum(1 << c for c, on in enumerate(row) if _is_on(on)) for row in array)
     else:
         rows = _numbers(value, outputs)
-    full = (1 << inputs) - 1
     for output, row in enumerate(rows):
-        if not 0 < row <= full:
+        if row <= 0 or row.bit_length() > inputs:
             raise ConvbenchError(
                 f"connections of output channel {output} are {shown(row)}; expected at least one "
                 f"and only those of {inputs} input channels"
             )
-    return None if set(rows) == {full} else rows
+    return None if all(row.bit_count() == inputs for row in rows) else rows
 
 
 def _is_on(entry: Any) -> bool:

@@ -18,19 +18,34 @@ hexadecimal number per output channel, whose bits are the input channels it sums
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from .connections import from_text, to_text
 from .errors import ConvbenchError, shown
 from .problem import AXES, Problem
+from .sizes import extent
 
 DEFAULT_BATCH = 2
-_NUMBER = re.compile(r"(g|mb|ic|oc|[ioksprd][dhw])(\d+)")
+MOST_DIGITS = 20
+_NUMBER = re.compile(r"(g|mb|ic|oc|[ioksprd][dhw])([0-9]+)")
 _WORD = re.compile(r"(f32|f64|flip|bias|ceil|exact|bwdd|bwdw)(?![a-z0-9])")
 _LAYER = re.compile(
-    r"(?:tile(?P<tile>\d+(?:x\d+)*)|conn(?P<connections>[0-9a-f]+(?:\.[0-9a-f]+)*)"
+    r"(?:tile(?P<tile>[0-9]+(?:x[0-9]+)*)|conn(?P<connections>[0-9a-f]+(?:\.[0-9a-f]+)*)"
     r"|bias(?P<bias>location|tile))(?![a-z0-9])"
 )
+
+
+class Axis(NamedTuple):
+    """Sizes along one spatial axis."""
+
+    size: int
+    kernel: int
+    stride: int
+    dilation: int
+    padding: tuple[int, int]
+
+
 _OPERATIONS = {"bwdd": "grad_input", "bwdw": "grad_weight"}
 _NAME = re.compile(r'n(?:"([^"]*)"|(\S*))$')
 
@@ -125,41 +140,76 @@ def parse_descriptor(text: str, **defaults: Any) -> Problem:
     """
     if not isinstance(text, str):
         raise DescriptorError(f"descriptor {shown(text)} must be text, such as ic3ih8_oc4_kh3")
-    numbers, fields = _scan(text)
+    numbers, fields = scan(text)
     for need in ("ic", "oc"):
         if need not in numbers:
             raise DescriptorError(f"descriptor {text!r} gives no {need} (channels)")
-    given = {key[1] for key in numbers if key not in ("g", "mb", "ic", "oc")}
-    if not given:
-        raise DescriptorError(f"descriptor {text!r} gives no size: add ih… and kh… (or iw…, id…)")
-    axes = AXES[3 if "d" in given else 2 if "h" in given else 1]
-    per_axis = []
-    for axis in axes:
-        if axis in given:
-            per_axis.append(_read_axis(text, axis, numbers))
-        else:
-            per_axis.append(per_axis[-1])
-    size, kernel, stride, dilation, padding = zip(*per_axis, strict=True)
     fields = {
         **defaults,
         **fields,
-        "size": size,
-        "kernel": kernel,
-        "stride": stride,
-        "dilation": dilation,
-        "padding": padding,
+        **spatial(text, numbers, forward_axis),
         "in_channels": numbers["ic"],
         "out_channels": numbers["oc"],
         "groups": numbers.get("g", 1),
+        "batch": batch_of(numbers, defaults),
     }
-    fields["batch"] = numbers.get("mb", 0) or defaults.get("batch", DEFAULT_BATCH)
     try:
         return Problem(**fields)
     except ConvbenchError as error:
         raise ConvbenchError(f"descriptor {text!r}: {error}") from None
 
 
-def _scan(text: str) -> tuple[dict[str, int], dict[str, Any]]:
+def batch_of(numbers: dict[str, int], defaults: dict[str, Any]) -> int:
+    """Return the batch size that `numbers` give, or else that of `defaults`, or benchdnn's."""
+    return numbers.get("mb", 0) or defaults.get("batch", DEFAULT_BATCH)
+
+
+def spatial(
+    text: str, numbers: dict[str, int], read_axis: Callable[[str, str, dict[str, int]], Axis]
+) -> dict[str, Any]:
+    """Return size, kernel, stride, dilation and padding, with one entry per axis.
+
+    An axis of which nothing is given takes all from the one before it.
+    """
+    given = axes_given(numbers)
+    if not given:
+        raise DescriptorError(f"descriptor {text!r} gives no size: add ih… and kh… (or iw…, id…)")
+    axes = AXES[3 if "d" in given else 2 if "h" in given else 1]
+    per_axis: list[Axis] = []
+    for axis in axes:
+        per_axis.append(read_axis(text, axis, numbers) if axis in given else per_axis[-1])
+    return Axis(*zip(*per_axis, strict=True))._asdict()
+
+
+def axes_given(numbers: dict[str, int]) -> set[str]:
+    """Return the axes (d, h, w) of which `numbers` give anything."""
+    return {key[1] for key in numbers if key not in ("g", "mb", "ic", "oc")}
+
+
+def whole(text: str, digits: str, at: int) -> int:
+    """Return the number that `digits`, found at index `at` of `text`, spell."""
+    if len(digits) > MOST_DIGITS:
+        raise DescriptorError(
+            f"descriptor {text!r}, column {at + 1}: a number of {len(digits)} digits is larger "
+            f"than any size; give at most {MOST_DIGITS}",
+            at + 1,
+        )
+    return int(digits)
+
+
+def enter(text: str, at: int, key: str, digits: str, numbers: dict[str, int]) -> None:
+    """Put a number into `numbers` under its letters, unless another is there already."""
+    value = whole(text, digits, at)
+    if numbers.setdefault(key, value) != value:
+        raise DescriptorError(
+            f"descriptor {text!r}, column {at + 1}: {key} is given twice, "
+            f"as {numbers[key]} and as {value}",
+            at + 1,
+        )
+
+
+def scan(text: str) -> tuple[dict[str, int], dict[str, Any]]:
+    """Return the numbers of a descriptor by their letters, and the fields that words give."""
     numbers: dict[str, int] = {}
     fields: dict[str, Any] = {}
     at = 0
@@ -167,14 +217,7 @@ def _scan(text: str) -> tuple[dict[str, int], dict[str, Any]]:
         if text[at] == "_":
             at += 1
         elif match := _NUMBER.match(text, at):
-            key = match[1]
-            if numbers.get(key, int(match[2])) != int(match[2]):
-                raise DescriptorError(
-                    f"descriptor {text!r}, column {at + 1}: {key} is given twice, "
-                    f"as {numbers[key]} and as {match[2]}",
-                    at + 1,
-                )
-            numbers[key] = int(match[2])
+            enter(text, at, match[1], match[2], numbers)
             at = match.end()
         elif match := _WORD.match(text, at):
             word = match[1]
@@ -188,7 +231,7 @@ def _scan(text: str) -> tuple[dict[str, int], dict[str, Any]]:
                 fields[word] = True
             at = match.end()
         elif match := _LAYER.match(text, at):
-            fields |= _layer(match)
+            fields |= _layer(text, at, match)
             at = match.end()
         elif match := _NAME.match(text, at):
             fields["name"] = match[1] if match[1] is not None else match[2]
@@ -203,44 +246,61 @@ def _scan(text: str) -> tuple[dict[str, int], dict[str, Any]]:
     return numbers, fields
 
 
-def _layer(match: re.Match[str]) -> dict[str, Any]:
+def _layer(text: str, at: int, match: re.Match[str]) -> dict[str, Any]:
     """The field of a problem that one of the longer words spells."""
     if match["bias"]:
         return {"bias": match["bias"]}
     if match["tile"]:
-        tile = tuple(map(int, match["tile"].split("x")))
+        tile = tuple(whole(text, period, at) for period in match["tile"].split("x"))
         return {"tile": tile if len(tile) > 1 else tile[0]}
     return {"connections": from_text(match["connections"])}
 
 
-def _read_axis(
-    text: str, axis: str, numbers: dict[str, int]
-) -> tuple[int, int, int, int, tuple[int, int]]:
-    """(size, kernel, stride, dilation, (before, after)) of one axis, output size honoured."""
-    for letter, what in (("i", "input size"), ("k", "kernel size")):
-        if letter + axis not in numbers:
-            raise DescriptorError(
-                f"descriptor {text!r} gives no {letter}{axis} ({what} along {axis})"
-            )
-    size, kernel = numbers["i" + axis], numbers["k" + axis]
-    stride, dilation = numbers.get("s" + axis, 1), numbers.get("d" + axis, 0) + 1
+def forward_axis(text: str, axis: str, numbers: dict[str, int]) -> Axis:
+    """Return the sizes of one axis; an output size that is given decides the padding."""
+    size, kernel, stride, dilation = steps(text, axis, numbers)
     output, before = numbers.get("o" + axis) or None, numbers.get("p" + axis)
-    extent = (kernel - 1) * dilation + 1
+    after = numbers.get("r" + axis)
     if output is None or stride < 1:
         before = before or 0
-        return size, kernel, stride, dilation, (before, numbers.get("r" + axis, before))
+        sides = (before, before if after is None else after)
+        return Axis(size, kernel, stride, dilation, sides)
+    found = sides_for(size, extent(kernel, dilation), stride, output, before, after)
+    if found is None:
+        before = before or 0
+        made = (size + 2 * before - extent(kernel, dilation)) // stride + 1
+        raise ConvbenchError(
+            f"descriptor {text!r}: o{axis}{output} does not follow from i{axis}{size}, "
+            f"k{axis}{kernel}, s{axis}{stride}, p{axis}{before}: the output size is {made}"
+        )
+    return Axis(size, kernel, stride, dilation, found)
+
+
+def steps(text: str, axis: str, numbers: dict[str, int]) -> tuple[int, int, int, int]:
+    """Return input size, kernel size, stride and dilation of one axis."""
+    for letter, name in (("i", "input size"), ("k", "kernel size")):
+        if letter + axis not in numbers:
+            raise DescriptorError(
+                f"descriptor {text!r} gives no {letter}{axis} ({name} along {axis})"
+            )
+    size, kernel = numbers["i" + axis], numbers["k" + axis]
+    return size, kernel, numbers.get("s" + axis, 1), numbers.get("d" + axis, 0) + 1
+
+
+def sides_for(
+    size: int, extent: int, stride: int, output: int, before: int | None, after: int | None
+) -> tuple[int, int] | None:
+    """Return the padding that gives `output` positions, or None if there is none.
+
+    What is given is kept: `before`, else half of what is missing, and `after`, else as much as
+    before or what else it takes.
+    """
     total = (output - 1) * stride + extent - size
     if before is None:
         before = max(total, 0) // 2
-    after = numbers.get("r" + axis, before)
-    if (size + before + after - extent) // stride + 1 != output:
-        # A negative rest is input that no output position reaches; none of it is cut off.
-        after = max(total - before, 0)
-        fits = (size + before + after - extent) // stride + 1 == output
-        if not fits or "r" + axis in numbers:
-            raise ConvbenchError(
-                f"descriptor {text!r}: o{axis}{output} does not follow from i{axis}{size}, "
-                f"k{axis}{kernel}, s{axis}{stride}, p{axis}{before}: the output size is "
-                f"{(size + 2 * before - extent) // stride + 1}"
-            )
-    return size, kernel, stride, dilation, (before, after)
+    # A negative rest is input that no output position reaches; none of it is cut off.
+    tried = (before, max(total - before, 0)) if after is None else (after,)
+    for behind in tried:
+        if (size + before + behind - extent) // stride + 1 == output:
+            return before, behind
+    return None

@@ -1,8 +1,44 @@
 """The exception that convbench raises for a caller's mistake."""
 
+from __future__ import annotations
+
+import re
+
+#: Characters of a quoted value beyond which an error shows its two ends alone, and their lengths.
+LONGEST, HEAD, TAIL = 200, 70, 20
+
+_VALUE = re.compile(
+    r"""(?<!\w)(?:'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*")(?!\w)"""  # a repr of text
+    r"""|\[[^][\n]*\]|[(\[][-+.,\s\d()\[\]]*[)\]]"""  # a list, a tuple or table of numbers
+    rf"""|\S{{{LONGEST},}}"""  # a number, or text that is not quoted
+)
+
 
 class ConvbenchError(ValueError):
-    """What was asked for cannot be done; the text says what, why, and what to do."""
+    """What was asked for cannot be done; the text says what, why, and what to do.
+
+    Values that the text quotes are cut to a readable length here, for every error alike.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(shortened(message))
+
+
+def shortened(message: str) -> str:
+    """Return `message` with the middle of every overlong value left out.
+
+    Examples
+    --------
+    >>> shortened(f"size {'9' * 300} is too large")[:40], len(shortened("'" + "x" * 9000 + "'"))
+    ('size 9999999999999999999999999999999999', 91)
+    """
+    if len(message) <= LONGEST:
+        return message
+    return _VALUE.sub(lambda match: _cut(match[0]), message)
+
+
+def _cut(value: str) -> str:
+    return value if len(value) <= LONGEST else f"{value[:HEAD]}…{value[-TAIL:]}"
 
 
 #: Characters of a value that an error repeats.
@@ -16,6 +52,8 @@ def shown(value: object) -> str:
     except Exception:  # a whole number of 5000 digits has no text
         text = f"a value of type {type(value).__name__}"
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
 class KernelRefusedError(ConvbenchError):
     """An algorithm does not take this kernel, which only the call could tell."""
 

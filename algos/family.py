@@ -157,18 +157,26 @@ def check_problem(problem: Any, kind: type) -> None:
 
 
 def parse(text: str, **defaults: Any) -> Any:
-    """The problem that a descriptor describes, of whichever family its first word is.
+    """Return the problem that a descriptor describes, of whichever family its first word is.
+
+    One of benchdnn's drivers before a colon, ``deconv:`` or ``pool:``, says how to read it.
 
     Examples
     --------
     >>> parse("mb1_ic3ih8_oc4_kh3").family.name, parse("max_mb1_ic3ih8_kh2").family.name
     ('convolution', 'pooling')
+    >>> parse("deconv:mb1_ic3ih8_oc4_kh3").operation
+    'grad_input'
     """
     from .descriptor import parse_descriptor
+    from .drivers import DRIVERS
     from .inception import parse_inception
     from .pooling.descriptor import parse_pool_descriptor
     from .pooling.problem import KINDS
 
+    driver, colon, rest = text.partition(":")
+    if colon and driver in DRIVERS:
+        return DRIVERS[driver](rest, **defaults)
     word = re.match(r"_*([a-z0-9]*)", text)
     if word and word[1] == "inception":
         return parse_inception(text, **defaults)

@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import Any
 
 from .arguments import dtype_name, text, whole_number, whole_numbers
+from .descriptor import enter, whole
 from .errors import ConvbenchError
 from .family import CONVOLUTION, Family
 from .pooling.problem import PoolProblem
@@ -200,6 +201,11 @@ class InceptionProblem:
         return self if self.batch else replace(self, batch=1)
 
     @property
+    def table_bytes(self) -> int:
+        """Those of the steps."""
+        return sum(step.table_bytes for branch in self.branches for step in branch)
+
+    @property
     def geometry(self) -> dict[str, Any]:
         """Channels, kernel and steps for tables; the kernel is the largest one."""
         reads = sum(s.multiply_adds for b in self.branches for s in b if isinstance(s, PoolProblem))
@@ -225,7 +231,7 @@ class InceptionProblem:
 
 
 _PART = re.compile(
-    r'_*(?:(mb|ic|ih|iw)(\d+)|(ones|threes|fives|pooled)=([\d,]+)|(f32|f64)|n"([^"]*)"$)'
+    r'_*(?:(mb|ic|ih|iw)([0-9]+)|(ones|threes|fives|pooled)=([0-9]+)(?:,([0-9]+))?|(f32|f64)|n"([^"]*)"$)'
 )
 
 
@@ -243,11 +249,16 @@ def parse_inception(text: str, **defaults: Any) -> InceptionProblem:
                 f"parts such as mb1, ic192, ih28, ones=64, threes=96,128, fives=16,32, pooled=32, "
                 f'f64 or n"name"'
             )
-        key, number, width, channels, dtype, name = match.groups()
+        key, number, width, channels, made, dtype, name = match.groups()
         if key:
-            numbers[key] = int(number)
+            enter(text, at, key, number, numbers)
         elif width:
-            counts = tuple(int(n) for n in channels.split(",") if n)
+            counts = tuple(whole(text, n, at) for n in (channels, made) if n)
+            if made and width in ("ones", "pooled"):
+                raise ConvbenchError(
+                    f"descriptor {text!r}, column {at + 1}: {width} are made at once; give one "
+                    f"number of channels"
+                )
             fields[width] = counts if width in ("threes", "fives") else counts[0]
         elif dtype:
             fields["dtype"] = "float" + dtype[1:]

@@ -25,6 +25,7 @@ from .sizes import (
     check_fit,
     extent,
     output_positions,
+    reads_inside,
     resolve_padding,
 )
 
@@ -329,15 +330,14 @@ class Problem:
         The three operations multiply the same pairs and sum them up otherwise.
         """
         pairs = math.prod(
-            sum(_inside(o, s, k * d - before, w) for k in range(f))
-            for o, s, d, f, w, (before, _) in zip(
+            map(
+                reads_inside,
                 self.output_size,
                 self.stride,
-                self.dilation,
                 self.kernel,
+                self.dilation,
+                self.before,
                 self.size,
-                self.padding,
-                strict=True,
             )
         )
         return self.batch * self.channel_pairs * pairs
@@ -352,6 +352,11 @@ class Problem:
         """Bytes that must move at least once: input and used parameters in, output out."""
         used = self._learnt(tuple(map(min, self.tile, self.output_size)))
         return (math.prod(self.input_shape) + used + math.prod(self.output_shape)) * self.itemsize
+
+    @property
+    def table_bytes(self) -> int:
+        """Bytes of what the sizes are looked up in while computing: the table of connections."""
+        return 9 * self.out_channels * self.in_channels if self.connections else 0
 
     def _learnt(self, tile: tuple[int, ...]) -> int:
         biases = math.prod(self.bias_shape) if self.bias else 0
@@ -409,10 +414,3 @@ class Problem:
         from .descriptor import format_descriptor
 
         return format_descriptor(self)
-
-
-def _inside(positions: int, stride: int, offset: int, size: int) -> int:
-    """How many of `positions` outputs read, at this tap's `offset`, a sample of the input."""
-    first = max(0, -(offset // stride))
-    last = min(positions - 1, (size - 1 - offset) // stride)
-    return max(0, last - first + 1)

@@ -1,4 +1,6 @@
-"""How many positions fit: padding, extent and output size, in one place for every operation.
+"""How many positions fit: padding, extent, output size and reads, for every operation.
+
+Everything here is arithmetic on whole numbers: its cost does not grow with the sizes.
 
     output = (W − (F − 1)·D − 1 + P)/S + 1
 
@@ -17,6 +19,10 @@ AXES = {1: "w", 2: "hw", 3: "dhw"}
 FITS = ("floor", "ceil", "exact")
 PADDINGS = ("valid", "same", "full")
 
+#: Largest size, stride, padding or extent along an axis: an address space holds 2^48 bytes, and
+#: kernels may multiply and add numbers of this size in 64 bits.
+LARGEST = 2**48
+
 Padding = int | str | Sequence[int] | Sequence[Sequence[int]]
 Sides = tuple[tuple[int, int], ...]
 
@@ -30,6 +36,41 @@ def output_positions(size: int, extent: int, stride: int, sides: tuple[int, int]
     """(W − extent + P)/S + 1, rounded as `fit` says."""
     up = stride - 1 if fit == "ceil" else 0
     return (size + sum(sides) - extent + up) // stride + 1
+
+
+def floor_sum(count: int, modulus: int, factor: int, shift: int) -> int:
+    """Return the sum of (factor·j + shift) // modulus over 0 <= j < count.
+
+    Its steps are those of Euclid's algorithm. `factor` and `shift` are not negative.
+    """
+    total = 0
+    while True:
+        whole, factor = divmod(factor, modulus)
+        total += whole * (count * (count - 1) // 2)
+        whole, shift = divmod(shift, modulus)
+        total += whole * count
+        count, shift = divmod(factor * count + shift, modulus)
+        if not count:
+            return total
+        modulus, factor = factor, modulus
+
+
+def reads_inside(
+    positions: int, stride: int, taps: int, dilation: int, before: int, size: int
+) -> int:
+    """Return how many taps of all positions along an axis lie on the input, not its padding.
+
+    Position i and tap k meet sample i·stride + k·dilation − before.
+    """
+
+    def up_to(last: int) -> int:
+        """Return how many pairs have i·stride + k·dilation <= last."""
+        whole = max(min(taps, (last - (positions - 1) * stride) // dilation + 1), 0)
+        some = max(min(taps, last // dilation + 1) - whole, 0)
+        least = last - (whole + some - 1) * dilation
+        return whole * positions + (some + floor_sum(some, stride, dilation, least) if some else 0)
+
+    return up_to(before + size - 1) - up_to(before - 1)
 
 
 def check_fit(
@@ -49,6 +90,11 @@ def check_fit(
         axis_names, size, extent, stride, padding, strict=True
     ):
         room = w + before + after
+        if max(e, room) > LARGEST:
+            raise ConvbenchError(
+                f"the {what} spans {e} samples along {axis}, the padded input {room}; both must "
+                f"be at most 2^48, beyond which no array reaches"
+            )
         if output_positions(w, e, s, (before, after), fit) < 1:
             raise ConvbenchError(
                 f"the {what} spans {e} samples along {axis}, the padded input only {room} "

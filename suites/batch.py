@@ -1,6 +1,6 @@
 """Problem files of oneDNN's benchdnn: descriptors, options, and files within files.
 
-The format is benchdnn's (oneDNN, tests/benchdnn/doc/driver_conv.md): tokens separated by
+The format is benchdnn's (oneDNN, tests/benchdnn/doc): tokens separated by
 blanks, ``#`` starts a comment, a backslash at the end of a line continues it. Options
 hold from where they stand until changed, through nested files too. Understood are
 ``--mb`` (another batch size; 0 keeps each problem's), ``--dt`` and ``--cfg``, ``--dir``,
@@ -8,8 +8,13 @@ hold from where they stand until changed, through nested files too. Understood a
 problem is taken with each. What speaks of memory layouts, post-operations and choice of
 implementation does not change what a convolution is, and is passed over.
 
-Two departures: ``BWD_WB`` is computed without its bias gradient; and without ``--dir`` benchdnn
-adds a bias (``FWD_B``), here a problem is what its line says.
+A file is of one driver: convolution, unless its path has a prefix, ``deconv:FILE`` or
+``pool:FILE``, or the file holds ``--deconv`` or ``--pool``. For pooling ``--alg`` is understood
+too. A line that is plainly another driver's is never computed as something else.
+
+Departures: the gradient of the bias in ``BWD_WB`` is not computed, nor the bias of a
+deconvolution; and without ``--dir`` benchdnn adds a bias (``FWD_B``), here a problem is what its
+line says.
 """
 
 from __future__ import annotations
@@ -20,31 +25,56 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from algos.descriptor import DescriptorError, parse_descriptor
+from algos.descriptor import DescriptorError
+from algos.drivers import DRIVERS, belongs_to
 from algos.errors import ConvbenchError
 
 from .suite import Case
 
 _TOKEN = re.compile(r'(?:"[^"\n]*"|\S)+')
 _IGNORED = re.compile(
-    r"--(stag|wtag|dtag|strides|skip-impl|global-impl|impl|alg|attr.*|allow-.*|mode.*|fix-.*|"
+    r"--(tag|stag|wtag|dtag|strides|skip-impl|global-impl|impl|alg|attr.*|allow-.*|mode.*|fix-.*|"
     r"perf-.*|ctx-.*|cold-cache|canonical|summary|verbose|fast-ref.*|engine|cpu-isa-hints|"
     r"memory-kind|mem-check|buffer-prefix|start|repeats-per-prb|max-ms-per-prb|inplace|"
-    r"bia-dt|bia_dt|runtime-.*|execution-mode|num-streams|check-ref-impl|conv)(=.*)?|-v\d*"
+    r"bia-dt|bia_dt|runtime-.*|execution-mode|num-streams|check-ref-impl)(=.*)?|-v\d*"
 )
 _OTHER_DRIVERS = re.compile(
-    r"--(deconv|ip|matmul|pool|bnorm|lnorm|gnorm|lrn|softmax|eltwise|binary|prelu|reduction|"
+    r"--(ip|matmul|bnorm|lnorm|gnorm|lrn|softmax|eltwise|binary|prelu|reduction|"
     r"reorder|concat|sum|shuffle|resampling|rnn|zeropad|graph|brgemm|sdpa|gated_mlp)"
 )
-_FORWARD = {"FWD_B": True, "FWD_D": False, "FWD_I": False}
-_BACKWARD = {
-    "BWD_D": ("grad_input",),
-    "BWD_W": ("grad_weight",),
-    "BWD_WB": ("grad_weight",),
-    "BWD_DW": ("grad_input", "grad_weight"),
+_FORWARD = ("FWD_B", "FWD_D", "FWD_I")
+#: What a direction asks for, by driver: operations of a convolution, for a deconvolution of the
+#: mirrored one.
+_DIRECTIONS: dict[str, dict[str, tuple[str, ...]]] = {
+    "conv": {
+        **dict.fromkeys(_FORWARD, ("forward",)),
+        "BWD_D": ("grad_input",),
+        "BWD_W": ("grad_weight",),
+        "BWD_WB": ("grad_weight",),
+        "BWD_DW": ("grad_input", "grad_weight"),
+    },
+    "deconv": {
+        **dict.fromkeys(_FORWARD, ("grad_input",)),
+        "BWD_D": ("forward",),
+        "BWD_W": ("grad_weight",),
+        "BWD_WB": ("grad_weight",),
+        "BWD_DW": ("forward", "grad_weight"),
+    },
+    "pool": {**dict.fromkeys(_FORWARD, ("forward",)), "BWD_D": ("grad_input",)},
 }
+_POOLINGS = {
+    "max": {"kind": "max"},
+    "avg_p": {"kind": "average"},
+    "avg_np": {"kind": "average", "count_include_pad": False},
+}
+_POOLINGS |= {
+    "pooling_max": _POOLINGS["max"],
+    "pooling_avg_include_padding": _POOLINGS["avg_p"],
+    "pooling_avg_exclude_padding": _POOLINGS["avg_np"],
+}
+_NAMES = {"conv": "convolution", "deconv": "deconvolution", "pool": "pooling"}
 
 
 class Batch(NamedTuple):
@@ -68,6 +98,7 @@ def read(path: str | Path, match: str | None = None) -> Batch:
     Parameters
     ----------
     path : str or Path
+        Before it there may be a driver and a colon, as in ``deconv:FILE``.
     match : str, optional
         A regular expression; only problems whose text it is found in are taken.
 
@@ -77,13 +108,24 @@ def read(path: str | Path, match: str | None = None) -> Batch:
         Naming file, line and column where it cannot be understood; if a nested file is
         missing or includes itself; if no problem is left.
     """
-    reader = _Reader(match=_pattern(match, "--match") if match else None)
-    cases = list(dict.fromkeys(reader.file(Path(path).expanduser(), ())))
+    driver, file = split(path)
+    reader = _Reader(match=_pattern(match, "--match") if match else None, driver=driver)
+    cases = list(dict.fromkeys(reader.file(file, ())))
+    if reader.doubts and not reader.certain:
+        raise ConvbenchError(reader.doubts[0])
     notes = [f"{reason} ({count} left out)" for reason, count in reader.left_out.items()]
     if not cases:
         why = "; ".join([*reader.notes, *notes]) or "it holds no descriptor"
         raise ConvbenchError(f"{str(path)!r} leaves no problem to compute: {why}")
     return Batch(cases, [*reader.notes, *notes])
+
+
+def split(path: str | Path) -> tuple[str, Path]:
+    """Return the driver before a path and a colon, ``""`` where there is none, and the path."""
+    driver, colon, rest = str(path).partition(":")
+    if colon and driver in DRIVERS and not Path(path).exists():
+        return driver, Path(rest).expanduser()
+    return "", Path(path).expanduser()
 
 
 @dataclass
@@ -93,6 +135,7 @@ class _Options:
     batches: tuple[int, ...] = (0,)
     dtypes: tuple[str, ...] = ("",)
     directions: tuple[str, ...] = ("",)
+    algorithms: tuple[str, ...] = ("max",)
     match: re.Pattern[str] | None = None
 
 
@@ -100,7 +143,11 @@ class _Options:
 class _Reader:
     match: re.Pattern[str] | None = None
     options: _Options = field(default_factory=_Options)
-    convolution: bool = True
+    driver: str = ""
+    #: Whether a line made sense for its driver alone, and sentences on those that did not,
+    #: although nobody said of which driver they are.
+    certain: bool = False
+    doubts: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
 
@@ -117,7 +164,7 @@ class _Reader:
         for token, line, column in _tokens(text):
             where = f"{path}, line {line}, column {column}"
             if token.startswith("--batch="):
-                nested = _find(token.removeprefix("--batch="), path, where)
+                nested = _find(token.removeprefix("--batch="), path, where, self.driver or "conv")
                 yield from self.file(nested, (*above, here))
             elif token.startswith("-"):
                 self.option(token, where)
@@ -138,51 +185,91 @@ class _Reader:
         elif name == "--dir":
             self.options.directions = tuple(v.upper() for v in values) or ("",)
             for direction in self.options.directions:
-                if direction and direction not in (*_FORWARD, *_BACKWARD):
-                    known = ", ".join((*_FORWARD, *_BACKWARD))
+                if direction and direction not in _DIRECTIONS["conv"]:
+                    known = ", ".join(_DIRECTIONS["conv"])
                     raise ConvbenchError(f"{where}: {direction!r} is no direction; known: {known}")
+        elif name == "--alg" and self.driver == "pool":
+            self.options.algorithms = tuple(v.lower() for v in values) or ("max",)
+            for algorithm in self.options.algorithms:
+                if algorithm not in _POOLINGS:
+                    known = ", ".join(_POOLINGS)
+                    raise ConvbenchError(f"{where}: {algorithm!r} is no pooling; known: {known}")
         elif name == "--match":
             text = value.strip("\"'")
             self.options.match = _pattern(text, where) if text else None
-        elif _OTHER_DRIVERS.fullmatch(token):
-            self.convolution = False
-        elif _IGNORED.fullmatch(token):
-            self.convolution = self.convolution or token == "--conv"
-        else:
-            note = f"{where}: option {token!r} is not known and was passed over"
-            self.notes.append(note)
+        elif name[2:] in DRIVERS or _OTHER_DRIVERS.fullmatch(token):
+            self.driver = name[2:]
+        elif not _IGNORED.fullmatch(token):
+            self.notes.append(f"{where}: option {token!r} is not known and was passed over")
 
     def problem(self, token: str, path: Path, line: int, column: int) -> Iterator[Case]:
-        if not self.convolution:
-            self.left_out["only forward convolutions are computed, not other drivers"] += 1
+        """Yield the cases of one descriptor, one for each combination of options."""
+        driver = self.driver or "conv"
+        if driver not in DRIVERS:
+            left = f"only convolution, deconvolution and pooling are computed, not {driver}"
+            self.left_out[left] += 1
             return
         if any(m and not m.search(token) for m in (self.match, self.options.match)):
             return
-        for batch, dtype, direction in product(
-            self.options.batches, self.options.dtypes, self.options.directions
+        where = f"{path}, line {line}"
+        if not self._is_of(driver, token, path, where):
+            return
+        taken = self.options
+        poolings = taken.algorithms if driver == "pool" else ("",)
+        for batch, dtype, direction, pooling in product(
+            taken.batches, taken.dtypes, taken.directions, poolings
         ):
             if dtype not in ("", "float32", "float64"):
                 self.left_out[f"data type {dtype} is not computed, only f32 and f64 are"] += 1
                 continue
-            fields = {"dtype": dtype} if dtype else {}
+            if direction and direction not in _DIRECTIONS[driver]:
+                self.left_out[f"{_NAMES[driver]} has no direction {direction}"] += 1
+                continue
+            fields: dict[str, Any] = {"dtype": dtype} if dtype else {}
+            fields |= _POOLINGS[pooling] if pooling else {}
             try:
-                problem = parse_descriptor(token, **fields)
+                problem = DRIVERS[driver](token, **fields)
             except DescriptorError as error:
                 at = column + error.column - 1
-                raise ConvbenchError(f"{path}, line {line}, column {at}: {error}") from None
+                raise ConvbenchError(f"{where}, column {at}: {error}") from None
             except ConvbenchError as error:
-                self.notes.append(f"{path}, line {line}: {error} (left out)")
+                self._note(f"{where}: {error} (left out)")
+                if pooling:  # another kind may do with windows of padding alone
+                    continue
                 return
-            bias = _FORWARD.get(direction, problem.bias) and direction not in _BACKWARD
+            changes = {"batch": batch or problem.batch}
+            if driver == "conv":
+                bias = direction == "FWD_B" or (problem.bias and not direction)
+                changes["bias"] = bias
             if direction == "BWD_WB":
-                note = "direction BWD_WB is taken as BWD_W, without the bias"
-                self.notes += [note] if note not in self.notes else []
-            for operation in _BACKWARD.get(direction, (problem.operation,)):
-                yield Case(
-                    replace(
-                        problem, batch=batch or problem.batch, bias=bias, operation=operation
-                    )
-                )  # fmt: skip
+                self._note("direction BWD_WB is taken as BWD_W, without the bias")
+            if direction == "FWD_B" and driver != "conv":
+                self._note("direction FWD_B is taken as FWD_D, without the bias")
+            operations = _DIRECTIONS[driver].get(direction, (problem.operation,))
+            for operation in operations:
+                yield Case(replace(problem, operation=operation, **changes))
+
+    def _is_of(self, driver: str, token: str, path: Path, where: str) -> bool:
+        """Return True if a line may be its driver's; else keep the sentence that says so."""
+        found = belongs_to(token)
+        folder = path.resolve().parent.name
+        if found is None and not self.driver and folder in DRIVERS:
+            found = folder
+        if found in (None, driver):
+            self.certain |= found is not None
+            return True
+        sentence = (
+            f"{where}: {token!r} is a {_NAMES[str(found)]}, not a {_NAMES[driver]}; say "
+            f"--batch {found}:{path}, or put --{found} before it"
+        )
+        if not self.driver:
+            self.doubts.append(sentence)
+        self._note(f"{sentence} (left out)")
+        return False
+
+    def _note(self, sentence: str) -> None:
+        if sentence not in self.notes:
+            self.notes.append(sentence)
 
 
 def _tokens(text: str) -> Iterator[tuple[str, int, int]]:
@@ -222,12 +309,12 @@ def _pattern(text: str, where: str) -> re.Pattern[str]:
         raise ConvbenchError(f"{where}: {text!r} is no regular expression: {error}") from None
 
 
-def _find(name: str, path: Path, where: str) -> Path:
-    """A nested file: beside `path`, else below one of the folders above it, else from here."""
+def _find(name: str, path: Path, where: str, driver: str) -> Path:
+    """Return a nested file: beside `path`, else below a folder above it, else from here."""
     name = name.strip("\"'")
     for folder in path.resolve().parents:
-        for candidate in (folder / name, folder / "conv" / name, folder / "inputs/conv" / name):
-            if candidate.is_file():
+        for beside in ("", driver, f"inputs/{driver}"):
+            if (candidate := folder / beside / name).is_file():
                 return candidate
     if Path(name).is_file():
         return Path(name)

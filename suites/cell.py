@@ -171,14 +171,19 @@ def performer(problem: Any, algorithm: str) -> Any:
     return problem.family.get(algorithm).performer(problem)
 
 
-#: What is held of a problem's arrays, its check included.
+#: Share of a problem's arrays that is held, its check included.
 ARRAYS = 1.5
+
+
+def _held(problem: Any) -> int:
+    """Bytes that a cell's process holds whichever algorithm it runs: arrays and tables."""
+    return int(ARRAYS * problem.compulsory_bytes) + problem.table_bytes
 
 
 def memory_needed(problem: Any, algorithm: str, threads: int) -> int:
     """Bytes that a cell's process will hold at its largest: arrays, workspace, its check."""
     workspace = performer(problem, algorithm).workspace_bytes(problem, threads)
-    return int(ARRAYS * problem.compulsory_bytes) + workspace
+    return _held(problem) + workspace
 
 
 def obstacle(problem: Any, algorithm: str, threads: int, memory: int) -> tuple[str, str] | None:
@@ -187,7 +192,7 @@ def obstacle(problem: Any, algorithm: str, threads: int, memory: int) -> tuple[s
         able = performer(problem, algorithm)
         if reason := able.why_not(problem):
             return "unsupported", reason
-        needed = int(ARRAYS * problem.compulsory_bytes)
+        needed = _held(problem)
         if needed <= memory:  # else how it would be cut may take long to find out
             able.work(problem)
             needed = memory_needed(problem, algorithm, threads)

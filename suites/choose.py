@@ -46,8 +46,9 @@ def run_suite(arguments: argparse.Namespace) -> tuple[Suite, list[str]]:
         return _own("input", title, (case,)), []
     if arguments.problem or arguments.batch:
         cases, notes = _listed(arguments)
-        name = Path(arguments.batch).stem if arguments.batch else "problem"
-        title = f"The problems of {Path(arguments.batch).name}" if arguments.batch else "Problems"
+        file = batch.split(arguments.batch)[1] if arguments.batch else None
+        name = file.stem if file else "problem"
+        title = f"The problems of {file.name}" if file else "Problems"
         return _own(name, title, cases), notes
     chosen = suite.load(arguments.suite or "quick")
     return replace(chosen, cases=_with_dtype(chosen.cases, arguments.dtype)), []

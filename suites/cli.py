@@ -144,7 +144,9 @@ def _add_run(run: argparse.ArgumentParser) -> None:
         "--problem", action="append", default=[], metavar="DESCRIPTOR",
         help="one problem in benchdnn's notation; may be repeated",
     )  # fmt: skip
-    what.add_argument("--batch", metavar="FILE", help="problems from a benchdnn file")
+    what.add_argument(
+        "--batch", metavar="FILE", help="problems of a benchdnn file; deconv:FILE, pool:FILE"
+    )
     what.add_argument("--input", metavar="FILE", help="a picture, or an array (.npy), to filter")
     what.add_argument(
         "--kernel", metavar="SPEC", help="with --input: gaussian:15, sobel-x, k.npy …"

@@ -62,7 +62,7 @@ def _windows(p: PoolProblem) -> list[str]:
         f"output {p.output_shape}: {_RULES[p.layout]}",
         *(
             f"  {name}: {line.size} samples in {line.positions} windows of "
-            f"{_range(int(line.taps.min()), int(line.taps.max()))}"
+            f"{_range(line.fewest, line.window)}"
             for name, line in zip(p.axis_names, p.lines[-p.axes :], strict=True)
         ),
     ]

@@ -2,7 +2,8 @@
 
 ``max_mb1_ic64ih112_kh3_sh2ph1_ceil`` reads: maxima over 3×3 windows, two samples apart, of 64
 channels of 112×112 with padding 1; ``average_mb8_ic512ih7_output=1``: adaptive averages. The
-letters are those of `algos.descriptor`; what they cannot say follows as ``option=value``.
+letters are those of `algos.descriptor`; what they cannot say follows as ``option=value``. Unlike
+there, each letter by itself is passed on to the axes behind: ``kh9kw5_ph2`` pads both.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ..descriptor import enter
 from ..errors import ConvbenchError, closest, shown
 from ..sizes import AXES
 from .problem import DEFAULTS, KINDS, PoolProblem
@@ -19,7 +21,7 @@ _LETTERS = {"size": "i", "window": "k", "stride": "s", "dilation": "d"}
 _OPTIONS = ("output", "levels", "ratio", "sequence", "overlapping", "seed", "count_include_pad",
             "p", "sigma", "mode", "mix", "pieces")  # fmt: skip
 _PART = re.compile(
-    r"_*(?:(mb|ic|[iokspdr][dhw])(\d+)|(" + "|".join(_OPTIONS) + r')=([^_"]+)|([a-z][a-z0-9]+))'
+    r"_*(?:(mb|ic|[iokspdr][dhw])([0-9]+)|(" + "|".join(_OPTIONS) + r')=([^_"]+)|([a-z][a-z0-9]+))'
 )
 _WORDS: dict[str, tuple[str, Any]] = {
     "f32": ("dtype", "float32"), "f64": ("dtype", "float64"), "ceil": ("fit", "ceil"),
@@ -93,15 +95,17 @@ def parse_pool_descriptor(text: str, **defaults: Any) -> PoolProblem:
         else:
             break
         at = match.end()
+    columns = _columns(text, numbers)
     try:
-        problem = PoolProblem(**{**defaults, **found, **_columns(text, numbers)})
+        problem = PoolProblem(**{**defaults, **found, **columns})
     except ConvbenchError as error:
         raise ConvbenchError(f"descriptor {text!r}: {error}") from None
     for axis, size in zip(problem.axis_names, problem.output_size, strict=False):
         if numbers.get(f"o{axis}", size) != size:
             raise ConvbenchError(
                 f"descriptor {text!r}: o{axis}{numbers[f'o{axis}']} does not follow from the rest: "
-                f"the output size is {size}"
+                f"the output size is {size}; a descriptor of benchdnn's, whose padding follows "
+                f"from its output size, begins with pool: instead of {problem.kind}"
             )
     return problem
 
@@ -112,7 +116,7 @@ def _enter(
     """One part of the text into `numbers` or `found`."""
     key, number, option, value, word = match.groups()
     if key:
-        numbers[key] = int(number)
+        enter(text, at, key, number, numbers)
     elif option in _OPTIONS:
         found[option] = _read(value)
     elif word in KINDS:

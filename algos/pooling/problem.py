@@ -19,8 +19,6 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from ..arguments import (
     choice,
     dtype_name,
@@ -47,6 +45,7 @@ from .windows import Line, adaptive, fractional, fractional_positions, regular
 
 DTYPES = ("float32", "float64")
 OPERATIONS = ("forward", "grad_input")
+MOST_SEED = 2**64 - 1
 
 #: Every kind, and the options that are its own.
 KINDS: dict[str, tuple[str, ...]] = {
@@ -244,7 +243,7 @@ class PoolProblem:
         if self.sigma is not None:
             self._put("sigma", _numbers("sigma", self.sigma, self.axes, math.inf, "above 0"))
         if self.seed is not None:
-            self._put("seed", whole_number("seed", self.seed, least=0, most=None))
+            self._put("seed", whole_number("seed", self.seed, least=0, most=MOST_SEED))
         if self.kind == "gated" and self.layout != "regular":
             raise ConvbenchError(
                 f"gated pooling weighs the taps of a window, whose number differs between "
@@ -258,10 +257,9 @@ class PoolProblem:
         if not needs_a_sample:
             return
         for axis, line in zip(self.axis_names, self.lines[-self.axes :], strict=True):
-            empty = np.flatnonzero(line.taps == 0)
-            if len(empty):
+            if line.first_empty is not None:
                 raise ConvbenchError(
-                    f"the window at output {int(empty[0])} along {axis} holds padding alone, "
+                    f"the window at output {line.first_empty} along {axis} holds padding alone, "
                     f"so it has no {self.kind}; pad by at most half the window, "
                     f"{extent(line.window, line.dilation) // 2} before and after"
                 )
@@ -387,6 +385,12 @@ class PoolProblem:
         return (given + made) * self.itemsize
 
     @property
+    def table_bytes(self) -> int:
+        """Bytes of what the windows are looked up in: six numbers per position of every axis."""
+        positions = sum(line.positions for part in self.parts for line in part.lines)
+        return 48 * positions
+
+    @property
     def operations(self) -> tuple[str, ...]:
         """All that may be asked of the layer."""
         return OPERATIONS
@@ -483,7 +487,7 @@ def _check_fractional(problem: PoolProblem) -> None:
             f"for other ratios give output_size, or a window and a stride"
         )
     problem._put("ratio", ratio)
-    problem._put("seed", whole_number("seed", problem.seed, least=0, most=None))
+    problem._put("seed", whole_number("seed", problem.seed, least=0, most=MOST_SEED))
     for axis in range(problem.axes):
         _fractional_line(problem, axis)
 
@@ -496,8 +500,8 @@ def _fractional_line(problem: PoolProblem, axis: int) -> Line:
             f"{size} sample along {problem.axis_names[axis]} is too few for overlapping windows; "
             f"say overlapping=False, or give a larger input"
         )
-    rng = np.random.default_rng([problem.seed, axis])
-    return fractional(size, positions, problem.sequence, problem.overlapping, rng)
+    seed = (problem.seed, axis)
+    return fractional(size, positions, problem.sequence, problem.overlapping, seed)
 
 
 def _check_channels(problem: PoolProblem) -> None:

@@ -7,6 +7,8 @@ per window and tap. Reductions that need more than one pass copy the windows.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
@@ -30,15 +32,15 @@ class Windows(PoolAlgorithm):
             return f"{problem.kind} pooling is more than one reduction over a view"
         if problem.operation == "grad_input" and problem.kind not in ("average", "gaussian"):
             return f"a view of windows does not tell how a {problem.kind}'s gradient is shared out"
-        counted = [_is_even(line, problem.count_include_pad) for line in problem.lines]
+        counted = (_is_even(line, problem.count_include_pad) for line in problem.lines)
         if problem.kind == "gaussian" and not all(counted):
             return "its one set of weights does not fit windows that are cut short"
         return None
 
     def workspace_bytes(self, problem, threads) -> int:
         """Bytes of the padded input and, for norms, of a copy of every window."""
-        padded = problem.planes[0] * int(np.prod([line.reach for line in problem.lines]))
-        copies = 3 * 8 * problem.taps * int(np.prod(problem.pooled_planes))
+        padded = problem.planes[0] * math.prod(line.reach for line in problem.lines)
+        copies = 3 * 8 * problem.taps * math.prod(problem.pooled_planes)
         return padded * problem.itemsize + (copies if problem.kind in ("l2", "lp") else 0)
 
     def arithmetic(self, problem) -> tuple[str, float]:
@@ -84,7 +86,8 @@ class Windows(PoolAlgorithm):
 
 def _is_even(line, included: bool) -> bool:
     """Return True if every window counts all of its taps."""
-    return bool(((line.counted if included else line.taps) == line.full).all())
+    before, after = (line.before, line.after) if included else (0, 0)
+    return line.before == before and line.reach <= before + line.size + after
 
 
 def _reach(problem) -> tuple[int, ...]:
