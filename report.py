@@ -105,8 +105,8 @@ def page_text(frame: pd.DataFrame, pictures: Sequence[Picture], folder: Path) ->
             "## Every problem",
             _summary_table(frame),
             "Time per call, undisturbed: of the shortest sample of each pass; the fastest in bold, "
-            "with a question mark where its lead is within the noise. GFLOP/s count the operations "
-            "of the direct algorithm, so the figure may pass the machine's peak. Every number with "
+            "with a question mark where it is not decided. GFLOP/s count the operations of the "
+            "direct algorithm, so the figure may pass the machine's peak. Every number with "
             "its interval is in [table.md](table.md), and for programs in [table.csv](table.csv).",
         ]
     why = reasons(frame)

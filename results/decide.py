@@ -13,7 +13,14 @@ alone, and look k may spend the k-th part of the error rate α = 5 %: α/2, α/6
 which add up to α. Within a look, the false discovery rate over all comparisons that are still
 open is held at its part (Benjamini & Hochberg, 1995). False claims of one look over all claims
 are no more than false claims over claims of that look, so the rates add up, and of all that a
-run ever claims at most α is expected to be false. What is decided stays so and costs no more.
+run ever claims at most α is expected to be false. What is decided costs no more.
+
+The test takes passes for independent repetitions of one thing. Where a ratio **drifts** between
+early and late passes they are not, and going on the drift might overturn the claim: then no
+claim is made, and one that was made is taken back, until later passes bear it out.
+
+A baseline that is beaten is out of the race: what others still had to decide about it stays
+undecided, and the time goes to those that may be the fastest.
 """
 
 from __future__ import annotations
@@ -24,7 +31,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .statistics import Passes, pass_ratios, pass_times
+from .statistics import Passes, drift, pass_ratios, pass_times, shared_levels
 
 #: No verdict rests on fewer passes.
 MIN_PASSES = 5
@@ -32,6 +39,9 @@ MIN_PASSES = 5
 ERROR_RATE = 0.05
 #: What differs by less does not matter, unless the user says otherwise.
 MIN_EFFECT = 0.02
+#: Where time is short, algorithms that take so many times as long as the fastest leave the race
+#: before they are beaten. Noise alone made samples half as long again.
+OUT_OF_THE_RUNNING = 3.0
 UNDECIDED = "undecided"
 _CLAIMS = ("faster", "slower", "equivalent")
 _INVERSE = {"faster": "slower", "slower": "faster"}
@@ -69,9 +79,23 @@ def claim(ratios: np.ndarray, min_effect: float) -> tuple[str, float]:
     return _CLAIMS[best], min(1.0, 2 * float(values[best]))
 
 
+def adrift(ratios: np.ndarray, verdict: str, min_effect: float) -> bool:
+    """Return True if log-ratios, in the order of passes, drift by enough to overturn `verdict`.
+
+    >>> adrift(np.log([3.0, 3.1, 3.0, 1.1, 1.2, 1.1, 1.2]), "faster", 0.02)
+    True
+    >>> adrift(np.log([90.0, 91.0, 90.0, 70.0, 71.0, 70.0, 71.0]), "faster", 0.02)
+    False
+    """
+    border, mean = math.log1p(min_effect), float(ratios.mean())
+    change = abs(drift(ratios, border))
+    margins = {"faster": mean - border, "slower": -mean - border, "equivalent": border - abs(mean)}
+    return bool(change) and change > margins[verdict]
+
+
 @dataclass
 class Referee:
-    """Gives verdicts, look by look; what it has decided it never takes back.
+    """Gives verdicts, look by look; takes one back only where later passes drift away from it.
 
     Parameters
     ----------
@@ -85,6 +109,7 @@ class Referee:
     baseline: str
     min_effect: float = MIN_EFFECT
     _found: dict[tuple[Hashable, str, str], str] = field(default_factory=dict)
+    _drifting: set[tuple[Hashable, frozenset[str]]] = field(default_factory=set)
     _looks: int = 0
 
     def look(self, groups: Mapping[Hashable, Group], passes: int) -> None:
@@ -92,22 +117,51 @@ class Referee:
         from scipy.stats import false_discovery_control
 
         self._looks += 1
+        seen = {
+            key: {name: _first(samples, passes) for name, samples in group.items()}
+            for key, group in groups.items()
+        }
+        self._take_back(seen)
         asked: list[tuple[Hashable, str, str]] = []
         claims: list[tuple[str, float]] = []
-        for key, whole in groups.items():
-            group = {name: _first(samples, passes) for name, samples in whole.items()}
+        rests: list[np.ndarray] = []
+        for key, group in seen.items():
             for mine, other in self.open_pairs(key, group):
-                ratios = pass_ratios(group[other], group[mine])
-                if len(ratios) >= MIN_PASSES:
+                ratios = np.array([*pass_ratios(group[other], group[mine]).values()])
+                if ratios.size >= MIN_PASSES:
                     asked.append((key, mine, other))
-                    claims.append(claim(np.array([*ratios.values()]), self.min_effect))
+                    claims.append(claim(ratios, self.min_effect))
+                    rests.append(ratios)
         if not asked:
             return
         adjusted = false_discovery_control([p for _, p in claims])
         level = ERROR_RATE / (self._looks * (self._looks + 1))
-        for comparison, (verdict, _), p in zip(asked, claims, adjusted, strict=True):
-            if p <= level:
+        for comparison, (verdict, _), p, ratios in zip(asked, claims, adjusted, rests, strict=True):
+            if p <= level and not self._drifts(comparison, ratios, verdict):
                 self._found[comparison] = verdict
+
+    def _take_back(self, groups: Mapping[Hashable, Group]) -> None:
+        """Open those comparisons again whose ratio has drifted since they were decided."""
+        for (key, mine, other), verdict in [*self._found.items()]:
+            group = groups.get(key, {})
+            ratios = [*pass_ratios(group.get(other, {}), group.get(mine, {})).values()]
+            if self._drifts((key, mine, other), np.array(ratios), verdict):
+                del self._found[key, mine, other]
+
+    def _drifts(
+        self, comparison: tuple[Hashable, str, str], ratios: np.ndarray, verdict: str
+    ) -> bool:
+        """Note whether a comparison drifts too much for `verdict`, and return it."""
+        key, *pair = comparison
+        self._drifting.discard((key, frozenset(pair)))
+        if ratios.size and adrift(ratios, verdict, self.min_effect):
+            self._drifting.add((key, frozenset(pair)))
+            return True
+        return False
+
+    def drifting(self, key: Hashable, mine: str, other: str) -> bool:
+        """Return True if a verdict on the two is held back because their ratio drifts."""
+        return (key, frozenset((mine, other))) in self._drifting
 
     @property
     def decided(self) -> int:
@@ -127,21 +181,23 @@ class Referee:
 
     def leader(self, key: Hashable, group: Group) -> str | None:
         """The fastest of `group` that nobody has beaten; None where nothing was timed."""
-        times = {name: pass_times(group[name]) for name in group}
-        able = {name: found for name, found in times.items() if found}
-        first = [name for name in able if not self.beaten(key, name, group)] or [*able]
-        return min(first, key=lambda name: float(np.mean([*able[name].values()])), default=None)
+        times = {name: found for name in group if (found := pass_times(group[name]))}
+        levels = shared_levels(times)
+        first = [name for name in times if not self.beaten(key, name, group)] or [*times]
+        return min(first, key=lambda name: levels[name], default=None)
 
     def open_pairs(self, key: Hashable, group: Group) -> list[tuple[str, str]]:
-        """What is undecided in `group`: who is compared with the baseline, and with the leader.
+        """Return the undecided comparisons of `group`: with the baseline, and with the leader.
 
-        Who is beaten already cannot win, and is not compared with the leader.
+        An algorithm that is beaten cannot win, and is not compared with the leader. A baseline
+        that is beaten is out of the race, and nothing more is compared with it.
         """
         best = self.leader(key, group)
         timed = [name for name in group if pass_times(group[name])]
+        racing = set() if self.beaten(key, self.baseline, group) else {self.baseline} & set(timed)
         pairs = {}
         for name in timed:
-            references = {self.baseline} & set(timed)
+            references = set(racing)
             if best is not None and not self.beaten(key, name, group):
                 references.add(best)
             for other in references - {name}:

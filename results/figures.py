@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from .disturbance import footnote
 from .labels import plural
 from .lines import MOST_PANELS, draw_lines
 from .ratios import with_ratios
@@ -164,7 +165,8 @@ def _about(frame: pd.DataFrame, rows: pd.DataFrame, mark: str) -> str:
     interval = f"{mark}: 95 % interval over the passes" if mark else ""
     if mark and rows["passes"].max() < 2:
         interval = f"{mark}: 95 % interval within the single pass"
-    return joined([said, dtypes, str(environment.get("cpu") or ""), interval])
+    machine = str(environment.get("cpu") or "")
+    return joined([said, dtypes, machine, interval, footnote(frame)])
 
 
 def _slug(text: str) -> str:

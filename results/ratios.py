@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from .labels import GROUP, plural, three_digits, time_text
-from .statistics import Interval, mean_interval, ratio_interval
+from .statistics import Interval, mean_interval, ratio_interval, recentred
 
 #: From this ratio on, a row counts as a tie; from 1 on we are ahead.
 TIE = 0.97
@@ -69,12 +69,13 @@ def ratios(frame: pd.DataFrame) -> list[Ratio]:
         if not theirs.any() or theirs.all():
             continue
         ours, peer = ranked[~theirs].iloc[0], ranked[theirs].iloc[0]
+        lead = ratio_interval(*(dict(enumerate(one["samples"])) for one in (peer, ours)))
         whole = (ranked["time_s"] + ranked["prepare_s"]).where(ranked["prepare_s"].notna())
         found.append(
             Ratio(
                 str(ours["label"]), int(ours["threads"]), str(ours["algorithm"]),
                 float(ours["time_s"]), str(peer["algorithm"]), float(peer["time_s"]),
-                ratio_interval(*(dict(enumerate(one["samples"])) for one in (peer, ours))),
+                recentred(lead, float(peer["time_s"] / ours["time_s"])),
                 float(whole[theirs].min() / whole[~theirs].min()), float(ours["gflops"]),
                 float(ours.get("roofline_percent", math.nan)), ours.name,
             )

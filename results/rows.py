@@ -86,7 +86,7 @@ def draw_rows(name: str, value: str, rows: pd.DataFrame, about: str, baseline: s
     else:
         entries = list(dict.fromkeys(rows["label"]))
     if value not in ("each", "peer") and bool((rows["winner"] & ~rows["decided"]).any()):
-        about += " · (?): its lead is within the noise"
+        about += " · (?): not decided"
     if value in ("gflops", "roofline"):
         about += " · counts the direct algorithm's operations, so it may pass the machine's peak"
     threads = sorted(set(rows["threads"]))

@@ -16,12 +16,13 @@ from .labels import (
     VERDICTS,
     in_order,
     lead_text,
+    listed,
     plural,
     time_text,
     times_text,
 )
 from .statistics import geometric_mean
-from .table import folded_reasons
+from .table import folded_reasons, lacks_budget
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Row:
     """One problem at one thread count: every algorithm's entry, and the winner.
 
     `winner` is empty where nothing could be timed; `rivals` are the algorithms it may not
-    have beaten; `gflops` is the winner's effective GFLOP/s.
+    have beaten, and `doubt` says why; `gflops` is the winner's effective GFLOP/s.
     """
 
     label: str
@@ -65,6 +66,7 @@ class Row:
     winner: str = ""
     rivals: tuple[str, ...] = ()
     gflops: float = float("nan")
+    doubt: str = ""
 
 
 def summary(frame: pd.DataFrame) -> list[Row]:
@@ -85,12 +87,14 @@ def summary(frame: pd.DataFrame) -> list[Row]:
         best = group[group["winner"]]
         winner, gflops = "", float("nan")
         rivals: tuple[str, ...] = ()
+        doubt = ""
         if len(best):
             winner = str(best["algorithm"].iloc[0])
             rivals = tuple(name for name in str(best["rivals"].iloc[0]).split(", ") if name)
             gflops = float(best["gflops"].iloc[0])
+            doubt = str(best["doubt"].iloc[0])
         rows.append(
-            Row(str(first["label"]), int(first["threads"]), entries, winner, rivals, gflops)
+            Row(str(first["label"]), int(first["threads"]), entries, winner, rivals, gflops, doubt)
         )
     return rows
 
@@ -101,6 +105,8 @@ def verdicts(frame: pd.DataFrame) -> list[str]:
     said = _troubles(frame)
     if withheld := frame.attrs.get("withheld"):
         said.append(f"Verdicts are withheld: {withheld}.")
+    for sentence in (frame.attrs.get("disturbance") or {}).get("sentences", []):
+        said.append(sentence[0].upper() + sentence[1:])
     if timed.empty:
         return [*said, "Nothing was timed, so nothing can be said."]
     baseline = str(frame.attrs.get("baseline", "naive"))
@@ -113,10 +119,11 @@ def verdicts(frame: pd.DataFrame) -> list[str]:
             said.append(_one_problem(here, within, baseline))
         else:
             said.append(_tally(winners, within))
-            said += _one_for_all(here, within)
+            said += _one_for_all(frame[frame["threads"] == count], within)
     said += _never(frame, timed)
     said += _over_baseline(timed, baseline)
     said += _decided(timed, baseline)
+    said += _drifting(timed)
     said += _of_threads(timed)
     return said + _of_reductions(timed)
 
@@ -133,7 +140,7 @@ def _troubles(frame: pd.DataFrame) -> list[str]:
     said = []
     failed = frame[frame["status"] == "failed"]
     if len(failed):
-        names = _listed(in_order(failed["algorithm"]))
+        names = listed(in_order(failed["algorithm"]))
         said.append(f"{plural(len(failed), 'cell')} FAILED ({names}); the reasons are below.")
     status = str(frame.attrs.get("status", "complete"))
     how = {"interrupted": "was interrupted", "out of budget": "used up its time"}.get(
@@ -152,8 +159,8 @@ def _one_problem(here: pd.DataFrame, within: str, baseline: str) -> str:
     text = f"The fastest{within} is {best['algorithm']}: {time_text(best['time_s'])} a call"
     if best["algorithm"] != baseline and best["speedup"] == best["speedup"]:
         text += f", {times_text(best['speedup'])} as fast as {baseline}"
-    if len(ranked) > 1 and not best["decided"]:
-        text += f"; its lead over {_listed(best['rivals'].split(', '))} is within the noise"
+    if not best["decided"]:
+        text += f"; {best['doubt']}"
     elif len(ranked) > 1 and ranked.iloc[1]["algorithm"] != baseline:
         lead = lead_text(ranked.iloc[1]["time_s"] / best["time_s"])
         text += f" and {lead} as fast as {ranked.iloc[1]['algorithm']}, the next"
@@ -165,11 +172,23 @@ def _tally(winners: pd.DataFrame, within: str) -> str:
     first, *others = wins.items()
     parts = [f"{first[0]} was the fastest in {first[1]}"]
     parts += [f"{name} in {count}" for name, count in others]
-    text = f"Of {plural(len(winners), 'problem')}{within}, {_listed(parts)}"
-    doubtful = int((~winners["decided"]).sum())
-    if doubtful:
-        text += f"; in {doubtful} of them the lead is within the noise"
+    text = f"Of {plural(len(winners), 'problem')}{within}, {listed(parts)}"
+    doubts = [_kind_of(str(doubt)) for doubt in winners.loc[~winners["decided"], "doubt"]]
+    for kind in dict.fromkeys(sorted(doubts, key=doubts.count, reverse=True)):
+        text += f"; in {doubts.count(kind)} of them {kind}"
     return text + "."
+
+
+def _kind_of(doubt: str) -> str:
+    """A row's doubt without its names, so that those of many rows can be counted."""
+    said = doubt.split("; ")[0]
+    if said.startswith("not decided"):
+        return f"it is {said}"
+    if said.startswith("not compared"):
+        return "algorithms were not compared for want of budget"
+    if "noise" in said:
+        return "the lead is within the noise"
+    return "times drift between early and late passes" if "drift" in said else said
 
 
 def _never(frame: pd.DataFrame, timed: pd.DataFrame) -> list[str]:
@@ -181,7 +200,7 @@ def _never(frame: pd.DataFrame, timed: pd.DataFrame) -> list[str]:
     said = []
     losers = [name for name in asked if name in ran and name not in won]
     if losers and total > 1:
-        said.append(f"Never the fastest: {_listed(losers)}.")
+        said.append(f"Never the fastest: {listed(losers)}.")
     for name in (name for name in asked if name in won):
         mine = timed[timed["algorithm"] == name]
         if len(mine) < total:
@@ -191,31 +210,63 @@ def _never(frame: pd.DataFrame, timed: pd.DataFrame) -> list[str]:
             )
     missing = [name for name in asked if name not in ran]
     if missing:
-        said.append(f"Without any time: {_listed(missing)}.")
+        said.append(f"Without any time: {listed(missing)}.")
     return said
 
 
 def _one_for_all(here: pd.DataFrame, within: str) -> list[str]:
-    """What it costs to use one algorithm throughout, for the one that costs least."""
+    """What it costs to use one algorithm throughout, for the one that costs least.
+
+    Algorithms that cannot do every problem are out. Those that can, but lack times, are judged
+    on problems for which all have times; what each of them lacks is said. Whoever is beaten on
+    its own problems already does not narrow the comparison.
+    """
     keys = [name for name in GROUP if name != "threads"]
-    fastest = here.groupby(keys)["time_s"].transform("min")
-    cost = (here["time_s"] / fastest).groupby(here["algorithm"])
-    problems = int(here["winner"].sum())
-    whole = [
-        (geometric_mean(values.to_numpy()), float(values.max()), str(name))
-        for name, values in cost
-        if len(values) == problems
-    ]
-    if not whole or here["algorithm"].nunique() < 2:
+    table: Any = here.pivot_table(index=keys, columns="algorithm", values="time_s", sort=False)
+    if table.shape[1] < 2:
         return []
-    mean, worst, name = min(whole)
-    if worst <= 1.0:
+    skipped = here[here["status"] == "skipped"]
+    lacks = skipped["algorithm"].value_counts()
+    asked = len(here[keys].drop_duplicates())
+    cost = table.div(table.min(axis=1), axis=0)
+    able = [name for name in table if table[name].notna().sum() + lacks.get(name, 0) >= asked]
+    left = [name for name in able if not any(_outdoes(cost, other, name) for other in able)]
+    common = cost[left].dropna()
+    if not left or common.empty:
         return []
+    means = {str(name): geometric_mean(common[name].to_numpy()) for name in left}
+    name = min(means, key=lambda name: (means[name], name))
+    worst, lacking = (
+        float(common[name].max()),
+        _lacking(skipped[skipped["algorithm"].isin(able)], asked),
+    )
+    if worst <= 1.0 and not lacking:
+        return []
+    on = f", on the {len(common)} of {asked} that all have done" if len(common) < asked else ""
     return [
-        f"Were one algorithm to do them all{within}, {name} would cost least: "
-        f"{lead_text(mean)} the time of the fastest in the geometric mean, "
-        f"{lead_text(worst)} at worst."
+        f"Were one algorithm to do them all{within}, {name} would cost least{on}: "
+        f"{lead_text(means[name])} the time of the fastest in the geometric mean, "
+        f"{lead_text(worst)} at worst{lacking}."
     ]
+
+
+def _outdoes(cost: pd.DataFrame, one: Any, other: Any) -> bool:
+    """Return True if `one` has done all that `other` has, and costs less there."""
+    done = cost[cost[other].notna()]
+    if one == other or done[one].isna().any():
+        return False
+    return geometric_mean(done[one].to_numpy()) < geometric_mean(done[other].to_numpy())
+
+
+def _lacking(skipped: pd.DataFrame, asked: int) -> str:
+    """``; fft lacks 2 of 31 for want of budget``, and who lacks times for being too slow."""
+    late, text = lacks_budget(skipped), ""
+    kinds = {"for want of budget": skipped[late], "as too slow for --call-limit": skipped[~late]}
+    for why, cells in kinds.items():
+        counts = cells["algorithm"].value_counts()
+        if parts := [f"{name} lacks {counts[name]} of {asked}" for name in in_order(counts.index)]:
+            text += f"; {listed(parts)} {why}"
+    return text
 
 
 def _over_baseline(timed: pd.DataFrame, baseline: str) -> list[str]:
@@ -240,11 +291,29 @@ def _decided(timed: pd.DataFrame, baseline: str) -> list[str]:
     text = (
         f"Verdicts against {baseline}, for differences of {effect} or more, after "
         f"{few if few == most else f'{few} to {most}'} {'pass' if most == 1 else 'passes'}: "
-        f"{_listed(parts)}"
+        f"{listed(parts)}"
     )
     if few < MIN_PASSES and counts.get("undecided"):
         text += f"; it takes {MIN_PASSES} passes to decide, give more --budget"
     return [text + "."]
+
+
+def _drifting(timed: pd.DataFrame) -> list[str]:
+    """Cells whose late passes took longer than the early ones, or less long; the worst named."""
+    changes = timed["drift"].map(lambda change: abs(math.log(change)))
+    found = timed.assign(change=changes)[changes > 0].sort_values("change", ascending=False)
+    if found.empty:
+        return []
+    parts = [
+        f"{row['algorithm']} on {row['label']} {times_text(row['drift'])}"
+        for _, row in found.head(3).iterrows()
+    ]
+    more = ", most of all" if len(found) > len(parts) else ":"
+    return [
+        f"Late passes took longer or less long than early ones in {len(found)} of "
+        f"{plural(len(timed), 'cell')}{more} {listed(parts)}; no lead that such a drift could "
+        f"overturn counts as decided."
+    ]
 
 
 def _of_threads(timed: pd.DataFrame) -> list[str]:
@@ -261,7 +330,7 @@ def _of_threads(timed: pd.DataFrame) -> list[str]:
     parts = [f"{name} {found[name]:.2f}×" for name in in_order(found)]
     return [
         f"{plural(most, 'thread')} against {fewest}, in the geometric mean of the same problems: "
-        f"{_listed(parts)} as fast."
+        f"{listed(parts)} as fast."
     ]
 
 
@@ -272,9 +341,4 @@ def _of_reductions(timed: pd.DataFrame) -> list[str]:
         return []
     parts = [f"{label} {saved:.0%}" for label, saved in zip(modules["label"], modules["saved"],
                                                             strict=True)]  # fmt: skip
-    return [f"1×1 reductions save, of the multiply-adds without them: {_listed(parts)}."]
-
-
-def _listed(parts: list[str]) -> str:
-    """``a, b and c``."""
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    return [f"1×1 reductions save, of the multiply-adds without them: {listed(parts)}."]

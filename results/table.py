@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from typing import Any
 
 import pandas as pd
 
 from . import roofline
-from .decide import MIN_EFFECT, UNDECIDED, Referee, judge
-from .labels import in_order, problem_labels
+from .decide import MIN_EFFECT, MIN_PASSES, OUT_OF_THE_RUNNING, UNDECIDED, Referee, judge
+from .disturbance import disturbance
+from .labels import in_order, listed, problem_labels
 from .records import RunRecords, read_records
-from .statistics import Passes, pass_times, ratio_interval, time_interval
+from .statistics import (
+    NOTHING,
+    Interval,
+    Passes,
+    group_times,
+    pass_times,
+    ratio_interval,
+    recentred,
+    time_drift,
+)
 
 #: The columns of `read`, in order, with the type of each.
 COLUMNS: dict[str, str] = {
@@ -23,7 +33,8 @@ COLUMNS: dict[str, str] = {
     "status": "str", "reason": "str", "time_s": "float64", "time_low_s": "float64",
     "time_high_s": "float64", "speedup": "float64", "speedup_low": "float64",
     "speedup_high": "float64", "verdict": "str", "winner": "bool", "decided": "bool",
-    "rivals": "str", "ties": "str", "gflops": "float64", "intensity": "float64",
+    "rivals": "str", "ties": "str", "doubt": "str", "drift": "float64",
+    "gflops": "float64", "intensity": "float64",
     "attainable_s": "float64", "roofline_percent": "float64", "compile_s": "float64",
     "prepare_s": "float64", "first_call_s": "float64", "load_s": "float64",
     "workspace_bytes": "float64", "peak_extra_bytes": "float64", "error_over_bound": "float64",
@@ -46,7 +57,7 @@ _DTYPES: Any = {name: kind for name, kind in COLUMNS.items() if kind != "object"
 _COMPARED = {
     "label": "", "speedup": math.nan, "speedup_low": math.nan, "speedup_high": math.nan,
     "intensity": math.nan, "attainable_s": math.nan, "roofline_percent": math.nan,
-    "verdict": "", "winner": False, "decided": False, "rivals": "", "ties": "",
+    "verdict": "", "winner": False, "decided": False, "rivals": "", "ties": "", "doubt": "",
 }  # fmt: skip
 
 
@@ -69,19 +80,23 @@ def read(path: str | os.PathLike[str]) -> pd.DataFrame:
         - ``status, reason``: ``ok``, ``unsupported``, ``failed``, ``refused`` or ``skipped``,
           and the sentence that explains it; whatever was not measured is NaN;
         - ``time_s, time_low_s, time_high_s``: seconds per call, the geometric mean over the
-          passes' shortest samples and its 95 % interval (Student's t over the passes). With a
-          single pass: the median of its samples and an interval from order statistics, which
-          holds for that one process only;
-        - ``speedup, speedup_low, speedup_high``: time of the run's baseline over that of this
-          algorithm, same problem, data, dtype and threads, from one ratio a pass, that of the
-          shortest samples out of the same blocks, and its interval, as above;
+          passes' shortest samples and its 95 % interval (Student's t over the passes). Where
+          algorithms took part in different passes, as of the passes that most of them share:
+          `results.statistics.group_times`. With a single pass: the median of its samples and an
+          interval from order statistics, which holds for that one process only;
+        - ``speedup, speedup_low, speedup_high``: ``time_s`` of the run's baseline over that of
+          this algorithm, same problem, data, dtype and threads. Its interval comes from one
+          ratio a pass, that of the shortest samples out of the same blocks;
         - ``verdict``: this algorithm against the baseline: ``faster``, ``slower``,
           ``equivalent`` or ``undecided``, by the rules of `results.decide`; ``withheld`` where
           ``--strict`` found no audit to trust them by; empty for the baseline itself and
           where nothing was timed;
         - ``winner``: fastest of its problem × threads. On that row ``rivals`` names, in order of
-          speed, those it may not have beaten, ``ties`` those that are equivalent, and
-          ``decided`` says that there are no rivals;
+          speed, those it may not have beaten, last those that were not timed for want of budget;
+          ``ties`` names those that are equivalent; ``decided`` says that there are no rivals,
+          and ``doubt`` why there are some: too few passes, noise, drift or budget;
+        - ``drift``: how many times as long late passes took as early ones; 1 where no change was
+          beyond noise and 5 %;
         - ``gflops``: flops / time_s / 10⁹, two operations for a multiply-add, one for a window's
           reading a sample. Effective: it counts the operations of the direct algorithm whatever
           this one does, and may pass the machine's peak;
@@ -108,8 +123,9 @@ def read(path: str | os.PathLike[str]) -> pd.DataFrame:
           block, NaN where missing, empty where the algorithm took no part.
 
         ``attrs`` holds the run record (``id``, ``suite``, ``baseline``, ``environment``, …) and
-        ``status`` (``complete``, ``interrupted``, ``out of budget`` or ``unfinished``) and
-        ``path``.
+        ``status`` (``complete``, ``interrupted``, ``out of budget`` or ``unfinished``),
+        ``path``, and what else the machine did: ``noise``, as counted, and ``disturbance``, its
+        ``level`` (``quiet``, ``note`` or ``distrust``) and ``sentences``: `results.disturbance`.
 
     Raises
     ------
@@ -129,19 +145,25 @@ def tabulate_run(run: RunRecords) -> pd.DataFrame:
     samples, loads = _by_cell(run.passes, "samples_s"), _by_cell(run.passes, "load_s")
     # A cell described again (it failed later, or a run was taken up anew) replaces the earlier.
     cells = {(cell["group"], cell["algorithm"]): cell for cell in run.cells}
-    rows = [_row(cell, samples.get(key, {}), loads.get(key, {})) for key, cell in cells.items()]
-    frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    frame = frame.astype(_DTYPES)
-    frame["label"] = problem_labels(frame)
     groups: dict[Hashable, dict[str, Passes]] = {}
     for (group, name), cell in cells.items():
         known = samples.get((group, name), {}) if cell["status"] == "ok" else {}
         groups.setdefault(group, {})[name] = known
+    times = {group: group_times(members) for group, members in groups.items()}
+    rows = [
+        _row(cell, samples.get(key, {}), loads.get(key, {}), times[key[0]].get(key[1], NOTHING))
+        for key, cell in cells.items()
+    ]
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    frame = frame.astype(_DTYPES)
+    frame["label"] = problem_labels(frame)
     _compare(frame, [group for group, _ in cells], groups, run.header)
     roofline.add(frame, run.header.get("limits"))
     frame = frame.astype(_DTYPES)
     frame.attrs.update(run.header)
     frame.attrs.update(status=run.status, path=str(run.path))
+    frame.attrs["noise"] = (run.end or {}).get("noise") or {}
+    frame.attrs["disturbance"] = disturbance(frame)
     return frame
 
 
@@ -154,9 +176,10 @@ def _by_cell(passes: list[dict[str, Any]], what: str) -> dict[tuple[int, str], d
     return found
 
 
-def _row(cell: dict[str, Any], samples: Passes, loads: dict[int, float]) -> dict[str, Any]:
+def _row(
+    cell: dict[str, Any], samples: Passes, loads: dict[int, float], time: Interval
+) -> dict[str, Any]:
     samples = samples if cell["status"] == "ok" else {}
-    time = time_interval(samples)
     work = cell.get("flops", 2 * cell["multiply_adds"])  # older records leave it out
     row = {name: cell.get(name) for name in COLUMNS}
     row.update({name: "x".join(str(n) for n in cell[name]) for name in _SHAPES})
@@ -179,6 +202,7 @@ def _row(cell: dict[str, Any], samples: Passes, loads: dict[int, float]) -> dict
         gflops=work / time.middle / 1e9 if work else math.nan,
         load_s=loads[min(loads)] if loads else math.nan,
         passes=len(pass_times(samples)),
+        drift=time_drift(samples) if time.middle > 0 else math.nan,
         blocks=sum(not math.isnan(sample) for entries in kept for sample in entries),
         samples=kept,
         **_COMPARED,
@@ -196,39 +220,107 @@ def _compare(
     columns: dict[str, list[Any]] = {
         name: [value] * len(frame) for name, value in _COMPARED.items() if name != "label"
     }
-    for at, (key, name) in enumerate(zip(keys, frame["algorithm"], strict=True)):
-        group = groups[key]
-        if not pass_times(group[name]):
-            continue
-        if pass_times(group.get(baseline, {})):
-            found = ratio_interval(group[baseline], group[name])
-            columns["speedup"][at], columns["speedup_low"][at], columns["speedup_high"][at] = found
-            if name != baseline:
-                verdict = referee.verdict(key, name, baseline)
-                columns["verdict"][at] = "withheld" if withheld else verdict
-        if name == referee.leader(key, group):
-            columns["winner"][at] = True
-            rivals, ties = _not_beaten(referee, key, name, group)
-            columns["decided"][at] = not rivals
-            columns["rivals"][at], columns["ties"][at] = ", ".join(rivals), ", ".join(ties)
+    keys_of_rows = pd.Series(keys, index=frame.index, dtype=object)
+    for key, rows in frame.groupby(keys_of_rows, sort=False):
+        cells = rows.set_index("algorithm")
+        timed = cells[cells["time_s"].notna()]
+        best = referee.leader(key, groups[key])
+        for at, name in zip(rows.index, rows["algorithm"], strict=True):
+            if name not in timed.index:
+                continue
+            if baseline in timed.index:
+                _against(columns, at, groups[key][baseline], groups[key][name],
+                         timed["time_s"][baseline] / timed["time_s"][name])  # fmt: skip
+                if name != baseline:
+                    verdict = referee.verdict(key, name, baseline)
+                    if _drifted_apart(timed, name, baseline):
+                        verdict = UNDECIDED
+                    columns["verdict"][at] = "withheld" if withheld else verdict
+            if name == best:
+                columns["winner"][at] = True
+                rivals, ties, doubt = _not_beaten(referee, key, name, cells, withheld)
+                columns["decided"][at] = not rivals
+                columns["rivals"][at], columns["ties"][at] = ", ".join(rivals), ", ".join(ties)
+                columns["doubt"][at] = doubt
     for column, values in columns.items():
         frame[column] = values
 
 
+def _against(
+    columns: dict[str, list[Any]], at: Any, base: Passes, mine: Passes, speedup: float
+) -> None:
+    """Fill in the speed-up of a row, with the interval of its shared passes around it."""
+    found = recentred(ratio_interval(base, mine), speedup)
+    low, high = (found.low, found.high) if found.middle == speedup else (math.nan, math.nan)
+    columns["speedup"][at], columns["speedup_low"][at], columns["speedup_high"][at] = (
+        speedup, low, high,
+    )  # fmt: skip
+
+
+def _drifted_apart(timed: pd.DataFrame, mine: str, other: str) -> bool:
+    """Return True if the longer measured of two drifts by more than lies between them.
+
+    What both took part in is up to the referee.
+    """
+    longer = max((mine, other), key=lambda name: timed["passes"][name])
+    if timed["passes"][mine] == timed["passes"][other]:
+        return False
+    lead = abs(math.log(timed["time_s"][mine] / timed["time_s"][other]))
+    return abs(math.log(timed["drift"][longer])) > lead
+
+
 def _not_beaten(
-    referee: Referee, key: Hashable, winner: str, group: Mapping[str, Passes]
-) -> tuple[list[str], list[str]]:
-    """Those that `winner` may not have beaten, and those equivalent to it, in order of speed."""
-    times = {name: time_interval(group[name]).middle for name in group if name != winner}
-    able = [name for name in sorted(times, key=lambda name: times[name]) if times[name] > 0]
-    standing = {name: referee.verdict(key, winner, name) for name in able}
+    referee: Referee, key: Hashable, winner: str, cells: pd.DataFrame, withheld: bool
+) -> tuple[list[str], list[str], str]:
+    """Algorithms that `winner` may not have beaten, those equivalent to it, and why not."""
+    timed = cells[cells["time_s"].notna()].sort_values("time_s", kind="stable")
+    others = [str(name) for name in timed.index if name != winner]
+    standing = {name: referee.verdict(key, winner, name) for name in others}
     ties = [name for name, verdict in standing.items() if verdict == "equivalent"]
-    rivals = [
+    open_ = [
         name
         for name, verdict in standing.items()
-        if verdict == UNDECIDED and not referee.beaten(key, name, group)
+        if verdict == UNDECIDED
+        and not _beaten(referee, key, name, timed)
+        and not _left_behind(timed, winner, name)
     ]
-    return rivals, ties
+    apart = [name for name in others if name not in open_ and _drifted_apart(timed, winner, name)]
+    predicted = cells["reason"].str.contains("would take", regex=False)  # far too slow to win
+    wanting = [str(name) for name in cells.index[lacks_budget(cells) & ~predicted]]
+    doubts = []
+    few = [name for name in [winner, *open_] if timed["passes"][name] < MIN_PASSES]
+    if withheld:
+        doubts.append("verdicts are withheld")
+    elif open_ and few:
+        least = int(timed.loc[few, "passes"].min())
+        doubts.append(f"not decided yet ({least} of {MIN_PASSES} passes)")
+    elif open_:
+        adrift = any(referee.drifting(key, winner, name) for name in open_)
+        why = "drifts between early and late passes" if adrift else "is within the noise"
+        doubts.append(f"its lead over {listed(open_)} {why}")
+    if apart:
+        doubts.append(f"its time drifts by more than its lead over {listed(apart)}")
+    if wanting:
+        doubts.append(f"not compared with {listed(wanting)} for want of budget")
+    order = [name for name in others if name in {*open_, *apart}]
+    return [*order, *wanting], [name for name in ties if name not in apart], "; ".join(doubts)
+
+
+def _beaten(referee: Referee, key: Hashable, name: str, timed: pd.DataFrame) -> bool:
+    return any(referee.verdict(key, name, str(other)) == "slower" for other in timed.index)
+
+
+def _left_behind(timed: pd.DataFrame, winner: str, name: str) -> bool:
+    """Return True if `name` left a race early, far behind, and `winner` went on."""
+    passes = timed["passes"]
+    behind = timed["time_s"][name] / timed["time_s"][winner]
+    return bool(passes[name] < MIN_PASSES <= passes[winner] and behind >= OUT_OF_THE_RUNNING)
+
+
+def lacks_budget(frame: pd.DataFrame) -> pd.Series:
+    """Rows without a time because the budget was spent, not because they are slow or unable."""
+    too_slow = frame["reason"].str.contains("--call-limit", regex=False)
+    return (frame["status"] == "skipped") & ~too_slow
 
 
 def folded_reasons(frame: pd.DataFrame) -> list[tuple[str, str, int, str]]:

@@ -23,8 +23,9 @@ def show(frame: pd.DataFrame, console: Console | None = None) -> None:
     if len(frame):
         console.print(summary_table(frame, console), "")
     for sentence in verdicts(frame):
-        grave = "FAILED" in sentence
-        _print_item(console, sentence, "bold red" if grave else "")
+        grave = "bold red" if "FAILED" in sentence else ""
+        level = "yellow" if sentence.startswith(("Warning:", "Note:")) else ""
+        _print_item(console, sentence, grave or level)
     found = ratios(frame)
     if found:
         console.print("", ratio_table(found, console), "")
@@ -42,8 +43,7 @@ def summary_table(frame: pd.DataFrame, console: Console) -> Table:
 
     Wide: every algorithm's time and speed-up; narrower: the times alone; narrower still, or
     with many algorithms: the winner, the next and the distance between them. The winner is
-    named in a column of its own, or marked ``*``; ``?`` instead says that its lead is within
-    the noise.
+    named in a column of its own, or marked ``*``; ``?`` instead says that it is not decided.
     """
     rows = summary(frame)
     names = in_order(frame["algorithm"])
@@ -115,7 +115,7 @@ def _entry(entry: Entry | None, row: Row, name: str, speedup: bool, marked: bool
 
 
 def _winner(row: Row) -> Text:
-    """The winner; with a question mark where its lead is within the noise."""
+    """The winner; with a question mark where its lead is not decided."""
     if not row.winner:
         return Text("–", style="dim")
     if row.rivals:

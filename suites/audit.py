@@ -9,11 +9,12 @@ blocks, looks and verdicts are those of `suites.schedule`; nothing here decides 
 from __future__ import annotations
 
 import shlex
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
-from itertools import cycle, islice, product
+from itertools import accumulate, cycle, islice, product
 from pathlib import Path
 
 from rich.console import Console
@@ -22,14 +23,16 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 import results
+from algos.errors import ConvbenchError
 from algos.problem import Problem
-from results.audit import AGAIN, BASELINE, NAMES, Audit, audit_of, planted, save
+from results.audit import AGAIN, BASELINE, MIN_PAIRS, NAMES, Audit, audit_of, planted, save
+from results.decide import MIN_PASSES
 
 from . import clock, machine
 from .bench import Settings
 from .cell import Cell, Group
 from .live import progress_line
-from .schedule import MAX_BLOCKS, Progress, Run
+from .schedule import MAX_BLOCKS, LeftOut, Progress, Run
 from .suite import Case
 
 ALGORITHMS = ("naive", "im2col", "parallel", "fft")
@@ -38,8 +41,9 @@ ALGORITHMS = ("naive", "im2col", "parallel", "fft")
 PLANTED = {20: (0.05, 0.10), 100: (0.01, 0.02)}
 #: Multiply-adds that take an algorithm a few microseconds.
 FAST = {"naive": 6_000, "parallel": 50_000}
-#: Seconds of the budget for a pair of equals, slow-downs included; the fewest and the most pairs.
-PAIR_SECONDS, LEAST_PAIRS, MOST_PAIRS = 1.0, 20, 560
+#: Seconds of the budget for a pair of equals, slow-downs included, and the most pairs. With 40
+#: blocks of 2.5 ms a pair takes 0.2 s a pass, with slow-downs twice as long.
+PAIR_SECONDS, MOST_PAIRS = 1.5, 560
 
 
 def cases() -> Iterator[tuple[Case, str]]:
@@ -69,6 +73,26 @@ class AuditRun(Run):
             ]
             self.groups.append(Group(number, case, 1, cells, blocks=MAX_BLOCKS))
 
+    def _economise(self) -> Iterator[LeftOut]:
+        """Keep as many groups as the budget has five passes for; refuse to go on with too few."""
+        if self._pass == 1:
+            least, room = min(MIN_PAIRS, len(self.groups)), self.remaining()
+            costs = [
+                (MIN_PASSES - 1) * sum(cell.seconds for cell in group.alive)
+                for group in self.groups
+            ]
+            kept = sum(total <= room for total in accumulate(costs))
+            if kept < least:
+                needed = self.settings.budget - room + 1.1 * sum(costs[:least])
+                raise ConvbenchError(
+                    f"one pass of {len(self.groups)} pairs leaves {max(room, 0):.0f} s of the "
+                    f"{self.settings.budget:g} s, too few for {least} pairs in {MIN_PASSES} passes "
+                    f"on this machine as it is now; give --budget {needed:.0f}, or end what "
+                    f"else runs"
+                )
+            self.groups = self.groups[:kept]
+        yield from ()
+
     def _calibrate(self, group: Group) -> None:
         """As many calls under every name."""
         if not group.alive:  # the time was spent
@@ -82,9 +106,19 @@ class AuditRun(Run):
             cell.loops, cell.once = first.loops, first.once
 
 
+def check_budget(budget: float) -> None:
+    """Refuse a budget that leaves too few pairs to say anything."""
+    least = MIN_PAIRS * PAIR_SECONDS
+    if budget < least:
+        raise ConvbenchError(
+            f"--budget {budget:g} s is too short: an audit takes {MIN_PAIRS} pairs in "
+            f"{MIN_PASSES} passes, about {least:g} s; give --budget {least:g} or more"
+        )
+
+
 def run_and_show(settings: Settings, folder: Path, out: Console) -> int:
     """Audit within the budget, write the records and what they say; 1 where it falls short."""
-    pairs = min(MOST_PAIRS, max(LEAST_PAIRS, int(settings.budget / PAIR_SECONDS)))
+    pairs = min(MOST_PAIRS, max(MIN_PAIRS, int(settings.budget / PAIR_SECONDS)))
     out.print(
         f"[bold]Audit[/]: {pairs} pairs of equals and slow-downs of 1, 2, 5 and 10 %, "
         f"decided as in a run, within about {settings.budget:g} s"
@@ -97,15 +131,11 @@ def run_and_show(settings: Settings, folder: Path, out: Console) -> int:
     }  # fmt: skip
     with tempfile.TemporaryDirectory() as scratch, results.RunWriter(folder, header) as writer:
         run = AuditRun(pairs, settings, Path(scratch))
-        columns = (BarColumn(), TextColumn("{task.description}"))
-        with Bar(*columns, console=out, transient=True) as bar, closing(iter(run)) as events:
-            task = bar.add_task("starting", total=settings.budget)
-            for event in events:
-                if isinstance(event, dict):
-                    writer.append(event)
-                elif isinstance(event, Progress):
-                    spent = settings.budget - max(event.left, 0)
-                    bar.update(task, completed=spent, description=progress_line(event))
+        try:
+            _measure(run, writer, out)
+        except ConvbenchError:  # nothing can be said, so nothing is kept
+            shutil.rmtree(writer.path, ignore_errors=True)
+            raise
         state = "out of budget" if run.out_of_time else "complete"
         writer.append({"record": "end", "finished": clock.utc().isoformat(), "status": state})
     records = results.read_records(writer.path)
@@ -116,8 +146,24 @@ def run_and_show(settings: Settings, folder: Path, out: Console) -> int:
     return 1 if found.shortcomings else 0
 
 
+def _measure(run: AuditRun, writer: results.RunWriter, out: Console) -> None:
+    """Write every record as it comes."""
+    columns = (BarColumn(), TextColumn("{task.description}"))
+    with Bar(*columns, console=out, transient=True) as bar, closing(iter(run)) as events:
+        task = bar.add_task("starting", total=run.settings.budget)
+        for event in events:
+            if isinstance(event, dict):
+                writer.append(event)
+            elif isinstance(event, Progress):
+                spent = run.settings.budget - max(event.left, 0)
+                bar.update(task, completed=spent, description=progress_line(event))
+
+
 def show(audit: Audit, out: Console) -> None:
     """Print the error rates in per cent, with their exact intervals in brackets."""
+    if not audit.coverage[AGAIN].trials:
+        out.print(f"No pair had its {MIN_PASSES} passes, so nothing can be said.")
+        return
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("rule", no_wrap=True)
     effects = [name for name in NAMES if name not in (BASELINE, AGAIN)]

@@ -37,6 +37,12 @@ class Settings:
     files: tuple[str, ...] = ()  # of algorithms from outside
     strict: bool = False  # no verdicts without a passed audit
     cold_cache: bool = False  # caches are emptied before every call
+    needed: float = 0.0  # seconds that verdicts take, by `suites.estimate`
+
+    @property
+    def short(self) -> bool:
+        """Whether the budget is below what verdicts are expected to take."""
+        return self.budget < self.needed
 
 
 class Bench:

@@ -50,6 +50,7 @@ class Cell:
     work: float = 0.0
     workspace_bytes: int | None = None
     runs: str = ""  # what `algorithm` stands for, where that is a name for an audit
+    seconds: float = 0.0  # that its last pass took, compiling and verifying apart
     planted: float = 0.0  # slow-down made on purpose, as a part of its time
 
     @property
@@ -119,7 +120,6 @@ class Group:
     threads: int
     cells: list[Cell]
     blocks: int = 1
-    seconds: float = 0.0  # that its last pass took, compilation apart
 
     @property
     def alive(self) -> list[Cell]:

@@ -62,7 +62,7 @@ _COMPILE_EPILOG = """examples:
 
 _AUDIT_EPILOG = """examples:
   convbench audit
-  convbench audit --budget 120
+  convbench audit --budget 200
 """
 
 _LIST_EPILOG = """examples:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
@@ -24,6 +25,7 @@ from results.audit import AUDITS, BASELINE
 from . import choose, clock, compiling, filters, limits, machine, starter, suite
 from .cell import describe, memory_allowed, memory_needed, obstacle
 from .data import has_nonfinite
+from .estimate import seconds_needed, shortfall
 from .live import run_and_show
 from .pictures import is_path
 from .pictures import read as read_picture
@@ -58,12 +60,13 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.peers:
         algorithms = choose.with_peers(algorithms, chosen.cases)
     baseline = choose.baseline(arguments.baseline, chosen.baseline, algorithms)
-    budget = arguments.budget or chosen.seconds * len(threads)
+    needed = seconds_needed(chosen.cases, algorithms, threads, arguments.call_limit)
+    budget = arguments.budget or max(chosen.seconds * len(threads), 5.0 * math.ceil(needed / 5))
     settings = Settings(
         suite=chosen.name, algorithms=algorithms, threads=threads, budget=budget,
         call_limit=arguments.call_limit, timeout=arguments.timeout, seed=arguments.seed,
         baseline=baseline, min_effect=arguments.min_effect, files=files,
-        strict=arguments.strict, cold_cache=arguments.cold_cache,
+        strict=arguments.strict, cold_cache=arguments.cold_cache, needed=needed,
     )  # fmt: skip
     _warn_of_nonfinite(chosen)
     if arguments.dry_run:
@@ -137,8 +140,11 @@ def _dry_run(chosen: Suite, settings: Settings) -> int:
     out.print(table)
     out.print(
         f"{count} × {len(settings.algorithms)} algorithms × threads "
-        f"{', '.join(map(str, settings.threads))}, within {settings.budget:g} s. Nothing was timed."
+        f"{', '.join(map(str, settings.threads))}, within {settings.budget:g} s; five passes of "
+        f"the contenders need about {settings.needed:.0f} s. Nothing was timed."
     )
+    if lacking := shortfall(settings.budget, settings.needed):
+        notes.print(f"[yellow]note:[/] {lacking}", soft_wrap=True)
     return 0
 
 
@@ -184,6 +190,7 @@ def audit(arguments: argparse.Namespace) -> int:
     """Decide pairs whose truth is known; exit code 1 where verdicts are not to be trusted."""
     from . import audit as auditing
 
+    auditing.check_budget(arguments.budget)
     settings = Settings(
         suite="audit", algorithms=(), baseline=BASELINE, min_effect=arguments.min_effect,
         budget=arguments.budget, seed=arguments.seed,

@@ -22,10 +22,11 @@ from algos.errors import ConvbenchError
 from algos.family import get
 from results.audit import AUDITS, objection
 from results.labels import time_text
-from results.statistics import ratio_interval, time_interval
+from results.statistics import group_times
 
 from . import clock, limits, machine, noise, pictures, resume
-from .schedule import Picture, Progress, Run, Settings, Settled
+from .estimate import shortfall
+from .schedule import LeftOut, Picture, Progress, Run, Settings, Settled
 from .suite import Case, Suite
 
 
@@ -53,6 +54,8 @@ def run_and_show(
         f"The first call of an algorithm compiles it; that is not timed as work."
         + (" Caches are emptied before every call." if settings.cold_cache else "")
     )
+    if lacking := shortfall(settings.budget, settings.needed):
+        out.print(f"[yellow]note:[/] {lacking}", soft_wrap=True)
     header = _header(suite, settings, environment, words)
     if settings.strict and (why := objection(Path(folder) / AUDITS, environment)):
         header["withheld"] = why
@@ -61,7 +64,7 @@ def run_and_show(
         header["limits"] = limits.known()
         if header["limits"].get("doubts"):
             out.print(
-                "[yellow]warning:[/] the machine was busy while its peak and bandwidths were "
+                "[yellow]note:[/] the machine was busy while its peak and bandwidths were "
                 "measured; they serve for this run and are not remembered",
                 soft_wrap=True,
             )
@@ -88,8 +91,6 @@ def run_and_show(
                 "noise": heard,
             }
         )  # fmt: skip
-        for sentence in noise.warnings(heard):
-            out.print(f"[yellow]warning:[/] {sentence}", soft_wrap=True)
         for name, report in run.bench.reports.items():
             out.print(f"\n[red]{name}[/] raised, in full:\n{escape(report)}", soft_wrap=True)
         if state != "interrupted":
@@ -144,6 +145,8 @@ def _measure(run: Run, writer: results.RunWriter, out: Console) -> list[Picture]
                 bar.update(task, completed=spent, description=progress_line(event))
             elif isinstance(event, Picture):
                 filtered.append(event)
+            elif isinstance(event, LeftOut):
+                bar.console.print(_left_out_line(event), soft_wrap=True)
             elif isinstance(event, Settled):
                 bar.console.print(_winner_line(event, run.settings.baseline))
             else:
@@ -159,6 +162,14 @@ def progress_line(event: Progress) -> str:
     )
 
 
+def _left_out_line(event: LeftOut) -> str:
+    cells = "1 cell" if event.count == 1 else f"{event.count} cells"
+    return (
+        f"[yellow]note:[/] {cells} far behind the fastest {'is' if event.count == 1 else 'are'} "
+        f"left out now; five passes of everything would take about {event.needed:.0f} s"
+    )
+
+
 def _winner_line(event: Settled, baseline: str) -> str:
     """A problem about which nothing is undecided: its winner, and the distance to the baseline."""
     group, samples = event.group, event.group.samples()
@@ -166,11 +177,11 @@ def _winner_line(event: Settled, baseline: str) -> str:
     source = "" if source == "random" or source in group.label else f" {source}"
     threads = f" {group.threads}t" if group.threads > 1 else ""
     start = f"[dim]{escape(group.label + source + threads)}[/]"
-    best = time_interval(samples[event.winner]).middle
+    times = {name: found.middle for name, found in group_times(samples).items()}
+    best = times[event.winner]
     text = f"{start}: [bold]{event.winner}[/] {time_text(best)}"
-    if samples.get(baseline) and event.winner != baseline:
-        ratio = ratio_interval(samples[baseline], samples[event.winner]).middle
-        text += f", {ratio:.3g}× {baseline}"
+    if baseline in times and event.winner != baseline:
+        text += f", {times[baseline] / best:.3g}× {baseline}"
     text += f" [dim]after {len(samples[event.winner])} passes[/]"
     wrong = [cell.algorithm for cell in group.cells if cell.result["status"] == "failed"]
     return text + (f"  [red]failed: {', '.join(wrong)}[/]" if wrong else "")

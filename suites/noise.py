@@ -13,15 +13,9 @@ from typing import Any
 
 import psutil
 
-_SCHEDULER = Path("/proc/self/sched")
+from results.disturbance import facts
 
-#: Cores that others may keep busy, and the share of time a host may take, without a warning.
-FEW_CORES, LITTLE_STEAL = 0.1, 0.01
-#: Times a second that a thread at work may be interrupted. With work of low priority (nice 19)
-#: on both cores of a virtual machine it was 27 to 32 times, and the mean sample 9 % longer than
-#: the shortest; beside one or two rivals of its own priority 72 to 120 times, 110 to 230 where
-#: two threads meet them.
-FEW_SWITCHES = 50.0
+_SCHEDULER = Path("/proc/self/sched")
 
 
 class Watch:
@@ -64,25 +58,8 @@ def interruptions() -> dict[str, int]:
 
 
 def warnings(found: dict[str, Any]) -> list[str]:
-    """What makes a run untrustworthy, in plain words; nothing where all was quiet."""
-    said = []
-    if (others := found.get("other_cores") or 0.0) > FEW_CORES:
-        said.append(
-            f"other processes kept {others:.1f} of {psutil.cpu_count()} cores busy meanwhile; "
-            f"end them and run again, these times are not to be trusted"
-        )
-    if (stolen := found.get("steal") or 0.0) > LITTLE_STEAL:
-        said.append(
-            f"the host of this virtual machine took {100 * stolen:.0f} % of the time away; "
-            f"run again when it is quieter"
-        )
-    worked = found.get("sampled_s") or 0.0
-    if worked and found.get("switches", 0) / worked > FEW_SWITCHES:
-        said.append(
-            f"while they were timed, algorithms had to give up a core "
-            f"{found['switches'] / worked:.0f} times a second; something else runs here"
-        )
-    return said
+    """What else was at work, a clause each; how grave that is, `results.disturbance` says."""
+    return facts(found, psutil.cpu_count())
 
 
 def _own_seconds() -> float:

@@ -90,8 +90,6 @@ def _pace(group: Group, passes: list[dict[str, Any]]) -> None:
     if not passes:
         return
     group.blocks = max(len(samples) for samples in passes[0]["samples_s"].values())
-    loops = {cell.algorithm: cell.loops for cell in group.cells}
-    group.seconds = sum(
-        loops[name] * sum(sample or 0.0 for sample in samples)
-        for name, samples in passes[-1]["samples_s"].items()
-    )
+    for cell in group.cells:
+        samples = passes[-1]["samples_s"].get(cell.algorithm, [])
+        cell.seconds = cell.loops * sum(sample or 0.0 for sample in samples)

@@ -28,7 +28,7 @@ class Turn:
     group: Group
     cells: list[Cell]
     loads: dict[str, float | None] = field(default_factory=dict)
-    seconds: float = 0.0  # that it took, verifying and compiling apart
+    seconds: dict[str, float] = field(default_factory=dict)  # that each algorithm took
 
     @property
     def sampling(self) -> float:

@@ -7,11 +7,15 @@ problems take turns too, a round of them at a time (`suites.round`). What a pass
 shortest samples and their ratios (`results.statistics`). Only one process works at a time. The
 first pass verifies every cell and chooses how many calls are a sample; after the looks that
 `results.decide` prescribes, those about whom nothing is left to decide are out of the race.
+
+Where five passes of all do not fit the budget, those that are far behind after the first pass
+leave the race at once, and the contenders get what time there is.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, nullcontext
@@ -20,7 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from algos.errors import ConvbenchError
-from results.decide import MIN_PASSES, Referee, looks
+from results.decide import MIN_PASSES, OUT_OF_THE_RUNNING, Referee, looks
+from results.statistics import pass_times, shared_levels
 
 from . import clock
 from .bench import Bench, Settings
@@ -33,6 +38,8 @@ from .suite import Case
 PASS_SHARE = 1 / (2.4 * MIN_PASSES)
 #: Blocks of a problem in a pass: as many as its share of the time allows, up to this.
 MAX_BLOCKS = 40
+#: Making a cell ready again takes about this part of what verifying it took.
+LOADING_SHARE = 0.3
 #: Multiply-adds that claim as much of the time budget as every problem gets anyway.
 EQUAL_SHARE = 3e8
 
@@ -64,7 +71,15 @@ class Picture:
     path: Path
 
 
-Event = dict[str, Any] | Progress | Settled | Picture
+@dataclass(frozen=True)
+class LeftOut:
+    """The budget is too short for all: `count` cells that are far behind leave the race."""
+
+    count: int
+    needed: float  # seconds that keeping them would take, in all
+
+
+Event = dict[str, Any] | Progress | Settled | Picture | LeftOut
 
 
 class Run:
@@ -78,7 +93,7 @@ class Run:
             for at, (case, n) in enumerate(named)
         ]
         self.referee = Referee(settings.baseline, settings.min_effect)
-        self.out_of_time = False
+        self.out_of_time = self.lean = False
         self._scratch = scratch
         self.bench = Bench(settings)
         self._paces: dict[tuple[str, int, str], float] = {}
@@ -95,6 +110,7 @@ class Run:
             yield from self._pictures_again()
             first = self.first
             for self._pass in itertools.count(first):
+                yield from self._economise()
                 asked = self._asked()
                 if not asked:
                     return
@@ -129,12 +145,44 @@ class Run:
         spent = self.spent + clock.now() - self._begun - self.bench.compiled
         return self.settings.budget - spent
 
+    def _economise(self) -> Iterator[LeftOut]:
+        """Go on with the contenders alone where the fewest passes of all do not fit the budget."""
+        every = [cell for group in self.groups for cell in group.alive]
+        left = (MIN_PASSES - self._pass) * sum(cell.seconds for cell in every)
+        if self.lean or not 0 < self._pass < MIN_PASSES or left <= self.remaining():
+            return
+        self.lean = True
+        kept = sum(len(self._contenders(group)) for group in self.groups)
+        if kept < len(every):
+            spent = self.settings.budget - self.remaining()
+            yield LeftOut(len(every) - kept, spent + left)
+
+    def _contenders(self, group: Group) -> list[Cell]:
+        """The cells of a group that may be the fastest: its best two, and all near the best."""
+        times = {cell.algorithm: pass_times(cell.samples) for cell in group.alive}
+        levels = shared_levels({name: found for name, found in times.items() if found})
+        ranked = sorted(levels, key=lambda name: levels[name])
+        near = levels[ranked[0]] + math.log(OUT_OF_THE_RUNNING) if ranked else 0.0
+        names = {name for at, name in enumerate(ranked) if at < 2 or levels[name] < near}
+        return [cell for cell in group.alive if cell.algorithm in names]
+
     def _asked(self) -> list[tuple[Group, list[Cell]]]:
-        """What the present pass measures: who is part of a comparison that is still open."""
+        """Return what the present pass measures: cells of comparisons that are still open."""
         if self._pass < MIN_PASSES:
-            every = [(group, group.alive) for group in self.groups]
+            every = [
+                (group, self._contenders(group) if self.lean else group.alive)
+                for group in self.groups
+            ]
             return [(group, cells) for group, cells in every if cells]
-        asked, pairs = [], self._open_pairs()
+        pairs = self._open_pairs()
+        if self.lean:  # others have their turn when nothing is open among the contenders
+            racing = {g.number: {c.algorithm for c in self._contenders(g)} for g in self.groups}
+            among = {
+                number: [pair for pair in found if racing[number].issuperset(pair)]
+                for number, found in pairs.items()
+            }
+            pairs = among if any(among.values()) else pairs
+        asked = []
         for group in self.groups:
             wanted = {name for pair in pairs[group.number] for name in pair}
             if cells := [cell for cell in group.alive if cell.algorithm in wanted]:
@@ -150,10 +198,13 @@ class Run:
 
     def _prepare(self, group: Group, cells: list[Cell]) -> Iterator[Event]:
         """Make the cells of a group ready, as part of the present round."""
-        expected = sum(turn.group.seconds for turn in self._round.turns) + group.seconds
+        joined = [cell for turn in self._round.turns for cell in turn.cells]
+        expected = sum(cell.seconds for cell in [*joined, *cells])
         if self._pass and self.remaining() < expected:
             self.out_of_time = True
             return
+        if self.lean:
+            group.blocks = self._blocks(group, cells)
         if not self._round.turns:
             self._round = Round(memory_allowed())
         turn = Turn(group, cells)
@@ -162,9 +213,10 @@ class Run:
         for cell in cells:
             yield self._progress(f"{group.label} {cell.algorithm}")
             if self._pass == 0:
-                memory -= self._verify(cell, memory)
+                with self._timing(turn, cell, LOADING_SHARE):
+                    memory -= self._verify(cell, memory)
             else:
-                with self._timing(turn):
+                with self._timing(turn, cell):
                     turn.loads[cell.algorithm] = self.bench.again(cell)
         if self._pass == 0:
             self._calibrate(group)
@@ -180,10 +232,10 @@ class Run:
                 if move:
                     move()
                 yield self._progress(turn.group.label)
-                with self._timing(turn):
-                    self._block([cell for cell in turn.cells if cell.alive])
+                self._block(turn)
         for turn in self._round.turns:
-            turn.group.seconds = turn.seconds
+            for cell in turn.cells:
+                cell.seconds = turn.seconds.get(cell.algorithm, 0.0)
             yield from self._records(turn)
         done, self._round = self._round.turns, Round(0)
         if self._pass == 0:
@@ -192,11 +244,12 @@ class Run:
         self.bench.drop()
 
     @contextmanager
-    def _timing(self, turn: Turn) -> Iterator[None]:
-        """Count what later passes will have to do for `turn` again; compiling is not."""
+    def _timing(self, turn: Turn, cell: Cell, share: float = 1.0) -> Iterator[None]:
+        """Count what later passes will have to do for `cell` again; compiling is not."""
         begun, compiled = clock.now(), self.bench.compiled
         yield
-        turn.seconds += clock.now() - begun - (self.bench.compiled - compiled)
+        taken = clock.now() - begun - (self.bench.compiled - compiled)
+        turn.seconds[cell.algorithm] = turn.seconds.get(cell.algorithm, 0.0) + share * taken
 
     def _records(self, turn: Turn) -> Iterator[dict[str, Any]]:
         """What is to be kept of the present pass over a group; of a failure, the cell anew."""
@@ -259,7 +312,8 @@ class Run:
         self.bench.verify(cell)
         if not cell.alive:
             return 0
-        self.bench.weigh(cell)
+        if not self.settings.short:
+            self.bench.weigh(cell)
         return memory_needed(problem, cell.implementation, cell.threads)
 
     def _calibrate(self, group: Group) -> None:
@@ -268,13 +322,16 @@ class Run:
         On warm code alone: a first call also reads compiled code from the disk, and taken for
         the pace of a small problem it would have every larger one predicted too slow.
         """
-        share = self._share(group)
         for cell in group.alive:
             self.bench.calibrate(cell)
             if cell.alive:
                 self._learn_pace(cell)
-        block = sum(cell.sampling for cell in group.alive)
-        group.blocks = max(1, min(MAX_BLOCKS, round(share / block))) if block else 1
+        group.blocks = self._blocks(group, group.alive)
+
+    def _blocks(self, group: Group, cells: list[Cell]) -> int:
+        """Blocks of `cells` that fit the group's share of a pass."""
+        block = sum(cell.sampling for cell in cells if cell.alive)
+        return max(1, min(MAX_BLOCKS, round(self._share(group) / block))) if block else 1
 
     def _learn_pace(self, cell: Cell) -> None:
         if cell.work:  # a kernel that sees padding alone has nothing to do
@@ -282,12 +339,13 @@ class Run:
             pace = cell.once / cell.work
             self._paces[key] = min(pace, self._paces.get(key, pace))  # small problems mislead
 
-    def _block(self, cells: list[Cell]) -> None:
-        """One sample of each, in random order."""
-        order = [cell for cell in cells if cell.alive]
+    def _block(self, turn: Turn) -> None:
+        """Take one sample of each cell, in random order."""
+        order = [cell for cell in turn.cells if cell.alive]
         self._random.shuffle(order)
         for cell in order:
-            self.bench.sample(cell, self._pass)
+            with self._timing(turn, cell):
+                self.bench.sample(cell, self._pass)
 
     def _picture(self, group: Group) -> Iterator[Picture]:
         """Have the fastest algorithm leave its output behind, where the input is a picture."""

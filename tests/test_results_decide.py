@@ -123,3 +123,15 @@ def test_pairs_without_passes_are_left_alone() -> None:
     referee = judge({0: group}, "base", 0.02)
     assert referee.leader(0, group) is None
     assert referee.verdict(0, "mine", "base") == UNDECIDED
+
+
+def test_nothing_more_is_compared_with_a_baseline_that_is_beaten() -> None:
+    """``c`` is about as slow as the baseline; who of the two is faster matters to nobody."""
+    rng = np.random.default_rng(5)
+    group = {
+        name: {number: [factor * float(np.exp(rng.normal(0, 0.01)))] for number in range(7)}
+        for name, factor in {"base": 9.0, "a": 1.0, "b": 1.02, "c": 9.18}.items()
+    }
+    referee = judge({0: group}, "base", 0.02)
+    assert referee.verdict(0, "c", "base") == UNDECIDED
+    assert referee.open_pairs(0, group) == [("b", "a")]

@@ -11,7 +11,7 @@ from algos import Problem, plugins
 from algos.algorithm import registry
 from results.decide import MIN_PASSES
 from suites import bench, cell, machine, schedule
-from suites.schedule import Picture, Progress, Run, Settings, Settled
+from suites.schedule import LeftOut, Picture, Progress, Run, Settings, Settled
 from suites.suite import Case
 
 BROKEN = str(Path(__file__).with_name("broken.py"))
@@ -300,3 +300,50 @@ def test_a_slow_first_call_misleads_nobody(tmp_path):
     assert [r["status"] for r in records] == ["ok"] * 4
     assert records[1]["loops"] > 1
     assert records[1]["first_call_s"] > 0.5
+
+
+def test_where_time_is_short_contenders_race_on_and_the_rest_is_left_out(tmp_path):
+    """After the first pass ``slow`` is far behind; the budget no longer has room for it."""
+    run = Run((SMALL,), settings("naive", "slow", "prints", budget=600.0), tmp_path)
+    events = []
+    for event in run:
+        events.append(event)
+        if isinstance(event, dict) and event.get("pass") == 0:
+            slow = next(cell for cell in run.groups[0].cells if cell.algorithm == "slow")
+            slow.seconds = 1000.0  # as if five passes of it would never fit
+    (left,) = [event for event in events if isinstance(event, LeftOut)]
+    assert left.count == 1
+    assert left.needed > 600
+    passes = [e for e in events if isinstance(e, dict) and e["record"] == "pass"]
+    assert set(passes[0]["samples_s"]) == {"naive", "slow", "prints"}
+    assert [set(e["samples_s"]) for e in passes[1:5]] == [{"naive", "prints"}] * 4
+
+
+def test_the_best_two_are_contenders_however_far_apart(tmp_path):
+    run = Run((SMALL,), settings("naive", "slow", "prints"), tmp_path)
+    (group,) = run.groups
+    for cell_, time in zip(group.cells, (1.0, 9.0, 7.0), strict=True):
+        cell_.samples = {0: [time]}
+    assert [c.algorithm for c in run._contenders(group)] == ["naive", "prints"]
+    group.cells[1].samples = {0: [2.9]}
+    assert [c.algorithm for c in run._contenders(group)] == ["naive", "slow"]
+
+
+def test_every_cell_is_measured_once_before_any_is_twice(tmp_path):
+    events = events_of([SMALL, RANK1], settings("naive", "prints"), tmp_path)
+    passes = [e for e in events if isinstance(e, dict) and e["record"] == "pass"]
+    assert [(e["pass"], e["group"]) for e in passes[:4]] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+
+
+def test_nothing_is_weighed_where_time_is_short(tmp_path):
+    (record,) = cells_of([SMALL], settings("naive", needed=1000.0), tmp_path)
+    assert record["peak_extra_bytes"] is None
+
+
+def test_a_beaten_baseline_takes_part_no_more(tmp_path):
+    """``slow`` is beaten by both others, which go on against each other."""
+    chosen = settings("slow", "naive", "prints", baseline="slow", min_effect=0.02, budget=40.0)
+    events = events_of([SMALL], chosen, tmp_path)
+    passes = [e for e in events if isinstance(e, dict) and e["record"] == "pass"]
+    assert all("slow" in e["samples_s"] for e in passes[:MIN_PASSES])
+    assert not any("slow" in e["samples_s"] for e in passes[7:])
