@@ -20,7 +20,7 @@ from .records import RunWriter, read_records
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["RunWriter", "find", "latest", "read", "read_records", "runs_folder"]
+__all__ = ["RunWriter", "find", "latest", "read", "read_records", "runs_folder", "samples"]
 
 
 def read(path: str | os.PathLike[str]) -> pd.DataFrame:
@@ -28,6 +28,38 @@ def read(path: str | os.PathLike[str]) -> pd.DataFrame:
     from .table import read
 
     return read(path)
+
+
+def samples(path: str | os.PathLike[str]) -> pd.DataFrame:
+    """Return the samples of the run at `path` in long form, one row a sample.
+
+    Parameters
+    ----------
+    path : path
+        A run's folder, or its ``records.jsonl``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``label, operation, problem, name, weights, pixels, dtype, threads, kind, algorithm`` tell
+        the cells apart. ``pass`` and ``block``, from 0, tell when a sample was taken: samples of
+        one problem, thread count, pass and block were taken one after the other.
+        ``sample_index`` counts the samples of a cell from 0; ``seconds`` is the time per call.
+        Missing samples are left out, and so are those of cells that failed later.
+
+    Raises
+    ------
+    ConvbenchError
+        Where there is no run at `path`, or a line of it cannot be understood.
+
+    Examples
+    --------
+    >>> frame = samples(latest())  # doctest: +SKIP
+    >>> frame.groupby(["label", "algorithm", "pass"])["seconds"].min()  # doctest: +SKIP
+    """
+    from .table import samples_of_run
+
+    return samples_of_run(read_records(path))
 
 
 def latest(folder: str | os.PathLike[str] | None = None) -> Path:

@@ -12,8 +12,11 @@ from .disturbance import footnote
 from .labels import plural
 from .lines import MOST_PANELS, draw_lines
 from .ratios import with_ratios
+from .reductions import draw_reductions
+from .roofline import MULTIPLYING, peak
 from .roofline_figure import draw_roofline
 from .rows import draw_rows
+from .scales import MIN_PASSES, steady_intervals
 from .style import Picture, Sheet, joined, rc_context
 from .sweeps import (
     AXES,
@@ -54,6 +57,8 @@ def sheets(frame: pd.DataFrame) -> list[Sheet]:
     if timed.empty:
         return []
     baseline = str(frame.attrs.get("baseline", "naive"))
+    against = with_ratios(timed, MIN_PASSES)
+    timed = steady_intervals(timed, baseline)
     if timed["label"].nunique() == 1:
         return [draw_rows("time-of-each", "each", timed, _about(frame, timed, "line"), baseline)]
     swept = timed[~timed["layer"]]
@@ -61,7 +66,6 @@ def sheets(frame: pd.DataFrame) -> list[Sheet]:
         axis: [group for group in alike(families(swept, axis)) if longest(group) >= LEAST]
         for axis in AXES
     }
-    against = with_ratios(timed)
     drawn = [_row_sheets(frame, "peer", "against-peers", against, baseline)]
     drawn.append(_winner_sheets(frame, swept))
     for value in ("time", "speedup"):
@@ -69,7 +73,7 @@ def sheets(frame: pd.DataFrame) -> list[Sheet]:
     in_sweep = {index for groups in along.values()
                 for group in groups for _, rows in group for index in rows.index}  # fmt: skip
     rest = timed[~timed.index.isin(in_sweep)]
-    layers = rest[rest["layer"]]
+    layers = rest[rest["layer"] & rest["kind"].isin(MULTIPLYING)]
     if layers["label"].nunique() < 2:
         layers = layers.iloc[:0]
     drawn.append(_row_sheets(frame, "gflops", "throughput", layers, baseline))
@@ -78,6 +82,8 @@ def sheets(frame: pd.DataFrame) -> list[Sheet]:
     for rows, name in ((layers, "speedup-of-layers"), (others, "speedup-of-problems")):
         if _has_speedups(rows, baseline):
             drawn.append(_row_sheets(frame, "speedup", name, rows, baseline))
+    if sheet := draw_reductions(timed, _about(frame, timed, "")):
+        drawn.insert(0, [sheet])
     drawn.append(_roofline_sheets(frame, timed))
     return [sheet for group in drawn for sheet in group]
 
@@ -136,20 +142,37 @@ def _row_sheets(
     for start in range(0, len(labels), most):
         part = rows[rows["label"].isin(labels[start : start + most])]
         page = f"{name}-part-{start // most + 1}" if len(labels) > most else name
-        drawn.append(draw_rows(page, value, part, _about(frame, part, "line"), baseline))
+        peaks = _peaks(frame, part) if value == "gflops" else None
+        drawn.append(draw_rows(page, value, part, _about(frame, part, "line"), baseline, peaks))
     return drawn
 
 
 def _roofline_sheets(frame: pd.DataFrame, timed: pd.DataFrame) -> list[Sheet]:
-    """Cells under the roofs, and where they are few enough to be named, each with its share."""
-    under = timed[timed["attainable_s"].notna() & (timed["multiply_adds"] > 0)]
-    if under.empty:
-        return []
-    sheet = draw_roofline(under, frame.attrs["limits"], _about(frame, under, ""))
-    if under["label"].nunique() > 40:
-        return [sheet]
+    """Cells under the roofs, and where they are few enough to be named, each with its share.
+
+    Pooling is held to the bandwidth alone, and has no place under the roof of a peak.
+    """
+    known = timed[timed["attainable_s"] > 0]
     baseline = str(frame.attrs.get("baseline", "naive"))
-    return [sheet, *_row_sheets(frame, "roofline", "share-of-roofline", under, baseline)]
+    under = known[known["kind"].isin(MULTIPLYING) & (known["intensity"] > 0)]
+    drawn = []
+    if len(under):
+        drawn.append(draw_roofline(under, frame.attrs["limits"], _about(frame, under, "")))
+    if len(under) and under["label"].nunique() <= 40:
+        drawn += _row_sheets(frame, "roofline", "share-of-roofline", under, baseline)
+    pools = known[~known["kind"].isin(MULTIPLYING)]
+    return drawn + _row_sheets(frame, "bandwidth", "share-of-bandwidth", pools, baseline)
+
+
+def _peaks(frame: pd.DataFrame, rows: pd.DataFrame) -> dict[tuple[str, int], float]:
+    """The machine's peak in GFLOP/s by dtype and thread count, where it was measured."""
+    limits = frame.attrs.get("limits") or {}
+    asked = set(zip(rows["dtype"], rows["threads"].astype(int), strict=True))
+    return {
+        (dtype, threads): peak(limits, dtype, threads) / 1e9
+        for dtype, threads in sorted(asked)
+        if dtype in limits.get("flops", {})
+    }
 
 
 def _has_speedups(rows: pd.DataFrame, baseline: str) -> bool:
@@ -162,11 +185,10 @@ def _about(frame: pd.DataFrame, rows: pd.DataFrame, mark: str) -> str:
     counts = sorted(set(rows["threads"]))
     said = plural(counts[0], "thread") if len(counts) == 1 else ""
     dtypes = ", ".join(dict.fromkeys(rows["dtype"]))
-    interval = f"{mark}: 95 % interval over the passes" if mark else ""
-    if mark and rows["passes"].max() < 2:
-        interval = f"{mark}: 95 % interval within the single pass"
-    machine = str(environment.get("cpu") or "")
-    return joined([said, dtypes, machine, interval, footnote(frame)])
+    interval = f"{mark}: 95 % interval of {MIN_PASSES} passes or more" if mark else ""
+    if mark and rows["passes"].max() < MIN_PASSES:
+        interval = f"no intervals: fewer than {MIN_PASSES} passes"
+    return joined([said, dtypes, str(environment.get("cpu") or ""), interval, footnote(frame)])
 
 
 def _slug(text: str) -> str:

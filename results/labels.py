@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 
 import pandas as pd
 
-#: Fields that make two cells ask for the same numbers; the algorithm is what differs.
-GROUP = ("operation", "problem", "name", "weights", "pixels", "dtype", "threads")
+from .columns import GROUP
+
 #: The order in which a reader meets the algorithms; others follow by name.
 KNOWN = ("naive", "im2col", "fft", "separable", "parallel", "winograd", "toeplitz")
 
@@ -61,11 +62,13 @@ def time_text(seconds: float) -> str:
 
 def times_text(ratio: float) -> str:
     """
-    >>> [times_text(r) for r in (0.5, 4.56, 45.6, 1234.0, float("nan"))]
-    ['0.50×', '4.6×', '46×', '1234×', '–']
+    >>> [times_text(r) for r in (0.5, 4.56, 45.6, 1234.0, 0.00123, float("nan"))]
+    ['0.50×', '4.6×', '46×', '1234×', '0.0012×', '–']
     """
     if math.isnan(ratio):
         return "–"
+    if 0 < ratio < 0.0995:
+        return f"{float(f'{ratio:.2g}'):f}".rstrip("0") + "×" if ratio >= 1e-6 else f"{ratio:.0e}×"
     decimals = 2 if ratio < 0.995 else 1 if ratio < 9.95 else 0
     return f"{ratio:.{decimals}f}×"
 
@@ -76,7 +79,7 @@ def lead_text(ratio: float) -> str:
     >>> [lead_text(r) for r in (1.034, 1.96, 45.6)]
     ['1.03×', '2.0×', '46×']
     """
-    return f"{ratio:.2f}×" if ratio < 1.95 else times_text(ratio)
+    return f"{ratio:.2f}×" if 0.0995 <= ratio < 1.95 else times_text(ratio)
 
 
 def bytes_text(count: float) -> str:
@@ -186,7 +189,7 @@ def problem_labels(frame: pd.DataFrame) -> list[str]:
 
 def _shape_parts(row: pd.Series, kernel: str, pixels: str, plain: bool) -> list[str]:
     """``photograph 512² · gaussian 15²``, then channels, stride and dilation."""
-    given, taps = shape_text(row["size"]), shape_text(row["kernel"])
+    given, taps = shape_text(row["input_size"]), shape_text(row["kernel_size"])
     if ":" not in kernel:  # gaussian:15 gives its size itself
         kernel = f"{kernel} {taps}".lstrip()
     if row["kind"] != "convolution":
@@ -194,12 +197,23 @@ def _shape_parts(row: pd.Series, kernel: str, pixels: str, plain: bool) -> list[
     parts = [f"{pixels} {given}".lstrip() + " · " + kernel]
     if not plain:
         parts.append(channels_text(row))
+    if tiled := re.search(r"_tile(\d+(?:x\d+)*)", row["problem"]):
+        parts.append(f"tiles {shape_text(tiled[1])}")
     for field in ("stride", "dilation"):
         if set(spread(row[field])) != {1}:
             numbers = spread(row[field])
             text = str(numbers[0]) if len(set(numbers)) == 1 else "×".join(map(str, numbers))
             parts.append(f"{field} {text}")
     return parts
+
+
+def shortened(label: str, most: int = 90) -> str:
+    """Return `label` as a figure has room for it: cut in the middle where it is longer.
+
+    >>> shortened("a rather long label", 12)
+    'a rath…label'
+    """
+    return label if len(label) <= most else f"{label[: most // 2]}…{label[1 - most // 2 :]}"
 
 
 def plural(count: int, noun: str) -> str:

@@ -11,9 +11,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from .labels import in_order, time_text, times_text
+from .scales import arrowheads, leaving, limits, log_ticks
 from .style import GREY, Sheet, halo, joined, look, new_sheet, spread_out
 from .sweeps import FIELDS, WINDOW, Panel, axis_of, describe, distinguish, told_apart
 
@@ -45,11 +46,15 @@ def draw_lines(
     panels = sorted(panels, key=lambda panel: _panel_order(panel[0]))
     words = axis_of(axis, panels)
     same, differ = told_apart([fixed for fixed, _ in panels])
+    _, low, high = VALUES[value]
     first = panels[0][0]
     unsaid = {"threads", "dtype"} | ({"weights"} if words is WINDOW else set())
     told = [field for field in _title_order(same) if field not in unsaid]
     detail = joined([*(describe(field, first[field]) for field in told), about])
     columns = min(len(panels), 2 if len(panels) <= 6 else 3)
+    ends = _ends([rows for _, rows in panels], value, baseline)
+    if any(leaving(ends, rows[low], rows[high]) for _, rows in panels):
+        detail += " · arrowhead: the interval goes on"
     sheet = new_sheet(
         name,
         _question(words.grows, value, baseline),
@@ -71,7 +76,13 @@ def draw_lines(
             axes.set_xlabel(words.scale)
         if leftmost:
             axes.set_ylabel("time per call" if value == "time" else f"times as fast as {baseline}")
-    _scales(sheet.axes, [rows for _, rows in panels], value, ticks=(12, 7, 5)[columns - 1])
+    places = {float(at) for _, rows in panels for at in rows["at"]}
+    _scales(sheet.axes, places, value, ends, ticks=(12, 7, 5)[columns - 1])
+    for axes, (_, rows) in zip(sheet.axes, panels, strict=True):
+        for name, mine in rows[rows[low].notna()].groupby("algorithm"):
+            if value == "time" or name != baseline:
+                arrowheads(axes, mine["at"], mine[low], mine[high], look(str(name)).colour,
+                           along="y")  # fmt: skip
     _label_ends(sheet)
     return sheet
 
@@ -122,31 +133,32 @@ def _panel(axes: Axes, rows: pd.DataFrame, value: str, names: Sequence[str], bas
         axes.axhline(1, color=GREY, lw=1, zorder=1.5)
 
 
+def _ends(frames: Sequence[pd.DataFrame], value: str, baseline: str) -> tuple[float, float]:
+    """Ends of the scale: those of the marks, and of the intervals what is near them."""
+    middle, low, high = VALUES[value]
+    rows = pd.concat(frames)
+    if value == "speedup":
+        rows = rows[rows["algorithm"] != baseline]
+        return limits([1.0, *rows[middle].dropna()], rows[low], rows[high])
+    return limits(rows[middle].dropna(), rows[low], rows[high])
+
+
 def _scales(
-    all_axes: Sequence[Axes], frames: Sequence[pd.DataFrame], value: str, ticks: int
+    all_axes: Sequence[Axes], places: set[float], value: str, ends: tuple[float, float], ticks: int
 ) -> None:
     """Log-log; ticks where the sweep has points, as many as have room."""
-    places = sorted({float(at) for frame in frames for at in frame["at"]})
-    span = math.log(places[-1] / places[0])
+    span = math.log(max(places) / min(places))
     chosen: list[float] = []
-    for at in reversed(places):
+    for at in sorted(places, reverse=True):
         if not chosen or math.log(chosen[-1] / at) > span / (ticks + 0.5):
             chosen.append(at)
     text = time_text if value == "time" else times_text
     for axes in all_axes:
-        axes.set_xscale("log")
-        axes.set_yscale("log")
+        axes.set(xscale="log", yscale="log", ylim=ends)
         axes.xaxis.set_major_locator(FixedLocator(chosen))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{at:.4g}"))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda at, _: short(text(at))))
-        axes.yaxis.set_minor_formatter(NullFormatter())
-    low, high = all_axes[0].get_ylim()
-    decades = math.log10(high / low)
-    subs = (1.0,) if decades > 2.2 else (1.0, 3.0) if decades > 1.2 else (1.0, 2.0, 5.0)
-    for axes in all_axes:
-        axes.yaxis.set_major_locator(LogLocator(subs=subs, numticks=12))
-        axes.yaxis.set_minor_locator(NullLocator())
+        log_ticks(axes.yaxis, *ends, lambda at: short(text(at)), most=12)
 
 
 def short(text: str) -> str:

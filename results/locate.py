@@ -65,7 +65,7 @@ def _runs(folder: str | os.PathLike[str]) -> list[tuple[Path, dict[str, Any]]]:
         try:
             with file.open("rb") as stream:
                 header = json.loads(stream.readline())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             continue
         if isinstance(header, dict):
             runs.append((file.parent, header))

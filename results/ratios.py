@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from .labels import GROUP, plural, three_digits, time_text
-from .statistics import Interval, mean_interval, ratio_interval, recentred
+from .statistics import Interval, mean_interval, pass_ratios, ratio_interval, recentred
 
 #: From this ratio on, a row counts as a tie; from 1 on we are ahead.
 TIE = 0.97
@@ -36,6 +36,8 @@ class Ratio:
         Of ours: effective GFLOP/s, and per cent of the machine's limit where that is known.
     at : object
         Where ours is in the frame, by its index.
+    passes : int
+        Passes that the ratio rests on.
     """
 
     label: str
@@ -49,6 +51,7 @@ class Ratio:
     gflops: float
     roofline: float = math.nan
     at: Any = None
+    passes: int = 0
 
     @property
     def verdict(self) -> str:
@@ -69,7 +72,8 @@ def ratios(frame: pd.DataFrame) -> list[Ratio]:
         if not theirs.any() or theirs.all():
             continue
         ours, peer = ranked[~theirs].iloc[0], ranked[theirs].iloc[0]
-        lead = ratio_interval(*(dict(enumerate(one["samples"])) for one in (peer, ours)))
+        sides = [dict(enumerate(one["samples"])) for one in (peer, ours)]
+        lead = ratio_interval(*sides)
         whole = (ranked["time_s"] + ranked["prepare_s"]).where(ranked["prepare_s"].notna())
         found.append(
             Ratio(
@@ -78,18 +82,24 @@ def ratios(frame: pd.DataFrame) -> list[Ratio]:
                 recentred(lead, float(peer["time_s"] / ours["time_s"])),
                 float(whole[theirs].min() / whole[~theirs].min()), float(ours["gflops"]),
                 float(ours.get("roofline_percent", math.nan)), ours.name,
+                len(pass_ratios(*sides)),
             )
         )  # fmt: skip
     return found
 
 
-def with_ratios(frame: pd.DataFrame) -> pd.DataFrame:
-    """Our fastest rows of `frame`, with ``peer`` and ``ratio``, ``ratio_low``, ``ratio_high``."""
+def with_ratios(frame: pd.DataFrame, least: int = 1) -> pd.DataFrame:
+    """Our fastest rows of `frame`, with ``peer`` and ``ratio``, ``ratio_low``, ``ratio_high``.
+
+    The interval of fewer than `least` passes is NaN.
+    """
     found = ratios(frame)
     columns: dict[str, Any] = {
         "peer": [one.peer for one in found],
-        **{f"ratio{end}": [one.ratio[n] for one in found]
-           for n, end in enumerate(("", "_low", "_high"))},
+        "ratio": [one.ratio.middle for one in found],
+        **{f"ratio_{end}": [getattr(one.ratio, end) if one.passes >= least else math.nan
+                            for one in found]
+           for end in ("low", "high")},
     }  # fmt: skip
     return frame.loc[[one.at for one in found]].assign(**columns)
 

@@ -18,51 +18,19 @@ import re
 import shutil
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from algos.errors import ConvbenchError, closest
+from algos.errors import ConvbenchError
 
 try:
     import fcntl
 except ImportError:  # not offered by this system
     fcntl = None  # type: ignore[assignment]
 
+from .checks import FILE, SCHEMA, RunRecords, checked
 from .files import disk_error, sync_folder, words
-
-SCHEMA = 2
-FILE = "records.jsonl"
-STATUSES = ("ok", "unsupported", "failed", "refused", "skipped")
-
-_NUMBER = (int, float)
-#: What a cell record must hold for a table to be made of it, and of which type.
-_CELL: dict[str, type | tuple[type, ...]] = {
-    "suite": str,
-    "problem": str,
-    "operation": str,
-    "algorithm": str,
-    "dtype": str,
-    "threads": int,
-    "weights": str,
-    "pixels": str,
-    "batch": int,
-    "in_channels": int,
-    "out_channels": int,
-    "groups": int,
-    "size": list,
-    "kernel": list,
-    "stride": list,
-    "dilation": list,
-    "output_size": list,
-    "multiply_adds": _NUMBER,
-    "status": str,
-    "reason": str,
-    "group": int,
-}
-#: The same of a pass record.
-_PASS: dict[str, type | tuple[type, ...]] = {"group": int, "pass": int, "samples_s": dict}
 
 
 class RunWriter:
@@ -200,26 +168,6 @@ class RunWriter:
         self.close()
 
 
-@dataclass(frozen=True)
-class RunRecords:
-    """The records of one run as they were written.
-
-    `header` is the ``run`` record, `cells` the ``cell`` and `passes` the ``pass`` records in
-    order, `end` the last record, or None where the run was killed or is still going.
-    """
-
-    path: Path
-    header: dict[str, Any]
-    cells: list[dict[str, Any]]
-    passes: list[dict[str, Any]]
-    end: dict[str, Any] | None
-
-    @property
-    def status(self) -> str:
-        """``complete``, ``interrupted``, ``out of budget``, or ``unfinished``: no end yet."""
-        return str(self.end.get("status", "complete")) if self.end else "unfinished"
-
-
 def read_records(path: str | os.PathLike[str]) -> RunRecords:
     """Read the run at `path`, a run's folder or its ``records.jsonl``.
 
@@ -228,7 +176,7 @@ def read_records(path: str | os.PathLike[str]) -> RunRecords:
     Raises
     ------
     ConvbenchError
-        Naming the file, and the line where one cannot be understood.
+        Naming the file, and the line and the field where one cannot be understood.
     """
     file = Path(path)
     if file.is_dir():
@@ -244,31 +192,7 @@ def read_records(path: str | os.PathLike[str]) -> RunRecords:
         raise ConvbenchError(f"{file} cannot be read: {words(error)}") from None
     lines = content.split(b"\n")
     lines.pop()  # b"" after a whole last line, the torn line otherwise
-    records = [
-        _parse(file, number, line) for number, line in enumerate(lines, start=1) if line.strip()
-    ]
-    if not records:
-        raise ConvbenchError(f"{file} holds no record; the run ended before it began, delete it")
-    _check_header(file, records[0])
-    cells: list[dict[str, Any]] = []
-    passes: list[dict[str, Any]] = []
-    end = None
-    for number, record in enumerate(records[1:], start=2):
-        kind = record.get("record")
-        if kind == "cell":
-            _check_cell(file, number, record)
-            cells.append(record)
-        elif kind == "pass":
-            _check_pass(file, number, record)
-            passes.append(record)
-        elif kind == "end":
-            end = record
-        else:
-            raise ConvbenchError(
-                f"{file}, line {number}: a record of kind {kind!r} was met, "
-                f"expected 'cell', 'pass' or 'end'; was the file edited by hand?"
-            )
-    return RunRecords(file.parent, records[0], cells, passes, end)
+    return checked(file, [(at, line) for at, line in enumerate(lines, start=1) if line.strip()])
 
 
 def _new_id(header: dict[str, Any]) -> str:
@@ -294,54 +218,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else str(value)
     return str(value) if isinstance(value, os.PathLike) else value
-
-
-def _parse(file: Path, number: int, line: bytes) -> dict[str, Any]:
-    try:
-        record = json.loads(line)
-    except ValueError as error:
-        raise ConvbenchError(f"{file}, line {number}: not a line of JSON ({error})") from None
-    if not isinstance(record, dict):
-        raise ConvbenchError(f"{file}, line {number}: expected one JSON object a line")
-    return record
-
-
-def _check_header(file: Path, header: dict[str, Any]) -> None:
-    if header.get("record") != "run":
-        raise ConvbenchError(
-            f"{file}, line 1: expected the record that opens a run, met {header.get('record')!r}"
-        )
-    schema = header.get("schema")
-    if schema != SCHEMA:
-        remedy = "update convbench" if isinstance(schema, int) and schema > SCHEMA else "run again"
-        raise ConvbenchError(
-            f"{file}, line 1: written in format {schema!r}, "
-            f"this convbench reads format {SCHEMA}; {remedy}"
-        )
-
-
-def _check_cell(file: Path, number: int, cell: dict[str, Any]) -> None:
-    where = f"{file}, line {number}"
-    _check_fields(where, cell, _CELL)
-    if cell["status"] not in STATUSES:
-        clause = closest(cell["status"], list(STATUSES))
-        raise ConvbenchError(f"{where}: status {cell['status']!r} is not known; {clause}")
-
-
-def _check_pass(file: Path, number: int, record: dict[str, Any]) -> None:
-    where = f"{file}, line {number}"
-    _check_fields(where, record, _PASS)
-    for samples in record["samples_s"].values():
-        for sample in samples:
-            if sample is not None and not (isinstance(sample, _NUMBER) and sample > 0):
-                raise ConvbenchError(f"{where}: sample {sample!r} is not a time in seconds")
-
-
-def _check_fields(
-    where: str, record: dict[str, Any], expected: dict[str, type | tuple[type, ...]]
-) -> None:
-    for key, kind in expected.items():
-        if key not in record:
-            raise ConvbenchError(f"{where}: the {record['record']} has no {key!r}")
-        if not isinstance(record[key], kind):
-            raise ConvbenchError(f"{where}: {key} {record[key]!r} is not of the expected type")

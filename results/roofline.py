@@ -4,6 +4,9 @@ A problem has its multiply-adds to do and its compulsory bytes to move, and can 
 once: it takes at least the longer of the two (Williams, Waterman & Patterson, *Roofline*,
 CACM 52(4), 2009, doi:10.1145/1498765.1498785). The bandwidth is that of the cache which the
 bytes fit in, since repeated calls find them there.
+
+Pooling compares and adds, one operation for a sample that a window reads, and the better
+algorithms read no sample once a window. Its arithmetic bounds nothing; its bytes alone do.
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+#: Kinds of problem whose work is multiply-adds; every other kind pools.
+MULTIPLYING = ("convolution", "inception")
 #: Columns that `add` fills in.
 COLUMNS = ("intensity", "attainable_s", "roofline_percent")
 
@@ -21,10 +26,11 @@ COLUMNS = ("intensity", "attainable_s", "roofline_percent")
 def add(frame: pd.DataFrame, limits: dict[str, Any] | None) -> None:
     """Fill in `COLUMNS` of a run's table, by the `limits` of its header; NaN without them."""
     frame["intensity"] = frame["flops"] / frame["compulsory_bytes"]
-    asked = (frame[name] for name in ("dtype", "threads", "flops", "compulsory_bytes"))
+    work = frame["flops"].where(frame["kind"].isin(MULTIPLYING), 0.0)
+    asked = (frame["dtype"], frame["threads"], work, frame["compulsory_bytes"])
     least = [
-        attainable(limits, str(dtype), int(threads), float(work), float(size))
-        for dtype, threads, work, size in zip(*asked, strict=True)
+        attainable(limits, str(dtype), int(threads), float(operations), float(size))
+        for dtype, threads, operations, size in zip(*asked, strict=True)
     ]
     frame["attainable_s"] = np.array(least, dtype=float)
     frame["roofline_percent"] = 100 * frame["attainable_s"] / frame["time_s"]

@@ -13,6 +13,9 @@ from . import roofline
 from .labels import in_order, plural, three_digits
 from .style import FAINT, GREY, INK, Sheet, halo, joined, look, new_sheet
 
+#: Slopes whose bandwidths differ by less than this factor leave no room for a name between them.
+_NEAR = 1.8
+
 
 def draw_roofline(timed: pd.DataFrame, limits: dict[str, Any], about: str) -> Sheet:
     """One panel per thread count and dtype: work done per second against work per byte.
@@ -87,21 +90,25 @@ def _roofs(axes: Axes, limits: dict[str, Any], dtype: str, threads: int) -> None
 
 
 def _name_slopes(axes: Axes, roofs: dict[str, float], peak: float) -> None:
-    """Names along the slopes, on the free side, ending a little below the peak or further down."""
+    """Names along the slopes, ending a little below the peak or further down.
+
+    A name stands above its slope, or below where the slope above is too near.
+    """
     pixels = axes.transData.transform([(1, 1), (10, 10)])
     angle = float(np.degrees(np.arctan2(*(pixels[1] - pixels[0])[::-1])))
     for place, (level, bandwidth) in enumerate(roofs.items()):
         at = (0.8, 0.16)[place % 2] * peak / bandwidth  # neighbours may be close to each other
+        below = any(1 < other / bandwidth < _NEAR for other in roofs.values())
         axes.annotate(
             f"{level} {three_digits(bandwidth)} GB/s", (at, bandwidth * at),
-            xytext=(-1.5, 1.5), textcoords="offset points", rotation=angle,
-            rotation_mode="anchor", size=7, color=GREY, ha="right", va="bottom",
-            path_effects=halo(1.5), zorder=2.1,
+            xytext=(1.5, -1.5) if below else (-1.5, 1.5), textcoords="offset points",
+            rotation=angle, rotation_mode="anchor", size=7, color=GREY, ha="right",
+            va="top" if below else "bottom", path_effects=halo(1.5), zorder=2.1,
         )  # fmt: skip
 
 
 def _cells(axes: Axes, rows: pd.DataFrame, names: list[str]) -> None:
-    roof = 2 * rows["multiply_adds"] / rows["attainable_s"] / 1e9
+    roof = rows["flops"] / rows["attainable_s"] / 1e9
     rows = rows.assign(roof=roof)
     for name in names:
         mine = rows[(rows["algorithm"] == name) & ~rows["winner"]]

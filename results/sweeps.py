@@ -49,11 +49,12 @@ FIELDS = ("kind", "kernel", "size", "channels", "batch", "stride", "dilation", "
 def with_coordinates(frame: pd.DataFrame) -> pd.DataFrame:
     """`frame` with what figures sort by: ``channels``, ``padding``, ``words``, ``layer``, ….
 
-    ``channels`` is text, ``"64"`` or ``"3→96"``; ``padding`` is deduced from the output size;
+    ``size`` and ``kernel`` are the texts of input and kernel; ``channels`` is text, ``"64"`` or
+    ``"3→96"``; ``padding`` is deduced from the output size;
     ``words`` are those of the descriptor (``flip``, ``bias``, …); ``layer`` is True where the
     problem has a name to itself.
     """
-    frame = frame.copy()
+    frame = frame.assign(size=frame["input_size"], kernel=frame["kernel_size"])
     rows = [row for _, row in frame.iterrows()]
     frame["channels"] = [_channels(row) for row in rows]
     frame["padding"] = [_padding(row) for row in rows]
@@ -72,7 +73,7 @@ def coordinate(row: Any, axis: str) -> float:
     if axis in ("size", "kernel"):
         return edge(row[axis])
     if axis == "batch":
-        return float(row["batch"])
+        return float(row["batch"]) or float("nan")  # an empty batch has no place on a log scale
     return float(row["in_channels"]) if row["in_channels"] == row["out_channels"] else float("nan")
 
 

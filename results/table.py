@@ -10,10 +10,12 @@ from typing import Any
 import pandas as pd
 
 from . import roofline
+from .checks import RunRecords, check_groups
+from .columns import AXES, COUNTED, DEFINED, DTYPES, GROUP, SHAPES, axis_column, described
 from .decide import MIN_EFFECT, MIN_PASSES, OUT_OF_THE_RUNNING, UNDECIDED, Referee, judge
 from .disturbance import disturbance
 from .labels import in_order, listed, problem_labels
-from .records import RunRecords, read_records
+from .records import read_records
 from .statistics import (
     NOTHING,
     Interval,
@@ -25,34 +27,12 @@ from .statistics import (
     time_drift,
 )
 
-#: The columns of `read`, in order, with the type of each.
-COLUMNS: dict[str, str] = {
-    "suite": "str", "label": "str", "problem": "str", "name": "str", "operation": "str",
-    "kind": "str", "algorithm": "str", "dtype": "str", "threads": "int64", "weights": "str",
-    "pixels": "str",
-    "status": "str", "reason": "str", "time_s": "float64", "time_low_s": "float64",
-    "time_high_s": "float64", "speedup": "float64", "speedup_low": "float64",
-    "speedup_high": "float64", "verdict": "str", "winner": "bool", "decided": "bool",
-    "rivals": "str", "ties": "str", "doubt": "str", "drift": "float64",
-    "gflops": "float64", "intensity": "float64",
-    "attainable_s": "float64", "roofline_percent": "float64", "compile_s": "float64",
-    "prepare_s": "float64", "first_call_s": "float64", "load_s": "float64",
-    "workspace_bytes": "float64", "peak_extra_bytes": "float64", "error_over_bound": "float64",
-    "cycles": "float64", "instructions": "float64", "instructions_per_cycle": "float64",
-    "l1_misses": "float64", "llc_misses": "float64",
-    "batch": "int64", "in_channels": "int64", "out_channels": "int64", "groups": "int64",
-    "size": "str", "kernel": "str", "stride": "str", "dilation": "str", "output_size": "str",
-    "multiply_adds": "float64", "compulsory_bytes": "float64", "parameters": "float64",
-    "flops": "float64", "saved": "float64",
-    "passes": "int64", "blocks": "int64", "loops": "float64", "samples": "object",
-}  # fmt: skip
-
-_SHAPES = ("size", "kernel", "stride", "dilation", "output_size")
-_OPTIONAL = ("compile_s", "prepare_s", "first_call_s", "workspace_bytes", "peak_extra_bytes",
-             "error_over_bound", "multiply_adds", "compulsory_bytes", "parameters", "loops",
-             "saved")  # fmt: skip
-_COUNTED = ("cycles", "instructions", "instructions_per_cycle", "l1_misses", "llc_misses")
+#: Type of every column of `read`, in order; see `results.columns`.
+COLUMNS = DTYPES
+_OPTIONAL = tuple(one.name for one in DEFINED if one.field and one.dtype == "float64")
 _DTYPES: Any = {name: kind for name, kind in COLUMNS.items() if kind != "object"}
+#: Columns of `samples_of_run` that tell the cells apart.
+SAMPLE_KEYS = ("label", *GROUP, "kind", "algorithm")
 #: What only the other cells of a problem can tell, until `_compare` fills it in.
 _COMPARED = {
     "label": "", "speedup": math.nan, "speedup_low": math.nan, "speedup_high": math.nan,
@@ -72,55 +52,9 @@ def read(path: str | os.PathLike[str]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Columns, in this order:
+        Columns, in this order; NaN where something was not measured:
 
-        - ``suite, label, problem, name, operation, kind, algorithm, dtype, threads, weights,
-          pixels``: what was asked for; ``label`` is short and unique within the run, ``kind`` is
-          "convolution" or what a window is pooled to;
-        - ``status, reason``: ``ok``, ``unsupported``, ``failed``, ``refused`` or ``skipped``,
-          and the sentence that explains it; whatever was not measured is NaN;
-        - ``time_s, time_low_s, time_high_s``: seconds per call, the geometric mean over the
-          passes' shortest samples and its 95 % interval (Student's t over the passes). Where
-          algorithms took part in different passes, as of the passes that most of them share:
-          `results.statistics.group_times`. With a single pass: the median of its samples and an
-          interval from order statistics, which holds for that one process only;
-        - ``speedup, speedup_low, speedup_high``: ``time_s`` of the run's baseline over that of
-          this algorithm, same problem, data, dtype and threads. Its interval comes from one
-          ratio a pass, that of the shortest samples out of the same blocks;
-        - ``verdict``: this algorithm against the baseline: ``faster``, ``slower``,
-          ``equivalent`` or ``undecided``, by the rules of `results.decide`; ``withheld`` where
-          ``--strict`` found no audit to trust them by; empty for the baseline itself and
-          where nothing was timed;
-        - ``winner``: fastest of its problem × threads. On that row ``rivals`` names, in order of
-          speed, those it may not have beaten, last those that were not timed for want of budget;
-          ``ties`` names those that are equivalent; ``decided`` says that there are no rivals,
-          and ``doubt`` why there are some: too few passes, noise, drift or budget;
-        - ``drift``: how many times as long late passes took as early ones; 1 where no change was
-          beyond noise and 5 %;
-        - ``gflops``: flops / time_s / 10⁹, two operations for a multiply-add, one for a window's
-          reading a sample. Effective: it counts the operations of the direct algorithm whatever
-          this one does, and may pass the machine's peak;
-        - ``intensity``: those operations per compulsory byte; ``attainable_s``: the least time
-          that the machine's measured peak and bandwidth allow the problem;
-          ``roofline_percent``: 100 · attainable_s / time_s, see `results.roofline`;
-        - ``compile_s, prepare_s, first_call_s``: seconds, each apart from ``time_s``, and from
-          each other; ``compile_s`` is 0 where all kernels came from the on-disk cache or had
-          been compiled for an earlier problem. ``load_s``: prepare and first call in a fresh
-          process that finds everything in the cache;
-        - ``workspace_bytes``, predicted, and ``peak_extra_bytes``, measured in a process of its
-          own: held at the most beyond input, kernel and output;
-        - ``error_over_bound`` (worst error over its proven bound);
-        - ``cycles, instructions, instructions_per_cycle, l1_misses, llc_misses``: what the
-          processor counted per call, in all threads, one calling the next with warm caches; NaN
-          where it or the system does not tell;
-        - ``batch, in_channels, out_channels, groups``, and as text, ``"256x256"``:
-          ``size, kernel, stride, dilation, output_size``;
-        - ``multiply_adds, compulsory_bytes, parameters, flops``, and ``saved``: the share of its
-          multiply-adds that 1×1 reductions save a module, NaN for all else;
-        - ``passes, blocks``: how many passes and blocks gave a sample; ``loops``: calls per
-          sample;
-        - ``samples``: seconds per call, a tuple of passes that are tuples with one entry a
-          block, NaN where missing, empty where the algorithm took no part.
+        {columns}
 
         ``attrs`` holds the run record (``id``, ``suite``, ``baseline``, ``environment``, …) and
         ``status`` (``complete``, ``interrupted``, ``out of budget`` or ``unfinished``),
@@ -140,8 +74,12 @@ def read(path: str | os.PathLike[str]) -> pd.DataFrame:
     return tabulate_run(read_records(path))
 
 
+read.__doc__ = str(read.__doc__).replace("{columns}", described(" " * 8))
+
+
 def tabulate_run(run: RunRecords) -> pd.DataFrame:
     """The table of `read` from records already read."""
+    check_groups(run)
     samples, loads = _by_cell(run.passes, "samples_s"), _by_cell(run.passes, "load_s")
     # A cell described again (it failed later, or a run was taken up anew) replaces the earlier.
     cells = {(cell["group"], cell["algorithm"]): cell for cell in run.cells}
@@ -167,6 +105,33 @@ def tabulate_run(run: RunRecords) -> pd.DataFrame:
     return frame
 
 
+def samples_of_run(run: RunRecords) -> pd.DataFrame:
+    """Return every sample of `run` in a row of its own; see `results.samples`."""
+    cells = {(cell["group"], cell["algorithm"]): cell for cell in run.cells}
+    frame = tabulate_run(run)
+    asked = frame[list(SAMPLE_KEYS)].to_dict("records")
+    taken = _by_cell(run.passes, "samples_s")
+    rows = []
+    for keys, place, cell in zip(asked, cells, cells.values(), strict=True):
+        if cell["status"] != "ok":
+            continue
+        index = 0
+        for number, samples in sorted(taken.get(place, {}).items()):
+            for block, seconds in enumerate(samples):
+                if seconds is None:
+                    continue
+                rows.append({**keys, "pass": number, "block": block, "sample_index": index,
+                             "seconds": float(seconds)})  # fmt: skip
+                index += 1
+    types: Any = {
+        **{name: COLUMNS[name] for name in SAMPLE_KEYS},
+        "pass": "int64", "block": "int64", "sample_index": "int64", "seconds": "float64",
+    }  # fmt: skip
+    long = pd.DataFrame(rows, columns=list(types)).astype(types)
+    long.attrs.update(frame.attrs)
+    return long
+
+
 def _by_cell(passes: list[dict[str, Any]], what: str) -> dict[tuple[int, str], dict[int, Any]]:
     """``{(group, algorithm): {pass: entry}}`` of what pass records hold by algorithm."""
     found: dict[tuple[int, str], dict[int, Any]] = {}
@@ -182,12 +147,12 @@ def _row(
     samples = samples if cell["status"] == "ok" else {}
     work = cell.get("flops", 2 * cell["multiply_adds"])  # older records leave it out
     row = {name: cell.get(name) for name in COLUMNS}
-    row.update({name: "x".join(str(n) for n in cell[name]) for name in _SHAPES})
+    row.update(_shapes(cell))
     row.update(
         {name: math.nan if cell.get(name) is None else float(cell[name]) for name in _OPTIONAL}
     )
     counts = cell.get("counters") or {}
-    row.update({name: counts.get(name, math.nan) for name in _COUNTED})
+    row.update({name: counts.get(name, math.nan) for name in COUNTED})
     kept = tuple(
         tuple(math.nan if s is None else float(s) for s in samples.get(number, ()))
         for number in range(max(samples, default=-1) + 1)
@@ -200,7 +165,7 @@ def _row(
         kind=cell.get("kind", "convolution"),
         flops=float(work),
         gflops=work / time.middle / 1e9 if work else math.nan,
-        load_s=loads[min(loads)] if loads else math.nan,
+        load_s=next((loads[n] for n in sorted(loads) if loads[n] is not None), math.nan),
         passes=len(pass_times(samples)),
         drift=time_drift(samples) if time.middle > 0 else math.nan,
         blocks=sum(not math.isnan(sample) for entries in kept for sample in entries),
@@ -208,6 +173,16 @@ def _row(
         **_COMPARED,
     )
     return row
+
+
+def _shapes(cell: dict[str, Any]) -> dict[str, Any]:
+    """Sizes along the axes: as text, and a number for each axis."""
+    found: dict[str, Any] = {}
+    for name, (field, _) in SHAPES.items():
+        numbers = dict(zip(AXES, reversed(cell[field]), strict=False))
+        found[name] = "x".join(str(number) for number in cell[field])
+        found |= {axis_column(name, axis): numbers.get(axis, 1) for axis in AXES}
+    return found
 
 
 def _compare(

@@ -64,7 +64,7 @@ def test_a_cell_is_computed_from_its_samples(tmp_path: Path) -> None:
     assert (row["passes"], row["blocks"]) == (3, 3)
     np.testing.assert_equal(row["samples"], ((4e-3,), (1e-3,), (math.nan,), (2e-3,)))
     assert row["gflops"] == pytest.approx(2 * IMAGE.multiply_adds / 2e-3 / 1e9)
-    assert (row["size"], row["kernel"], row["stride"]) == ("64x64", "5x5", "1x1")
+    assert (row["input_size"], row["kernel_size"], row["stride"]) == ("64x64", "5x5", "1x1")
     assert math.isnan(row["speedup"])  # the baseline was not measured
 
 
