@@ -57,7 +57,10 @@ def build(run: str | os.PathLike[str], strict: bool = False) -> list[Path]:
         Where the run cannot be read, or its folder cannot be written.
     """
     from results.audit import AUDITS, objection
+    from results.backend import import_matplotlib
     from results.export import write_tables
+
+    import_matplotlib()
     from results.figures import draw
     from results.files import write_whole
     from results.table import tabulate_run

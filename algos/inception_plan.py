@@ -101,6 +101,10 @@ class InceptionPlan:
             return PoolPlan(step, algorithm=able, threads=self.threads)
         return Plan(step, next(kernels), algorithm=able, threads=self.threads)
 
+    def __repr__(self) -> str:
+        problem, name = str(self.problem), self.algorithm.name
+        return f"{type(self).__name__}({problem!r}, algorithm={name!r}, threads={self.threads})"
+
     def __call__(self, x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """Return the outputs of all branches for `x` (N, C, *size), concatenated: (N, O, *size)."""
         problem, dtype = self.problem, np.dtype(self.problem.dtype)

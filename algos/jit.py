@@ -15,10 +15,9 @@ them twice (numba issue 10486). Here these numbers are drawn at random.
 from __future__ import annotations
 
 import hashlib
-import os
+import logging
 import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -27,10 +26,12 @@ from typing import Any
 
 import numba
 from numba.core.bytecode import FunctionIdentity
+from platformdirs import user_cache_path
 
 from .linking import Kernel
 from .linking import apart as apart
 from .linking import threaded as threaded
+from .private import make_private
 
 try:
     import fcntl
@@ -79,8 +80,11 @@ def kernel(function: Callable | None = None, *, cache: bool = True, **options: A
 
 
 def _enable_cache(compiled: Any) -> None:
+    folder = cache_folder()
+    if folder is None:
+        return
     before = _config.CACHE_DIR
-    _config.CACHE_DIR = str(cache_folder())
+    _config.CACHE_DIR = str(folder)
     try:
         compiled.enable_caching()
     finally:
@@ -101,7 +105,8 @@ def _save_in_turn(saved: Any) -> None:
 
 @contextmanager
 def _turn(folder: Path) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)  # it may have been cleared away meanwhile
+    make_private(folder.parent, parents=False)  # it may have been cleared away meanwhile
+    folder.mkdir(exist_ok=True)
     with (folder / "lock").open("wb") as lock:
         if fcntl:
             fcntl.flock(lock, fcntl.LOCK_EX)  # given back when the file is closed
@@ -109,23 +114,29 @@ def _turn(folder: Path) -> Iterator[None]:
 
 
 @cache
-def cache_folder() -> Path:
-    """The folder of compiled kernels for the present sources; all but a few others are removed."""
+def cache_folder() -> Path | None:
+    """Return the folder of compiled kernels for the present sources, or None where none is safe.
+
+    It lies in NUMBA_CACHE_DIR, or else beside the sources, or else in the user's cache folder.
+    Folders of other sources are removed, all but a few.
+    """
     here = Path(__file__).parent
     digest = hashlib.sha256()
     for source in sorted(here.rglob("*.py")):
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
+    name = f"kernels-{digest.hexdigest()[:16]}"
     chosen = _config.CACHE_DIR
-    root = Path(chosen) if chosen else here / "__pycache__"
-    folder = root / f"kernels-{digest.hexdigest()[:16]}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        writable = os.access(folder, os.W_OK)
-    except OSError:
-        writable = False
-    if not writable:
-        folder = Path(tempfile.gettempdir()) / f"convbench-{os.getuid()}" / folder.name
-        folder.mkdir(parents=True, exist_ok=True)
+    first = Path(chosen).absolute() if chosen else here / "__pycache__"
+    folder, reason = first / name, make_private(first / name, parents=bool(chosen))
+    if reason:
+        folder = user_cache_path("convbench") / name
+        if second := make_private(folder):
+            logging.getLogger("convbench").warning(
+                "convbench compiles its kernels anew in every process, for it has no folder of its "
+                "own to keep them in (%s; %s); set NUMBA_CACHE_DIR to one that you alone may write",
+                reason, second,
+            )  # fmt: skip
+            return None
     with suppress(OSError):  # others clear away at the same time
         others = [other for other in folder.parent.glob("kernels-*") if other != folder]
         others.sort(key=lambda other: other.stat().st_mtime, reverse=True)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from typing import Any
 
@@ -27,6 +27,8 @@ from numba.core.compiler import Compiler
 from numba.core.registry import CPUDispatcher
 from numba.extending import intrinsic
 from numba.np.ufunc.parallel import _launch_threads
+
+from .errors import ConvbenchError
 
 
 class Kernel(CPUDispatcher):
@@ -231,5 +233,25 @@ def _tell(module: str, number: int, kinds: tuple[Any, ...]) -> tuple[str, Any]:
 
 def _tell_of_threads(tell: Callable, kinds: tuple[Any, ...]) -> tuple[str, Any]:
     """Do as `_tell`, once Numba's threads are running."""
-    _launch_threads()  # this also defines the symbol that starts them
+    launch_threads()  # Numba then names the function that starts them
     return tell(kinds)
+
+
+@cache
+def launch_threads() -> None:
+    """Load Numba's threading layer.
+
+    Raises
+    ------
+    ConvbenchError
+        Where NUMBA_THREADING_LAYER, or another of Numba's variables, asks for one that is not
+        there.
+    """
+    try:
+        _launch_threads()
+    except ValueError as error:
+        raise ConvbenchError(
+            f"Numba cannot start its threads ({' '.join(str(error).split())}); unset "
+            f"NUMBA_THREADING_LAYER and NUMBA_THREADING_LAYER_PRIORITY, or name a layer that is "
+            f"installed: omp, tbb or workqueue"
+        ) from None

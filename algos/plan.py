@@ -110,6 +110,10 @@ class Plan:
         with pools.share(self.threads) as count:
             return performer.prepare(self.problem, w, count)
 
+    def __repr__(self) -> str:
+        problem, name = str(self.problem), self.algorithm.name
+        return f"{type(self).__name__}({problem!r}, algorithm={name!r}, threads={self.threads})"
+
     def __call__(self, *arrays: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """Compute the result, into `out` where it is given, by name or as the last array.
 

@@ -21,12 +21,19 @@ import numpy as np
 from .arguments import whole_number
 from .errors import ConvbenchError
 from .jit import kernel, threaded
+from .linking import launch_threads
 
 
 def available() -> int:
     """The most threads a call may use: the cores at hand, or NUMBA_NUM_THREADS."""
     config: Any = numba.config
     return config.NUMBA_NUM_THREADS
+
+
+def in_use() -> int:
+    """Return the number of threads that Numba uses in calls from the present thread."""
+    launch_threads()
+    return numba.get_num_threads()
 
 
 def check(threads: int | None) -> int:
@@ -36,7 +43,7 @@ def check(threads: int | None) -> int:
     this process, as by ``threadpoolctl.threadpool_limits(1)``.
     """
     if threads is None:
-        usable = numba.get_num_threads()
+        usable = in_use()
         return min(usable, *(pool.get_num_threads() for pool in _openmp_pools()), available())
     threads = whole_number("threads", threads)
     if threads > available():
@@ -77,7 +84,7 @@ class share:  # noqa: N801 - used as a context manager, like a function
     def __enter__(self) -> int:
         self.has_several = self.threads > 1 and _several.acquire(blocking=False)
         count = self.threads if self.has_several else 1
-        self.before = numba.get_num_threads()
+        self.before = in_use()
         self.changed = self.before != count
         if self.changed:
             numba.set_num_threads(count)
@@ -165,7 +172,7 @@ def read_back() -> dict[str, int]:
     A library that has not been loaded has no pool and no entry; scipy.fft, whose threads belong
     to a call, has one where it was called since `use`.
     """
-    counts = {"numba": numba.get_num_threads()}
+    counts = {"numba": in_use()}
     for pool in _blas_pools():
         counts[pool.internal_api] = pool.get_num_threads()
     for library in _loaded():
@@ -197,6 +204,7 @@ def use(threads: int) -> dict[str, int]:
     """Set every pool of this process to `threads` for good; returns what is read back."""
     global _in_use, _fft_workers
     _in_use, _fft_workers = check(threads), None
+    launch_threads()
     numba.set_num_threads(_in_use)
     for pool in _blas_pools():
         pool.set_num_threads(threads)
@@ -207,6 +215,7 @@ def use(threads: int) -> dict[str, int]:
 
 def threading_layer() -> str:
     """Numba's threading layer in use here: "tbb", "omp" or "workqueue"."""
+    launch_threads()
     _touch(np.zeros(2))
     return numba.threading_layer()
 

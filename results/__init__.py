@@ -63,7 +63,7 @@ def samples(path: str | os.PathLike[str]) -> pd.DataFrame:
 
 
 def latest(folder: str | os.PathLike[str] | None = None) -> Path:
-    """The folder of the newest run in `folder`, by default in ``results/runs``."""
+    """The folder of the newest run in `folder`, by default `runs_folder()`."""
     return locate.latest(runs_folder() if folder is None else folder)
 
 

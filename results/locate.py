@@ -13,8 +13,8 @@ from .records import FILE
 
 
 def runs_folder() -> Path:
-    """The folder that runs are saved in: ``results/runs``."""
-    return Path(__file__).resolve().parent / "runs"
+    """Return CONVBENCH_RUNS where it is set, else ``results/runs`` in the current folder."""
+    return Path(os.environ.get("CONVBENCH_RUNS") or "results/runs").expanduser().resolve()
 
 
 def latest(folder: str | os.PathLike[str]) -> Path:

@@ -150,13 +150,15 @@ def _measure(run: AuditRun, writer: results.RunWriter, out: Console) -> None:
     """Write every record as it comes."""
     columns = (BarColumn(), TextColumn("{task.description}"))
     with Bar(*columns, console=out, transient=True) as bar, closing(iter(run)) as events:
-        task = bar.add_task("starting", total=run.settings.budget)
+        task = bar.add_task("starting", total=run.budget)
         for event in events:
             if isinstance(event, dict):
                 writer.append(event)
             elif isinstance(event, Progress):
-                spent = run.settings.budget - max(event.left, 0)
-                bar.update(task, completed=spent, description=progress_line(event))
+                spent = run.budget - max(event.left, 0)
+                bar.update(
+                    task, total=run.budget, completed=spent, description=progress_line(event)
+                )
 
 
 def show(audit: Audit, out: Console) -> None:

@@ -37,6 +37,7 @@ class Settings:
     files: tuple[str, ...] = ()  # of algorithms from outside
     strict: bool = False  # no verdicts without a passed audit
     cold_cache: bool = False  # caches are emptied before every call
+    elastic: bool = False  # the budget is nobody's wish, and may be stretched
     needed: float = 0.0  # seconds that verdicts take, by `suites.estimate`
 
     @property

@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import NoReturn
 
 import results
@@ -17,6 +18,7 @@ from algos.problem import DTYPES
 from results.decide import MIN_EFFECT
 
 from . import commands
+from .process import open_standard_streams
 
 _DESCRIPTION = "Time, compare and verify convolution algorithms on this machine."
 
@@ -91,8 +93,7 @@ class _Parser(argparse.ArgumentParser):
         if message.startswith(prefix):
             word = message[len(prefix) :].split("'")[1]
             message = f"there is no command {word!r}; {closest(word, list(commands.COMMANDS))}"
-        print(f"{self.prog}: error: {message} (--help explains)", file=sys.stderr)
-        sys.exit(2)
+        raise ConvbenchError(f"{message} ({self.prog} --help explains)")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -179,7 +180,10 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     how.add_argument("--resume", metavar="RUN", help="go on with a run that was cut short")
     how.add_argument("--strict", action="store_true", help="no verdicts without a passed audit")
     how.add_argument("--dry-run", action="store_true", help="show what would be timed")
-    how.add_argument("--runs", metavar="DIR", help="where to keep runs (default: results/runs)")
+    how.add_argument(
+        "--runs", metavar="DIR",
+        help="where to keep runs (default: CONVBENCH_RUNS, or ./results/runs)",
+    )  # fmt: skip
 
 
 def _add_compile(compiling: argparse.ArgumentParser) -> None:
@@ -278,6 +282,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     3 is of `verify`: nothing was wrong, but time or memory ran out before all was judged.
     """
+    open_standard_streams()
+    # Python leaves a stream that was closed before the start at None.
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 - open until the end
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that knows no × gets a ?
             stream.reconfigure(errors="replace")
@@ -285,7 +293,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGTERM, _end)
     try:
         try:
-            return _command(argv)
+            return perform(argv)
         finally:
             sys.stdout.flush()
     except ConvbenchError as error:
@@ -302,7 +310,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
 
 
-def _command(argv: Sequence[str] | None) -> int:
+def perform(argv: Sequence[str] | None = None) -> int:
+    """Run a command; return its exit code, or raise `ConvbenchError` for a user's mistake."""
     arguments = _parser().parse_args(argv)
     if arguments.version:
         return commands.show_version()

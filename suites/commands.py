@@ -22,7 +22,7 @@ from algos.problem import DTYPES
 from algos.threads import available
 from results.audit import AUDITS, BASELINE
 
-from . import choose, clock, compiling, filters, limits, machine, starter, suite
+from . import choose, clock, compiling, filters, limits, load_ours, machine, starter, suite
 from .cell import describe, memory_allowed, memory_needed, obstacle
 from .data import has_nonfinite
 from .estimate import seconds_needed, shortfall
@@ -66,7 +66,8 @@ def run(arguments: argparse.Namespace) -> int:
         suite=chosen.name, algorithms=algorithms, threads=threads, budget=budget,
         call_limit=arguments.call_limit, timeout=arguments.timeout, seed=arguments.seed,
         baseline=baseline, min_effect=arguments.min_effect, files=files,
-        strict=arguments.strict, cold_cache=arguments.cold_cache, needed=needed,
+        strict=arguments.strict, cold_cache=arguments.cold_cache,
+        elastic=arguments.budget is None, needed=needed,
     )  # fmt: skip
     _warn_of_nonfinite(chosen)
     if arguments.dry_run:
@@ -97,25 +98,27 @@ def _refuse_the_impossible(chosen: Suite, settings: Settings) -> None:
 
 
 def _warn_of_nonfinite(chosen: Suite) -> None:
-    for path, dtype in _files(chosen, "weights", filters.is_path):
-        if has_nonfinite(narrowed(f"kernel file {path!r}", filters.make(path), dtype)):
+    # A file says nothing of its number of axes, so it is read as the problem reads it.
+    kernels = {
+        (case.weights, case.problem.kernel, case.problem.axes, case.problem.dtype)
+        for case in chosen.cases
+        if filters.is_path(case.weights)
+    }
+    for path, kernel, axes, dtype in sorted(kernels):
+        values = narrowed(f"kernel file {path!r}", filters.make(path, kernel, axes), dtype)
+        if has_nonfinite(values):
             raise ConvbenchError(
                 f"kernel file {path!r} holds NaN or infinite values, so every output would be "
                 f"one, and nothing could be checked; give finite numbers"
             )
-    for path, dtype in _files(chosen, "pixels", is_path):
+    images = {(case.pixels, case.problem.dtype) for case in chosen.cases if is_path(case.pixels)}
+    for path, dtype in sorted(images):
         if has_nonfinite(narrowed(f"input {path!r}", read_picture(path), dtype)):
             notes.print(
                 f"[yellow]warning:[/] {escape(path)} holds NaN or infinite values; it is timed as "
                 f"it is, and fft will spread them over whole tiles of the output",
                 soft_wrap=True,
             )
-
-
-def _files(chosen: Suite, field: str, is_file: Callable[[str], bool]) -> list[tuple[str, str]]:
-    """Files that a `field` of the cases names, each with the data types it is read in."""
-    named = {(getattr(case, field), case.problem.dtype) for case in chosen.cases}
-    return sorted((path, dtype) for path, dtype in named if is_file(path))
 
 
 def _dry_run(chosen: Suite, settings: Settings) -> int:
@@ -179,8 +182,7 @@ def verify(arguments: argparse.Namespace) -> int:
 
 def report(arguments: argparse.Namespace) -> int:
     """Draw the figures and write the tables of a run."""
-    from report import main
-
+    main = load_ours("report", "convbench_report").main
     words = [arguments.run] if arguments.run else []
     words += ["--strict"] if arguments.strict else []
     return main(words + (["--runs", arguments.runs] if arguments.runs else []))

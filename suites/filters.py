@@ -21,7 +21,13 @@ import numpy as np
 from algos.arrays import narrowed
 from algos.errors import ConvbenchError, closest
 
+from . import fills
+from .picture_files import load_array
+
 Size = tuple[int, ...]
+
+#: Kernel values that are no filters.
+_WORDS = ("random", "rank1", *fills.WEIGHTS)
 
 
 def names() -> list[str]:
@@ -41,8 +47,11 @@ def spellings() -> list[tuple[str, str, str]]:
 
 
 def is_path(spec: str) -> bool:
-    """Whether `spec` names a file rather than a hand-made filter."""
-    return spec.endswith(".npy") or "/" in spec
+    """Return True if `spec` names a file, by its form or because it is there."""
+    if spec in _WORDS or spec.partition(":")[0] in FILTERS:
+        return False
+    dotted = ":" not in spec and bool(Path(spec).suffix)  # gaussian:15:2.5 is no file
+    return dotted or spec.lower().endswith(".npy") or "/" in spec or Path(spec).is_file()
 
 
 def make(spec: str, kernel_size: Size | None = None, axes: int | None = None) -> np.ndarray:
@@ -53,7 +62,7 @@ def make(spec: str, kernel_size: Size | None = None, axes: int | None = None) ->
     spec : str
         ``"gaussian"``, ``"gaussian:15"``, ``"gaussian:15:2.5"`` (size, then sigma in
         samples; by default size / 6), ``"gabor:21:45"`` (size, then angle in degrees),
-        one of `names()`, or the path of a ``.npy`` file.
+        one of `names()`, or the path of a ``.npy`` or ``.npz`` file.
     kernel_size : tuple of int, optional
         The size that the problem prescribes; the filter takes it, or refuses.
     axes : int, optional
@@ -110,13 +119,7 @@ def make(spec: str, kernel_size: Size | None = None, axes: int | None = None) ->
 
 
 def _load(path: str, kernel_size: Size | None, axes: int | None) -> np.ndarray:
-    try:
-        kernel = np.load(Path(path).expanduser(), allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise ConvbenchError(f"kernel file {path!r} cannot be read as .npy: {error}") from None
-    if not isinstance(kernel, np.ndarray) or kernel.dtype.kind not in "biuf":
-        what = getattr(kernel, "dtype", type(kernel).__name__)
-        raise ConvbenchError(f"kernel file {path!r} holds {what}; expected one real-valued array")
+    kernel = load_array(path, "kernel file")
     axes = axes or (len(kernel_size) if kernel_size else kernel.ndim)
     if kernel.ndim not in (axes, axes + 2) or 0 in kernel.shape or axes > 3:
         raise ConvbenchError(

@@ -24,7 +24,7 @@ from results.audit import AUDITS, objection
 from results.labels import time_text
 from results.statistics import group_times
 
-from . import clock, limits, machine, noise, pictures, resume
+from . import clock, limits, load_ours, machine, noise, pictures, resume
 from .estimate import shortfall
 from .schedule import LeftOut, Picture, Progress, Run, Settings, Settled
 from .suite import Case, Suite
@@ -138,11 +138,13 @@ def _measure(run: Run, writer: results.RunWriter, out: Console) -> list[Picture]
     filtered: list[Picture] = []
     columns = (BarColumn(), TextColumn("{task.description}"))
     with Bar(*columns, console=out, transient=True) as bar, closing(iter(run)) as events:
-        task = bar.add_task("starting", total=run.settings.budget)
+        task = bar.add_task("starting", total=run.budget)
         for event in events:
             if isinstance(event, Progress):
-                spent = run.settings.budget - max(event.left, 0)
-                bar.update(task, completed=spent, description=progress_line(event))
+                spent = run.budget - max(event.left, 0)
+                bar.update(
+                    task, total=run.budget, completed=spent, description=progress_line(event)
+                )
             elif isinstance(event, Picture):
                 filtered.append(event)
             elif isinstance(event, LeftOut):
@@ -217,8 +219,9 @@ def _distinct(filtered: list[Picture]) -> Iterator[tuple[Case, np.ndarray]]:
 
 def _conclude(path: Path, made: list[Path], state: str, out: Console) -> int:
     """Print the table, write the report, say where everything is."""
-    from report import build
     from results.terminal import show
+
+    build = load_ours("report", "convbench_report").build
 
     if state == "interrupted" and not results.read_records(path).passes:
         shutil.rmtree(path, ignore_errors=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numba
 import psutil
+from platformdirs import user_cache_path
 from threadpoolctl import threadpool_info
 
 from algos.jit import FASTMATH
@@ -71,12 +72,9 @@ def usable_cores() -> int:
 
 
 def cache_folder() -> Path:
-    """Where what was measured of this machine is remembered between runs."""
-    if named := os.environ.get("CONVBENCH_CACHE"):
-        return Path(named).expanduser()
-    if platform.system() == "Darwin":
-        return Path.home() / "Library" / "Caches" / "convbench"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "convbench"
+    """Return the folder that keeps what was measured of this machine between runs."""
+    named = os.environ.get("CONVBENCH_CACHE")
+    return Path(named).expanduser() if named else user_cache_path("convbench")
 
 
 def available_memory() -> int:

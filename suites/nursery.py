@@ -1,6 +1,6 @@
 """Where workers come from: a process with everything imported, which forks them.
 
-``python -m suites.nursery FD [MODULE …]`` is started once by `suites.process`, and talks through
+Its `main` is started once by `suites.process`, with arguments ``FD [MODULE …]``, and talks through
 the socket that is its file descriptor FD. The modules are libraries of other people's that
 children will want: PyTorch takes 2 s to import, in every process that does so. Importing NumPy,
 SciPy and Numba, and waking Numba's compiler, takes most of a second; a fork of a process that
@@ -123,7 +123,3 @@ def main() -> None:
     gc.freeze()
     with socket.socket(fileno=int(sys.argv[1])) as parent:
         Nursery(parent).serve()
-
-
-if __name__ == "__main__":
-    main()

@@ -15,14 +15,20 @@ import numpy as np
 
 from algos.arrays import narrowed
 from algos.errors import ConvbenchError, closest
+from results.backend import import_matplotlib
+
+from . import fills
+from .picture_files import is_array, load_array, read_picture
 
 SHIPPED = ("photograph", "mri")
-_SUFFIXES = (".npy", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp")
+_WORDS = ("random", *SHIPPED, *fills.PIXELS)
 
 
 def is_path(pixels: str) -> bool:
-    """Whether `pixels` names a file rather than a shipped picture."""
-    return pixels.lower().endswith(_SUFFIXES) or "/" in pixels
+    """Return True if `pixels` names a file, by its form or because it is there."""
+    if pixels in _WORDS:
+        return False
+    return "/" in pixels or bool(Path(pixels).suffix) or Path(pixels).is_file()
 
 
 @lru_cache(maxsize=4)
@@ -33,23 +39,26 @@ def read(pixels: str) -> np.ndarray:
     ----------
     pixels : str
         ``"photograph"`` (matplotlib's grace_hopper.jpg, 600×512 in colour), ``"mri"``
-        (matplotlib's s1045.ima.gz, 256×256), or the path of a picture or ``.npy`` file.
+        (matplotlib's s1045.ima.gz, 256×256), or the path of a picture or of an array in a
+        ``.npy`` or ``.npz`` file.
 
     Returns
     -------
     ndarray of float64, shape (planes, *size), read-only
         Pictures are scaled so that black is 0 and the format's white 1; the MRI slice so
-        that its brightest pixel is 1; a ``.npy`` array is left as it is. Of an array, one
+        that its brightest pixel is 1; arrays and pictures of floats are left as they are.
+        A picture is turned upright as its EXIF data says. Of an array, one
         to three axes are space; of four and five, the last two and three. A last axis
         of 3 or 4 behind two others is colour (a fourth plane, opacity, is dropped).
 
     Raises
     ------
     ConvbenchError
-        If there is no such picture or it cannot be read.
+        If there is no such picture, or it cannot be read without loss: colours of 16 bits,
+        integers of 32, several pages.
     """
     if pixels == "photograph":
-        planes = _read_picture(str(_sample("grace_hopper.jpg")))
+        planes = read_picture(str(_sample("grace_hopper.jpg")))
     elif pixels == "mri":
         raw = gzip.decompress(_sample("s1045.ima.gz").read_bytes())
         slice_ = np.frombuffer(raw, dtype=">u2").reshape(256, 256).astype(np.float64)
@@ -61,7 +70,7 @@ def read(pixels: str) -> np.ndarray:
         )
     else:
         path = str(Path(pixels).expanduser())
-        planes = _read_array(path) if path.endswith(".npy") else _read_picture(path)
+        planes = _read_array(path) if is_array(path) else read_picture(path)
     planes.flags.writeable = False
     return planes
 
@@ -78,33 +87,8 @@ def _sample(name: str) -> Path:
     )
 
 
-def _read_picture(path: str) -> np.ndarray:
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            if image.mode in ("I;16", "I;16B", "I;16L", "I", "F", "L"):
-                pixels = np.asarray(image)
-            elif image.mode in ("1", "LA", "La"):
-                pixels = np.asarray(image.convert("L"))
-            else:
-                pixels = np.asarray(image.convert("RGB"))
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise ConvbenchError(f"picture {path!r} cannot be read: {error}") from None
-    # Pillow hands 16-bit greys over as 32-bit integers in some formats.
-    white = {"u1": 255, "u2": 65535, "i4": 65535}.get(pixels.dtype.str[1:], 1)
-    planes = pixels.astype(np.float64) / white
-    return np.ascontiguousarray(planes[None] if planes.ndim == 2 else np.moveaxis(planes, -1, 0))
-
-
 def _read_array(path: str) -> np.ndarray:
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise ConvbenchError(f"array file {path!r} cannot be read as .npy: {error}") from None
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
-        what = getattr(array, "dtype", type(array).__name__)
-        raise ConvbenchError(f"array file {path!r} holds {what}; expected one real-valued array")
+    array = load_array(path, "array file")
     if not 1 <= array.ndim <= 5 or 0 in array.shape:
         raise ConvbenchError(
             f"array file {path!r} has shape {array.shape}; expected 1 to 3 spatial axes, "
@@ -176,6 +160,7 @@ def contact_sheet(run_pictures: dict[str, np.ndarray], path: str | Path) -> None
     path : str or Path
         ``.png``, ``.svg`` or ``.pdf``; its directory exists.
     """
+    import_matplotlib()
     from matplotlib.figure import Figure
 
     groups: dict[str, list[tuple[str, np.ndarray]]] = {}

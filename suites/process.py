@@ -20,6 +20,30 @@ from typing import Any
 
 from . import clock
 
+_ROOT = str(Path(__file__).resolve().parents[1])
+
+#: Program of the fork server. The folder is on Python's path only while `suites` is looked for: a
+#: `suites` of the user's does not hide ours, and no package installed beside ours hides a module
+#: of the standard library. The parent has said already what there is to say about the cache.
+_START = (
+    "import sys, logging; logging.disable(logging.WARNING); sys.path.insert(0, sys.argv.pop(1))\n"
+    "import importlib.util; place = importlib.util.find_spec('suites'); del sys.path[0]\n"
+    "sys.modules['suites'] = suites = importlib.util.module_from_spec(place)\n"
+    "place.loader.exec_module(suites); logging.disable(logging.NOTSET)\n"
+    "from suites.nursery import main; main()"
+)
+
+
+def open_standard_streams() -> None:
+    """Open descriptors 0 to 2 on the null device where they are closed.
+
+    A socket or file would otherwise be given one of these numbers, and be overwritten by whatever
+    is printed.
+    """
+    while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(handle, True)
+    os.close(handle)
+
 
 class WorkerDiedError(Exception):
     """A worker crashed, or did not answer in time and was ended; the text is the reason."""
@@ -36,12 +60,13 @@ class _Nursery:
     """
 
     def __init__(self, max_threads: int, libraries: Sequence[str] = ()) -> None:
+        open_standard_streams()
         ours, theirs = socket.socketpair()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "suites.nursery", str(theirs.fileno()), *libraries],
+            [sys.executable, "-P", "-c", _START, _ROOT, str(theirs.fileno()), *libraries],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            cwd=Path(__file__).parents[1],
+            cwd=_ROOT,
             # A BLAS starts its threads when it is loaded; here it must not, workers set theirs.
             env={**os.environ, "NUMBA_NUM_THREADS": str(max_threads), "OPENBLAS_NUM_THREADS": "1"},
             pass_fds=[theirs.fileno()],

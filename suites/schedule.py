@@ -19,7 +19,6 @@ import math
 import random
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from results.statistics import pass_times, shared_levels
 from . import clock
 from .bench import Bench, Settings
 from .cell import Cell, Group, memory_allowed, memory_needed, obstacle, performer
+from .events import Event, LeftOut, Picture, Progress, Settled
 from .round import Round, Turn
 from .suite import Case
 
@@ -38,48 +38,12 @@ from .suite import Case
 PASS_SHARE = 1 / (2.4 * MIN_PASSES)
 #: Blocks of a problem in a pass: as many as its share of the time allows, up to this.
 MAX_BLOCKS = 40
+#: A default budget may become so many times as long, where the machine is slower than expected.
+STRETCH = 2.0
 #: Making a cell ready again takes about this part of what verifying it took.
 LOADING_SHARE = 0.3
 #: Multiply-adds that claim as much of the time budget as every problem gets anyway.
 EQUAL_SHARE = 3e8
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a run stands: its pass (from 0), what is measured, seconds left, comparisons."""
-
-    number: int
-    text: str
-    left: float
-    decided: int
-    undecided: int
-
-
-@dataclass(frozen=True)
-class Settled:
-    """Nothing is left to decide about a group; `winner` is its fastest."""
-
-    group: Group
-    winner: str
-
-
-@dataclass(frozen=True)
-class Picture:
-    """The filtered output of a case, left in `path` as an array file."""
-
-    case: Case
-    path: Path
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """The budget is too short for all: `count` cells that are far behind leave the race."""
-
-    count: int
-    needed: float  # seconds that keeping them would take, in all
-
-
-Event = dict[str, Any] | Progress | Settled | Picture | LeftOut
 
 
 class Run:
@@ -94,6 +58,7 @@ class Run:
         ]
         self.referee = Referee(settings.baseline, settings.min_effect)
         self.out_of_time = self.lean = False
+        self.budget = settings.budget
         self._scratch = scratch
         self.bench = Bench(settings)
         self._paces: dict[tuple[str, int, str], float] = {}
@@ -143,7 +108,14 @@ class Run:
     def remaining(self) -> float:
         """Seconds of the budget that are left; compiling does not count against it."""
         spent = self.spent + clock.now() - self._begun - self.bench.compiled
-        return self.settings.budget - spent
+        return self.budget - spent
+
+    def _stretch(self, seconds: float) -> None:
+        """See to it that `seconds` remain, where nobody asked for this very budget."""
+        if self.settings.elastic:
+            wanted = self.budget - self.remaining() + seconds
+            most = STRETCH * self.settings.budget
+            self.budget = max(self.budget, min(most, wanted))
 
     def _economise(self) -> Iterator[LeftOut]:
         """Go on with the contenders alone where the fewest passes of all do not fit the budget."""
@@ -152,10 +124,11 @@ class Run:
         if self.lean or not 0 < self._pass < MIN_PASSES or left <= self.remaining():
             return
         self.lean = True
-        kept = sum(len(self._contenders(group)) for group in self.groups)
-        if kept < len(every):
-            spent = self.settings.budget - self.remaining()
-            yield LeftOut(len(every) - kept, spent + left)
+        kept = [cell for group in self.groups for cell in self._contenders(group)]
+        needed = self.budget - self.remaining() + left
+        self._stretch((MIN_PASSES - self._pass) * sum(cell.seconds for cell in kept))
+        if len(kept) < len(every):
+            yield LeftOut(len(every) - len(kept), needed)
 
     def _contenders(self, group: Group) -> list[Cell]:
         """The cells of a group that may be the fastest: its best two, and all near the best."""
@@ -259,7 +232,7 @@ class Run:
                 cell.reported = cell.result["status"]
                 yield cell.record(self.settings.suite)
         record = group.pass_record(self._pass, turn.loads)
-        record["spent_s"] = self.settings.budget - self.remaining()
+        record["spent_s"] = self.budget - self.remaining()
         if record["samples_s"]:
             yield record
 
@@ -290,8 +263,10 @@ class Run:
         """Verify `cell` and make it ready; returns the bytes it now holds."""
         problem, settings = cell.case.problem, self.settings
         if self.remaining() <= 0:
+            self._stretch(settings.budget)
+        if self.remaining() <= 0:
             self.out_of_time = True
-            reason = f"the time budget of {settings.budget:g} s was spent; raise --budget"
+            reason = f"the time budget of {self.budget:g} s was spent; raise --budget"
             cell.end("skipped", reason)
             return 0
         if found := obstacle(problem, cell.implementation, cell.threads, memory):

@@ -132,7 +132,7 @@ def load(name_or_path: str | Path) -> Suite:
     ('naive', (3, 3))
     """
     text = str(name_or_path)
-    if not text.endswith(".toml") and "/" not in text and "\\" not in text:
+    if not text.lower().endswith(".toml") and "/" not in text and "\\" not in text:
         if text not in names():
             raise ConvbenchError(
                 f"there is no suite {text!r} among those that come with convbench (one of your own "

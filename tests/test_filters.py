@@ -192,9 +192,12 @@ def test_an_unreadable_file_is_refused(tmp_path):
         filters.make(str(tmp_path / "missing.npy"))
     with pytest.raises(ConvbenchError, match=NOT_READ):
         filters.make(str(tmp_path))
-    np.savez(tmp_path / "two.npz", a=np.ones(2))
-    with pytest.raises(ConvbenchError, match="one real-valued array"):
+    np.savez(tmp_path / "two.npz", a=np.ones(2), b=np.ones(3))
+    with pytest.raises(ConvbenchError, match=r"holds 2 arrays \(a, b\); expected one"):
         filters.make(str(tmp_path / "two.npz"))
+    np.savez(tmp_path / "text.npz", a=np.array(["a"]))
+    with pytest.raises(ConvbenchError, match="one real-valued array"):
+        filters.make(str(tmp_path / "text.npz"))
 
 
 def test_every_filter_is_listed_with_the_numbers_it_takes(capsys):

@@ -228,6 +228,6 @@ def test_what_kernels_call_is_compiled_for_itself_where_python_calls_it(tmp_path
 def test_where_the_cache_cannot_be_it_goes_elsewhere(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("")
-    folder = folder_in(tmp_path, NUMBA_CACHE_DIR=str(blocked), TMPDIR=str(tmp_path))
+    folder = folder_in(tmp_path, NUMBA_CACHE_DIR=str(blocked), XDG_CACHE_HOME=str(tmp_path))
     assert folder.is_dir()
     assert tmp_path in folder.parents

@@ -74,7 +74,8 @@ def test_a_library_that_is_not_installed_is_a_sentence(name, monkeypatch):
     library.missing.cache_clear()
     try:
         title = {"cv2": "OpenCV", "torch": "PyTorch"}[OPTIONAL[name]]
-        sentence = f"{title} is not installed; pip install 'convbench[peers]'"
+        package = {"cv2": "opencv-python-headless"}.get(OPTIONAL[name], OPTIONAL[name])
+        sentence = f"{title} is not installed; pip install {package}"
         assert algos.why_not(IMAGE)[name] == sentence
         with pytest.raises(algos.ConvbenchError, match=f"{title} is not installed"):
             algos.plan(IMAGE, ones(IMAGE), algorithm=name)

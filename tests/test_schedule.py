@@ -347,3 +347,25 @@ def test_a_beaten_baseline_takes_part_no_more(tmp_path):
     passes = [e for e in events if isinstance(e, dict) and e["record"] == "pass"]
     assert all("slow" in e["samples_s"] for e in passes[:MIN_PASSES])
     assert not any("slow" in e["samples_s"] for e in passes[7:])
+
+
+def test_a_default_budget_is_stretched_where_the_machine_is_slow(tmp_path):
+    run = Run((SMALL, RANK1), settings("naive", "prints", budget=0.5, elastic=True), tmp_path)
+    run.spent = 0.6  # more than it was given, before the first cell
+    list(run)
+    assert run.budget == pytest.approx(1.0)
+    asked = Run((SMALL,), settings("naive", budget=0.5), tmp_path)
+    asked.spent = 0.6
+    list(asked)
+    assert asked.budget == 0.5
+    assert asked.out_of_time
+
+
+def test_no_budget_is_stretched_by_more_than_its_double(tmp_path):
+    run = Run((), settings("naive", budget=10.0, elastic=True), tmp_path)
+    run._stretch(4.0)
+    assert run.budget == 10.0
+    run._stretch(15.0)
+    assert 15.0 <= run.budget < 16.0
+    run._stretch(1e6)
+    assert run.budget == 20.0

@@ -1,4 +1,4 @@
-"""Sentences and rows of a run agree with each other: times, ratios, leads, and what was left out."""
+"""Sentences and rows of a run agree: times, ratios, leads, and what was left out."""
 
 from __future__ import annotations
 

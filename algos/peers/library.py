@@ -5,10 +5,13 @@ from __future__ import annotations
 import importlib.util
 from functools import cache
 
+#: Names under which pip installs modules, where they are not the module's own.
+_DISTRIBUTIONS = {"cv2": "opencv-python-headless"}
+
 
 @cache
 def missing(module: str, title: str) -> str | None:
     """None where `module` can be imported, else what to install; imports nothing."""
     if importlib.util.find_spec(module) is None:
-        return f"{title} is not installed; pip install 'convbench[peers]'"
+        return f"{title} is not installed; pip install {_DISTRIBUTIONS.get(module, module)}"
     return None

@@ -50,6 +50,10 @@ class PoolPlan:
         if reason := chosen.performer(asked).why_not(asked):
             raise ConvbenchError(f"{chosen.name} cannot do this: {reason}")
 
+    def __repr__(self) -> str:
+        problem, name = str(self.problem), self.algorithm.name
+        return f"{type(self).__name__}({problem!r}, algorithm={name!r}, threads={self.threads})"
+
     def __call__(self, *arrays: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """Compute the result, into `out` where it is given, by name or as the last array.
 

@@ -1,0 +1,139 @@
+"""Everything in one import: convolve, plan, run a suite, read what it found.
+
+>>> import numpy as np, convbench
+>>> convbench.convolve([1, 2, 3], [0, 1, 0.5])
+array([0. , 1. , 2.5, 4. , 1.5])
+>>> frame = convbench.run("sizes", algorithms=["fft", "parallel"])  # doctest: +SKIP
+
+Functions that convolve and pool are those of `algos`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if "suites" not in sys.modules:  # loaded by its place: a user may have a `suites` too
+    _place = Path(__file__).resolve().parent / "suites" / "__init__.py"
+    _spec = spec_from_file_location("suites", _place)
+    assert _spec and _spec.loader
+    sys.modules["suites"] = module_from_spec(_spec)
+    _spec.loader.exec_module(sys.modules["suites"])
+
+import algos
+import results
+from algos import *  # noqa: F403
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [*algos.__all__, "read", "run", "verify"]
+
+
+def run(
+    suite: str | Path | None = None,
+    *,
+    problems: Sequence[str] = (),
+    algorithms: Sequence[str] | str | None = None,
+    threads: Sequence[int] | int = 1,
+    budget: float | None = None,
+    baseline: str | None = None,
+    peers: bool = False,
+    runs: str | Path | None = None,
+) -> pd.DataFrame:
+    """Time algorithms as ``convbench run`` does, and return the table of the run.
+
+    Parameters
+    ----------
+    suite : str or Path, optional
+        Name of a suite, or a ``.toml`` file; by default "quick".
+    problems : sequence of str
+        Descriptors of problems to time instead of a suite.
+    algorithms : sequence of str, optional
+        By default those of the suite.
+    threads : int or sequence of int
+    budget : float, optional
+        Seconds to spend; by default what the suite suggests.
+    baseline : str, optional
+        Algorithm that the others are compared with.
+    peers : bool
+        Time other libraries too, where they are installed.
+    runs : str or Path, optional
+        Folder to keep runs in; by default ``results/runs`` in the current folder.
+
+    Returns
+    -------
+    DataFrame
+        One row a cell; see `read`.
+
+    Raises
+    ------
+    ConvbenchError
+        If an argument does not fit, or the run is interrupted.
+    """
+    from suites.cli import perform
+
+    folder = Path(runs) if runs is not None else results.runs_folder()
+    words = ["run", f"--runs={folder}", f"--threads={_listed(threads)}"]
+    words += [f"--problem={problem}" for problem in problems]
+    words += [] if algorithms is None else [f"--algorithms={_listed(algorithms)}"]
+    words += [] if budget is None else [f"--budget={budget}"]
+    words += [] if baseline is None else [f"--baseline={baseline}"]
+    words += ["--peers"] if peers else []
+    perform(words + ([] if suite is None else ["--", str(suite)]))
+    return results.read(results.latest(folder))
+
+
+def verify(
+    *, algorithms: Sequence[str] | str | None = None, cases: int = 200, seed: int = 0
+) -> bool:
+    """Judge algorithms as ``convbench verify`` does; return True if all are right.
+
+    Parameters
+    ----------
+    algorithms : sequence of str, optional
+        By default all of ours.
+    cases : int
+        Number of problems of convolution; pooling gets half as many.
+    seed : int
+        Another seed gives other problems and numbers.
+    """
+    from suites.cli import perform
+
+    words = ["verify", f"--cases={cases}", f"--seed={seed}"]
+    return (
+        perform(words + ([] if algorithms is None else [f"--algorithms={_listed(algorithms)}"]))
+        == 0
+    )
+
+
+def read(run: str | Path | None = None, runs: str | Path | None = None) -> pd.DataFrame:
+    """Return the table of a run, one row for each problem, algorithm and thread count.
+
+    Parameters
+    ----------
+    run : str or Path, optional
+        Id of a run, its beginning, the name of a suite, or a folder; by default the latest.
+    runs : str or Path, optional
+        Folder that runs are kept in; by default ``results/runs`` in the current folder.
+    """
+    return results.read(results.latest(runs) if run is None else results.find(str(run), runs))
+
+
+def main() -> int:
+    """Run the command ``convbench``; return its exit code."""
+    from suites.cli import main as run_command
+
+    return run_command()
+
+
+def _listed(values: Sequence[object] | object) -> str:
+    """Return ``"1,2"`` for (1, 2), and a single value as it is."""
+    return ",".join(map(str, values)) if isinstance(values, list | tuple) else str(values)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
