@@ -19,8 +19,10 @@ from algos.errors import ConvbenchError
 
 if TYPE_CHECKING:
     import pandas as pd
+    from rich.console import Console
 
     from results.ratios import Ratio
+    from results.records import RunRecords
     from results.style import Picture
 
 _EPILOG = """\
@@ -56,20 +58,30 @@ def build(run: str | os.PathLike[str], strict: bool = False) -> list[Path]:
     ConvbenchError
         Where the run cannot be read, or its folder cannot be written.
     """
-    from results.audit import AUDITS, objection
-    from results.backend import import_matplotlib
-    from results.export import write_tables
+    return _write(*_tabulated(run, strict))
 
-    import_matplotlib()
-    from results.figures import draw
-    from results.files import write_whole
+
+def _tabulated(run: str | os.PathLike[str], strict: bool) -> tuple[RunRecords, pd.DataFrame]:
+    """Return the records of `run` and their table."""
+    from results.audit import AUDITS, objection
     from results.table import tabulate_run
 
     records = results.read_records(run)
     if strict:
         why = objection(records.path.parent / AUDITS, records.header.get("environment") or {})
         records = replace(records, header={**records.header, "withheld": why})
-    frame = tabulate_run(records)
+    return records, tabulate_run(records)
+
+
+def _write(records: RunRecords, frame: pd.DataFrame) -> list[Path]:
+    """Write the report into the folder of the run; see `build`."""
+    from results.backend import import_matplotlib
+    from results.export import write_tables
+    from results.files import write_whole
+
+    import_matplotlib()
+    from results.figures import draw
+
     tables = write_tables(frame, records.path)
     pictures = draw(frame, records.path / "figures")
     page = write_whole(records.path / "report.md", page_text(frame, pictures, records.path))
@@ -192,8 +204,8 @@ def _value(name: str, value: Any) -> str | None:
     return str(value).replace("|", "\\|")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command line: returns 0, or 2 after one sentence on stderr."""
+def main(argv: Sequence[str] | None = None, console: Console | None = None) -> int:
+    """Show the summary on `console`, write the report; return 0, or 2 after a sentence."""
     parser = argparse.ArgumentParser(
         prog="report.py",
         description="Figures, tables and a page from a finished run, written into its folder.",
@@ -204,22 +216,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--runs", metavar="DIR", help="where runs are kept")
     parser.add_argument("--strict", action="store_true", help="no verdicts without a passed audit")
     arguments = parser.parse_args(argv)
+    from results.labels import plural
+    from results.terminal import show
+
     try:
         if arguments.run:
             folder = results.find(arguments.run, arguments.runs)
         else:
             folder = results.latest(arguments.runs)
-        files = build(folder, arguments.strict)
+        records, frame = _tabulated(folder, arguments.strict)
+        show(frame, console)
+        files = _write(records, frame)
     except ConvbenchError as error:
         print(f"report: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("report: stopped; what is written is whole, run it again", file=sys.stderr)
         return 2
-    from results.labels import plural
-
     figures = sum(file.suffix == ".png" for file in files)
-    print(f"{plural(figures, 'figure')} and 2 tables, all of them on {files[0]}")
+    print(f"\n{plural(figures, 'figure')} and 2 tables, all of them on {files[0]}")
     return 0
 
 

@@ -59,11 +59,12 @@ def narrowed(what: str, array: np.ndarray, dtype: DTypeLike) -> np.ndarray:
         lost = np.argwhere(np.isinf(result) & np.isfinite(array))
         if len(lost):
             at = tuple(map(int, lost[0]))
-            wider = '; scale it down, or ask for dtype "float64"' if dtype == np.float32 else ""
+            value = np.format_float_scientific(array[at], precision=3, trim="-")
+            plural = "s" if len(lost) > 1 else ""
+            wider = ', or ask for dtype "float64"' if dtype == np.float32 else ""
             raise ConvbenchError(
-                f"{what} holds {array[at]:.6g} at {at}, beyond {np.finfo(dtype).max:.3g}, the "
-                f"largest {dtype} ({len(lost)} such value{'s' if len(lost) > 1 else ''})"
-                f"{wider or '; scale it down'}"
+                f"{what} holds {value} at {at}, beyond {np.finfo(dtype).max:.3g}, the largest "
+                f"{dtype} ({len(lost)} such value{plural}); scale it down{wider}"
             )
     return result
 

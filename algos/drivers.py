@@ -90,11 +90,12 @@ def parse_pool(text: str, **defaults: Any) -> PoolProblem:
     for key in ("g", "oc"):
         if key in numbers:
             raise DescriptorError(
-                f"descriptor {text!r} gives {key}, which pooling has not; is it a convolution?"
+                f"descriptor {text!r} gives {key}, which pooling has not; "
+                f"is it a convolution's or a deconvolution's?"
             )
     if "ic" not in numbers:
         raise DescriptorError(f"descriptor {text!r} gives no ic (channels)")
-    along = spatial(text, numbers, forward_axis)
+    along = spatial(text, _without_lone_dilation(numbers), forward_axis)
     along["window"] = along.pop("kernel")
     batch = batch_of(numbers, defaults)
     fields = {**defaults, **fields, **along, "channels": numbers["ic"], "batch": batch}
@@ -158,6 +159,15 @@ def _scanned(
                 f"descriptor {text!r} gives {word}, which says nothing about a {name}; leave it out"
             )
     return numbers, fields
+
+
+def _without_lone_dilation(numbers: dict[str, int]) -> dict[str, int]:
+    """Return `numbers` but for dilations of axes of which nothing else is given.
+
+    benchdnn's pooling does not count them as given.
+    """
+    given = axes_given({key: n for key, n in numbers.items() if key[0] != "d"})
+    return {key: n for key, n in numbers.items() if key[0] != "d" or key[1] in given}
 
 
 def _mirrored_axis(text: str, axis: str, numbers: dict[str, int]) -> Axis:

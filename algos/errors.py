@@ -9,7 +9,7 @@ LONGEST, HEAD, TAIL = 200, 70, 20
 
 _VALUE = re.compile(
     r"""(?<!\w)(?:'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*")(?!\w)"""  # a repr of text
-    r"""|\[[^][\n]*\]|[(\[][-+.,\s\d()\[\]]*[)\]]"""  # a list, a tuple or table of numbers
+    r"""|\[[^][\n]*\]|\((?=['"\d-])[^()\n]*\)|[(\[][-+.,\s\d()\[\]]*[)\]]"""  # a list or tuple
     rf"""|\S{{{LONGEST},}}"""  # a number, or text that is not quoted
 )
 
@@ -30,7 +30,7 @@ def shortened(message: str) -> str:
     Examples
     --------
     >>> shortened(f"size {'9' * 300} is too large")[:40], len(shortened("'" + "x" * 9000 + "'"))
-    ('size 9999999999999999999999999999999999', 91)
+    ('size 99999999999999999999999999999999999', 91)
     """
     if len(message) <= LONGEST:
         return message

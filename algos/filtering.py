@@ -164,7 +164,8 @@ def _may_overflow(x: np.ndarray, w: np.ndarray) -> bool:
     that depend on them; an algorithm that sums over whole tiles does not.
     """
     sums = [float(np.abs(array).max()) * array.size for array in (x, w)]
-    return not all(size < np.finfo(x.dtype).max / 4 for size in (*sums, sums[0] * sums[1]))
+    most = float(np.finfo(x.dtype).max) / 4
+    return not all(size < most for size in (*sums, sums[0] * sums[1]))
 
 
 def _largest_sum(image: np.ndarray, kernel: np.ndarray) -> float:

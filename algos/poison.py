@@ -1,7 +1,7 @@
-"""New memory full of NaN: what is read before it is written then shows in the result.
+"""New memory full of garbage: what is read before it is written then shows in the result.
 
-Every byte that NumPy or a kernel allocates and leaves uninitialised becomes 0xFF: a NaN in either
-dtype, -1 as an index. Verification turns this on in its processes; nothing that is timed does.
+Every byte that NumPy or a kernel allocates and leaves uninitialised becomes one of `BYTES`. The
+judge turns this on in its process; nothing that is timed does.
 
 NumPy takes its memory from a handler that may be replaced (NEP 49). Kernels call Numba's runtime
 by a symbol, which is given another address before they are linked; so the kernels themselves, and
@@ -19,6 +19,10 @@ import numpy as np
 from numba.core.registry import cpu_target
 from numba.core.runtime import rtsys
 
+#: 0xFF makes a NaN in either dtype, and -1 as an index. A comparison with NaN may hide it, so there
+#: is 0x7F too: 3·10³⁸ in float32, 10³⁰⁶ in float64, an index far outside.
+BYTES = 0xFF, 0x7F
+
 #: Functions of Numba's runtime that allocate, and their parameters behind the size.
 _ALLOCATORS = {"MemInfo_alloc": "", "MemInfo_alloc_aligned": ", i32 %align"}
 
@@ -32,12 +36,14 @@ declare ptr @calloc(i64, i64)
 declare ptr @realloc(ptr, i64)
 declare void @free(ptr)
 declare ptr @memset(ptr, i32, i64)
+@filling = global i32 255
 
 define ptr @poison(ptr %memory, i64 %size) {
   %missing = icmp eq ptr %memory, null
   br i1 %missing, label %done, label %fill
 fill:
-  %filled = call ptr @memset(ptr %memory, i32 255, i64 %size)
+  %byte = load i32, ptr @filling
+  %filled = call ptr @memset(ptr %memory, i32 %byte, i64 %size)
   br label %done
 done:
   ret ptr %memory
@@ -89,12 +95,17 @@ class _Handler(ctypes.Structure):
     ]  # fmt: skip
 
 
-@cache
-def poison_memory() -> None:
-    """Fill whatever this process allocates from now on, for as long as it lives.
+def poison_memory(byte: int = BYTES[0]) -> None:
+    """Fill whatever this process allocates from now on with `byte`.
 
-    Call it on the main thread, before any kernel that allocates is linked.
+    Call it on the main thread, first before any kernel that allocates is linked.
     """
+    _filling().value = byte
+
+
+@cache
+def _filling() -> ctypes.c_int32:
+    """Install the allocators; return the byte that they fill memory with."""
     engine = _compiled()
     for name in _ALLOCATORS:
         llvm.add_symbol(f"NRT_{name}", engine.get_function_address(f"poisoned_{name}"))
@@ -107,6 +118,7 @@ def poison_memory() -> None:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(lasting))
     call = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.py_object)
     call(_numpy_table()[_SET_HANDLER])(_capsule(ctypes.addressof(handler), kind))
+    return ctypes.c_int32.from_address(engine.get_global_value_address("filling"))
 
 
 def _compiled() -> Any:

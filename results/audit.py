@@ -231,12 +231,17 @@ def objection(folder: str | os.PathLike[str], environment: Mapping[str, Any]) ->
     wanted = {name: environment.get(name) for name in IDENTITY}
     found = []
     for file in Path(folder).glob(f"*/{FILE}"):
-        content = json.loads(file.read_text())
-        if content.get("identity") == wanted:
-            found.append((str(content.get("started")), content))
+        try:
+            content = json.loads(file.read_text())
+            started, same = str(content["started"]), content["identity"] == wanted
+            shortcomings = [str(sentence) for sentence in content["shortcomings"]]
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):
+            continue  # a damaged audit vouches for nothing
+        if same:
+            found.append((started, shortcomings))
     if not found:
         return "this machine and these versions have not been audited; run: convbench audit"
-    _, last = max(found, key=lambda entry: entry[0])
-    if last["shortcomings"]:
-        return f"the last audit of this machine failed: {'; '.join(last['shortcomings'])}"
+    _, shortcomings = max(found)
+    if shortcomings:
+        return f"the last audit of this machine failed: {'; '.join(shortcomings)}"
     return None

@@ -23,6 +23,9 @@ SHAPES = {
 }
 #: Columns in which the cells of a group agree; the algorithm is what differs.
 GROUP = ("operation", "problem", "name", "weights", "pixels", "dtype", "threads")
+#: With fewer passes no interval is shown to a person: Student's t makes that of two passes 13
+#: times as wide as their spread.
+MIN_PASSES = 3
 #: Spatial axes, the last one first; a problem has one to three of them.
 AXES = ("width", "height", "depth")
 #: What the processor counted per call; kept together in a record, under ``counters``.

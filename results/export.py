@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from .columns import MIN_PASSES
 from .files import write_whole
 from .labels import GROUP, STATUS_WORDS, bytes_text, three_digits, time_text, times_text
 from .summary import reasons
@@ -55,11 +56,12 @@ def _cells(row: pd.Series) -> list[str]:
     cells = [row["label"], str(row["threads"]), row["algorithm"]]
     if row["status"] != "ok":
         return [*cells, STATUS_WORDS[row["status"]], *[""] * 12]
+    sure = row["passes"] >= MIN_PASSES
     cells += [
         time_text(row["time_s"]),
-        _between(time_text(row["time_low_s"]), time_text(row["time_high_s"])),
+        _between(time_text(row["time_low_s"]), time_text(row["time_high_s"])) if sure else "–",
         times_text(row["speedup"]),
-        _between(times_text(row["speedup_low"]), times_text(row["speedup_high"])),
+        _between(times_text(row["speedup_low"]), times_text(row["speedup_high"])) if sure else "–",
         row["verdict"],
         str(row["passes"]),
         three_digits(row["gflops"]),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from .columns import MIN_PASSES
 from .disturbance import footnote
 from .labels import plural
 from .lines import MOST_PANELS, draw_lines
@@ -16,7 +17,7 @@ from .reductions import draw_reductions
 from .roofline import MULTIPLYING, peak
 from .roofline_figure import draw_roofline
 from .rows import draw_rows
-from .scales import MIN_PASSES, steady_intervals
+from .scales import steady_intervals
 from .style import Picture, Sheet, joined, rc_context
 from .sweeps import (
     AXES,
@@ -82,7 +83,7 @@ def sheets(frame: pd.DataFrame) -> list[Sheet]:
     for rows, name in ((layers, "speedup-of-layers"), (others, "speedup-of-problems")):
         if _has_speedups(rows, baseline):
             drawn.append(_row_sheets(frame, "speedup", name, rows, baseline))
-    if sheet := draw_reductions(timed, _about(frame, timed, "")):
+    if sheet := draw_reductions(timed, _about(frame, timed, "line")):
         drawn.insert(0, [sheet])
     drawn.append(_roofline_sheets(frame, timed))
     return [sheet for group in drawn for sheet in group]

@@ -79,9 +79,9 @@ def draw_lines(
     places = {float(at) for _, rows in panels for at in rows["at"]}
     _scales(sheet.axes, places, value, ends, ticks=(12, 7, 5)[columns - 1])
     for axes, (_, rows) in zip(sheet.axes, panels, strict=True):
-        for name, mine in rows[rows[low].notna()].groupby("algorithm"):
-            if value == "time" or name != baseline:
-                arrowheads(axes, mine["at"], mine[low], mine[high], look(str(name)).colour,
+        for key, mine in rows[rows[low].notna()].groupby("algorithm"):
+            if value == "time" or key != baseline:
+                arrowheads(axes, mine["at"], mine[low], mine[high], look(str(key)).colour,
                            along="y")  # fmt: skip
     _label_ends(sheet)
     return sheet
@@ -204,15 +204,17 @@ def _label_ends(sheet: Sheet) -> None:
             places.setdefault(round(float(text.xy[0]), 6), []).append(text)
         for at, group in places.items():
             ends = [axes.transData.transform(text.xy) * points for text in group]
-            if at < max(places):  # it ends on the way: above it, where no other line comes from
-                _stack(group, [end[1] for end in ends], size * 1.12)
+            early = at < max(places)
+            heights = [end[1] for end in ends]
+            room = box.y1 * points - max(heights) - _ASIDE * 0.8
+            if early and room >= size * 1.12 * len(group):  # no other line comes from above it
+                _stack(group, heights, size * 1.12)
                 continue
-            free = spread_out(
-                [end[1] for end in ends], size * 1.12, box.y0 * points, box.y1 * points
-            )
+            free = spread_out(heights, size * 1.12, box.y0 * points, box.y1 * points)
             for text, end, height in zip(group, ends, free, strict=True):
                 text.set_position((_ASIDE, height - end[1]))
-                _leader(sheet.figure, (end[0] + 4, end[1]), (end[0] + _ASIDE - 1, height))
+                if not early:
+                    _leader(sheet.figure, (end[0] + 4, end[1]), (end[0] + _ASIDE - 1, height))
 
 
 def _stack(group: list[Any], heights: list[float], spacing: float) -> None:

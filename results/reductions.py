@@ -47,19 +47,19 @@ def draw_reductions(timed: pd.DataFrame, about: str) -> Sheet | None:
     names = in_order(rows["algorithm"])
     sheet = new_sheet(
         "savings-of-reductions",
-        "What do modules take as a whole, and what do their 1×1 reductions save?",
+        "What do modules take, and what do their 1×1 reductions save?",
         f"filled: with reductions · hollow: without · right: time and work, in multiply-adds, "
         f"that they save the fastest algorithm · {about}",
-        panels=len(threads), columns=min(len(threads), 2),
+        panels=len(threads),
         panel_height=max(0.33, 0.13 * len(names)) * len(entries) + 0.75,
         legend=names, sharex=True, sharey=True,
     )  # fmt: skip
     ends = limits(*(
         pd.concat([rows[f"time{end}_s"], rows[f"without{end}_s"]]) for end in ("", "_low", "_high")
     ))  # fmt: skip
-    for at, (axes, count) in enumerate(zip(sheet.axes, threads, strict=True)):
+    for axes, count in zip(sheet.axes, threads, strict=True):
         mine = rows[rows["threads"] == count]
-        axes.set(xscale="log", xlim=ends, xlabel="time per call")
+        axes.set(xscale="log", xlim=ends)
         log_ticks(axes.xaxis, *ends, lambda seconds: short(time_text(seconds)), most=7)
         if len(threads) > 1:
             axes.set_title(plural(count, "thread"))
@@ -74,9 +74,11 @@ def draw_reductions(timed: pd.DataFrame, about: str) -> Sheet | None:
                     xycoords=("axes fraction", "data"), xytext=(6, 0), textcoords="offset points",
                     va="center", size=7.8, color=INK,
                 )  # fmt: skip
-        axes.tick_params(labelbottom=True, labelleft=at % 2 == 0, length=0, axis="y")
+        axes.tick_params(labelbottom=True, length=0, axis="y")
+    sheet.axes[-1].set_xlabel("time per call")
     sheet.axes[0].set_ylim(len(entries) - 0.45, -0.55)
-    sheet.axes[0].set_yticks(np.arange(len(entries)), [shortened(e) for e in entries], color=INK)
+    for axes in sheet.axes:
+        axes.set_yticks(np.arange(len(entries)), [shortened(e) for e in entries], color=INK)
     return sheet
 
 

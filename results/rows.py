@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from .labels import in_order, lead_text, plural, shortened, three_digits, time_text, times_text
 from .lines import short
 from .scales import arrowheads, leaving, limits, log_ticks
-from .style import GREY, INK, Sheet, halo, look, new_sheet, tint
+from .style import GREY, INK, Sheet, joined, look, new_sheet, tint
 
 _COLUMNS = {
     "time": ("time_s", "time_low_s", "time_high_s"),
@@ -127,20 +127,29 @@ def draw_rows(
     _x_axis(sheet.axes, value, ends)
     for at, (axes, count) in enumerate(zip(sheet.axes, threads, strict=True)):
         mine = rows[rows["threads"] == count]
-        if len(threads) > 1:
-            axes.set_title(plural(count, "thread"))
+        here = {dtype: rate for (dtype, n), rate in peaks.items() if n == count}
+        for rate in here.values():
+            axes.axvline(rate, color=GREY, lw=1, zorder=1.5)
+        axes.set_title(_title(plural(count, "thread") if len(threads) > 1 else "", here))
         _marks(axes, mine, value, mine["algorithm" if single else "label"].map(place))
         if single:
             _texts_of_each(axes, mine, place, baseline)
         else:
             _winners(axes, mine, value, place)
-        _peaks(axes, [(dtype, rate) for (dtype, n), rate in peaks.items() if n == count])
         axes.set_xlabel(_SCALES[value].format(baseline=baseline))
         axes.tick_params(labelbottom=True, labelleft=at % 2 == 0, length=0, axis="y")
     axes = sheet.axes[0]
     axes.set_ylim(len(entries) - 0.45, -0.55)
     axes.set_yticks(np.arange(len(entries)), wrapped, color=INK)
     return sheet
+
+
+def _title(threads: str, peaks: Mapping[str, float]) -> str:
+    """Thread count, and the peaks that lines stand for, by dtype."""
+    said = [f"{three_digits(rate)} GFLOP/s" for rate in peaks.values()]
+    if len(said) > 1:
+        said = [f"{text} {dtype}" for text, dtype in zip(said, peaks, strict=True)]
+    return joined([threads, f"line: peak {', '.join(said)}" if said else ""])
 
 
 def _notes(rows: pd.DataFrame, value: str, ends: tuple[float, float]) -> str:
@@ -204,17 +213,6 @@ def _texts_of_each(axes: Axes, rows: pd.DataFrame, place: dict[str, int], baseli
         if row["algorithm"] != baseline and not np.isnan(row["speedup"]):
             text += f", {times_text(float(row['speedup']))} as fast as {baseline}"
         _beside(axes, place[row["algorithm"]], text, 8.5)
-
-
-def _peaks(axes: Axes, peaks: list[tuple[str, float]]) -> None:
-    """Draw the machine's peak as a line, named above the panel."""
-    for dtype, rate in peaks:
-        axes.axvline(rate, color=GREY, lw=1, zorder=1.5)
-        axes.annotate(
-            f"peak {three_digits(rate)}" + (f" {dtype}" if len(peaks) > 1 else ""), (rate, 1),
-            xycoords=("data", "axes fraction"), xytext=(-2, 1), textcoords="offset points",
-            ha="right", va="bottom", size=7.5, color=GREY, path_effects=halo(),
-        )  # fmt: skip
 
 
 def _ends(

@@ -12,11 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
-from .labels import GROUP
+from .columns import GROUP, MIN_PASSES
 
-#: With fewer passes no interval is drawn: Student's t makes that of two passes 13 times as wide
-#: as their spread.
-MIN_PASSES = 3
 #: How far an axis goes on beyond the outermost marks, as a part of their span in decades: at least,
 #: and at most, for the sake of an interval. `SPAN` is the least span that counts, in decades.
 MARGIN, STRETCH, SPAN = 0.06, 0.2, 0.6

@@ -43,8 +43,10 @@ def summary_table(frame: pd.DataFrame, console: Console) -> Table:
 
     Wide: every algorithm's time and speed-up; narrower: the times alone; narrower still, or
     with many algorithms: the winner, the next and the distance between them. The winner is
-    named in a column of its own, or marked ``*``; ``?`` instead says that it is not decided.
+    named in a column of its own, or marked ``*``; ``?`` instead says that it is not decided. Algorithms
+    from the user's own files have a column in every layout.
     """
+    own = [str(name) for name in frame.attrs.get("own") or []]
     rows = summary(frame)
     names = in_order(frame["algorithm"])
     baseline = str(frame.attrs.get("baseline", "naive"))
@@ -53,14 +55,14 @@ def summary_table(frame: pd.DataFrame, console: Console) -> Table:
         lambda: _all_times(rows, names, baseline, speedups=True, column=False),
         lambda: _all_times(rows, names, baseline, speedups=False, column=True),
         lambda: _all_times(rows, names, baseline, speedups=False, column=False),
-        lambda: _winners_only(rows, baseline, full=True),
+        lambda: _winners_only(rows, baseline, own, full=True),
     ]
     for layout in layouts:
         table = layout()
         wanted = Measurement.get(console, console.options.update(max_width=10_000), table)
         if wanted.maximum <= console.width:
             return table
-    return _winners_only(rows, baseline, full=False)
+    return _winners_only(rows, baseline, own, full=False)
 
 
 def _new_table(rows: list[Row]) -> tuple[Table, bool]:
@@ -123,11 +125,13 @@ def _winner(row: Row) -> Text:
     return Text(row.winner, style="bold green")
 
 
-def _winners_only(rows: list[Row], baseline: str, full: bool) -> Table:
+def _winners_only(rows: list[Row], baseline: str, own: list[str], full: bool) -> Table:
     table, several = _new_table(rows)
     table.add_column("fastest", no_wrap=True)
     table.add_column("time", justify="right", no_wrap=True)
     table.add_column(f"× {baseline}", justify="right", no_wrap=True)
+    for name in own:
+        table.add_column(Text(name), justify="right", no_wrap=True)
     if full:
         table.add_column("95 %", justify="right", no_wrap=True)
         table.add_column("next", no_wrap=True)
@@ -137,15 +141,16 @@ def _winners_only(rows: list[Row], baseline: str, full: bool) -> Table:
         cells: list[Text | str] = [Text(row.label)]
         cells += [str(row.threads)] if several else []
         cells.append(_winner(row))
+        owns = [_entry(row.entries.get(name), row, name, False, False) for name in own]
         times = sorted(
             (entry.time_s, name) for name, entry in row.entries.items() if entry.status == "ok"
         )
         if not row.winner:
             marks = sorted({entry.text for entry in row.entries.values()})
-            table.add_row(*cells, ", ".join(marks))
+            table.add_row(*cells, ", ".join(marks), "", *owns)
             continue
         best = row.entries[row.winner]
-        cells += [best.text, best.ratio]
+        cells += [best.text, best.ratio, *owns]
         if full:
             cells.append(best.between)
             after = next(((time, name) for time, name in times if name != row.winner), None)

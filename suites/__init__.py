@@ -1,4 +1,4 @@
-"""What to time, and the timing of it.
+"""Benchmark suites and the timing of them.
 
 Our top-level names are common ones: a user may have a `results` or a `report.py` too, earlier on
 Python's path. So the packages beside this one are loaded from where they lie, before anything

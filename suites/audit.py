@@ -75,18 +75,18 @@ class AuditRun(Run):
 
     def _economise(self) -> Iterator[LeftOut]:
         """Keep as many groups as the budget has five passes for; refuse to go on with too few."""
-        if self._pass == 1:
+        if 0 < self._pass < MIN_PASSES:
             least, room = min(MIN_PAIRS, len(self.groups)), self.remaining()
             costs = [
-                (MIN_PASSES - 1) * sum(cell.seconds for cell in group.alive)
+                (MIN_PASSES - self._pass) * sum(cell.seconds for cell in group.alive)
                 for group in self.groups
             ]
             kept = sum(total <= room for total in accumulate(costs))
             if kept < least:
                 needed = self.settings.budget - room + 1.1 * sum(costs[:least])
                 raise ConvbenchError(
-                    f"one pass of {len(self.groups)} pairs leaves {max(room, 0):.0f} s of the "
-                    f"{self.settings.budget:g} s, too few for {least} pairs in {MIN_PASSES} passes "
+                    f"after {self._pass} of {MIN_PASSES} passes {max(room, 0):.0f} s are left of "
+                    f"{self.settings.budget:g} s, too few for {least} pairs "
                     f"on this machine as it is now; give --budget {needed:.0f}, or end what "
                     f"else runs"
                 )

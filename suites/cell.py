@@ -83,6 +83,11 @@ class Cell:
         settling = SETTLE if self.threads > 1 else 0.0
         return ASKING + self.warming * self.once + calls * (self.once + self.sweep) + settling
 
+    @property
+    def loading(self) -> float:
+        """Seconds that making it ready again will take at the least, once it is verified."""
+        return sum(self.result.get(name) or 0.0 for name in ("prepare_s", "first_call_s"))
+
     def end(self, status: str, reason: str) -> None:
         """It will not be timed (any more); samples taken so far are worth nothing."""
         self.result = {**self.result, "status": status, "reason": reason}
@@ -175,7 +180,7 @@ def performer(problem: Any, algorithm: str) -> Any:
 ARRAYS = 1.5
 
 
-def _held(problem: Any) -> int:
+def held(problem: Any) -> int:
     """Bytes that a cell's process holds whichever algorithm it runs: arrays and tables."""
     return int(ARRAYS * problem.compulsory_bytes) + problem.table_bytes
 
@@ -183,7 +188,7 @@ def _held(problem: Any) -> int:
 def memory_needed(problem: Any, algorithm: str, threads: int) -> int:
     """Bytes that a cell's process will hold at its largest: arrays, workspace, its check."""
     workspace = performer(problem, algorithm).workspace_bytes(problem, threads)
-    return _held(problem) + workspace
+    return held(problem) + workspace
 
 
 def obstacle(problem: Any, algorithm: str, threads: int, memory: int) -> tuple[str, str] | None:
@@ -192,7 +197,7 @@ def obstacle(problem: Any, algorithm: str, threads: int, memory: int) -> tuple[s
         able = performer(problem, algorithm)
         if reason := able.why_not(problem):
             return "unsupported", reason
-        needed = _held(problem)
+        needed = held(problem)
         if needed <= memory:  # else how it would be cut may take long to find out
             able.work(problem)
             needed = memory_needed(problem, algorithm, threads)
@@ -203,9 +208,15 @@ def obstacle(problem: Any, algorithm: str, threads: int, memory: int) -> tuple[s
     if needed > memory:
         return (
             "refused",
-            f"it needs about {needed / 2**30:.2f} GiB, {memory / 2**30:.2f} GiB may be used",
+            f"it needs about {gibibytes(needed)}, {gibibytes(memory)} may be used",
         )
     return None
+
+
+def gibibytes(count: int) -> str:
+    """Return `count` bytes as text, with two decimals or, where they are many, few digits."""
+    value = count / 2**30
+    return f"{value:.2f} GiB" if value < 1e6 else f"{value:.3g} GiB"
 
 
 def memory_allowed() -> int:

@@ -14,6 +14,7 @@ from typing import NoReturn
 
 import results
 from algos.errors import ConvbenchError, closest
+from algos.linking import launch_threads
 from algos.problem import DTYPES
 from results.decide import MIN_EFFECT
 
@@ -72,6 +73,7 @@ _LIST_EPILOG = """examples:
   convbench list algorithms
   convbench list filters
   convbench list problems vgg16
+  convbench list columns              of the table of a run, with units
 """
 
 _SHAPE_EPILOG = """examples:
@@ -111,9 +113,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_compile(_add(sub, "compile", "compile now, so that nothing waits later", _COMPILE_EPILOG))
     _add_audit(_add(sub, "audit", "how often are verdicts wrong on this machine?", _AUDIT_EPILOG))
     listing = _add(
-        sub, "list", "show suites, algorithms, filters or a suite's problems", _LIST_EPILOG
+        sub, "list", "show suites, algorithms, filters, columns or a suite's problems", _LIST_EPILOG
     )
-    listing.add_argument("what", choices=("suites", "algorithms", "filters", "problems"))
+    listing.add_argument("what", choices=("suites", "algorithms", "filters", "problems", "columns"))
     listing.add_argument("suite", nargs="?", metavar="SUITE", help="for problems: whose")
     shape = _add(sub, "shape", "the sizes of a problem, the formula filled in", _SHAPE_EPILOG)
     shape.add_argument("descriptor", metavar="DESCRIPTOR", help="in benchdnn's notation")
@@ -321,6 +323,8 @@ def perform(argv: Sequence[str] | None = None) -> int:
     arguments.words = list(sys.argv[1:] if argv is None else argv)
     if arguments.command == "run" and arguments.resume:
         arguments = _taken_up(arguments)
+    if arguments.command in ("run", "verify", "audit", "compile"):
+        launch_threads()  # or say why they cannot, once and not for every cell
     command: Callable[[argparse.Namespace], int] = commands.COMMANDS[arguments.command]
     return command(arguments)
 

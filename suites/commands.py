@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import sys
 from collections.abc import Callable
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 from rich.console import Console
@@ -17,16 +17,18 @@ from rich.table import Table
 import results
 from algos.arrays import narrowed
 from algos.errors import ConvbenchError
-from algos.family import families, parse
+from algos.family import AlgorithmBase, families, parse
 from algos.problem import DTYPES
 from algos.threads import available
 from results.audit import AUDITS, BASELINE
+from results.columns import DEFINED
 
 from . import choose, clock, compiling, filters, limits, load_ours, machine, starter, suite
-from .cell import describe, memory_allowed, memory_needed, obstacle
+from .cell import describe, gibibytes, held, memory_allowed, memory_needed, obstacle
 from .data import has_nonfinite
 from .estimate import seconds_needed, shortfall
 from .live import run_and_show
+from .notation import remarks
 from .pictures import is_path
 from .pictures import read as read_picture
 from .schedule import Settings
@@ -127,17 +129,20 @@ def _dry_run(chosen: Suite, settings: Settings) -> int:
     for heading in ("problem", "weights", "multiply-adds", "memory", "not by"):
         right = heading in ("multiply-adds", "memory")
         table.add_column(heading, justify="right" if right else "left", overflow="fold")
+    memory, threads = memory_allowed(), max(settings.threads)
     for case in chosen.cases:
         able = [
             name
             for name in case.entrants(settings.algorithms)
-            if obstacle(case.problem, name, max(settings.threads), sys.maxsize) is None
+            if obstacle(case.problem, name, threads, memory) is None
         ]
-        most = max((memory_needed(case.problem, n, max(settings.threads)) for n in able), default=0)
+        needs = [memory_needed(case.problem, name, threads) for name in able]
+        most = max(needs, default=held(case.problem))
+        shown = f"{most / 2**20:.1f} MiB" if most < 2**40 else gibibytes(most)
         label = f"{case.problem.name}  " if case.problem.name else ""
         table.add_row(
             escape(label + describe(case)["problem"]), escape(case.weights),
-            f"{case.problem.multiply_adds:.3g}", f"{most / 2**20:.1f} MiB",
+            f"{case.problem.multiply_adds:.3g}", shown,
             ", ".join(n for n in settings.algorithms if n not in able),
         )  # fmt: skip
     out.print(table)
@@ -185,7 +190,7 @@ def report(arguments: argparse.Namespace) -> int:
     main = load_ours("report", "convbench_report").main
     words = [arguments.run] if arguments.run else []
     words += ["--strict"] if arguments.strict else []
-    return main(words + (["--runs", arguments.runs] if arguments.runs else []))
+    return main(words + (["--runs", arguments.runs] if arguments.runs else []), out)
 
 
 def audit(arguments: argparse.Namespace) -> int:
@@ -218,7 +223,7 @@ def show_list(arguments: argparse.Namespace) -> int:
     table = Table(box=None, pad_edge=False, header_style="bold")
     if arguments.what == "suites":
         for heading in ("suite", "problems", "question"):
-            table.add_column(heading)
+            table.add_column(heading, no_wrap=heading == "suite")
         for name in suite.names():
             loaded = suite.load(name)
             table.add_row(name, str(len(loaded.cases)), escape(loaded.question))
@@ -228,13 +233,19 @@ def show_list(arguments: argparse.Namespace) -> int:
         for row in filters.spellings():
             table.add_row(*map(escape, row))
     elif arguments.what == "algorithms":
-        table.add_column("algorithm")
+        table.add_column("algorithm", no_wrap=True)
         table.add_column("what it is")
-        table.add_column("of")
+        table.add_column("of", no_wrap=True)
         for family in families():
             for name, algorithm in family.registry().items():
                 asked = " [dim](only when asked for by name)[/]" if algorithm.opt_in else ""
-                table.add_row(name, escape(algorithm.summary) + asked, family.name)
+                there = "" if _installed(algorithm) else " [yellow](not installed)[/]"
+                table.add_row(name, escape(algorithm.summary) + asked + there, family.name)
+    elif arguments.what == "columns":
+        for heading in ("column", "type", "unit", "meaning"):
+            table.add_column(heading, no_wrap=heading == "column")
+        for column in DEFINED:
+            table.add_row(column.name, column.dtype, column.unit, escape(column.meaning))
     else:
         if not arguments.suite:
             raise ConvbenchError("whose problems? Say, for example, convbench list problems vgg16")
@@ -243,6 +254,11 @@ def show_list(arguments: argparse.Namespace) -> int:
         return 0
     out.print(table)
     return 0
+
+
+def _installed(algorithm: AlgorithmBase) -> bool:
+    """Return True if the libraries that `algorithm` calls can be imported; import none."""
+    return all(find_spec(name.partition(".")[0]) for name in algorithm.libraries)
 
 
 def show_shape(arguments: argparse.Namespace) -> int:
@@ -254,7 +270,7 @@ def show_shape(arguments: argparse.Namespace) -> int:
 
 def _explained(descriptor: str) -> list[str]:
     problem = parse(descriptor)
-    return subject_of(problem).explain(problem)
+    return subject_of(problem).explain(problem) + remarks(descriptor, problem)
 
 
 def new_algorithm(arguments: argparse.Namespace) -> int:

@@ -16,7 +16,7 @@ import numpy as np
 from algos.arrays import read_only
 from algos.causes import said, whole
 from algos.errors import ConvbenchError, KernelRefusedError
-from algos.poison import poison_memory
+from algos.poison import BYTES, poison_memory
 
 from .check import compare
 from .pages import fenced
@@ -58,7 +58,7 @@ class WrongError(Exception):
 def judge(algorithm: Any, case: Case, *, threads: int, seed: int = 0) -> Judgement:
     """Ask everything of `algorithm` on `case`; never raises for what the algorithm does.
 
-    From then on, whatever this process allocates holds NaN until it is written.
+    From then on, whatever this process allocates holds garbage until it is written.
     """
     poison_memory()
     try:
@@ -111,9 +111,14 @@ class _Bench:
         self._behind = False
 
     def _run(self, first: np.ndarray, threads: int = 1) -> np.ndarray:
-        """Return the output for `first`, written over NaN; arrays border on protected pages."""
+        """Return the output for `first`, written over NaN.
+
+        Temporaries hold garbage until they are written; arrays border on protected pages.
+        """
         problem = self.trial.problem
-        self._behind = not self._behind  # a protected page follows the arrays, or precedes them
+        # Every other time, garbage is something else, and protected pages are on the other side.
+        self._behind = not self._behind
+        poison_memory(BYTES[0] if self._behind else BYTES[1])
         fence = partial(fenced, behind=self._behind)
         if first.flags.carray:
             own = fence(first)

@@ -20,6 +20,7 @@ from rich.progress import Progress as Bar
 import results
 from algos.errors import ConvbenchError
 from algos.family import get
+from algos.plugins import load_file
 from results.audit import AUDITS, objection
 from results.labels import time_text
 from results.statistics import group_times
@@ -51,7 +52,7 @@ def run_and_show(
         f"within about {settings.budget:g} s\n"
         f"{escape(environment['cpu'])}, {environment['usable_cores']} cores, "
         f"numba {environment['numba']}, {environment['blas']}. "
-        f"The first call of an algorithm compiles it; that is not timed as work."
+        f"The first call of an algorithm compiles it, which is not timed and comes on top."
         + (" Caches are emptied before every call." if settings.cold_cache else "")
     )
     if lacking := shortfall(settings.budget, settings.needed):
@@ -119,6 +120,7 @@ def _header(
         "baseline": settings.baseline,
         "algorithms": settings.algorithms,
         "peers": [name for name in settings.algorithms if get(name).is_peer],
+        "own": [name for path in settings.files for name in load_file(path)],
         "threads": settings.threads,
         "seed": settings.seed,
         "min_effect": settings.min_effect,
@@ -157,10 +159,15 @@ def _measure(run: Run, writer: results.RunWriter, out: Console) -> list[Picture]
 
 
 def progress_line(event: Progress) -> str:
-    """``pass 3 · 12 decided, 30 undecided · at most 41 s left · 64² fft``."""
+    """``pass 3 · 12 of 42 comparisons decided · at most 41 s left · 64² fft``.
+
+    Compiling is not counted against the time left; it is nearly all done in the first pass.
+    """
+    apart = " beside compiling" if event.number == 0 else ""
     return (
-        f"pass {event.number + 1} · {event.decided} decided, {event.undecided} undecided · "
-        f"at most {max(event.left, 0):.0f} s left  [dim]{escape(event.text)}"
+        f"pass {event.number + 1} · {event.decided} of {event.decided + event.undecided} "
+        f"comparisons decided · at most {max(event.left, 0):.0f} s left{apart}  "
+        f"[dim]{escape(event.text)}"
     )
 
 

@@ -103,6 +103,7 @@ def _loss(image: Any) -> str | None:
         )
     planar = image.format == "TIFF" and image.tag_v2.get(284) == 2  # PlanarConfiguration
     colours = image.format in ("PNG", "TIFF") and "RGB" in image.mode and not planar
+    colours = colours and "LA;16" not in str(image.tile)  # grey and opacity, as RGBA
     kept = image.mode in _DEEP or colours
     if not kept and _has_16_bits(image):
         return f"samples of more than 8 bits, of which Pillow keeps 8; {remedy}"

@@ -40,8 +40,6 @@ PASS_SHARE = 1 / (2.4 * MIN_PASSES)
 MAX_BLOCKS = 40
 #: A default budget may become so many times as long, where the machine is slower than expected.
 STRETCH = 2.0
-#: Making a cell ready again takes about this part of what verifying it took.
-LOADING_SHARE = 0.3
 #: Multiply-adds that claim as much of the time budget as every problem gets anyway.
 EQUAL_SHARE = 3e8
 
@@ -186,8 +184,8 @@ class Run:
         for cell in cells:
             yield self._progress(f"{group.label} {cell.algorithm}")
             if self._pass == 0:
-                with self._timing(turn, cell, LOADING_SHARE):
-                    memory -= self._verify(cell, memory)
+                memory -= self._verify(cell, memory)
+                turn.seconds[cell.algorithm] = cell.loading
             else:
                 with self._timing(turn, cell):
                     turn.loads[cell.algorithm] = self.bench.again(cell)
@@ -217,12 +215,12 @@ class Run:
         self.bench.drop()
 
     @contextmanager
-    def _timing(self, turn: Turn, cell: Cell, share: float = 1.0) -> Iterator[None]:
+    def _timing(self, turn: Turn, cell: Cell) -> Iterator[None]:
         """Count what later passes will have to do for `cell` again; compiling is not."""
         begun, compiled = clock.now(), self.bench.compiled
         yield
         taken = clock.now() - begun - (self.bench.compiled - compiled)
-        turn.seconds[cell.algorithm] = turn.seconds.get(cell.algorithm, 0.0) + share * taken
+        turn.seconds[cell.algorithm] = turn.seconds.get(cell.algorithm, 0.0) + taken
 
     def _records(self, turn: Turn) -> Iterator[dict[str, Any]]:
         """What is to be kept of the present pass over a group; of a failure, the cell anew."""

@@ -75,10 +75,12 @@ def verify_and_show(
 
 
 def _table(scores: Sequence[Score]) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
+    table = Table(
+        box=None, header_style="bold", pad_edge=False, padding=(0, 1), collapse_padding=True
+    )
     several = len({s.family for s in scores}) > 1
     unjudged = any(s.unjudged for s in scores)
-    table.add_column("algorithm", vertical="bottom")
+    table.add_column("algorithm", vertical="bottom", overflow="fold")
     if several:
         table.add_column("of", vertical="bottom", no_wrap=True)
     for heading in (

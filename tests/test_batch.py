@@ -1,10 +1,12 @@
 """benchdnn problem files: options, nesting, notes, and where an error is."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from algos import ConvbenchError, parse_descriptor
+from algos.family import parse
 from suites import batch
 from suites.suite import Case
 
@@ -105,11 +107,11 @@ def test_options_that_change_no_convolution_are_passed_over(tmp_path):
 
 
 def test_an_unknown_option_is_noted_and_another_driver_left_out(tmp_path):
-    cases, notes = read(tmp_path, f"--dirr=FWD_B {A}\n--deconv {B} {B}\n--conv {B}_f64\n")
+    cases, notes = read(tmp_path, f"--dirr=FWD_B {A}\n--ip {B} {B}\n--conv {B}_f64\n")
     assert len(cases) == 2
     assert len(notes) == 2
     assert "line 1, column 1: option '--dirr=FWD_B' is not known" in notes[0]
-    assert "other drivers (2 left out)" in notes[1]
+    assert "not ip (2 left out)" in notes[1]
 
 
 def test_files_within_files_share_their_options(tmp_path):
@@ -171,3 +173,106 @@ def test_an_unreadable_file_is_refused(tmp_path):
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
     with pytest.raises(ConvbenchError, match="cannot be read"):
         batch.read(tmp_path / "binary")
+
+
+UP = 'mb1oc3oh227ic96ih55kh11sh4ph0n"up"'
+DOWN = 'mb1ic3ih227oc96oh55kh11sh4ph0n"down"'
+POOL = 'mb1ic64_ih112oh56kh3sh2ph0n"pool"'
+
+
+@pytest.mark.parametrize("said", ["prefix", "line"])
+def test_a_deconvolution_is_the_gradient_of_the_mirrored_convolution(tmp_path, said):
+    path = write(tmp_path, UP if said == "prefix" else f"--deconv {UP}")
+    (case,), notes = batch.read(f"deconv:{path}" if said == "prefix" else path)
+    assert case.problem == replace(parse_descriptor(DOWN), operation="grad_input")
+    assert case.problem.padding == ((0, 0), (0, 0))
+    assert notes == []
+
+
+def test_directions_of_a_deconvolution(tmp_path):
+    cases, notes = read(tmp_path, f"--deconv --dir=FWD_B,BWD_D,BWD_WB {UP}")
+    assert [c.problem.operation for c in cases] == ["grad_input", "forward", "grad_weight"]
+    assert [n.split()[1] for n in notes] == ["FWD_B", "BWD_WB"]
+    assert not any(c.problem.bias for c in cases)
+
+
+def test_sizes_of_a_deconvolution():
+    same = {
+        "mb1_g2ic4ih5_oc6_kh3_sh2_ph1": ((9, 9), ((1, 1), (1, 1))),
+        "mb1_ic4ih5_oc6oh10_kh3_sh2_ph1": ((10, 10), ((1, 1), (1, 1))),
+        "mb1_ic4iw6_oc6ow224_kw7sw40_pw0": ((224,), ((0, 0),)),
+        "mb1_ic4iw5_oc2ow5_kw3": ((5,), ((1, 1),)),
+        "mb1_ic4iw5_oc2ow10_kw3sw2pw0": ((10,), ((0, 1),)),
+    }
+    for text, (size, padding) in same.items():
+        problem = parse(f"deconv:{text}")
+        assert (problem.size, problem.padding) == (size, padding)
+        assert parse(str(problem)) == problem
+    assert problem.operands == ((1, 4, 5), (4, 2, 3))
+
+
+def test_pools_have_algorithms_and_directions(tmp_path):
+    path = write(
+        tmp_path, f"--alg=max,avg_np,pooling_avg_include_padding {POOL} --dir=BWD_D {POOL}"
+    )
+    problems = [case.problem for case in batch.read(f"pool:{path}").cases]
+    assert [(p.kind, p.count_include_pad, p.operation) for p in problems] == [
+        ("max", None, "forward"), ("average", False, "forward"), ("average", True, "forward"),
+        ("max", None, "grad_input"), ("average", False, "grad_input"),
+        ("average", True, "grad_input"),
+    ]  # fmt: skip
+    first = problems[0]
+    assert (first.window, first.stride, first.output_size) == ((3, 3), (2, 2), (56, 56))
+    assert first.padding == ((0, 1), (0, 1))
+
+
+def test_defaults_of_a_pool_are_benchdnns(tmp_path):
+    (case,), _ = read(tmp_path, "--pool ic16_ih30oh28kh3_iw20kw2dw1pw1n8")
+    problem = case.problem
+    assert (problem.batch, problem.stride, problem.dilation) == (2, (1, 1), (1, 2))
+    assert problem.padding == ((0, 0), (1, 1))
+    assert problem.name == "8"
+
+
+def test_lines_that_cannot_be_pooled_are_left_out_with_their_reason(tmp_path):
+    text = f"--pool --dt=f32,s8 --dir=FWD_I,BWD_W {POOL}\n ic1iw2kw2_iw3\n ic1iw4kw1pw1ow6\n"
+    cases, notes = read(tmp_path, text)
+    assert len(cases) == 1
+    assert any("line 2" in n and "iw is given twice" in n for n in notes)
+    assert any("line 3" in n and "holds padding alone" in n for n in notes)
+    assert any("pooling has no direction BWD_W" in n for n in notes)
+    assert any("data type s8" in n for n in notes)
+    assert "'min' is no pooling" in refusal(tmp_path, f"--pool --alg=min {POOL}")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [(UP, "deconv:"), (POOL, "pool:"), (f"{A}\n{UP}", "deconv:")]
+)
+def test_a_file_of_another_driver_is_recognised(tmp_path, text, said):
+    message = refusal(tmp_path, text)
+    assert f"--batch {said}" in message
+
+
+def test_a_line_of_another_driver_among_others_is_left_out(tmp_path):
+    cases, notes = read(tmp_path, f"{DOWN}\n{UP}\n{POOL}\n")
+    assert [case.problem.name for case in cases] == ["down"]
+    assert "deconv:" in notes[0]
+    assert "pool:" in notes[1]
+    for driver, other, text in (("deconv", "conv", DOWN), ("pool", "conv", DOWN)):
+        path = write(tmp_path, text)
+        with pytest.raises(ConvbenchError, match=f"say --batch {other}:"):
+            batch.read(f"{driver}:{path}")
+
+
+def test_the_folder_tells_where_a_line_does_not(tmp_path):
+    path = write(tmp_path, "ic8ih5oc8oh5kh1", "deconv/shapes")
+    with pytest.raises(ConvbenchError, match="say --batch deconv:"):
+        batch.read(path)
+    assert batch.read(f"deconv:{path}").cases[0].problem.operation == "grad_input"
+    assert batch.read(f"conv:{path}").cases[0].problem.operation == "forward"
+
+
+def test_files_of_a_driver_are_found_in_its_folder(tmp_path):
+    write(tmp_path, POOL, "inputs/pool/shapes")
+    top = write(tmp_path, "--pool --batch=shapes")
+    assert len(batch.read(top).cases) == 1

@@ -15,6 +15,7 @@ ALLOWED = {
     "results": {"results", "algos"},  # algos.errors alone; see below
     "suites": {"suites", "results", "algos", "report"},
     "report": {"report", "results", "algos"},
+    "convbench": {"suites", "results", "algos"},
 }
 OURS = set(ALLOWED)
 

@@ -21,6 +21,10 @@ PROBLEMS = {
     "gradient": Problem((8, 8), 3, dtype="float64", operation="grad_input"),
 }
 
+#: Kernels of some algorithms compile for these alone.
+COMPILING = ("tiled", "gradient")
+LABELS = [label for label in PROBLEMS if label not in COMPILING]
+
 
 def able(name, problem):
     return (
@@ -28,7 +32,9 @@ def able(name, problem):
     )
 
 
-@pytest.mark.parametrize("label", PROBLEMS)
+@pytest.mark.parametrize(
+    "label", [*LABELS, *(pytest.param(label, marks=pytest.mark.slow) for label in COMPILING)]
+)
 @pytest.mark.parametrize(
     "name", [*OURS, *(pytest.param(name, marks=pytest.mark.peers) for name in PEERS)]
 )

@@ -1,4 +1,4 @@
-"""Memory that nothing was written to holds NaN, whoever allocates it."""
+"""Memory that nothing was written to holds NaN, or what it is told to."""
 
 import subprocess
 import sys
@@ -7,9 +7,14 @@ import numpy as np
 import pytest
 
 from algos.jit import kernel
-from algos.poison import poison_memory
+from algos.poison import BYTES, poison_memory
 
-poison_memory()
+
+@pytest.fixture(autouse=True)
+def poisoned():
+    poison_memory()
+    yield
+    poison_memory()
 
 
 @kernel(allocates=True, cache=False)
@@ -24,6 +29,15 @@ def test_new_memory_is_nan_each_time(size):
         assert np.isnan(np.empty(size)).all()
         assert np.isnan(np.empty(size, np.float32)).all()
         assert np.isnan(_last_of_scratch(size)).all()
+
+
+@pytest.mark.parametrize("byte", BYTES)
+def test_the_filling_is_a_number_that_shows(byte):
+    poison_memory(byte)
+    for kind, most in ((np.float32, 3e38), (np.float64, 1e306)):
+        found = np.empty(100, kind)
+        assert (np.isnan(found) if byte == 0xFF else found > most).all()
+    assert (np.array(_last_of_scratch(9)).view(np.uint8) == byte).all()
 
 
 def test_zeros_stay_zeros_and_contents_move_along():

@@ -111,7 +111,10 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     run = write_run(tmp_path, measured(Problem(size=(9, 9), kernel=3)))
     done = run_report(run)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"1 figure and 2 tables, all of them on {run / 'report.md'}\n"
+    *summary, blank, last = done.stdout.splitlines()
+    assert (blank, last) == ("", f"1 figure and 2 tables, all of them on {run / 'report.md'}")
+    assert "input · kernel" in summary[0]
+    assert any("The fastest is" in line for line in summary)
 
 
 def test_mistakes_are_one_sentence_and_exit_2(tmp_path: Path) -> None:

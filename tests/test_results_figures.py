@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.text import Annotation, Text
 from synthetic import cell, grid, layers, measured, troubled, write_run
+from test_results_roofline import LIMITS
 
 import results
 from algos.problem import Problem
 from results.figures import draw, sheets
+from results.labels import lead_text, times_text
 from results.style import Sheet, look, rc_context, spread_out
 
 
@@ -191,6 +194,102 @@ def test_the_winner_map_says_where_it_is_undecided(tmp_path: Path) -> None:
     assert words.count("3.0×") == 4
     hatched = [patch for patch in first.axes[0].patches if patch.get_hatch()]
     assert len(hatched) == 2
+
+
+def wild(kind: str = "convolution", passes: int = 4) -> list[dict[str, Any]]:
+    """Two layers whose intervals reach over many decades; `kind` other than convolution pools."""
+    spread = [1e-3 * 10 ** (n % 2 * 3) for n in range(passes)]
+    problems = [
+        Problem(size=(n, n), kernel=3, in_channels=3, out_channels=3, name=f"net:{n}")
+        for n in (32, 64)
+    ]
+    return [
+        cell(name, problem, samples=[s * factor for s in spread], kind=kind)
+        for problem in problems
+        for name, factor in (("naive", 8.0), ("fft", 1.0))
+    ]
+
+
+def hollow(sheet: Sheet) -> int:
+    lines = [line for axes in sheet.axes for line in axes.get_lines()]
+    return sum(str(line.get_label()) == "_arrowhead" for line in lines)
+
+
+def test_scales_follow_the_marks_and_arrowheads_show_what_goes_on(tmp_path: Path) -> None:
+    frame = results.read(write_run(tmp_path, wild(), limits=LIMITS))
+    assert (frame["time_high_s"] / frame["time_low_s"]).min() > 1e6
+    with rc_context():
+        made = {sheet.name: sheet for sheet in sheets(frame)}
+    share = made["share-of-roofline"].axes[0]
+    low, high = share.get_xlim()
+    marks = frame["roofline_percent"]
+    assert low > marks.min() / 10 and high < max(marks.max(), 100) * 10
+    assert hollow(made["share-of-roofline"]) > 0
+    assert "arrowhead" in made["share-of-roofline"].detail
+    title = made["throughput"].axes[0].get_title(loc="left")
+    assert title == "line: peak 100 GFLOP/s"
+    assert made["throughput"].axes[0].get_xlim()[1] < 150
+
+
+def test_fewer_than_three_passes_show_no_interval(tmp_path: Path) -> None:
+    frame = results.read(write_run(tmp_path, wild(passes=2), limits=LIMITS))
+    with rc_context():
+        made = sheets(frame)
+    for sheet in made:
+        assert hollow(sheet) == 0
+        assert "no intervals: fewer than 3 passes" in sheet.detail or sheet.name == "roofline"
+        for axes in sheet.axes:
+            spans = [c for c in axes.collections if sheet.name != "roofline" and len(c.get_paths())]
+            assert not spans, sheet.name
+
+
+def test_pooling_is_held_to_its_bytes_alone(tmp_path: Path) -> None:
+    frame = results.read(write_run(tmp_path, wild("max"), limits=LIMITS))
+    bandwidth = {n: 10e9 if n > 100_000 else 20e9 if n > 10_000 else 50e9
+                 for n in frame["compulsory_bytes"]}  # fmt: skip
+    least = [n / bandwidth[n] for n in frame["compulsory_bytes"]]
+    assert frame["attainable_s"].to_list() == pytest.approx(least)
+    with rc_context():
+        names = [sheet.name for sheet in sheets(frame)]
+    assert "share-of-bandwidth" in names
+    assert not {"roofline", "share-of-roofline", "throughput"} & set(names)
+
+
+def test_no_name_crosses_the_line_of_all_that_the_machine_can_do(tmp_path: Path) -> None:
+    frame = results.read(write_run(tmp_path, layers(), limits=LIMITS))
+    with rc_context():
+        made = {sheet.name: sheet for sheet in sheets(frame)}
+        sheet = made["share-of-roofline"]
+        sheet.figure.draw_without_rendering()
+        axes = sheet.axes[0]
+        right = axes.get_window_extent().x1
+        names = [text for text in axes.texts if "%" in text.get_text()]
+        assert len(names) == frame["label"].nunique()
+        assert all(text.get_window_extent().x0 > right for text in names)
+
+
+def test_inception_shows_what_reductions_save(tmp_path: Path) -> None:
+    image = Problem(size=(28, 28), kernel=5, in_channels=8, out_channels=8, padding="same")
+    cells = []
+    for name, saved, time in (("a", 0.75, 1e-3), ("a unreduced", 0.0, 4e-3), ("b", 0.5, 2e-3)):
+        problem = replace(image, name=name)
+        cells += [
+            cell(algorithm, problem, samples=[time * factor] * 3, kind="inception", saved=saved)
+            for algorithm, factor in (("naive", 2.0), ("fft", 1.0))
+        ]
+    frame = results.read(write_run(tmp_path, cells))
+    with rc_context():
+        made = {sheet.name: sheet for sheet in sheets(frame)}
+        check(made["savings-of-reductions"])
+    said = [text.get_text() for text in made["savings-of-reductions"].axes[0].texts]
+    assert said == ["fft: 75 % of time, 75 % of work", "fft: 50 % of work"]
+
+
+def test_ratios_far_below_one_are_told_apart() -> None:
+    assert [times_text(10.0**-n) for n in range(1, 7)] == [
+        "0.10×", "0.01×", "0.001×", "0.0001×", "0.00001×", "0.000001×"
+    ]  # fmt: skip
+    assert lead_text(0.001) == "0.001×"
 
 
 def test_an_algorithm_looks_the_same_everywhere_and_like_no_other() -> None:

@@ -15,9 +15,10 @@ from synthetic import ALGORITHMS, cell, grid, layers, measured, troubled, write_
 import results
 from algos.errors import ConvbenchError
 from algos.problem import Problem
+from results.columns import DEFINED
 from results.export import markdown_table, write_tables
 from results.summary import reasons, summary, verdicts
-from results.table import COLUMNS, folded_reasons
+from results.table import COLUMNS, folded_reasons, read
 from results.terminal import show
 
 IMAGE = Problem(size=(64, 64), kernel=5, padding="same")
@@ -66,6 +67,51 @@ def test_a_cell_is_computed_from_its_samples(tmp_path: Path) -> None:
     assert row["gflops"] == pytest.approx(2 * IMAGE.multiply_adds / 2e-3 / 1e9)
     assert (row["input_size"], row["kernel_size"], row["stride"]) == ("64x64", "5x5", "1x1")
     assert math.isnan(row["speedup"])  # the baseline was not measured
+
+
+def test_sizes_are_numbers_that_sort_and_no_column_hides_an_attribute(tmp_path: Path) -> None:
+    sizes = (256, 64, 1024, 512)
+    cells = [cell("fft", Problem(size=(2 * n, n), kernel=(5, 3))) for n in sizes]
+    cells.append(cell("fft", Problem(size=(99,), kernel=7)))
+    frame = table(tmp_path, cells)
+    assert frame.sort_values("input_width")["input_width"].to_list() == [64, 99, 256, 512, 1024]
+    assert frame["input_height"].to_list() == [512, 128, 2048, 1024, 1]
+    assert frame["kernel_height"].to_list() == [5, 5, 5, 5, 1]
+    assert frame["kernel_width"].to_list() == [3, 3, 3, 3, 7]
+    assert (frame["input_depth"] == 1).all()
+    assert frame["output_width"].to_list() == [254, 62, 1022, 510, 93]
+    assert frame.size == frame.shape[0] * frame.shape[1]
+    assert not [name for name in frame.columns if hasattr(pd.DataFrame, name)]
+
+
+def test_every_column_has_a_meaning_and_is_in_the_docstring() -> None:
+    assert len({column.name for column in DEFINED}) == len(DEFINED)
+    for column in DEFINED:
+        assert column.meaning
+        assert f"- ``{column.name}``" in str(read.__doc__)
+    assert "{columns}" not in str(read.__doc__)
+
+
+def test_samples_in_long_form(tmp_path: Path) -> None:
+    cells = [cell("fft", IMAGE, samples=[4e-3, None, 2e-3]), cell("naive", IMAGE, samples=[8e-3]),
+             cell("im2col", IMAGE, status="failed", reason="no")]  # fmt: skip
+    path = write_run(tmp_path, cells)
+    long = results.samples(path)
+    fft = long[long["algorithm"] == "fft"]
+    assert fft["pass"].to_list() == [0, 2]
+    assert fft["block"].to_list() == [0, 0]
+    assert fft["sample_index"].to_list() == [0, 1]
+    assert fft["seconds"].to_list() == [4e-3, 2e-3]
+    assert long["algorithm"].to_list() == ["fft", "fft", "naive"]
+    assert set(long["label"]) == set(results.read(path)["label"])
+    assert long.attrs["id"] == path.name
+    assert results.samples(write_run(tmp_path, [])).empty
+
+
+def test_the_interval_of_two_passes_is_not_shown(tmp_path: Path) -> None:
+    cells = [cell("naive", IMAGE, samples=[1e-3, 1.1e-3]), cell("fft", IMAGE, samples=[1e-3] * 3)]
+    lines = markdown_table(table(tmp_path, cells)).splitlines()
+    assert [line.split(" | ")[4] for line in lines[2:4]] == ["1.00 ms", "–"]
 
 
 def test_speedups_are_paired_block_by_block(tmp_path: Path) -> None:
@@ -323,3 +369,17 @@ def test_the_terminal_summary_fits_and_names_every_problem_and_winner(
 def test_markup_in_a_name_is_text(tmp_path: Path) -> None:
     problem = Problem(size=(64, 64), kernel=5, name="[bold]x[/nothing]")
     assert "[bold]x[/nothing]" in printed(table(tmp_path, measured(problem)), 120)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100])
+def test_ones_own_algorithm_is_in_every_table(width: int, tmp_path: Path) -> None:
+    cells = [
+        cell(name, problem=IMAGE, samples=[time] * 3)
+        for name, time in zip(
+            ("mine", *ALGORITHMS), (9e-3, *np.linspace(1e-3, 8e-3, 5)), strict=True
+        )
+    ]
+    assert "mine" not in printed(table(tmp_path / "a", cells), 60).split("•")[0]
+    shown = printed(table(tmp_path / "b", cells, own=["mine"]), width).split("•")[0]
+    assert "mine" in shown
+    assert "9 ms" in shown or "9.00 ms" in shown
