@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import results
-from algos.errors import ConvbenchError
+from algos.core.errors import ConvbenchError
 
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
 
-    from results.ratios import Ratio
-    from results.records import RunRecords
-    from results.style import Picture
+    from results.figures.style import Picture
+    from results.records.records import RunRecords
+    from results.tables.ratios import Ratio
 
 _EPILOG = """\
 RUN is the id of a run, its beginning, the name of a suite (its newest run), or the path of a
@@ -63,8 +63,8 @@ def build(run: str | os.PathLike[str], strict: bool = False) -> list[Path]:
 
 def _tabulated(run: str | os.PathLike[str], strict: bool) -> tuple[RunRecords, pd.DataFrame]:
     """Return the records of `run` and their table."""
-    from results.audit import AUDITS, objection
-    from results.table import tabulate_run
+    from results.tables.table import tabulate_run
+    from results.verdicts.audit import AUDITS, objection
 
     records = results.read_records(run)
     if strict:
@@ -75,12 +75,12 @@ def _tabulated(run: str | os.PathLike[str], strict: bool) -> tuple[RunRecords, p
 
 def _write(records: RunRecords, frame: pd.DataFrame) -> list[Path]:
     """Write the report into the folder of the run; see `build`."""
-    from results.backend import import_matplotlib
-    from results.export import write_tables
-    from results.files import write_whole
+    from results.figures.matplotlib_backend import import_matplotlib
+    from results.records.files import write_whole
+    from results.tables.export import write_tables
 
     import_matplotlib()
-    from results.figures import draw
+    from results.figures.draw import draw
 
     tables = write_tables(frame, records.path)
     pictures = draw(frame, records.path / "figures")
@@ -90,8 +90,8 @@ def _write(records: RunRecords, frame: pd.DataFrame) -> list[Path]:
 
 def page_text(frame: pd.DataFrame, pictures: Sequence[Picture], folder: Path) -> str:
     """The page in Markdown: question, verdict, figures, table, reasons, machine."""
-    from results.ratios import ratio_sentences, ratios
-    from results.summary import reasons, verdicts
+    from results.tables.ratios import ratio_sentences, ratios
+    from results.tables.summary import reasons, verdicts
 
     about = frame.attrs
     parts = [f"# {about.get('title') or about.get('suite') or 'A run of convbench'}"]
@@ -136,7 +136,7 @@ def _bullets(sentences: Sequence[str]) -> str:
 
 
 def _ratio_table(found: Sequence[Ratio]) -> str:
-    from results.ratios import HEADINGS, ratio_cells
+    from results.tables.ratios import HEADINGS, ratio_cells
 
     rule = ["---", *["--:"] * (len(HEADINGS) - 1)]
     return _table([list(HEADINGS), rule, *map(ratio_cells, found)])
@@ -150,8 +150,8 @@ def _table(lines: Sequence[Sequence[str]]) -> str:
 
 def _summary_table(frame: pd.DataFrame) -> str:
     """Problems down, algorithms across, in each cell the time and the speed-up."""
-    from results.labels import in_order, three_digits, times_text
-    from results.summary import summary
+    from results.tables.labels import in_order, three_digits, times_text
+    from results.tables.summary import summary
 
     baseline = frame.attrs.get("baseline")
     rows = summary(frame)
@@ -190,7 +190,7 @@ def _machine(about: dict[Any, Any]) -> str:
 
 
 def _value(name: str, value: Any) -> str | None:
-    from results.labels import bytes_text
+    from results.tables.labels import bytes_text
 
     if value is None:
         return None
@@ -216,8 +216,8 @@ def main(argv: Sequence[str] | None = None, console: Console | None = None) -> i
     parser.add_argument("--runs", metavar="DIR", help="where runs are kept")
     parser.add_argument("--strict", action="store_true", help="no verdicts without a passed audit")
     arguments = parser.parse_args(argv)
-    from results.labels import plural
-    from results.terminal import show
+    from results.tables.labels import plural
+    from results.tables.terminal import show
 
     try:
         if arguments.run:

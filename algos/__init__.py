@@ -10,13 +10,13 @@ This package knows no clock, no file and no plot; `suites` times it, `results` a
 `report.py` show what came out.
 """
 
-from .algorithm import Algorithm
 from .api import conv, convolve, correlate, names, plan, problem_of, why_not
-from .descriptor import parse_descriptor
-from .errors import ConvbenchError
+from .core.algorithm import Algorithm
+from .core.descriptor import parse_descriptor
+from .core.errors import ConvbenchError
+from .core.problem import Problem
 from .plan import Plan
 from .pooling import PoolProblem, pool, pool_grad, unpool
-from .problem import Problem
 from .training import conv_transpose, grad_bias, grad_input, grad_weight
 
 __all__ = [

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from .algorithm import Algorithm, registry
-from .arrays import as_array, check_apart, take
-from .errors import ConvbenchError
-from .family import check_problem
+from .core.algorithm import Algorithm, registry
+from .core.arrays import as_array, check_apart, take
+from .core.errors import ConvbenchError
+from .core.family import check_problem
+from .core.layouts import check_layouts
+from .core.problem import DTYPES, Padding, Problem
 from .filtering import convolve, correlate
-from .layouts import check_layouts
 from .plan import Plan
-from .problem import DTYPES, Padding, Problem
 
 __all__ = ["conv", "convolve", "correlate", "names", "plan", "problem_of", "why_not"]
 

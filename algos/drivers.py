@@ -1,6 +1,6 @@
 """Descriptors of benchdnn's drivers other than convolution: deconvolution and pooling.
 
-Their letters are those of `algos.descriptor`, but what is a problem there differs (oneDNN,
+Their letters are those of `algos.core.descriptor`, but what is a problem there differs (oneDNN,
 tests/benchdnn/doc/driver_conv.md and driver_pool.md):
 
 - deconv: ic and ih are the deconvolution's input, oc and oh its output. It is the gradient of
@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .descriptor import (
+from .core.descriptor import (
     Axis,
     DescriptorError,
     axes_given,
@@ -26,10 +26,10 @@ from .descriptor import (
     spatial,
     steps,
 )
-from .errors import ConvbenchError
-from .pooling.problem import PoolProblem
-from .problem import Problem
-from .sizes import extent
+from .core.errors import ConvbenchError
+from .core.problem import Problem
+from .core.sizes import extent
+from .pooling.core.problem import PoolProblem
 
 
 def parse_deconv(text: str, **defaults: Any) -> Problem:

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from .algorithm import Algorithm, get
-from .arguments import choice
-from .arrays import as_array, narrowed
-from .errors import ConvbenchError
+from .core.algorithm import Algorithm, get
+from .core.arguments import choice
+from .core.arrays import as_array, narrowed
+from .core.errors import ConvbenchError
+from .core.problem import Problem
 from .plan import Plan
-from .problem import Problem
 
 MODES = ("full", "same", "valid")
 

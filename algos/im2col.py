@@ -26,14 +26,14 @@ from functools import cache
 
 import numpy as np
 
-from .algorithm import Algorithm, as_correlation
-from .arrays import new, take
-from .dense import Dense, is_fully_connected
-from .direct_generic import inside
-from .family import check_problem
-from .jit import kernel
-from .problem import Problem
-from .threads import available, blas_threads
+from .adapters.dense import Dense, is_fully_connected
+from .backend.compiler import kernel
+from .backend.threads import available, blas_threads
+from .core.algorithm import Algorithm, as_correlation
+from .core.arrays import new, take
+from .core.family import check_problem
+from .core.problem import Problem
+from .parallel.generic import inside
 
 #: Bytes of columns that a thread holds at a time. They are still in the cache when the product
 #: reads them, and enough for the product to run at full speed.

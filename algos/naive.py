@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .algorithm import Algorithm, as_correlation
-from .jit import kernel
-from .problem import Problem
+from .backend.compiler import kernel
+from .core.algorithm import Algorithm, as_correlation
+from .core.problem import Problem
 
 
 def convolve_image(V: np.ndarray, K: np.ndarray) -> np.ndarray:  # noqa: N803

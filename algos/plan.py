@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from . import algorithm as registry
-from . import threads as pools
-from .arrays import check_addressable, check_apart, check_out, new, no_bias, read_only, take
-from .errors import ConvbenchError
-from .family import check_problem
-from .problem import Problem
+from .backend import threads as pools
+from .core import algorithm as registry
+from .core.arrays import check_addressable, check_apart, check_out, new, no_bias, read_only, take
+from .core.errors import ConvbenchError
+from .core.family import check_problem
+from .core.problem import Problem
 
 #: What a plan is called with, in words.
 _ROLES = {

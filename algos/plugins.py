@@ -17,11 +17,11 @@ from types import ModuleType
 
 import numpy as np
 
-from .algorithm import Algorithm
-from .causes import said
-from .errors import ConvbenchError
-from .family import algorithms_in
-from .problem import Problem
+from .core.algorithm import Algorithm
+from .core.causes import said
+from .core.errors import ConvbenchError
+from .core.family import algorithms_in
+from .core.problem import Problem
 
 GROUP = "convbench.algorithms"
 

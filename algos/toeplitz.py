@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from .algorithm import Algorithm, as_correlation
-from .problem import Problem
-from .threads import blas_threads, load
+from .backend.threads import blas_threads, load
+from .core.algorithm import Algorithm, as_correlation
+from .core.problem import Problem
 
 #: Most bytes of a matrix. Reading half a GiB once already takes a tenth of a second.
 MOST_BYTES = 512 << 20

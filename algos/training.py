@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from .algorithm import Algorithm
-from .arguments import choice, per_axis, whole_number
-from .arrays import as_array, check_apart
-from .errors import ConvbenchError, shown
-from .layouts import check_axes, check_gradient_layouts
+from .core.algorithm import Algorithm
+from .core.arguments import choice, per_axis, whole_number
+from .core.arrays import as_array, check_apart
+from .core.errors import ConvbenchError, shown
+from .core.layouts import check_axes, check_gradient_layouts
+from .core.problem import BIASES, DTYPES, Padding, Problem
+from .core.sizes import Sides, extent, resolve_padding
 from .plan import Plan
-from .problem import BIASES, DTYPES, Padding, Problem
-from .sizes import Sides, extent, resolve_padding
 
 
 def grad_input(

@@ -13,9 +13,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import locate
-from .locate import runs_folder
-from .records import RunWriter, read_records
+from .records import locate
+from .records.locate import runs_folder
+from .records.records import RunWriter, read_records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,8 +24,8 @@ __all__ = ["RunWriter", "find", "latest", "read", "read_records", "runs_folder",
 
 
 def read(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """The run at `path` as a tidy table, one row a cell; see `results.table.read`."""
-    from .table import read
+    """The run at `path` as a tidy table, one row a cell; see `results.tables.table.read`."""
+    from .tables.table import read
 
     return read(path)
 
@@ -57,7 +57,7 @@ def samples(path: str | os.PathLike[str]) -> pd.DataFrame:
     >>> frame = samples(latest())  # doctest: +SKIP
     >>> frame.groupby(["label", "algorithm", "pass"])["seconds"].min()  # doctest: +SKIP
     """
-    from .table import samples_of_run
+    from .tables.table import samples_of_run
 
     return samples_of_run(read_records(path))
 

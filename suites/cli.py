@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import NoReturn
 
 import results
-from algos.errors import ConvbenchError, closest
-from algos.linking import launch_threads
-from algos.problem import DTYPES
-from results.decide import MIN_EFFECT
+from algos.backend.linking import launch_threads
+from algos.core.errors import ConvbenchError, closest
+from algos.core.problem import DTYPES
+from results.verdicts.decide import MIN_EFFECT
 
-from . import commands
-from .process import open_standard_streams
+from .commands import all_commands as commands
+from .workers.process import open_standard_streams
 
 _DESCRIPTION = "Time, compare and verify convolution algorithms on this machine."
 

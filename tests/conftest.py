@@ -6,7 +6,7 @@ import tempfile
 
 import pytest
 
-from algos.poison import poison_memory
+from algos.backend.poison import poison_memory
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -8,7 +8,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from suites import cli, limits, live, schedule
+from suites import cli
+from suites.machine import limits
+from suites.timing import progress as live
+from suites.timing import schedule
 
 if __name__ == "__main__":
     cli.MIN_EFFECT = 1e6  # of what is no matter: five passes decide everything

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from algos.problem import Problem
-from results.labels import GROUP
-from results.records import RunWriter
+from algos.core.problem import Problem
+from results.records.records import RunWriter
+from results.tables.labels import GROUP
 
 ALGORITHMS = ("naive", "im2col", "fft", "separable", "parallel")
 ENVIRONMENT = {

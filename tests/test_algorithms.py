@@ -8,12 +8,14 @@ from hypothesis import HealthCheck, given, settings
 from problems import problems
 
 import algos
-from algos import ConvbenchError, Problem, threads
-from algos.algorithm import get, registry
-from suites import filters, generate, oracle
-from suites.data import arrays
-from suites.suite import Case
-from suites.trial import ConvolutionTrial
+from algos import ConvbenchError, Problem
+from algos.backend import threads
+from algos.core.algorithm import get, registry
+from suites.cases import filters, generate
+from suites.cases.data import arrays
+from suites.cases.suite import Case
+from suites.truth import oracle
+from suites.truth.instance import ConvolutionTrial
 
 OURS = [name for name, a in registry().items() if ".peers" not in type(a).__module__]
 DIRECT = [name for name in ("naive", "im2col", "parallel", "separable") if name in OURS]

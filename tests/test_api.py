@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import algos
 from algos import ConvbenchError, Problem
-from algos.algorithm import registry
+from algos.core.algorithm import registry
 
 RNG = np.random.default_rng(0)
 OURS = [name for name, algorithm in registry().items() if not algorithm.is_peer]

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from problems import problems
 
 from algos import Problem
+from algos.core.sizes import floor_sum, reads_inside
 from algos.pooling import PoolProblem
-from algos.pooling.windows import Line, adaptive, first_residue, fractional, regular
-from algos.sizes import floor_sum, reads_inside
+from algos.pooling.core.windows import Line, adaptive, first_residue, fractional, regular
 
 SMALL = st.integers(1, 12)
 

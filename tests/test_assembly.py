@@ -13,16 +13,24 @@ import numba
 import pytest
 from numba.core import types
 
-from algos import (
-    direct_channels,
-    direct_dots,
-    direct_pixels,
-    direct_planes,
-    direct_weights,
-    simd,
-    sweeps,
+from algos.backend.compiler import kernel
+from algos.parallel import (
+    channels as direct_channels,
 )
-from algos.jit import kernel
+from algos.parallel import (
+    dots as direct_dots,
+)
+from algos.parallel import (
+    pixels as direct_pixels,
+)
+from algos.parallel import (
+    planes as direct_planes,
+)
+from algos.parallel import (
+    weights as direct_weights,
+)
+from algos.separable import sweeps
+from algos.simd import registers as simd
 
 WIDEST = {64: "zmm", 32: "ymm", 16: "xmm"}[simd.REGISTER_BYTES]
 DTYPES = [numba.float32, pytest.param(numba.float64, marks=pytest.mark.slow)]

@@ -4,10 +4,10 @@ import pytest
 from rich.console import Console
 
 from results import read_records
-from results.audit import AGAIN, AUDITS, BASELINE, EFFECTS, FILE, NAMES
-from suites import audit
-from suites.bench import Settings
-from suites.schedule import Run
+from results.verdicts.audit import AGAIN, AUDITS, BASELINE, EFFECTS, FILE, NAMES
+from suites.timing import audit
+from suites.timing.bench import Settings
+from suites.timing.schedule import Run
 
 
 def settings(**changes):

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from algos import ConvbenchError, parse_descriptor
-from algos.family import parse
-from suites import batch
-from suites.suite import Case
+from algos.core.family import parse
+from suites.cases import batch
+from suites.cases.suite import Case
 
 A, B = "mb1ic3ih8oc4kh3", 'mb1_ic2ih9_oc2_kh1_n"net:b"'
 

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 import algos
-from algos import parallel, parse_descriptor
-from algos.algorithm import registry
-from suites.data import arrays
-from suites.suite import Case
+from algos import parse_descriptor
+from algos.core.algorithm import registry
+from algos.parallel import algorithm as parallel
+from suites.cases.data import arrays
+from suites.cases.suite import Case
 
 CASES = {
     "picture-3x3": Case(parse_descriptor("mb1_ic1ih512_oc1_kh3_ph1"), "rank1"),

@@ -7,7 +7,7 @@ import numba
 import numpy as np
 import pytest
 
-from algos.causes import LONGEST, said, whole
+from algos.core.causes import LONGEST, said, whole
 
 SOURCE = """
 import numba, numpy as np

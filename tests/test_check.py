@@ -5,11 +5,11 @@ import pytest
 
 import algos
 from algos import Problem, parse_descriptor
-from algos.algorithm import get
-from suites import oracle
-from suites.data import arrays
-from suites.suite import Case
-from suites.trial import ConvolutionTrial
+from algos.core.algorithm import get
+from suites.cases.data import arrays
+from suites.cases.suite import Case
+from suites.truth import oracle
+from suites.truth.instance import ConvolutionTrial
 
 PROBLEMS = (
     "mb2_ic3ih11_oc4_kh3_ph1_bias",

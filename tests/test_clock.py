@@ -6,7 +6,7 @@ import numba
 import pytest
 from numba.core import event
 
-from suites import clock
+from suites.machine import clock
 
 
 def fresh():

@@ -5,9 +5,10 @@ import os
 import numpy as np
 import pytest
 
-from suites import clock, worker
-from suites.cold import sweeper
-from suites.worker import Ready, Session
+from suites.machine import clock
+from suites.machine.caches import sweeper
+from suites.workers import worker
+from suites.workers.worker import Ready, Session
 
 
 def test_what_comes_before_a_call_is_not_timed(monkeypatch):

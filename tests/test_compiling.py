@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 import algos
-from algos import direct_generic, parse_descriptor
-from suites import clock
-from suites.compiling import calls, cases
-from suites.data import arrays
-from suites.suite import Case
-from suites.worker import Session
+from algos import parse_descriptor
+from algos.parallel import generic as direct_generic
+from suites.cases.data import arrays
+from suites.cases.suite import Case
+from suites.machine import clock
+from suites.timing.compiling import calls, cases
+from suites.workers.worker import Session
 from tests.test_cli import convbench
 
 #: By algorithm, lists of problems that the same kernels do.
@@ -64,7 +65,7 @@ def test_another_shape_compiles_nothing(name, problems):
 
 
 def test_a_stopwatch_counts_what_was_compiled():
-    @algos.jit.kernel(cache=False)
+    @algos.backend.compiler.kernel(cache=False)
     def double(x):
         return x + x
 
@@ -77,13 +78,13 @@ def test_a_stopwatch_counts_what_was_compiled():
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_every_operation_is_compiled_in_one_type(dtype):
-    for family in (algos.family.CONVOLUTION, algos.family.POOLING):
+    for family in (algos.core.family.CONVOLUTION, algos.core.family.POOLING):
         problems = [case.problem for case in cases(family, dtype)]
         assert {problem.dtype for problem in problems} == {dtype}
         assert {problem.operation for problem in problems} >= {"forward", "grad_input"}
 
 
-@pytest.mark.parametrize("family", [algos.family.CONVOLUTION, algos.family.POOLING])
+@pytest.mark.parametrize("family", [algos.core.family.CONVOLUTION, algos.core.family.POOLING])
 def test_every_algorithm_has_something_to_compile_for(family):
     ours = [name for name, algorithm in family.registry().items() if not algorithm.is_peer]
     for name in ours:
@@ -94,7 +95,7 @@ def test_the_kernel_for_weights_that_hold_a_nan_is_reached(monkeypatch):
     reached = []
     monkeypatch.setattr(direct_generic, "forward", lambda problem, *_: reached.append(problem))
     session = Session()
-    for case, count, spoilt in calls("parallel", algos.family.CONVOLUTION, "float32"):
+    for case, count, spoilt in calls("parallel", algos.core.family.CONVOLUTION, "float32"):
         if spoilt:
             session.compile(case.as_words(), "parallel", count, spoilt)
     assert reached

@@ -7,9 +7,9 @@ import pytest
 
 import algos
 from algos import ConvbenchError, Problem, parse_descriptor
-from algos.connections import from_text, resolve_connections, to_text
-from suites.check import truth
-from suites.oracle import every_position
+from algos.core.connections import from_text, resolve_connections, to_text
+from suites.truth.comparison import truth
+from suites.truth.oracle import every_position
 
 RNG = np.random.default_rng(4)
 

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 import algos
-from algos.family import algorithms_in
-from suites import generate, oracle, starter
-from suites.trial import ConvolutionTrial
+from algos.core.family import algorithms_in
+from suites.cases import generate
+from suites.commands import starter
+from suites.truth import oracle
+from suites.truth.instance import ConvolutionTrial
 
 PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from suites import cores
+from suites.machine import cores
 
 
 @pytest.fixture

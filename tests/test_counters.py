@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from suites import counters
-from suites.counters import SOFTWARE, Counters, of_a_call
+from suites.machine import counters
+from suites.machine.counters import SOFTWARE, Counters, of_a_call
 
 
 @pytest.fixture

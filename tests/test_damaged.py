@@ -8,10 +8,10 @@ import time
 import pytest
 
 from algos import ConvbenchError
-from algos.errors import LONGEST, shortened
-from algos.family import parse
+from algos.core.errors import LONGEST, shortened
+from algos.core.family import parse
 from suites.cli import main
-from suites.subjects import subject_of
+from suites.truth.families import subject_of
 
 WHOLE = (
     'mb1_ic3ih227_oc96_kh11_sh4ph0_n"alexnet:conv1"',

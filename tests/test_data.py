@@ -14,10 +14,10 @@ from problems import problems
 
 import algos
 from algos import ConvbenchError, Problem
-from suites import data, suite
+from suites.cases import data, suite
+from suites.cases.suite import Case
 from suites.cli import main
-from suites.subjects import trial_of
-from suites.suite import Case
+from suites.truth.families import trial_of
 
 
 @given(problems(largest=5))
@@ -38,7 +38,7 @@ def test_arrays_fit_the_problem(problem):
 
 def test_the_same_case_gives_the_same_numbers_in_every_process():
     program = (
-        "import hashlib; from suites import data; from suites.suite import Case;"
+        "import hashlib; from suites import data; from suites.cases.suite import Case;"
         "from algos import parse_descriptor;"
         "case = Case(parse_descriptor('mb2_ic3ih9_oc4_kh3_bias'), 'rank1');"
         "parts = b''.join(a.tobytes() for a in data.arrays(case, 7));"

@@ -5,7 +5,7 @@ import pytest
 
 import algos
 from algos import Problem
-from algos.dense import Dense, is_fully_connected
+from algos.adapters.dense import Dense, is_fully_connected
 
 RNG = np.random.default_rng(6)
 
@@ -46,6 +46,6 @@ def test_who_takes_the_matrix_product():
     problem = Problem(size=(3, 4), kernel=(3, 4), in_channels=2, out_channels=5)
     assert is_fully_connected(problem)
     for name in ("im2col", "parallel"):
-        assert isinstance(algos.algorithm.get(name).performer(problem), Dense)
+        assert isinstance(algos.core.algorithm.get(name).performer(problem), Dense)
     padded = Problem(size=(3, 4), kernel=(3, 4), padding=1)
     assert not is_fully_connected(padded)

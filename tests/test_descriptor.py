@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from problems import problems
 
 from algos import ConvbenchError, Problem, parse_descriptor
-from algos.descriptor import DescriptorError
+from algos.core.descriptor import DescriptorError
 
 # Lines of oneDNN's tests/benchdnn/inputs/conv, chosen for what each does that others do not.
 REAL_LINES = [

@@ -3,12 +3,14 @@
 import pytest
 
 from algos import Problem
-from algos.errors import ConvbenchError
-from suites import audit, choose, suite
-from suites.bench import Settings
+from algos.core.errors import ConvbenchError
+from suites.cases import suite
+from suites.cases.suite import Case
 from suites.cli import main
-from suites.estimate import seconds_needed, shortfall
-from suites.suite import Case
+from suites.commands import selection as choose
+from suites.timing import audit
+from suites.timing.bench import Settings
+from suites.timing.estimate import seconds_needed, shortfall
 
 SMALL = Case(Problem(size=(64, 64), kernel=5))
 LARGE = Case(Problem(size=(1080, 1920), kernel=9))

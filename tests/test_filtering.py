@@ -8,7 +8,7 @@ import scipy.signal
 
 import algos
 from algos import ConvbenchError
-from algos.algorithm import registry
+from algos.core.algorithm import registry
 
 OURS = [name for name, algorithm in registry().items() if not algorithm.is_peer]
 NARROW = ["bool", "int8", "uint8", "int16", "uint16", "int32", "uint32"]

@@ -8,7 +8,7 @@ import pytest
 
 import algos
 from algos import ConvbenchError
-from suites import filters
+from suites.cases import filters
 from suites.cli import main
 
 NOT_READ = re.escape("cannot be read as .npy")

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from problems import problems
 
 import algos
-from algos import ConvbenchError, Plan, Problem, parallel, parse_descriptor
-from algos.algorithm import registry
-from algos.gradients import exchanged, phases
-from suites.check import plan_for, truth
-from suites.oracle import every_position
+from algos import ConvbenchError, Plan, Problem, parse_descriptor
+from algos.adapters.gradients import exchanged, phases
+from algos.core.algorithm import registry
+from algos.parallel import algorithm as parallel
+from suites.truth.comparison import plan_for, truth
+from suites.truth.oracle import every_position
 
 #: Both gradients of every algorithm, in both data types, are compiled here.
 pytestmark = pytest.mark.slow

@@ -5,12 +5,12 @@ import pytest
 
 import algos
 from algos import ConvbenchError
-from algos.family import parse
-from algos.inception import MODULES, InceptionProblem
-from algos.inception_plan import InceptionPlan
-from suites import suite
-from suites.module_trial import ModuleTrial
-from suites.suite import Case
+from algos.core.family import parse
+from algos.inception.plan import InceptionPlan
+from algos.inception.problem import MODULES, InceptionProblem
+from suites.cases import suite
+from suites.cases.suite import Case
+from suites.truth.module_instance import ModuleTrial
 
 #: Column "ops" of table 1 in Szegedy et al., arXiv:1409.4842, in millions. For 5a it says 54, which
 #: the widths in the same row do not give: those make 51.

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from algos import jit
-from algos.jit import kernel
+from algos.backend import compiler as jit
+from algos.backend.compiler import kernel
 
 
 def test_nothing_is_assumed_of_nan_or_order():

@@ -5,12 +5,13 @@ from dataclasses import replace
 import pytest
 
 from algos import Problem
-from algos.algorithm import registry
-from algos.family import algorithms_in
-from suites import canaries, generate
-from suites.judge import judge
-from suites.shrink import shrink
-from suites.suite import Case
+from algos.core.algorithm import registry
+from algos.core.family import algorithms_in
+from suites.cases import generate
+from suites.cases.suite import Case
+from suites.truth import canaries
+from suites.truth.judge import judge
+from suites.verification.shrink import shrink
 
 OURS = [name for name, algorithm in registry().items() if not algorithm.is_peer]
 CANARIES = algorithms_in(canaries)

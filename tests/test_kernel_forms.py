@@ -5,11 +5,11 @@ import pytest
 
 import algos
 from algos import ConvbenchError, Problem
-from algos.algorithm import Algorithm, registry
-from algos.inception import MODULES
-from algos.separable import Separable
-from suites.judge import judge
-from suites.suite import Case
+from algos.core.algorithm import Algorithm, registry
+from algos.inception.problem import MODULES
+from algos.separable.algorithm import Separable
+from suites.cases.suite import Case
+from suites.truth.judge import judge
 
 
 def integers(shape, seed):

@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from algos.simd import lanes_of
-from suites import limits, machine, roofs
+from algos.simd.registers import lanes_of
+from suites.machine import environment as machine
+from suites.machine import limits, roofs
 
 
 @pytest.fixture(scope="module")

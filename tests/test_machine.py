@@ -3,7 +3,7 @@
 import json
 import subprocess
 
-from suites import machine
+from suites.machine import environment as machine
 
 
 def test_environment_says_what_figures_depend_on():

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from suites import memory
+from suites.machine import memory
 
 
 @pytest.fixture(autouse=True)

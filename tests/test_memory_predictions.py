@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from algos.algorithm import get, registry
-from algos.descriptor import parse_descriptor
-from algos.fft import FFT
-from suites.memory import is_off
-from suites.process import Worker
-from suites.suite import Case
+from algos.core.algorithm import get, registry
+from algos.core.descriptor import parse_descriptor
+from algos.fft.algorithm import FFT
+from suites.cases.suite import Case
+from suites.machine.memory import is_off
+from suites.workers.process import Worker
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/clear_refs").exists(), reason="this system does not tell the peak"

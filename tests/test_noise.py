@@ -5,7 +5,7 @@ import sys
 
 import psutil
 
-from suites import noise
+from suites.machine import noise
 
 SPIN = "while True: pass"
 

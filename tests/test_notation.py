@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from algos.family import parse
-from algos.pooling.problem import KINDS
+from algos.core.family import parse
+from algos.pooling.core.problem import KINDS
+from suites.cases.notation import remarks
 from suites.cli import main
-from suites.notation import remarks
 
 PAGE = Path(__file__).parents[1] / "docs" / "notation.md"
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.signal
 
-from suites import oracle
+from suites.truth import oracle
 
 RNG = np.random.default_rng(0)
 PLAIN = {"groups": 1, "flip": False}

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from suites.pages import fenced
+from suites.truth.pages import fenced
 
 TOUCH = """
 import ctypes, sys, numpy as np

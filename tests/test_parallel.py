@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 
 import algos
-from algos import Problem, direct_channels, direct_pixels, direct_rows, simd
-from algos.algorithm import get
-from algos.parallel import choose_path
+from algos import Problem
+from algos.core.algorithm import get
+from algos.parallel import channels as direct_channels
+from algos.parallel import pixels as direct_pixels
+from algos.parallel import rows as direct_rows
+from algos.parallel.algorithm import choose_path
+from algos.simd import registers as simd
 
 
 def reference(problem, x, w, bias=None):
@@ -304,7 +308,7 @@ def test_bad_weights_are_not_multiplied_by_padding(problem, bad):
 
 @pytest.mark.parametrize("problem", LAYERS, ids=str)
 def test_threads_change_no_bit(problem):
-    results = [check(problem, threads=n) for n in range(1, algos.threads.available() + 1)]
+    results = [check(problem, threads=n) for n in range(1, algos.backend.threads.available() + 1)]
     for one, other in itertools.pairwise(results):
         np.testing.assert_array_equal(one, other)
 

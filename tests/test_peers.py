@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 import algos
-from algos import Problem, threads
-from algos.algorithm import get, registry
+from algos import Problem
+from algos.backend import threads
+from algos.core.algorithm import get, registry
 from algos.peers import images, library, scipy_signal
-from suites import generate
-from suites.judge import judge
+from suites.cases import generate
+from suites.truth.judge import judge
 
 ROOT = Path(__file__).parents[1]
 ALWAYS_THERE = (

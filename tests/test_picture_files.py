@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from algos import ConvbenchError
-from suites import cli, filters, pictures
+from suites import cli
+from suites.cases import filters, pictures
 
 DEEP = np.random.default_rng(0).integers(0, 65536, (5, 7, 4), dtype=np.uint16)
 

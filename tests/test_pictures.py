@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from algos import ConvbenchError
-from suites import pictures
+from suites.cases import pictures
 
 
 @pytest.fixture(autouse=True)

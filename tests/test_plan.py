@@ -5,11 +5,11 @@ import pytest
 
 import algos
 from algos import ConvbenchError, PoolProblem, Problem
-from algos.algorithm import registry
-from algos.inception import InceptionProblem
-from algos.inception_plan import InceptionPlan
+from algos.core.algorithm import registry
+from algos.inception.plan import InceptionPlan
+from algos.inception.problem import InceptionProblem
 from algos.pooling import PoolPlan
-from algos.pooling.algorithm import registry as pooling_registry
+from algos.pooling.core.algorithm import registry as pooling_registry
 
 OURS = [name for name, algorithm in registry().items() if not algorithm.is_peer]
 PEERS = [name for name, algorithm in registry().items() if algorithm.is_peer]

@@ -1,4 +1,4 @@
-"""`direct_planes`, by `parallel`, against the definition around every border of its runs."""
+"""`parallel.planes`, by `parallel`, against the definition around every border of its runs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import pytest
 from test_parallel import check, reference
 
 import algos
-from algos import Problem, direct_runs, simd
-from algos.parallel import choose_path
+from algos import Problem
+from algos.parallel import planes_blocking as direct_runs
+from algos.parallel.algorithm import choose_path
+from algos.simd import registers as simd
 
 
 def check_planes(threads=None, **fields):

@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from algos.jit import kernel
-from algos.poison import BYTES, poison_memory
+from algos.backend.compiler import kernel
+from algos.backend.poison import BYTES, poison_memory
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +49,7 @@ def test_zeros_stay_zeros_and_contents_move_along():
 
 def test_a_process_that_judges_nothing_is_left_alone():
     code = (
-        "import algos, suites.worker\n"
+        "import algos, suites.workers.worker\n"
         "from numpy._core.multiarray import get_handler_name\n"
         "print(get_handler_name())"
     )

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 
 from algos import PoolProblem
-from algos.family import POOLING, algorithms_in
-from suites import generate, pool_canaries, pool_cases, pool_oracle
-from suites.judge import judge
-from suites.pool_fills import whole_unit
-from suites.shrink import shrink
-from suites.suite import Case
+from algos.core.family import POOLING, algorithms_in
+from suites.cases import generate
+from suites.cases import pool_generate as pool_cases
+from suites.cases.pool_fills import whole_unit
+from suites.cases.suite import Case
+from suites.truth import pool_canaries, pool_oracle
+from suites.truth.judge import judge
+from suites.verification.shrink import shrink
 
 #: Nearly all of its time is compilation, as in tests/test_pooling.py.
 pytestmark = pytest.mark.slow

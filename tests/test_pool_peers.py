@@ -3,10 +3,11 @@
 import pytest
 
 from algos import PoolProblem
-from algos.family import POOLING
-from suites import generate, pool_cases
-from suites.judge import judge
-from suites.suite import Case
+from algos.core.family import POOLING
+from suites.cases import generate
+from suites.cases import pool_generate as pool_cases
+from suites.cases.suite import Case
+from suites.truth.judge import judge
 
 LIBRARIES = {"opencv-dilate-box": "cv2", "torch": "torch"}
 SLID = [

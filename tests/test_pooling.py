@@ -6,9 +6,10 @@ import pytest
 import algos
 from algos import ConvbenchError, PoolProblem, pool, pool_grad, unpool
 from algos.pooling import PoolPlan, names, parse_pool_descriptor, why_not
-from algos.pooling.algorithm import registry
-from algos.pooling.registers import SLACK
-from suites import pool_oracle, thresholds
+from algos.pooling.core.algorithm import registry
+from algos.pooling.kernels.registers import SLACK
+from suites.cases import thresholds
+from suites.truth import pool_oracle
 
 #: Nearly all of its time is compilation: every kind and algorithm, both data types.
 pytestmark = pytest.mark.slow

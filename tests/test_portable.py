@@ -10,7 +10,7 @@ import sys
 import llvmlite.binding as llvm
 import pytest
 
-from algos import simd
+from algos.simd import registers as simd
 
 #: Processors with vectors of 32 and of 16 bytes, the latter without fused multiply-add.
 NARROWER = {"haswell": 32, "nehalem": 16}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from algos.private import make_private
+from algos.backend.private_folder import make_private
 
 ROOT = Path(__file__).parents[1]
 PROGRAM = "from algos import jit; print(jit.cache_folder())"
@@ -113,7 +113,7 @@ def test_kernels_never_go_where_code_may_have_been_planted(plant, tmp_path):
 def test_without_a_cache_kernels_are_compiled_all_the_same(tmp_path):
     open_to_all(tmp_path / "shared")
     program = (
-        "from algos.jit import kernel\n"
+        "from algos.backend.compiler import kernel\n"
         "@kernel\n"
         "def double(x): return x + x\n"
         "print(double(2), double.stats.cache_path)"

@@ -6,8 +6,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from algos.algorithm import get
-from suites.process import Worker, WorkerDiedError
+from algos.core.algorithm import get
+from suites.workers.process import Worker, WorkerDiedError
 
 BROKEN = str(Path(__file__).with_name("broken.py"))
 CASE = {"problem": "mb1_ic2ih9_oc3_kh3_bias", "weights": "random", "pixels": "random"}

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from problems import problems
 
 from algos import Plan
-from algos.algorithm import registry
-from suites.fills import largest_integer
-from suites.properties import PROPERTIES
+from algos.core.algorithm import registry
+from suites.cases.fills import largest_integer
+from suites.truth.properties import PROPERTIES
 
 OURS = [name for name, algorithm in registry().items() if not algorithm.is_peer]
 

@@ -11,8 +11,8 @@ import pytest
 from synthetic import grid, measured, troubled, write_run
 
 import report
-from algos.errors import ConvbenchError
-from algos.problem import Problem
+from algos.core.errors import ConvbenchError
+from algos.core.problem import Problem
 
 REPORT = Path(report.__file__)
 

@@ -11,10 +11,10 @@ from synthetic import ENVIRONMENT, cell, header, write_run
 
 import report
 import results
-from results.audit import AGAIN, AUDITS, FILE, NAMES, Rate, audit_of, objection, save
-from results.others import RULES, pyperf_significant
-from results.records import RunRecords
-from results.summary import verdicts
+from results.records.records import RunRecords
+from results.tables.summary import verdicts
+from results.verdicts.audit import AGAIN, AUDITS, FILE, NAMES, Rate, audit_of, objection, save
+from results.verdicts.others import RULES, pyperf_significant
 
 
 def audited(folder: Path, pairs: int, passes: int, spread: float = 0.01) -> RunRecords:

@@ -16,14 +16,14 @@ from synthetic import cell, measured, write_run
 from test_results_roofline import LIMITS
 
 import results
-from algos.errors import ConvbenchError
-from algos.problem import Problem
+from algos.core.errors import ConvbenchError
+from algos.core.problem import Problem
 from report import page_text
-from results.checks import FILE
-from results.export import markdown_table
-from results.figures import sheets
-from results.style import rc_context
-from results.terminal import show
+from results.figures.draw import sheets
+from results.figures.style import rc_context
+from results.records.checks import FILE
+from results.tables.export import markdown_table
+from results.tables.terminal import show
 
 PEERS = ("torch",)
 CALLS_AT_LEAST = 20_000  # those of a file that is refused early vary by a few

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from results.decide import ERROR_RATE, MIN_PASSES, UNDECIDED, claim, judge, looks
+from results.verdicts.decide import ERROR_RATE, MIN_PASSES, UNDECIDED, claim, judge, looks
 
 Groups = dict[int, dict[str, dict[int, list[float]]]]
 

@@ -17,10 +17,10 @@ from synthetic import cell, grid, layers, measured, troubled, write_run
 from test_results_roofline import LIMITS
 
 import results
-from algos.problem import Problem
-from results.figures import draw, sheets
-from results.labels import lead_text, times_text
-from results.style import Sheet, look, rc_context, spread_out
+from algos.core.problem import Problem
+from results.figures.draw import draw, sheets
+from results.figures.style import Sheet, look, rc_context, spread_out
+from results.tables.labels import lead_text, times_text
 
 
 def channels() -> list[dict[str, Any]]:

@@ -10,9 +10,9 @@ from synthetic import cell, write_run
 
 import report
 import results
-from algos.problem import Problem
-from results.ratios import mean_ratio, ratio_sentences, ratios
-from results.terminal import show
+from algos.core.problem import Problem
+from results.tables.ratios import mean_ratio, ratio_sentences, ratios
+from results.tables.terminal import show
 
 SMALL, LARGE = Problem(size=(64, 64), kernel=3), Problem(size=(512, 512), kernel=3)
 ALGORITHMS = {"algorithms": ["parallel", "fft", "torch", "opencv-filter2d"]}

@@ -13,10 +13,10 @@ import pytest
 from synthetic import cell, header
 
 import results
-from algos.errors import ConvbenchError
+from algos.core.errors import ConvbenchError
 from results import RunWriter, read_records
-from results.locate import find, latest
-from results.records import FILE, SCHEMA
+from results.records.locate import find, latest
+from results.records.records import FILE, SCHEMA
 
 PASS = {"record": "pass", "group": 0, "pass": 0}
 

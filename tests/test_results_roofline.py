@@ -7,8 +7,9 @@ from synthetic import cell, measured, write_run
 
 import results
 from algos import Problem
-from results import figures, roofline
-from results.style import rc_context
+from results.figures import draw as figures
+from results.figures.style import rc_context
+from results.tables import roofline
 
 LIMITS = {
     "measured": "2026-11-20T10:00:00+00:00",

@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from results.statistics import (
+from results.verdicts.statistics import (
     NOTHING,
     geometric_mean,
     median_interval,

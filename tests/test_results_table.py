@@ -13,13 +13,13 @@ from rich.console import Console
 from synthetic import ALGORITHMS, cell, grid, layers, measured, troubled, write_run
 
 import results
-from algos.errors import ConvbenchError
-from algos.problem import Problem
-from results.columns import DEFINED
-from results.export import markdown_table, write_tables
-from results.summary import reasons, summary, verdicts
-from results.table import COLUMNS, folded_reasons, read
-from results.terminal import show
+from algos.core.errors import ConvbenchError
+from algos.core.problem import Problem
+from results.records.columns import DEFINED
+from results.tables.export import markdown_table, write_tables
+from results.tables.summary import reasons, summary, verdicts
+from results.tables.table import COLUMNS, folded_reasons, read
+from results.tables.terminal import show
 
 IMAGE = Problem(size=(64, 64), kernel=5, padding="same")
 ASKED = {

@@ -16,11 +16,11 @@ import pytest
 
 import results
 from algos import Problem
-from algos.errors import ConvbenchError
-from results.records import FILE, RunWriter
-from suites import resume, schedule
-from suites.schedule import Run, Settings
-from suites.suite import Case
+from algos.core.errors import ConvbenchError
+from results.records.records import FILE, RunWriter
+from suites.cases.suite import Case
+from suites.timing import resume, schedule
+from suites.timing.schedule import Run, Settings
 
 CASES = (
     Case(Problem(size=(9, 9), kernel=3)),

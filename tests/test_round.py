@@ -5,9 +5,9 @@ import random
 import pytest
 
 from algos import Problem
-from suites.cell import Cell, Group
-from suites.round import SPREAD, Round, Turn
-from suites.suite import Case
+from suites.cases.suite import Case
+from suites.timing.cell import Cell, Group
+from suites.timing.round import SPREAD, Round, Turn
 
 CASE = Case(Problem(size=(12, 12), kernel=3))
 

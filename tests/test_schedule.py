@@ -8,11 +8,12 @@ import psutil
 import pytest
 
 from algos import Problem, plugins
-from algos.algorithm import registry
-from results.decide import MIN_PASSES
-from suites import bench, cell, machine, schedule
-from suites.schedule import LeftOut, Picture, Progress, Run, Settings, Settled
-from suites.suite import Case
+from algos.core.algorithm import registry
+from results.verdicts.decide import MIN_PASSES
+from suites.cases.suite import Case
+from suites.machine import environment as machine
+from suites.timing import bench, cell, schedule
+from suites.timing.schedule import LeftOut, Picture, Progress, Run, Settings, Settled
 
 BROKEN = str(Path(__file__).with_name("broken.py"))
 SMALL = Case(Problem(size=(12, 12), kernel=3, in_channels=2, out_channels=2))

@@ -5,9 +5,10 @@ from importlib.util import find_spec
 import psutil
 import pytest
 
-from suites import cell, clock
-from suites.process import Worker
-from suites.suite import Case
+from suites.cases.suite import Case
+from suites.machine import clock
+from suites.timing import cell
+from suites.workers.process import Worker
 
 pytestmark = [
     pytest.mark.peers,

@@ -3,10 +3,10 @@
 import pytest
 
 from algos import ConvbenchError, parse_descriptor
-from algos.family import parse
+from algos.core.family import parse
+from suites.cases.size_formula import explain
 from suites.cli import main
-from suites.shape import explain
-from suites.subjects import subject_of
+from suites.truth.families import subject_of
 
 
 def lines(text):

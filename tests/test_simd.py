@@ -6,8 +6,9 @@ import numba
 import numpy as np
 import pytest
 
-from algos import simd, simd_window
-from algos.jit import kernel
+from algos.backend.compiler import kernel
+from algos.simd import registers as simd
+from algos.simd import window as simd_window
 
 DTYPES = ["float32", "float64"]
 

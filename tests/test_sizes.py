@@ -2,8 +2,8 @@
 
 import pytest
 
-from algos import sizes
-from algos.errors import ConvbenchError
+from algos.core import sizes
+from algos.core.errors import ConvbenchError
 
 
 def counted(size, extent, stride, sides, ragged):

@@ -7,7 +7,7 @@ import pytest
 
 import algos
 from algos import ConvbenchError, PoolProblem, Problem
-from algos.algorithm import registry
+from algos.core.algorithm import registry
 from algos.pooling import names
 
 OURS = [name for name, algorithm in registry().items() if not algorithm.is_peer]

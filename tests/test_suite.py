@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from algos import ConvbenchError, Problem, parse_descriptor
-from suites import choose, suite
-from suites.suite import Case
+from suites.cases import suite
+from suites.cases.suite import Case
+from suites.commands import selection as choose
 
 NETWORKS = ("alexnet", "vgg16", "resnet50", "googlenet", "mobilenet")
 OTHERS = ("gradients", "headline", "volumes", "pooling", "inception", "signals", "unshared")

@@ -13,12 +13,14 @@ from rich.console import Console
 import algos
 import convbench
 import results
-from algos.inception_plan import InceptionPlan
-from suites import choose, cli, commands, load_ours
-from suites.live import progress_line
-from suites.schedule import Progress
-from suites.tally import _table
-from suites.verify import Score
+from algos.inception.plan import InceptionPlan
+from suites import cli, load_ours
+from suites.commands import all_commands as commands
+from suites.commands import selection as choose
+from suites.timing.progress import progress_line
+from suites.timing.schedule import Progress
+from suites.verification.progress import _table
+from suites.verification.verifier import Score
 
 ROOT = Path(__file__).parents[1]
 VERIFY = ["verify", "--problem", "mb1_ic1ih6_oc1_kh3", "--algorithms", "naive"]
@@ -119,7 +121,7 @@ def test_a_backend_of_another_environment_is_not_asked_for(tmp_path):
         "import os, numpy as np\n"
         "from suites import pictures\n"
         "pictures.contact_sheet({'a': np.eye(4)}, 'sheet.png')\n"
-        "import matplotlib.pyplot, results.figures\n"
+        "import matplotlib.pyplot, results.figures.draw\n"
         "print(os.environ['MPLBACKEND'], os.path.exists('sheet.png'))"
     )
     done = python("-W", "error", "-c", code, cwd=tmp_path, MPLBACKEND="module://not_there.at_all")
@@ -128,7 +130,7 @@ def test_a_backend_of_another_environment_is_not_asked_for(tmp_path):
 
 def test_a_backend_that_is_there_is_kept(tmp_path):
     code = (
-        "from results.backend import import_matplotlib\n"
+        "from results.figures.matplotlib_backend import import_matplotlib\n"
         "import_matplotlib()\n"
         "import matplotlib; print(matplotlib.rcParams['backend'])"
     )

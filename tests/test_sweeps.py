@@ -9,7 +9,9 @@ import pytest
 from test_parallel import reference
 
 import algos
-from algos import Problem, simd, sweeps
+from algos import Problem
+from algos.separable import sweeps
+from algos.simd import registers as simd
 
 pytestmark = pytest.mark.skipif(simd.REGISTER_BYTES < 64, reason="`passes` are faster there")
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from algos import ConvbenchError, Problem, conv, threads
+from algos import ConvbenchError, Problem, conv
 from algos import plan as plan_for
+from algos.backend import threads
 
 
 def test_check_takes_what_the_machine_offers():

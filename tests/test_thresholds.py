@@ -4,11 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from algos import direct_dots, direct_tables, direct_unshared, threads
-from algos.descriptor import parse_descriptor
-from algos.parallel import choose_path
-from algos.pooling import gradient_rows, parse_pool_descriptor, registers, rows
-from suites import generate, pool_cases, thresholds
+from algos.backend import threads
+from algos.core.descriptor import parse_descriptor
+from algos.parallel import dots as direct_dots
+from algos.parallel import tables as direct_tables
+from algos.parallel import unshared as direct_unshared
+from algos.parallel.algorithm import choose_path
+from algos.pooling import parse_pool_descriptor
+from algos.pooling.kernels import gradient_rows, registers, rows
+from suites.cases import generate, thresholds
+from suites.cases import pool_generate as pool_cases
 
 DTYPES = ("float32", "float64")
 LAYERS = [

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 import algos
-from algos import ConvbenchError, Plan, Problem, direct_unshared, parse_descriptor
-from algos.algorithm import registry
-from algos.parts import count_parts, parts
-from suites.check import plan_for, truth
-from suites.oracle import every_position
-from suites.shape import explain
+from algos import ConvbenchError, Plan, Problem, parse_descriptor
+from algos.adapters.parts import count_parts, parts
+from algos.core.algorithm import registry
+from algos.parallel import unshared as direct_unshared
+from suites.cases.size_formula import explain
+from suites.truth.comparison import plan_for, truth
+from suites.truth.oracle import every_position
 
 RNG = np.random.default_rng(3)
 OPERATIONS = ("forward", "grad_input", "grad_weight")

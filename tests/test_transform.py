@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from algos import fft_fused, fft_tiles
-from algos.arrays import read_only
-from algos.problem import Problem
-from algos.transform import line, passes_cost
+from algos.core.arrays import read_only
+from algos.core.problem import Problem
+from algos.fft import fused as fft_fused
+from algos.fft import tiles as fft_tiles
+from algos.fft.transform import line, passes_cost
 
 pytestmark = pytest.mark.slow
 

@@ -14,12 +14,12 @@ from synthetic import cell, measured, write_run
 
 import report
 import results
-from algos.problem import Problem
-from results.decide import judge
-from results.ratios import ratios
-from results.statistics import drift, group_times, shared_levels, time_drift
-from results.summary import summary, verdicts
-from results.terminal import show
+from algos.core.problem import Problem
+from results.tables.ratios import ratios
+from results.tables.summary import summary, verdicts
+from results.tables.terminal import show
+from results.verdicts.decide import judge
+from results.verdicts.statistics import drift, group_times, shared_levels, time_drift
 
 IMAGE = Problem(size=(64, 64), kernel=5, padding="same")
 BUSY = {"other_cores": 1.04, "steal": 0.0, "switches": 300, "sampled_s": 2.0}

@@ -10,11 +10,11 @@ import pytest
 from rich.console import Console
 
 from algos import parse_descriptor, plugins
-from algos.algorithm import registry
-from algos.family import CONVOLUTION
-from suites.suite import Case
-from suites.tally import UNJUDGED, Round, verify_and_show
-from suites.verify import Verifier
+from algos.core.algorithm import registry
+from algos.core.family import CONVOLUTION
+from suites.cases.suite import Case
+from suites.verification.progress import UNJUDGED, Round, verify_and_show
+from suites.verification.verifier import Verifier
 
 ROOT = Path(__file__).parents[1]
 BROKEN = str(Path(__file__).with_name("broken.py"))
@@ -69,7 +69,7 @@ def test_a_case_that_does_not_fit_in_memory_is_not_wrong(descriptor):
 
 
 def test_an_algorithm_that_runs_out_of_memory_is_not_judged(monkeypatch):
-    monkeypatch.setattr("suites.verify.memory_allowed", lambda: 1 << 30)
+    monkeypatch.setattr("suites.verification.verifier.memory_allowed", lambda: 1 << 30)
     code, text = shown(["glutton", "naive"], [RANDOM])
     assert code == UNJUDGED
     assert "glutton was not judged: out of memory" in text

@@ -6,15 +6,21 @@ import numpy as np
 import pytest
 
 import algos
-from algos import Problem, winograd_weights, winograd_weights_blocking
-from algos.algorithm import get
-from algos.winograd_blocking import STRIP_TILES, blocking, edges
-from algos.winograd_points import POINTS, matrices
-from suites import oracle
-from suites.data import arrays
-from suites.judge import judge
-from suites.suite import Case
-from suites.trial import ConvolutionTrial
+from algos import Problem
+from algos.core.algorithm import get
+from algos.winograd import (
+    weights as winograd_weights,
+)
+from algos.winograd import (
+    weights_blocking as winograd_weights_blocking,
+)
+from algos.winograd.blocking import STRIP_TILES, blocking, edges
+from algos.winograd.points import POINTS, matrices
+from suites.cases.data import arrays
+from suites.cases.suite import Case
+from suites.truth import oracle
+from suites.truth.instance import ConvolutionTrial
+from suites.truth.judge import judge
 
 NAMES = ("winograd2", "winograd4")
 
@@ -73,7 +79,7 @@ def test_within_the_bound_at_every_output(name, fields, operation):
     trial = ConvolutionTrial(Case(problem, "random"), seed=1)
     positions = oracle.every_position(problem.result_shape)
     results = []
-    for threads in range(1, algos.threads.available() + 1):
+    for threads in range(1, algos.backend.threads.available() + 1):
         out = np.full(problem.result_shape, np.nan, problem.dtype)
         plan, given = trial.plan(get(name), threads)
         plan(*given, out)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from numba.core import event
 
-from suites import clock, counters
-from suites.worker import LONG_CALL, Ready, Session
+from suites.machine import clock, counters
+from suites.workers.worker import LONG_CALL, Ready, Session
 
 WORK = 3_000_000  # nanoseconds of a call
 SECOND = 1_000_000_000

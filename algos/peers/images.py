@@ -15,8 +15,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..algorithm import as_correlation
-from ..problem import Problem
+from algos.core.algorithm import as_correlation
+from algos.core.problem import Problem
 
 #: Calls per image up to which channels are summed from single results. A layer of more
 #: channels is not what these operators are for, and nobody computes one with them.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..algorithm import Algorithm
-from ..problem import Problem
-from ..threads import blas_threads
+from algos.backend.threads import blas_threads
+from algos.core.algorithm import Algorithm
+from algos.core.problem import Problem
+
 from .images import each_image, for_correlation, mode_of, not_offered, take
 
 

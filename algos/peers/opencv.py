@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from ..algorithm import Algorithm, as_correlation
-from ..overlap_save import Tiling, spectral_error, tile_norms
-from ..problem import Problem
-from ..separable import Separable, cross_factors
-from ..threads import library_threads, load
+from algos.backend.threads import library_threads, load
+from algos.core.algorithm import Algorithm, as_correlation
+from algos.core.problem import Problem
+from algos.fft.overlap_save import Tiling, spectral_error, tile_norms
+from algos.separable.algorithm import Separable, cross_factors
+
 from .images import (
     SameSize,
     as_image,

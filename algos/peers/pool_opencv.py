@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 
-from ..pooling.algorithm import PoolAlgorithm
-from ..pooling.problem import PoolProblem
-from ..threads import library_threads, load
+from algos.backend.threads import library_threads, load
+from algos.pooling.core.algorithm import PoolAlgorithm
+from algos.pooling.core.problem import PoolProblem
+
 from .images import same_size
 from .library import missing
 from .pool_scipy import not_slid, running_error

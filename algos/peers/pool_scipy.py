@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 
-from ..algorithm import gamma, unit_roundoff
-from ..pooling.algorithm import PoolAlgorithm
-from ..pooling.problem import PoolProblem
-from ..threads import load
+from algos.backend.threads import load
+from algos.core.algorithm import gamma, unit_roundoff
+from algos.pooling.core.algorithm import PoolAlgorithm
+from algos.pooling.core.problem import PoolProblem
+
 from .images import same_size
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..pooling.algorithm import PoolAlgorithm, window_roundings
-from ..pooling.problem import PoolProblem
-from ..threads import library_threads, load
+from algos.backend.threads import library_threads, load
+from algos.pooling.core.algorithm import PoolAlgorithm, window_roundings
+from algos.pooling.core.problem import PoolProblem
+
 from .library import missing
 from .pytorch import _copy, _tensor
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from ..algorithm import Algorithm
-from ..errors import ConvbenchError
-from ..problem import Problem
-from ..threads import library_threads, load
+from algos.backend.threads import library_threads, load
+from algos.core.algorithm import Algorithm
+from algos.core.errors import ConvbenchError
+from algos.core.problem import Problem
+
 from .images import as_image, for_correlation
 from .library import missing
 

@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 
-from ..algorithm import Algorithm, gamma, subnormal_error
-from ..problem import Problem
-from ..threads import load
+from algos.backend.threads import load
+from algos.core.algorithm import Algorithm, gamma, subnormal_error
+from algos.core.problem import Problem
+
 from .images import each_image, for_correlation, not_offered, same_size, same_size_bytes
 
 #: 1-D kernels of at least this many taps are `correlate1d`'s: it was 1.9 times as fast at 63

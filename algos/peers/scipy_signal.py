@@ -7,10 +7,11 @@ import math
 import numpy as np
 import scipy
 
-from ..algorithm import Algorithm
-from ..overlap_save import spectral_error
-from ..problem import Problem
-from ..threads import blas_threads, fft_workers, load
+from algos.backend.threads import blas_threads, fft_workers, load
+from algos.core.algorithm import Algorithm
+from algos.core.problem import Problem
+from algos.fft.overlap_save import spectral_error
+
 from .images import covered, each_image, for_convolution, in_full, mode_of, not_offered, take
 
 

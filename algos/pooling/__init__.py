@@ -7,12 +7,12 @@ array([[ 5.,  7.],
        [13., 15.]])
 """
 
-from .algorithm import PoolAlgorithm
 from .api import names, pool, pool_grad, pool_problem_of, unpool, why_not
-from .descriptor import parse_pool_descriptor
+from .core.algorithm import PoolAlgorithm
+from .core.descriptor import parse_pool_descriptor
+from .core.problem import PoolProblem
 from .parameters import grad_gate, grad_mix
 from .plan import PoolPlan
-from .problem import PoolProblem
 
 __all__ = [
     "PoolAlgorithm", "PoolPlan", "PoolProblem", "grad_gate", "grad_mix", "names",

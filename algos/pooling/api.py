@@ -7,16 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import per_axis, truth
-from ..arrays import as_array, new
-from ..errors import ConvbenchError
-from ..family import check_problem
-from ..jit import kernel
-from ..layouts import check_axes
-from ..sizes import extent, output_positions, resolve_padding
-from .algorithm import PoolAlgorithm, registry
+from algos.backend.compiler import kernel
+from algos.core.arguments import per_axis, truth
+from algos.core.arrays import as_array, new
+from algos.core.errors import ConvbenchError
+from algos.core.family import check_problem
+from algos.core.layouts import check_axes
+from algos.core.sizes import extent, output_positions, resolve_padding
+
+from .core.algorithm import PoolAlgorithm, registry
+from .core.problem import DTYPES, PoolProblem
 from .plan import PoolPlan
-from .problem import DTYPES, PoolProblem
 
 
 def pool(

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import take
-from ..errors import ConvbenchError
-from .columns import first_maximum, grid_of, opening
-from .im2col import _slabs
+from algos.core.arrays import take
+from algos.core.errors import ConvbenchError
+
+from .algorithms.im2col import _slabs
+from .core.problem import PoolProblem
+from .kernels.columns import first_maximum, grid_of, opening
 from .plan import _resolve_gate
-from .problem import PoolProblem
 
 
 def grad_mix(grad_out: np.ndarray, x: np.ndarray, **options: Any) -> float:

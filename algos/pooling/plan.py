@@ -6,12 +6,21 @@ import math
 
 import numpy as np
 
-from .. import threads as pools
-from ..arrays import as_array, check_addressable, check_apart, check_out, new, read_only, take
-from ..errors import ConvbenchError
-from ..family import check_problem
-from . import algorithm as registry
-from .problem import PoolProblem
+from algos.backend import threads as pools
+from algos.core.arrays import (
+    as_array,
+    check_addressable,
+    check_apart,
+    check_out,
+    new,
+    read_only,
+    take,
+)
+from algos.core.errors import ConvbenchError
+from algos.core.family import check_problem
+
+from .core import algorithm as registry
+from .core.problem import PoolProblem
 
 _NO_GATE = np.zeros((1, 1, 1, 1))
 

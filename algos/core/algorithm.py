@@ -1,0 +1,176 @@
+"""Algorithm: the contract that every way of convolving keeps, and the registry of them.
+
+A new algorithm is one file in this package that defines one subclass of `Algorithm`; it is
+discovered, listed, verified, timed and plotted without another line anywhere.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .arrays import read_only
+from .family import CONVOLUTION, AlgorithmBase
+from .problem import Problem
+
+
+class Algorithm(AlgorithmBase):
+    """One way to compute a `Problem`.
+
+    Every array an algorithm is handed is C-contiguous, aligned, in native byte order and of
+    the problem's dtype and shape; `bias` is zeros where the problem has none. Inputs are
+    read-only views, `out` holds garbage and every element of it must be written.
+    Where `operations` names a gradient, `problem.operation` tells the methods which is meant.
+    Instances hold no state: one serves any number of problems and threads at once.
+    """
+
+    family = CONVOLUTION
+
+    #: Operations of a `Problem` that the class computes by a method of its own. The others are
+    #: made of forward convolutions, see `performer`, and its methods are never asked about them.
+    operations: tuple[str, ...] = ("forward",)
+
+    #: True where its `operations` include tiled layers and connection tables. For others these
+    #: are made of plain convolutions, and they are never asked about them.
+    any_layer: bool = False
+
+    def performer(self, problem: Problem) -> Algorithm:
+        """Who computes `problem`: this algorithm, or what makes it of problems it knows."""
+        if isinstance(problem.bias, str):
+            from algos.adapters.biases import Biased
+
+            return Biased(self)
+        own = problem.operation in self.operations
+        if not (problem.is_plain or (own and self.any_layer)):
+            from algos.adapters.parts import Parts
+
+            return Parts(self)
+        if own:
+            return self
+        from algos.adapters.gradients import Derived
+
+        return Derived(self)
+
+    def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
+        """A sentence saying why this algorithm cannot do `problem`, or None if it can.
+
+        With the kernel `w` given, its values may be a reason too: `forward` is never handed a
+        kernel that was refused here, not even where a gradient takes the kernel's place.
+        """
+        return None
+
+    def workspace_bytes(self, problem: Problem, threads: int) -> int:
+        """Bytes needed beyond input, kernel and output at the most, prepared kernel included."""
+        return 0
+
+    def prepared_bytes(self, problem: Problem, threads: int) -> int:
+        """How many of `workspace_bytes` what `prepare` returns holds; 0 for the kernel itself."""
+        return 0
+
+    def starts_region(self, problem: Problem, threads: int) -> bool:
+        """Whether calls with so many threads may start a parallel region of Numba's.
+
+        Where not, its count of threads is left as it is, which saves microseconds.
+        """
+        return True
+
+    def work(self, problem: Problem) -> float:
+        """How much there is to do for `problem`, in any unit that time is proportional to.
+
+        By default the multiply-adds of the definition. The harness predicts from it, and from
+        the time another problem took, whether a call would take too long.
+        """
+        return problem.multiply_adds
+
+    def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Any:
+        """Whatever can be worked out from the kernel `w` alone, once for many inputs."""
+        return w
+
+    def forward(
+        self,
+        problem: Problem,
+        x: np.ndarray,
+        prepared: Any,
+        bias: np.ndarray,
+        out: np.ndarray,
+        threads: int,
+    ) -> None:
+        """Write the output for input `x` into `out`.
+
+        Parameters
+        ----------
+        x : (N, C, *size)
+        prepared : what `prepare` returned; must not be changed
+        bias : (O,)
+        out : (N, O, *output_size)
+        threads : int
+            How many threads may run.
+        """
+        raise NotImplementedError
+
+    def grad_input(
+        self, problem: Problem, g: np.ndarray, prepared: Any, out: np.ndarray, threads: int
+    ) -> None:
+        """Write the gradient of the input into `out`, (N, C, *size), for that of the output.
+
+        g : (N, O, *output_size); `prepared` is what `prepare` returned for this problem.
+        """
+        raise NotImplementedError
+
+    def grad_weight(
+        self, problem: Problem, x: np.ndarray, g: np.ndarray, out: np.ndarray, threads: int
+    ) -> None:
+        """Write the gradient of the kernel into `out`, (O, C/groups, *kernel).
+
+        x : (N, C, *size), the input; g : (N, O, *output_size), the gradient of the output.
+        """
+        raise NotImplementedError
+
+    def error_bound(
+        self, problem: Problem, x: np.ndarray, w: np.ndarray, magnitude: np.ndarray
+    ) -> np.ndarray | float:
+        """An upper bound on |computed − exact| for each element of `magnitude`.
+
+        `x` and `w` are the problem's operands, whatever the operation; `magnitude` is
+        |x| ⋆ |w| + |bias|, exactly, at some positions of the result. The bound
+        here is that of any direct method: n products and a bias summed in any order, with or
+        without FMA, err by at most γ·magnitude, γ = (n+1)u / (1 − (n+1)u) (Higham, *Accuracy
+        and Stability of Numerical Algorithms*, 2nd ed., eq. 3.5), plus n + 1 roundings that
+        may fall among the subnormals.
+        """
+        return gamma(problem.terms + 1, problem.dtype) * magnitude + subnormal_error(problem)
+
+
+def unit_roundoff(dtype: str) -> float:
+    """u: half the distance from 1 to the next larger number of `dtype`."""
+    return float(np.finfo(dtype).eps) / 2
+
+
+def gamma(n: int, dtype: str) -> float:
+    """γ_n = n·u / (1 − n·u), Higham's constant for n roundings in a chain."""
+    nu = n * unit_roundoff(dtype)
+    return nu / (1 - nu)
+
+
+def subnormal_error(problem: Problem) -> float:
+    """What n + 1 products may lose to gradual underflow, each half the smallest subnormal."""
+    return (problem.terms + 1) * float(np.finfo(problem.dtype).smallest_subnormal)
+
+
+def as_correlation(problem: Problem, w: np.ndarray) -> np.ndarray:
+    """`w` as contiguous volume kernels for cross-correlation: flipped if the problem flips."""
+    w = w.reshape(problem.volume.kernel_shape)
+    if problem.flip:
+        w = read_only(np.ascontiguousarray(w[..., ::-1, ::-1, ::-1]))
+    return w
+
+
+def registry() -> dict[str, Algorithm]:
+    """Every algorithm of convolution by name, in alphabetical order."""
+    return CONVOLUTION.registry()
+
+
+def get(name: str | Algorithm) -> Algorithm:
+    """The algorithm called `name`, or a `ConvbenchError` with the nearest known name."""
+    return CONVOLUTION.get(name)

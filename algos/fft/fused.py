@@ -1,0 +1,123 @@
+"""Convolution as multiplication of spectra, with our own transforms from reading to writing.
+
+The method is that of `algos.fft.algorithm`. Here one thread reads a pair of tiles, transforms, multiplies,
+transforms back and writes it in one sweep, in vector registers. Spectra that are only multiplied
+need no sorting. Two real tiles that travel as one complex tile need no half spectra. The kernels
+are in `fft.tiles`; this module chooses the size of the tiles.
+
+Since tiles travel in pairs, a NaN or infinity in the input spreads to its pair of tiles. The error
+is relative to the pair's norm, not to each output element.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from functools import lru_cache
+
+import numpy as np
+
+from algos.core.algorithm import Algorithm, as_correlation
+from algos.core.arrays import read_only
+from algos.core.problem import Problem
+from algos.simd import registers as simd
+
+from . import tiles as fft_tiles
+from .overlap_save import Tiling, cut_up, spectral_error, tile_norms
+from .transform import LENGTHS, passes_cost
+
+#: Bytes of a pair of tiles that about fit L2, and of a pair of rows that fit L1 (1 MiB and 32 KiB
+#: on Zen 4).
+NEAR_BYTES, ROW_BYTES = 1 << 20, 1 << 15
+#: Cost of gathering or writing one row, in elements that a pass down columns handles in the same
+#: time. Fitted to 470 timed tilings on Zen 4.
+ROW = 350
+#: Most tile lengths tried, over all axes together: it bounds the time of the choice.
+CHOICES = 24
+
+
+@lru_cache(maxsize=256)
+def tiling(problem: Problem) -> Tiling:
+    """Return the cheapest tiling by a count of the passes over its tiles."""
+    v, lane = problem.volume, simd.lanes_of(problem.itemsize)
+    choices = [
+        [1] if axis < 3 - problem.axes else _lengths(problem, axis, lane) for axis in range(3)
+    ]
+    return min(
+        (cut_up(v, tile) for tile in itertools.product(*choices)),
+        key=lambda cut: _cost(v, cut, lane),
+    )
+
+
+def _unit(problem: Problem, axis: int, lane: int) -> int:
+    """Return the number a tile's length along `axis` must be a multiple of.
+
+    Rows go by vectors of lanes, and as many rows as lanes are read at a time.
+    """
+    if axis == 2:
+        return lane if problem.axes > 1 else lane * lane
+    return lane if axis == 1 else 1
+
+
+def _lengths(problem: Problem, axis: int, lane: int) -> list[int]:
+    """Return a few lengths that transform well, from the kernel's extent up to the whole axis."""
+    v, unit = problem.volume, _unit(problem, axis, lane)
+    extent, reach = v.extent[axis], v.reach[axis]
+    fitting = [n for n in LENGTHS if n % unit == 0 and n >= extent]
+    whole = next(n for n in fitting if n >= reach)
+    worth = [n for n in fitting if 1.1 * extent < n < whole]
+    return [*worth[: CHOICES // problem.axes], whole]
+
+
+def _cost(v: Problem, cut: Tiling, lane: int) -> float:
+    """Estimate the relative time of one call: passes over tiles, products, a constant per row.
+
+    A pass along rows is faster than one down columns, whose elements lie further apart. An odd pair
+    counts one and a half: the mean of its cost with one thread and with two.
+    """
+    kernels = v.out_channels * (v.in_channels // v.groups)
+    pairs: float = -(-v.batch * cut.tiles // 2)
+    pairs += pairs % 2 / 2
+    near = 2 * cut.tile[2] * v.itemsize <= ROW_BYTES
+    passes = passes_cost(cut.tile[2] // lane) * (0.5 if near else 0.8)
+    passes += sum(map(passes_cost, cut.tile[:2]))
+    passes += max(0.0, math.log2(2 * cut.samples * v.itemsize / NEAR_BYTES))
+    per_transform = cut.samples * (1 + passes) + math.prod(cut.tile[:2]) * ROW
+    return pairs * ((v.in_channels + v.out_channels) * per_transform + kernels * cut.samples)
+
+
+class FusedFFT(Algorithm):
+    """Products of spectra by our own transforms, two tiles at a time from reading to writing."""
+
+    name = "fft-fused"
+    confines_nonfinite = False
+    exact_on_integers = False
+
+    def workspace_bytes(self, problem: Problem, threads: int) -> int:
+        return fft_tiles.workspace(problem, tiling(problem).tile, threads)
+
+    def prepared_bytes(self, problem: Problem, threads: int) -> int:
+        return fft_tiles.spectra_bytes(problem, tiling(problem).tile, threads)
+
+    def work(self, problem: Problem) -> float:
+        """Return the cost by which the tiling was chosen."""
+        return _cost(problem.volume, tiling(problem), simd.lanes_of(problem.itemsize))
+
+    def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> np.ndarray:
+        """Return the spectra of the kernels in the order of `fft.tiles`."""
+        w = read_only(as_correlation(problem, w))
+        return fft_tiles.prepare(problem, tiling(problem).tile, w, threads)
+
+    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+        fft_tiles.forward(
+            problem, tiling(problem).tile, read_only(x), prepared, read_only(bias), out, threads
+        )
+
+    def error_bound(self, problem, x, w, magnitude):
+        """Return the normwise bound of `spectral_error`, the same for every output element."""
+        v, cut = problem.volume, tiling(problem)
+        norms = tile_norms(v, cut, x.reshape(v.input_shape))
+        both = np.zeros((-(-len(norms) // 2) * 2, norms.shape[1]))
+        both[: len(norms)] = norms
+        pairs = np.hypot(both[::2], both[1::2])
+        return spectral_error(problem, cut.tile, pairs, w, magnitude)

@@ -1,0 +1,157 @@
+"""Direct convolution at the speed of the machine: vector registers, cache blocks, threads.
+
+Every product of the definition is computed, none twice over, so the operation count is
+that of `naive`; what differs is how many happen at once. Seven kernels share the work, each
+compiled once for all sizes:
+
+- `parallel.channels`: output channels in the lanes of vector registers. For network layers.
+- `parallel.pixels`: neighbouring pixels in the lanes. For layers of a single tap.
+- `parallel.rows`: neighbouring pixels in the lanes. For images, depthwise and small groups.
+- `parallel.planes`: the same for kernels of 3×3, whose sums slide down a plane.
+- `parallel.unshared`: a patch for every position. For layers where few positions share a kernel.
+- `parallel.tables`: one connected channel after the other. For tables of connections.
+- `parallel.generic`: plain loops. For kernels that hold inf or NaN, which others would
+  multiply by the zeros of the padding.
+
+The gradient of the input is made of convolutions like these. That of the kernel sums over
+positions, for which `parallel.weights` has a kernel with output channels in the lanes, and
+`parallel.dots` one with positions for layers of a single tap; where channels are few, it too is
+made of a convolution.
+
+Which one runs is decided by the problem alone, by an estimate of the register operations
+each would need; so is the order of summation, and the number of threads changes no bit of
+the result.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from algos.adapters.dense import Dense, is_fully_connected
+from algos.adapters.gradients import Derived, exchanged
+from algos.backend.threads import share
+from algos.core.algorithm import Algorithm, as_correlation
+from algos.core.problem import Problem
+
+from . import (
+    channels as direct_channels,
+)
+from . import (
+    dots as direct_dots,
+)
+from . import (
+    generic as direct_generic,
+)
+from . import (
+    pixels as direct_pixels,
+)
+from . import (
+    planes as direct_planes,
+)
+from . import (
+    rows as direct_rows,
+)
+from . import (
+    weights as direct_weights,
+)
+from .tables import Tables, own_connections
+from .unshared import Unshared, few_share
+
+PATHS: dict[str, Any] = {
+    "channels": direct_channels, "pixels": direct_pixels, "planes": direct_planes,
+    "rows": direct_rows,
+}  # fmt: skip
+WEIGHTS_PATHS: dict[str, Any] = {"weights": direct_weights, "dots": direct_dots}
+
+
+class Prepared(NamedTuple):
+    """A kernel made ready: the path it takes, and what that path's `prepare` returned."""
+
+    path: str
+    detail: Any
+
+
+class Parallel(Algorithm):
+    """Direct convolution in vector registers, cache blocks and threads."""
+
+    name = "parallel"
+    operations = ("forward", "grad_weight")
+
+    def performer(self, problem: Problem) -> Algorithm:
+        """As of every algorithm; but a fully connected layer is a matrix product, and where few
+        positions share a kernel each is read once; few channels that share connections likewise.
+        """
+        if is_fully_connected(problem):
+            return Dense(self)
+        if own_connections(problem) and not isinstance(problem.bias, str):
+            return Tables(self)
+        tiled = problem.is_tiled and problem.connections is None
+        if tiled and not isinstance(problem.bias, str) and few_share(problem):
+            return Unshared(self)
+        return super().performer(problem)
+
+    def workspace_bytes(self, problem: Problem, threads: int) -> int:
+        """The packed kernel, and per thread the part of the input at work."""
+        if problem.operation == "grad_weight":
+            path = choose_weights_path(problem)
+            if path in WEIGHTS_PATHS:
+                return WEIGHTS_PATHS[path].workspace_bytes(problem, threads)
+            return Derived(self).workspace_bytes(problem, threads)
+        return PATHS[choose_path(problem)].workspace_bytes(problem, threads)
+
+    def starts_region(self, problem: Problem, threads: int) -> bool:
+        return threads > 1 or problem.operation != "forward"
+
+    def prepared_bytes(self, problem: Problem, threads: int) -> int:
+        kernel = math.prod(problem.kernel_shape) * problem.itemsize
+        return min(kernel, self.workspace_bytes(problem, threads))
+
+    def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Prepared:
+        """Choose a path and put the kernel into the order in which it is read."""
+        w = as_correlation(problem, w)
+        if not _is_finite(w):
+            return Prepared("generic", w)
+        path = choose_path(problem)
+        return Prepared(path, PATHS[path].prepare(problem, w, threads))
+
+    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+        if prepared.path == "generic":
+            with share(threads):
+                direct_generic.forward(problem, x, prepared.detail, bias, out)
+        else:
+            PATHS[prepared.path].forward(problem, x, prepared.detail, bias, out, threads)
+
+    def grad_weight(self, problem, x, g, out, threads) -> None:
+        path = choose_weights_path(problem)
+        # Where g is not finite, the zeros of the padding must not be multiplied by it.
+        if path == "exchanged" or (path == "weights" and not _is_finite(g)):
+            Derived(self).grad_weight(problem, x, g, out, threads)
+            return
+        target = np.empty_like(out) if problem.flip else out
+        WEIGHTS_PATHS[path].grad_weight(problem, x, g, target, threads)
+        if problem.flip:
+            out[...] = np.flip(target, tuple(range(2, out.ndim)))
+
+
+@lru_cache(maxsize=1024)
+def choose_weights_path(problem: Problem) -> str:
+    """ "dots" or "weights", or "exchanged" where the derived convolution needs fewer operations."""
+    if direct_dots.suits(problem):
+        return "dots"
+    derived = exchanged(problem)
+    by_convolution = PATHS[choose_path(derived)].cost(derived)
+    return "weights" if direct_weights.cost(problem) < by_convolution else "exchanged"
+
+
+@lru_cache(maxsize=1024)
+def choose_path(problem: Problem) -> str:
+    """The one of PATHS where `problem` needs fewest register operations per product."""
+    return min(PATHS, key=lambda path: PATHS[path].cost(problem))
+
+
+def _is_finite(w: np.ndarray) -> bool:
+    return np.count_nonzero(np.isfinite(w)) == w.size

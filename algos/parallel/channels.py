@@ -1,0 +1,408 @@
+"""Direct convolution with output channels in the lanes of vector registers.
+
+A register tile holds M neighbouring pixels × V vectors of output channels. For every input channel
+and tap it loads V vectors of packed weights and broadcasts M pixels. That is M·V fused
+multiply-adds for M + V loads, so the multiply-add units are the bottleneck, not the loads.
+
+Cache blocking follows the matrix product of Goto and van de Geijn (ACM TOMS 34(3), 2008,
+doi:10.1145/1356052.1356053). A thread copies a strip of the input, one block of channels at a time,
+into scratch that stays in its L2 cache. All tiles of the strip then meet all weights of those
+channels before the next block is copied.
+
+The copy removes every irregularity. Padding becomes zeros. A strided input is split into its
+phases, so neighbouring outputs always read neighbouring pixels. Each tap is then an offset into the
+scratch, and one kernel serves every size. Taps for which a whole output row sees only zeros are
+skipped.
+
+Arguments that mean the same in every kernel; indices and lengths count elements:
+
+`x`, `out`: pointers to the input (N, C, D, H, W) and to the output (N, O, D, H, W), both
+    contiguous.
+`weights`: pointer to the packed kernel, [group][block of channels][input channel][tap][channel].
+`table`: the array `Blocking.table`.
+`s`: the `Shape` at its head.
+`sums`: pointer to the scratch for sums of tiles, [tile][pixel][output channel of the tile].
+`worker`, `workers`: number of this thread and number of threads; items are split evenly.
+
+Measurements: docs/kernels.md.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba.np.unsafe.ndarray
+import numpy as np
+
+from algos.backend.compiler import kernel, threaded
+from algos.backend.threads import share
+from algos.core.problem import Problem
+from algos.simd import registers as simd
+from algos.simd.registers import (
+    add_outer,
+    clear,
+    copy_every,
+    further,
+    lanes,
+    load,
+    load_square,
+    pointer,
+    prefetch,
+    repeat,
+    store,
+    store_lanes,
+    store_rows,
+    to_boundary,
+    transpose,
+)  # fmt: skip
+from algos.simd.window import load_inside, split_pairs
+
+from .channels_blocking import TILES, Blocking, Shape, blocking, cost
+
+__all__ = ["blocking", "cost", "forward", "prepare", "workspace_bytes"]
+
+_NUMBERS = len(Shape._fields)
+to_fixed_tuple: Any = numba.np.unsafe.ndarray.to_fixed_tuple
+
+
+def _make_tile(pixels, vectors):
+    """Return the innermost kernel for a register tile of `pixels` × `vectors`."""
+    registers = pixels * vectors
+
+    @kernel
+    def tile(source, pixel, offsets, taps, weights, block, ahead, sums, at, start, is_first):
+        """Add the products of `taps` taps to one tile of sums.
+
+        Pixel m gets ``Σ_t source[pixel + offsets[2t] + m] · weights[block + offsets[2t + 1]:]``.
+
+        `source`: pointer to the strip of input; `pixel` is the index of the tile's first pixel.
+        `offsets`: pointer to `taps` pairs (offset into the strip, offset into the weights).
+        `block`: index into `weights` of the block of output channels.
+        `ahead`: index into `weights` from which one line per tap is prefetched for the tiles that
+            follow.
+        `at`: index into `sums` of this tile's M × V vectors.
+        `start`: pointer to V vectors that the sums start from if `is_first`; otherwise `sums` is
+            read.
+
+        Reads M elements of `source` and V vectors of `weights` at each offset.
+        """
+        lane = lanes(weights)
+        if is_first:  # noqa: SIM108 - Numba would not know one type for both
+            total = repeat(load(start, 0, vectors), pixels)
+        else:
+            total = load(sums, at, registers)
+        for t in range(taps):
+            prefetch(weights, ahead + t * lane)
+            total = add_outer(
+                total, source, pixel + offsets[2 * t], weights, block + offsets[2 * t + 1],
+                pixels, vectors,
+            )  # fmt: skip
+        store(sums, at, total)
+
+    return tile
+
+
+_tile0, _tile1, _tile2, _tile3 = (_make_tile(m, v) for m, v in TILES)
+
+
+@kernel
+def run_tile(which, source, pixel, offsets, taps, weights, block, ahead, sums, at, start, is_first):
+    """Run register tile number `which` of `TILES`; the other arguments are those of the tile."""
+    if which == 0:
+        _tile0(source, pixel, offsets, taps, weights, block, ahead, sums, at, start, is_first)
+    elif which == 1:
+        _tile1(source, pixel, offsets, taps, weights, block, ahead, sums, at, start, is_first)
+    elif which == 2:
+        _tile2(source, pixel, offsets, taps, weights, block, ahead, sums, at, start, is_first)
+    else:
+        _tile3(source, pixel, offsets, taps, weights, block, ahead, sums, at, start, is_first)
+
+
+@kernel
+def pack_row(x, start, first, width, target, at, count, ahead):
+    """Copy target[at + k] = row[first + k] for k < count, with zeros outside 0 … width − 1.
+
+    `x`: pointer; the row is its `width` elements from `start` on. Nothing outside the row is read.
+    `target`: pointer to the strip; exactly `count` elements are written, from `at` on.
+    `ahead`: distance in elements to the row that is prefetched, normally the same row of the next
+        channel.
+
+    The prefetch is explicit because rows of a strip are too short for the hardware prefetcher.
+    """
+    lane = lanes(x)
+    for k in range(start + first + ahead, start + first + ahead + count, lane):
+        prefetch(x, k)
+    if count < lane:
+        store_lanes(target, at, load_inside(x, start + first, first, width)[0], 0, count)
+        return
+    for n in range(0, count, lane):
+        # The last vector ends at the last element and may overlap the one before it.
+        k = min(n, count - lane)
+        here = first + k
+        if 0 <= here <= width - lane:
+            store(target, at + k, load(x, start + here, 1))
+        else:
+            store(target, at + k, load_inside(x, start + here, here, width))
+
+
+@kernel
+def _pack_strided(x, start, first, stride, width, target, at, count, phases, phase_size, ahead):
+    """Copy every `stride`-th element of a row, for `phases` neighbouring first elements.
+
+    The arguments are those of `pack_row`. Phase b begins at ``target[at + b·phase_size]`` and holds
+    the elements from `first` + b on.
+    """
+    lane = lanes(x)
+    for k in range(start + first + ahead, start + first + ahead + count * stride, lane):
+        prefetch(x, k)
+    if stride == 2 and count >= lane:
+        for n in range(0, count, lane):
+            k = min(n, count - lane)
+            here = first + 2 * k
+            even, odd = split_pairs(x, start + here, here, width)
+            store(target, at + k, (even,))
+            if phases == 2:
+                store(target, at + phase_size + k, (odd,))
+        return
+    for b in range(phases):
+        here, there = first + b, at + b * phase_size
+        left = min(count, max(0, -(here // stride)))
+        right = min(count, max(left, -((here - width) // stride)))
+        clear(target, there, left)
+        copy_every(x, start + here + left * stride, stride, target, there + left, right - left)
+        clear(target, there + right, count - right)
+
+
+@kernel
+def _pack(x, plane, channels, s, h, j, k, rows, target):
+    """Copy the input that output rows j … j + rows − 1 of plane h need, for `channels` channels.
+
+    The layout in `target` is [channel][depth tap][row phase][column phase][row][column].
+
+    `plane`: number of the first channel's volume in `x`.
+    `k`: first output column of the strip.
+    `target`: pointer to the strip, `s.channel_size` elements per channel.
+    """
+    phase_size = s.phase_rows * s.pitch
+    first = k * s.column_stride - s.columns_before
+    ahead = s.depth * s.height * s.width
+    for c in range(channels):
+        at = c * s.channel_size
+        for p in range(s.depth_taps):
+            d = h * s.depth_stride + p * s.depth_dilation - s.depth_before
+            for a in range(s.row_phases):
+                for i in range(s.phase_rows - s.rows + rows):
+                    r = (j + i) * s.row_stride + a - s.rows_before
+                    start = (((plane + c) * s.depth + d) * s.height + r) * s.width
+                    # A row outside the input counts as a row of width 0, so the copy is all zeros.
+                    width = s.width if 0 <= d < s.depth and 0 <= r < s.height else 0
+                    row = at + i * s.pitch
+                    if s.column_stride == 1:
+                        pack_row(x, start, first, width, target, row, s.pitch, ahead)
+                    else:
+                        _pack_strided(
+                            x, start, first, s.column_stride, width, target, row, s.pitch,
+                            s.column_phases, phase_size, ahead,
+                        )  # fmt: skip
+                at += s.column_phases * phase_size
+
+
+@kernel
+def finish(sums, at, pixels, vectors, out, plane, plane_size, outputs, start, width, rows, pitch,
+            out_width):  # fmt: skip
+    """Transpose one tile of sums and write it to `out`: channels in the lanes become pixels.
+
+    The tile's pixels are the positions start … start + pixels − 1 of a run of `rows` rows of
+    `pitch` positions. Of each row the first `width` positions are outputs; the rest is skipped.
+
+    `sums`: pointer to the tile at `at`, [pixel][output channel]. Pixels are read in whole vectors,
+        so up to a vector's number of pixels less one past the last.
+    `pixels`, `vectors`: size of the tile.
+    `out`: pointer to the output; `plane` is the index of the run's first output for the first
+        channel.
+    `plane_size`: elements from one output channel to the next.
+    `outputs`: output channels left from the tile's first on; channels beyond are not written.
+    `out_width`: elements from one output row to the next.
+    """
+    lane = lanes(sums)
+    stretch = vectors * lane
+    for v in range(vectors):
+        channels = min(lane, outputs - v * lane)
+        if channels <= 0:
+            break
+        for m in range(0, pixels, lane):
+            turned = transpose(load_square(sums, at + m * stretch + v * lane, stretch))
+            row, column = (start + m) // pitch, (start + m) % pitch
+            done, count = 0, min(lane, pixels - m)
+            while done < count and row < rows:
+                piece = min(count - done, width - column)
+                if piece > 0:
+                    target = plane + v * lane * plane_size + row * out_width + column - done
+                    store_rows(turned, out, target, plane_size, channels, done, done + piece)
+                done += pitch - column if column + count - done >= width else piece
+                row, column = row + 1, 0
+
+
+@kernel
+def _item(x, weights, bias, out, s, classes, item, pixels, sums, start):
+    """Compute one strip of one output plane, for some blocks of output channels of one group.
+
+    `bias`: pointer to one element per output channel.
+    `classes`: pointer to the part of the table after `Shape`.
+    `pixels`: pointer to the scratch for the strip.
+    `start`: pointer to the scratch for one tile width of biases.
+    """
+    lane = lanes(weights)
+    stretch = s.vectors * lane
+    chunks = -(-s.blocks // s.blocks_per_item)
+    bands = -(-s.out_width // s.columns)
+    item, chunk = item // chunks, item % chunks
+    item, band = item // bands, item % bands
+    item, strip = item // s.strips, item % s.strips
+    image, h = item // s.out_depth, item % s.out_depth
+    g = image % s.groups
+    j, k = strip * s.out_height // s.strips, band * s.columns
+    rows, columns = (strip + 1) * s.out_height // s.strips - j, min(s.columns, s.out_width - k)
+    first_block = chunk * s.blocks_per_item
+    last_block = min(first_block + s.blocks_per_item, s.blocks)
+    runs, run = (1, (rows - 1) * s.pitch + columns) if s.flat else (rows, columns)
+    tiles = -(-run // s.pixels)
+    plane_size = s.out_depth * s.out_height * s.out_width
+    starts = s.out_depth + s.out_height + 2 * classes[h] * s.row_classes
+    for c in range(0, s.inputs, s.block_channels):
+        channels = min(s.block_channels, s.inputs - c)
+        is_last = c + channels == s.inputs
+        _pack(x, image * s.inputs + c, channels, s, h, j, k, rows, pixels)
+        for block in range(first_block, last_block):
+            o = block * stretch
+            for v in range(stretch):
+                start[v] = bias[g * s.outputs + o + v] if o + v < s.outputs else 0
+            near = ((g * s.blocks + block) * s.inputs + c) * s.taps * stretch
+            ahead = near + s.inputs * s.taps * stretch
+            plane = (image * s.outputs + o) * plane_size
+            plane += (h * s.out_height + j) * s.out_width + k
+            for r in range(runs):
+                found = starts + 2 * classes[s.out_depth + j + r]
+                inside, taps = further(classes, classes[found]), channels * classes[found + 1]
+                for t in range(tiles):
+                    at = 0
+                    if s.sums > 1:
+                        at = ((block - first_block) * runs + r) * tiles + t
+                    at *= s.pixels * stretch
+                    position = r * s.pitch + t * s.pixels
+                    run_tile(
+                        s.tile, pixels, position, inside, taps, weights, near, ahead, sums, at,
+                        start, c == 0,
+                    )  # fmt: skip
+                    ahead += taps * lane
+                    if is_last:
+                        finish(
+                            sums, at, s.pixels, s.vectors, out, plane, plane_size,
+                            s.outputs - o, position, columns,
+                            rows if s.flat else r + 1, s.pitch, s.out_width,
+                        )  # fmt: skip
+
+
+@kernel(allocates=True)
+def _work(worker, workers, x, weights, bias, table, out):
+    """Compute every item of this worker; `x`, `weights`, `bias` and `out` are flat arrays."""
+    s = Shape(*to_fixed_tuple(table, _NUMBERS))
+    classes = further(pointer(table), _NUMBERS)
+    lane = lanes(weights)
+    stretch = s.vectors * lane
+    room = np.empty(s.room, weights.dtype)
+    start = further(pointer(room), to_boundary(pointer(room), 0))
+    sums = further(start, stretch)
+    pixels = further(sums, (s.sums * s.pixels + lane) * stretch)
+    for item in range(worker * s.items // workers, (worker + 1) * s.items // workers):
+        _item(
+            pointer(x), pointer(weights), pointer(bias), pointer(out), s, classes, item, pixels,
+            sums, start,
+        )  # fmt: skip
+    room[0] = 0  # use the array after the last pointer into it, so that Numba keeps it alive
+
+
+_work_shared = threaded(_work)
+
+
+@kernel
+def _share(workers, x, weights, bias, table, out):
+    """Compute every item, split evenly among `workers` threads."""
+    _work_shared(workers, workers, x, weights, bias, table, out)
+
+
+@kernel
+def _pack_blocks(first, last, w, groups, stretch, packed):
+    """Pack the blocks `first` to `last` − 1; the arguments are those of `pack_weights`."""
+    outputs, taps = w.shape[0] // groups, w.shape[1]
+    blocks = -(-outputs // stretch)
+    lane = lanes(w)
+    flat = w.reshape(w.size)
+    target = packed.reshape(packed.size)
+    for i in range(first, last):
+        o = i // blocks * outputs + i % blocks * stretch
+        end = (i // blocks + 1) * outputs
+        base = i * taps * stretch
+        for v in range(0, stretch, lane):
+            whole, count = 0, min(lane, stretch - v)
+            if o + v + lane <= end:
+                for t in range(0, taps - lane + 1, lane):
+                    turned = transpose(load_square(flat, (o + v) * taps + t, taps))
+                    store_rows(turned, target, base + t * stretch + v, stretch, lane, 0, count)
+                    whole = t + lane
+            for t in range(whole, taps):
+                for m in range(v, v + count):
+                    inside = o + m < end
+                    target[base + t * stretch + m] = flat[(o + m) * taps + t] if inside else 0
+
+
+@threaded
+@kernel
+def _pack_one(block, w, groups, stretch, packed):
+    """Pack one block of `pack_weights`."""
+    _pack_blocks(block, block + 1, w, groups, stretch, packed)
+
+
+@kernel
+def _share_packing(blocks, w, groups, stretch, packed):
+    """Pack all blocks, split among threads."""
+    _pack_one(blocks, w, groups, stretch, packed)
+
+
+def pack_weights(
+    w: np.ndarray, groups: int, stretch: int, packed: np.ndarray, threads: int
+) -> None:
+    """Pack `w` (O, K) as [group][block of `stretch` channels][K][channel], padded with zeros."""
+    blocks = groups * -(-(w.shape[0] // groups) // stretch)
+    if threads == 1:
+        _pack_blocks(0, blocks, w, groups, stretch, packed)
+        return
+    with share(threads):
+        _share_packing(blocks, w, groups, stretch, packed)
+
+
+def workspace_bytes(problem: Problem, threads: int) -> int:
+    """Bytes of the packed kernel and, per thread, of a strip of input and the sums kept."""
+    cut = blocking(problem, threads)
+    return (threads * cut.shape.room + cut.packed) * problem.itemsize
+
+
+def prepare(problem: Problem, w: np.ndarray, threads: int) -> tuple[Blocking, np.ndarray]:
+    """Return the blocking, and the correlation kernel `w` packed in the order of its use."""
+    cut = blocking(problem, threads)
+    packed = simd.aligned(cut.packed, w.dtype)
+    pack_weights(w.reshape(w.shape[0], -1), cut.shape.groups, cut.stretch, packed, threads)
+    return cut, packed
+
+
+def forward(
+    problem: Problem, x: np.ndarray, prepared: tuple[Blocking, np.ndarray], bias: np.ndarray,
+    out: np.ndarray, threads: int,
+) -> None:  # fmt: skip
+    """Write the output for `x`, with `prepared` as returned by `prepare`."""
+    cut, packed = prepared
+    arguments = x.ravel(), packed, bias, cut.table, out.ravel()
+    if threads == 1:
+        _work(0, 1, *arguments)
+    else:
+        _share(threads, *arguments)

@@ -1,0 +1,181 @@
+"""Direct convolution of pointwise layers with neighbouring pixels in the lanes of registers.
+
+A 1 × 1 layer is a matrix product whose operands already lie in memory as needed. Nothing is copied
+or transposed, and each sum is written once, when it is complete. A register tile holds R output
+channels × V vectors of pixels. For every input channel it loads V vectors of pixels and broadcasts
+R packed weights: R·V fused multiply-adds for R + V loads. It runs over all input channels and then
+writes its sums to their place.
+
+A band of pixels stays in L2 while every block of output channels uses it. During that time the next
+band is prefetched, one line per input channel. At the start of a tile its output lines are
+prefetched too. Channels lie far apart, so the hardware prefetcher cannot predict these lines.
+
+Arguments that mean the same in every kernel; indices and lengths count elements:
+
+`x`, `out`: input (N, C, pixels) and output (N, O, pixels), flat, or pointers to them.
+`weights`: packed kernel, [group][block of ROWS outputs][input][output].
+`inputs`, `outputs`: channels of a group; `pixels` is also the distance between channels.
+
+Measurements: docs/kernels.md.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+from numba.core import types
+
+from algos.backend.compiler import kernel, threaded
+from algos.backend.emitter import Emitter, Vector, element, number
+from algos.core.problem import Problem
+from algos.simd import registers as simd
+from algos.simd.registers import add_outer, intrinsic, lanes, pointer, prefetch
+from algos.simd.window import store_block
+
+from .channels import pack_weights
+from .channels_blocking import merged
+
+#: Register tile: output channels × vectors of pixels. SSE needs one more register per product, so
+#: its tile is two vectors wide.
+ROWS, COLUMNS = (8, 3) if simd.REGISTERS == 32 else (4, 3 if simd.REGISTER_BYTES == 32 else 2)
+#: Bytes of L2 that a band of the input may fill. Tuned on Zen 4 with 1 MiB of L2.
+BAND_BYTES = 192 * 1024
+
+
+@intrinsic
+def _spread(typing, array, index, count):
+    """Return a tile whose row r holds ``array[index + r]`` in every lane.
+
+    Rows from `count` on repeat element `count` − 1, so nothing behind it is read.
+    """
+    kind = Vector(array.dtype)
+
+    def emit(context, builder, signature, arguments):
+        simd = Emitter(context, builder, kind)
+        array_, index_, count_ = arguments
+        last = builder.sub(count_, number(1))
+        values = []
+        for r in range(ROWS):
+            row = number(r)
+            within = builder.select(builder.icmp_signed("<", row, last), row, last)
+            at = simd.pointer(signature.args[0], array_, builder.add(index_, within))
+            values += [simd.splat(builder.load(at, typ=element(kind)))] * COLUMNS
+        return simd.tuple_of(values)
+
+    return types.UniTuple(kind, ROWS * COLUMNS)(array, types.intp, types.intp), emit
+
+
+@kernel
+def tile(x, at, ahead, inputs, pixels, weights, block, bias, o, rows, out, target):
+    """Compute and write the sums of one tile, starting from the bias.
+
+    `at`: index into `x` of the tile's first pixel, for the first input channel.
+    `ahead`: index into `x` from which one line per input channel is prefetched.
+    `block`: index into `weights` of this block of output channels.
+    `bias`: pointer to one element per output channel, read from `o` on; `rows` channels exist.
+    `target`: index into `out` of the first pixel of the first output channel.
+
+    Reads V vectors of each input channel; writes V vectors of each of `rows` output channels.
+    """
+    lane = lanes(x)
+    total = _spread(bias, o, rows)
+    for c in range(inputs):
+        prefetch(x, ahead + c * pixels)
+        if c < ROWS * (COLUMNS + 1):
+            prefetch(out, target + c // (COLUMNS + 1) * pixels + c % (COLUMNS + 1) * lane)
+        total = add_outer(total, weights, block + c * ROWS, x, at + c * pixels, ROWS, COLUMNS)
+    store_block(total, out, target, pixels, rows, COLUMNS * lane, ROWS, COLUMNS)
+
+
+@kernel
+def _work(worker, workers, x, weights, bias, out, images, groups, inputs, outputs, pixels, bands):
+    """Compute this worker's share of the blocks of output channels of every band.
+
+    `worker`, `workers`: number of this thread and number of threads.
+    `images`, `groups`, `bands`: counts; the units of work are all combinations with the blocks.
+    """
+    wide = COLUMNS * lanes(x)
+    blocks, tiles = -(-outputs // ROWS), -(-pixels // wide)
+    units = images * groups * bands * blocks
+    for unit in range(worker * units // workers, (worker + 1) * units // workers):
+        rest, block = unit // blocks, unit % blocks
+        image, band = rest // bands, rest % bands
+        group, o = image % groups, block * ROWS
+        first, last = band * tiles // bands, (band + 1) * tiles // bands
+        start, band_size = image * inputs * pixels, (last - first) * wide
+        for t in range(first, last):
+            # The last tile ends with the last pixel, and may overlap the one before it.
+            at = min(t * wide, pixels - wide)
+            # Prefetch the next band line by line, each line for all channels.
+            near = min((block * (last - first) + t - first) * lanes(x), band_size)
+            tile(
+                pointer(x), start + at, start + last * wide + near, inputs, pixels,
+                pointer(weights), (group * blocks + block) * inputs * ROWS,
+                pointer(bias), group * outputs + o, min(ROWS, outputs - o),
+                pointer(out), (image * outputs + o) * pixels + at,
+            )  # fmt: skip
+
+
+_work_shared = threaded(_work)
+
+
+@kernel
+def _share(workers, x, weights, bias, out, images, groups, inputs, outputs, pixels, bands):
+    """Compute every block, split evenly among `workers` threads."""
+    _work_shared(
+        workers, workers, x, weights, bias, out, images, groups, inputs, outputs, pixels, bands
+    )
+
+
+def cost(problem: Problem) -> float:
+    """Estimate the register operations per vector of products: the discarded sums; inf if unfit."""
+    v = merged(problem)
+    wide = COLUMNS * simd.lanes_of(problem.itemsize)
+    outputs, pixels = v.out_channels // v.groups, v.size[2]
+    if v.size != v.output_size or {*v.kernel, *v.stride, *v.size[:2]} != {1} or pixels < wide:
+        return math.inf
+    return -(-outputs // ROWS) * ROWS / outputs * -(-pixels // wide) * wide / pixels
+
+
+@lru_cache(maxsize=256)
+def _sizes(problem: Problem, threads: int) -> tuple[int, tuple[int, ...]]:
+    """Return the elements of the packed kernel, and the sizes that `_work` takes."""
+    v = merged(problem)
+    inputs, outputs, pixels = v.in_channels // v.groups, v.out_channels // v.groups, v.size[2]
+    wide = COLUMNS * simd.lanes_of(problem.itemsize)
+    tiles = -(-pixels // wide)
+    bands = -(-tiles * wide * inputs * problem.itemsize // BAND_BYTES)
+    bands = min(tiles, max(threads, bands))
+    packed = v.groups * -(-outputs // ROWS) * ROWS * inputs
+    return packed, (v.batch, v.groups, inputs, outputs, pixels, bands)
+
+
+def workspace_bytes(problem: Problem, threads: int) -> int:
+    """Bytes of the packed kernel."""
+    return _sizes(problem, threads)[0] * problem.itemsize
+
+
+def prepare(problem: Problem, w: np.ndarray, threads: int) -> tuple[np.ndarray, tuple[int, ...]]:
+    """Return the packed kernel, and the sizes that `_work` takes.
+
+    The kernel is laid out as [group][block of ROWS outputs][input][output].
+    """
+    elements, sizes = _sizes(problem, threads)
+    packed = simd.aligned(elements, w.dtype)
+    pack_weights(w.reshape(w.shape[0], -1), problem.groups, ROWS, packed, threads)
+    return packed, sizes
+
+
+def forward(
+    problem: Problem, x: np.ndarray, prepared: tuple[np.ndarray, tuple[int, ...]],
+    bias: np.ndarray, out: np.ndarray, threads: int,
+) -> None:  # fmt: skip
+    """Write the output for `x`, with `prepared` as returned by `prepare`."""
+    packed, sizes = prepared
+    arguments = x.ravel(), packed, bias, out.ravel(), *sizes
+    if threads == 1:
+        _work(0, 1, *arguments)
+    else:
+        _share(threads, *arguments)

@@ -1,0 +1,96 @@
+"""The fast one: rows in vector registers, doubled windows, threads.
+
+Maxima and averages over regular windows take `rows`: windows of up to `rows.DIRECT` taps read
+each sample straight from memory or the nearest cache; larger ones are built by doubling, which
+costs log2 of the window. Everything else (other kinds, other layouts, switches, gradients) is
+the plain loop of `reduce`, one row or one plane per thread.
+
+The order of summation depends on the problem alone: the number of threads changes no bit.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from algos.backend.compiler import kernel, threaded
+from algos.pooling.core.algorithm import PoolAlgorithm
+from algos.pooling.core.geometry import Windows, rule_of, windows_of
+from algos.pooling.kernels import gradient_rows, rows
+from algos.pooling.kernels.reduce import pool_row, spread_plane
+
+from .naive import no_switches
+
+
+@threaded
+@kernel(allocates=True)
+def _pool_row(item, x, gate, begin, taps, skip, counts, weights, dilation, rule, most, y, switches):
+    volume, h = divmod(item, y.shape[2])
+    b, d = divmod(volume, y.shape[1])
+    windows = Windows(begin, taps, skip, counts, weights, dilation)
+    pool_row(x, gate, windows, rule, b, d, h, y, switches, np.empty(most), np.empty(most))
+
+
+@kernel
+def _pool(x, gate, begin, taps, skip, counts, weights, dilation, rule, most, y, switches):
+    rows = y.shape[0] * y.shape[1] * y.shape[2]
+    _pool_row(rows, x, gate, begin, taps, skip, counts, weights, dilation, rule, most, y, switches)
+
+
+@threaded
+@kernel(allocates=True)
+def _spread_plane(b, grad, x, gate, begin, taps, skip, counts, weights, dilation, rule, most, into):
+    windows = Windows(begin, taps, skip, counts, weights, dilation)
+    spread_plane(grad, x, gate, windows, rule, b, into, np.empty(most), np.empty(most))
+
+
+@kernel
+def _spread(grad, x, gate, begin, taps, skip, counts, weights, dilation, rule, most, into):
+    _spread_plane(grad.shape[0], grad, x, gate, begin, taps, skip, counts, weights, dilation, rule,
+                  most, into)  # fmt: skip
+
+
+class Parallel(PoolAlgorithm):
+    """Vector registers, doubled windows and threads for maxima and averages; loops for the rest."""
+
+    name = "parallel"
+    gives_switches = True
+
+    def workspace_bytes(self, problem, threads) -> int:
+        if rows.applies_to(problem):
+            return threads * rows.scratch_elements(problem) * problem.itemsize
+        if gradient_rows.applies_to(problem):
+            return threads * gradient_rows.scratch_elements(problem) * problem.itemsize
+        return threads * 16 * problem.taps
+
+    def work(self, problem) -> float:
+        if rows.applies_to(problem):
+            return rows.work(problem)
+        if gradient_rows.applies_to(problem):
+            return gradient_rows.work(problem)
+        return problem.multiply_adds
+
+    def arithmetic(self, problem) -> tuple[str, float]:
+        """Averages by rows are summed in the problem's dtype, however the sums are paired."""
+        if rows.applies_to(problem) or gradient_rows.applies_to(problem):
+            return problem.dtype, sum(line.window for line in problem.lines) + 2
+        return super().arithmetic(problem)
+
+    def forward(self, problem, x, gate, out, switches, threads) -> None:
+        if switches is None and rows.applies_to(problem):
+            rows.forward(problem, x, out)
+            return
+        shape = problem.pooled_planes
+        _pool(
+            x.reshape(problem.planes), gate, *windows_of(problem), rule_of(problem), problem.taps,
+            out.reshape(shape), no_switches() if switches is None else switches.reshape(shape),
+        )  # fmt: skip
+
+    def grad_input(self, problem, grad_out, x, gate, out, threads) -> None:
+        if gradient_rows.applies_to(problem):
+            gradient_rows.grad_input(problem, grad_out, x, out)
+            return
+        out[...] = 0
+        _spread(
+            grad_out.reshape(problem.pooled_planes), x.reshape(problem.planes), gate,
+            *windows_of(problem), rule_of(problem), problem.taps, out.reshape(problem.planes),
+        )  # fmt: skip

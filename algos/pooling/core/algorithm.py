@@ -1,0 +1,182 @@
+"""PoolAlgorithm: the contract that every way of pooling keeps, and the registry of them.
+
+As in `algos.core.algorithm`, a new algorithm is one file in this package that defines one subclass.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from algos.core.algorithm import gamma, unit_roundoff
+from algos.core.family import POOLING, AlgorithmBase
+
+from .geometry import largest_exponent
+from .problem import PoolProblem
+
+
+class PoolAlgorithm(AlgorithmBase):
+    """One way to compute a `PoolProblem` of a single grid of windows (one of its `parts`).
+
+    Every array an algorithm is handed is C-contiguous, aligned, in native byte order and of
+    the problem's dtype and shape. Inputs are read-only views; every element of `out` must be
+    written. `gate` is ``(C, *window)`` in float64 for gated pooling, else empty. Instances
+    hold no state.
+    """
+
+    family = POOLING
+
+    #: Whether `forward` can say where each maximum or sample lies.
+    gives_switches: bool = False
+
+    def performer(self, problem: PoolProblem) -> PoolAlgorithm:
+        """This algorithm; for a spatial pyramid one that asks it about each of the levels."""
+        return _Pyramid(self) if problem.layout == "pyramid" else self
+
+    def why_not(self, problem: PoolProblem) -> str | None:
+        """A sentence saying why this algorithm cannot do `problem`, or None if it can."""
+        return None
+
+    def workspace_bytes(self, problem: PoolProblem, threads: int) -> int:
+        """Bytes needed beyond input and output."""
+        return 0
+
+    def work(self, problem: PoolProblem) -> float:
+        """How much there is to do, in any unit that time is proportional to."""
+        return problem.multiply_adds
+
+    def forward(
+        self,
+        problem: PoolProblem,
+        x: np.ndarray,
+        gate: np.ndarray,
+        out: np.ndarray,
+        switches: np.ndarray | None,
+        threads: int,
+    ) -> None:
+        """Write the output for `x` (N, C, *size) into `out` (N, C, *output_size).
+
+        `switches`, where asked for, is int64 of the output's shape and takes the flat index
+        of each chosen sample among the samples of its plane, -1 where none was.
+        """
+        raise NotImplementedError
+
+    def grad_input(
+        self,
+        problem: PoolProblem,
+        grad_out: np.ndarray,
+        x: np.ndarray,
+        gate: np.ndarray,
+        out: np.ndarray,
+        threads: int,
+    ) -> None:
+        """Write into `out` (N, C, *size) the gradient ⟨grad_out, pool(x)⟩ has at `x`."""
+        raise NotImplementedError
+
+    def arithmetic(self, problem: PoolProblem) -> tuple[str, float]:
+        """The dtype sums are formed in, and the longest chain of roundings in it.
+
+        The default is that of window-by-window loops in float64: `window_roundings`.
+        """
+        return "float64", window_roundings(problem)
+
+    def error_bound(
+        self, problem: PoolProblem, first: np.ndarray, magnitude: np.ndarray
+    ) -> np.ndarray | float:
+        """An upper bound on |computed − exact| for each element of `magnitude`.
+
+        `first` is the first operand: the input, or for its gradient that of the output.
+        `magnitude` is what the roundings act upon: Σ w·|x| for weighted averages, the norm
+        itself for Lp, and so on (`suites.truth.pool_oracle` says for each kind); for a gradient, the
+        same sum over the windows that cover a sample. The bound is γ_m·magnitude for m
+        roundings in a chain (Higham, *Accuracy and Stability of Numerical Algorithms*,
+        2nd ed., lemma 3.1), one more of the output's own dtype where that is narrower, and
+        what may fall among the subnormals. A maximum is a copy: its bound is 0.
+        """
+        backward = problem.operation == "grad_input"
+        if problem.kind in ("max", "maxout") or (
+            problem.kind == "stochastic" and problem.mode == "train"
+        ):
+            windows = overlap(problem) - 1 if backward else 0
+            return gamma(windows, problem.dtype) * magnitude if windows else 0.0
+        dtype, roundings = self.arithmetic(problem)
+        relative = _gamma(roundings, dtype)
+        if backward:
+            relative += _gamma(overlap(problem) + 2, problem.dtype)
+        elif dtype != problem.dtype:
+            relative += 1.0001 * unit_roundoff(problem.dtype)
+        subnormals = (problem.taps + 4) * float(np.finfo(problem.dtype).smallest_subnormal)
+        return relative * magnitude + subnormals * (overlap(problem) if backward else 1)
+
+
+class _Pyramid(PoolAlgorithm):
+    """What an algorithm says of a pyramid, from what it says of its levels."""
+
+    def __init__(self, algorithm: PoolAlgorithm) -> None:
+        self._of = algorithm
+
+    def why_not(self, problem: PoolProblem) -> str | None:
+        return next(filter(None, map(self._of.why_not, problem.parts)), None)
+
+    def workspace_bytes(self, problem: PoolProblem, threads: int) -> int:
+        """A level's own, and its result before that takes its place."""
+        most = max(self._of.workspace_bytes(part, threads) for part in problem.parts)
+        return most + max(math.prod(part.result_shape) for part in problem.parts) * problem.itemsize
+
+    def work(self, problem: PoolProblem) -> float:
+        return sum(map(self._of.work, problem.parts))
+
+    def error_bound(
+        self, problem: PoolProblem, first: np.ndarray, magnitude: np.ndarray
+    ) -> np.ndarray | float:
+        """That of the worst level; backward the sum of all, and of adding them up."""
+        bounds = [np.asarray(self._of.error_bound(p, first, magnitude)) for p in problem.parts]
+        if problem.operation == "forward":
+            return np.max(np.broadcast_arrays(*bounds), axis=0)
+        return np.sum(np.broadcast_arrays(*bounds), axis=0) + 1.01 * (
+            gamma(len(bounds), problem.dtype) * magnitude
+        )
+
+
+def _gamma(roundings: float, dtype: str) -> float:
+    return gamma(math.ceil(roundings), dtype)
+
+
+def window_roundings(problem: PoolProblem) -> float:
+    """Roundings a term passes when each window is computed for itself, by kind.
+
+    average : n terms and a division.
+    lp : with m = max|x|, y = m·(Σ(|x|/m)^p)^(1/p). A quotient's rounding enters its power p
+        times, the power itself errs by 2u, and the sum of n terms by γ_n; the root divides
+        their total by p, and adds the rounding of 1/p times the logarithm of a sum <= n. A
+        gradient is a power p − 1 of a quotient of such.
+    gaussian : a weight's exponent q errs by 3u·q, hence the weight by as much, per axis.
+    stochastic : two sums, a quotient, and the squares.
+    mixed, gated : the average, the gate's sum of n products, and the blend.
+    """
+    n = problem.taps
+    if problem.kind in ("l2", "lp"):
+        p = problem.exponent
+        norm = (n + p + 4 + math.log(n)) / p + 4
+        return norm if problem.operation == "forward" else abs(p - 1) * (norm + 2) + 6
+    if problem.kind == "gaussian":
+        return n + 18 + 9 * largest_exponent(problem)
+    if problem.kind == "stochastic":
+        return 2 * n + 10
+    return n + {"average": 2, "mixed": 6, "gated": 16}[problem.kind]
+
+
+def overlap(problem: PoolProblem) -> int:
+    """The most windows that cover one sample."""
+    return math.prod(line.most_over for line in problem.lines)
+
+
+def registry() -> dict[str, PoolAlgorithm]:
+    """Every pooling algorithm by name, in alphabetical order."""
+    return POOLING.registry()
+
+
+def get(name: str | PoolAlgorithm) -> PoolAlgorithm:
+    """The algorithm called `name`, or a `ConvbenchError` with the nearest known name."""
+    return POOLING.get(name)

@@ -1,0 +1,189 @@
+"""The text form of a pooling problem, in the manner of benchdnn's pooling descriptors.
+
+``max_mb1_ic64ih112_kh3_sh2ph1_ceil`` reads: maxima over 3×3 windows, two samples apart, of 64
+channels of 112×112 with padding 1; ``average_mb8_ic512ih7_output=1``: adaptive averages. The
+letters are those of `algos.core.descriptor`; what they cannot say follows as ``option=value``. Unlike
+there, each letter by itself is passed on to the axes behind: ``kh9kw5_ph2`` pads both.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from algos.core.descriptor import enter
+from algos.core.errors import ConvbenchError, closest, shown
+from algos.core.sizes import AXES
+
+from .problem import DEFAULTS, KINDS, PoolProblem
+
+_NAME = re.compile(r'_*n"([^"]*)"$')
+_LETTERS = {"size": "i", "window": "k", "stride": "s", "dilation": "d"}
+_OPTIONS = ("output", "levels", "ratio", "sequence", "overlapping", "seed", "count_include_pad",
+            "p", "sigma", "mode", "mix", "pieces")  # fmt: skip
+_PART = re.compile(
+    r"_*(?:(mb|ic|[iokspdr][dhw])([0-9]+)|(" + "|".join(_OPTIONS) + r')=([^_"]+)|([a-z][a-z0-9]+))'
+)
+_WORDS: dict[str, tuple[str, Any]] = {
+    "f32": ("dtype", "float32"), "f64": ("dtype", "float64"), "ceil": ("fit", "ceil"),
+    "exact": ("fit", "exact"), "backward": ("operation", "grad_input"),
+}  # fmt: skip
+
+
+def format_pool_descriptor(problem: PoolProblem) -> str:
+    """The shortest descriptor that parses back to `problem`."""
+    names = problem.axis_names
+    columns: dict[str, tuple[int, ...]] = {"i": problem.size}
+    if problem.layout == "regular":
+        columns |= {"k": problem.window, "s": problem.stride}
+        columns["d"] = tuple(d - 1 for d in problem.dilation)
+        columns["p"], columns["r"] = zip(*problem.padding, strict=True)
+    same = all(len(set(column)) == 1 for column in columns.values())
+    spelled = names[:1] if same and len(names) > 1 else names
+    text = {
+        letter: "".join(f"{letter}{axis}{n}" for axis, n in zip(spelled, column, strict=False))
+        for letter, column in columns.items()
+    }
+    parts = [problem.kind, f"mb{problem.batch}", f"ic{problem.channels}{text['i']}"]
+    if problem.layout == "regular":
+        parts += [text["k"], text["s"]]
+        parts += [text["p"]] if any(columns["p"]) else []
+        parts += [text["r"]] if columns["p"] != columns["r"] else []
+        parts += [text["d"]] if any(columns["d"]) else []
+    for name in _OPTIONS:
+        value = getattr(problem, name)
+        if value is not None and value != DEFAULTS.get(name):
+            parts.append(f"{name}={_spell(value)}")
+    for word, (name, value) in _WORDS.items():
+        if getattr(problem, name) == value and word != "f32":
+            parts.append(word)
+    if problem.name:
+        parts.append('n"{}"'.format(problem.name.replace('"', "'")))
+    return "_".join(parts)
+
+
+def parse_pool_descriptor(text: str, **defaults: Any) -> PoolProblem:
+    """The problem that `text` describes; `defaults` are fields for what it leaves open.
+
+    Raises
+    ------
+    ConvbenchError
+        Naming the column where the text cannot be read, or what is wrong with what it says.
+
+    Examples
+    --------
+    >>> parse_pool_descriptor("max_mb1_ic64ih112_kh3_sh2ph1").output_size
+    (56, 56)
+    >>> str(parse_pool_descriptor("lp_ic1iw9_kw3_p=3_f64"))
+    'lp_mb1_ic1iw9_kw3_sw3_p=3_f64'
+    """
+    if not isinstance(text, str):
+        raise ConvbenchError(f"descriptor {shown(text)} must be text, such as max_ic3ih8_kh2")
+    numbers: dict[str, int] = {}
+    found: dict[str, Any] = {}
+    at = 0
+    while at < len(text):
+        if match := _NAME.match(text, at):
+            found["name"] = match[1]
+        elif match := _PART.match(text, at):
+            _enter(text, at, match, numbers, found)
+        elif text[at:].strip("_"):
+            raise ConvbenchError(
+                f"descriptor {text!r}, column {at + 1}: cannot read {text[at : at + 12]!r}; "
+                f"expected parts such as max, mb1, ic64, ih112, kh3, sh2, ph1, dh1, ceil, f64, "
+                f'output=2,2, p=3 or n"name"'
+            )
+        else:
+            break
+        at = match.end()
+    columns = _columns(text, numbers)
+    try:
+        problem = PoolProblem(**{**defaults, **found, **columns})
+    except ConvbenchError as error:
+        raise ConvbenchError(f"descriptor {text!r}: {error}") from None
+    for axis, size in zip(problem.axis_names, problem.output_size, strict=False):
+        if numbers.get(f"o{axis}", size) != size:
+            raise ConvbenchError(
+                f"descriptor {text!r}: o{axis}{numbers[f'o{axis}']} does not follow from the rest: "
+                f"the output size is {size}; a descriptor of benchdnn's, whose padding follows "
+                f"from its output size, begins with pool: instead of {problem.kind}"
+            )
+    return problem
+
+
+def _enter(
+    text: str, at: int, match: re.Match, numbers: dict[str, int], found: dict[str, Any]
+) -> None:
+    """One part of the text into `numbers` or `found`."""
+    key, number, option, value, word = match.groups()
+    if key:
+        enter(text, at, key, number, numbers)
+    elif option in _OPTIONS:
+        found[option] = _read(value)
+    elif word in KINDS:
+        found["kind"] = word
+    elif word in _WORDS:
+        name, meant = _WORDS[word]
+        found[name] = meant
+    else:
+        near = closest(option or word, [*KINDS, *_WORDS, *_OPTIONS])
+        raise ConvbenchError(
+            f"descriptor {text!r}, column {at + 1}: {option or word!r} is not known; {near}"
+        )
+
+
+def _columns(text: str, numbers: dict[str, int]) -> dict[str, Any]:
+    """Fields that are given by letter and axis."""
+    axes = AXES[max((1 + "whd".index(key[1]) for key in numbers if key[0] == "i" and key != "ic"),
+                    default=1)]  # fmt: skip
+    result: dict[str, Any] = {}
+    if "mb" in numbers:
+        result["batch"] = numbers["mb"]
+    if "ic" in numbers:
+        result["channels"] = numbers["ic"]
+
+    def column(letter: str) -> list[int] | None:
+        values: list[int] = []
+        for axis in axes:
+            if letter + axis in numbers:
+                values.append(numbers[letter + axis])
+            elif values:
+                values.append(values[-1])
+        return values if len(values) == len(axes) else None
+
+    for name, letter in _LETTERS.items():
+        values = column(letter)
+        if values is not None:
+            result[name] = tuple(v + 1 for v in values) if letter == "d" else tuple(values)
+    if "size" not in result:
+        raise ConvbenchError(f"descriptor {text!r} gives no size: add ih… (or iw…, id…)")
+    before, after = column("p"), column("r")
+    if before or after:
+        before = before or [0] * len(axes)
+        result["padding"] = tuple(zip(before, after or before, strict=True))
+    return result
+
+
+def _spell(value: Any) -> str:
+    if isinstance(value, tuple):
+        if value and isinstance(value[0], tuple):
+            return ",".join("x".join(map(_spell, level)) for level in value)
+        return ",".join(map(_spell, value))
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def _read(value: str) -> Any:
+    if "x" in value and value[0].isdigit():
+        return tuple(tuple(map(_read, level.split("x"))) for level in value.split(","))
+    if "," in value:
+        return tuple(map(_read, value.split(",")))
+    if value in ("True", "False"):
+        return value == "True"
+    for kind in (int, float):
+        try:
+            return kind(value)
+        except ValueError:
+            continue
+    return value

@@ -1,0 +1,536 @@
+"""PoolProblem: one pooling asked for, with its output size and its cost.
+
+Two questions describe it: what a window is reduced to (`kind`), and where the windows lie,
+which is one of four layouts:
+
+- regular: a `window` with stride, padding and dilation; all of the input for ``"global"``;
+- adaptive: as many windows as the `output` has elements, as even as can be;
+- pyramid: several adaptive grids, `levels`, one after the other;
+- fractional: windows of one to three samples at random places, 1 < `ratio` < 2 times fewer.
+
+Every kind goes with every layout, except that "gated" needs windows of one size and "maxout"
+pools channels.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from typing import Any
+
+from algos.core.arguments import (
+    choice,
+    dtype_name,
+    is_several,
+    number,
+    per_axis,
+    several,
+    text,
+    truth,
+    whole_number,
+    whole_numbers,
+)
+from algos.core.errors import ConvbenchError, shown
+from algos.core.family import POOLING, Family
+from algos.core.sizes import AXES, FITS, check_fit, extent, output_positions, resolve_padding
+
+from .windows import Line, adaptive, fractional, fractional_positions, regular
+
+DTYPES = ("float32", "float64")
+OPERATIONS = ("forward", "grad_input")
+MOST_SEED = 2**64 - 1
+
+#: Every kind, and the options that are its own.
+KINDS: dict[str, tuple[str, ...]] = {
+    "max": (),
+    "average": ("count_include_pad",),
+    "l2": (),
+    "lp": ("p",),
+    "gaussian": ("sigma", "count_include_pad"),
+    "stochastic": ("mode", "seed"),
+    "mixed": ("mix", "count_include_pad"),
+    "gated": ("count_include_pad",),
+    "maxout": ("pieces",),
+}
+
+#: Every layout, and the options that are its own; the first one names it.
+LAYOUTS: dict[str, tuple[str, ...]] = {
+    "regular": ("window", "stride", "padding", "dilation", "fit"),
+    "adaptive": ("output",),
+    "pyramid": ("levels",),
+    "fractional": ("ratio", "sequence", "overlapping", "seed"),
+}
+
+DEFAULTS: dict[str, Any] = {
+    "count_include_pad": True, "p": 2.0, "mode": "test", "seed": 0, "mix": 0.5,
+    "padding": 0, "dilation": 1, "fit": "floor", "sequence": "pseudorandom", "overlapping": True,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PoolProblem:
+    """One pooling of a batch of feature maps; after construction every field is resolved.
+
+    Parameters
+    ----------
+    size : int or tuple of int
+        Spatial size of the input in samples; its length sets the number of axes (1-3).
+    kind : str
+        "max"; "average"; "l2" and "lp", the norm (Σ|x|^p)^(1/p); "gaussian", the average
+        weighted by distance from the window's middle; "stochastic" (Zeiler & Fergus, 2013);
+        "mixed" and "gated" (Lee, Gallagher & Tu, 2016); "maxout" (Goodfellow et al., 2013).
+    batch, channels : int
+        N and C: the input is ``(N, C, *size)``.
+    window : int, per axis, or "global"
+        Size F of regular windows in taps.
+    stride, padding, dilation, fit
+        As in `algos.Problem`, but a stride that is not given is the window. Padding is never
+        a maximum; averages count its zeros where `count_include_pad`. ``fit="ceil"`` keeps
+        the smaller region on the right (Goodfellow et al., *Deep Learning*, fig. 9.10),
+        provided it begins inside the input or the padding before it, as PyTorch has it. The
+        window may then exceed the padded input by less than a stride.
+    output : int or per axis
+        Adaptive: the output size.
+    levels : tuple of int or of tuples
+        Pyramid: the output size of each level (He et al., arXiv:1406.4729, 2014).
+    ratio : float or per axis
+        Fractional: how many times smaller the output is, between 1 and 2 (Graham, 2014).
+    sequence : {"pseudorandom", "random"}
+        Fractional: how steps of one and two follow each other.
+    overlapping : bool
+        Fractional: whether neighbouring windows share their border sample.
+    seed : int
+        Of fractional windows and of stochastic samples.
+    count_include_pad : bool
+        Whether zeros of the padding count in an average.
+    p : float
+        Above 0, finite.
+    sigma : float, per axis, or None
+        Of the Gaussian, in samples; None is a quarter of each window's span.
+    mode : {"train", "test"}
+        Stochastic: sample a tap by its probability, or weight all taps by theirs.
+    mix : float
+        Mixed: the share of the maximum, between 0 and 1.
+    pieces : int
+        Maxout: how many consecutive channels compete for one output channel.
+    dtype : {"float32", "float64"}
+    operation : {"forward", "grad_input"}
+    name : str
+        A label; two problems that differ in name alone are equal.
+
+    Raises
+    ------
+    ConvbenchError
+        If a field is out of range, belongs to another kind or layout, or a window is empty.
+
+    Examples
+    --------
+    >>> PoolProblem(size=(5, 5), kind="max", window=2).output_size
+    (2, 2)
+    >>> PoolProblem(size=(5, 5), kind="max", window=2, fit="ceil").output_size
+    (3, 3)
+    >>> PoolProblem(size=(7,), kind="average", output=3).multiply_adds
+    9
+    """
+
+    size: Any
+    kind: str = "max"
+    batch: int = 1
+    channels: int = 1
+    window: Any = None
+    stride: Any = None
+    padding: Any = None
+    dilation: Any = None
+    fit: Any = None
+    output: Any = None
+    levels: Any = None
+    ratio: Any = None
+    sequence: Any = None
+    overlapping: Any = None
+    seed: Any = None
+    count_include_pad: Any = None
+    p: Any = None
+    sigma: Any = None
+    mode: Any = None
+    mix: Any = None
+    pieces: Any = None
+    dtype: str = "float32"
+    operation: str = "forward"
+    name: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        size = whole_numbers("size", self.size)
+        if not 1 <= len(size) <= 3:
+            raise ConvbenchError(f"size {size} has {len(size)} axes; 1, 2 or 3 are supported")
+        self._put("size", size)
+        self._put("batch", whole_number("batch", self.batch, least=0))
+        self._put("channels", whole_number("channels", self.channels))
+        self._put("dtype", dtype_name(self.dtype, DTYPES))
+        choice("kind", self.kind, KINDS)
+        choice("operation", self.operation, OPERATIONS)
+        text("name", self.name)
+        for name, known in (
+            ("fit", FITS), ("mode", ("train", "test")), ("sequence", ("pseudorandom", "random")),
+        ):  # fmt: skip
+            if getattr(self, name) is not None:
+                choice(name, getattr(self, name), known)
+        for name in ("count_include_pad", "overlapping"):
+            if getattr(self, name) is not None:
+                self._put(name, truth(name, getattr(self, name)))
+        self._refuse_strangers()
+        self._fill_defaults()
+        _CHECKS[self.layout](self)
+        self._check_options()
+        if self.layout != "pyramid":
+            self._refuse_empty_windows()
+
+    def _put(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
+    @property
+    def family(self) -> Family:
+        """Whose algorithms compute it."""
+        return POOLING
+
+    @property
+    def layout(self) -> str:
+        """ "regular", "adaptive", "pyramid", "fractional", or "channels" for maxout."""
+        if self.kind == "maxout":
+            return "channels"
+        for layout, options in LAYOUTS.items():
+            if getattr(self, options[0]) is not None:
+                return layout
+        raise ConvbenchError(
+            f"{self.kind} pooling needs to know its windows; give one of size (the window, or "
+            f'"global"), output_size, levels or ratio'
+        )
+
+    @property
+    def _options(self) -> set[str]:
+        """Fields that mean something for this kind and layout."""
+        return {*KINDS[self.kind], *LAYOUTS.get(self.layout, ())}
+
+    def _refuse_strangers(self) -> None:
+        """An option that would be ignored is a mistake."""
+        options = self._options
+        for name in sorted({option for group in (KINDS, LAYOUTS) for many in group.values()
+                            for option in many} - options):  # fmt: skip
+            if getattr(self, name) is not None:
+                raise ConvbenchError(
+                    f"{name}={shown(getattr(self, name))} says nothing about {self.kind} pooling "
+                    f"with {self.layout} windows, which takes "
+                    f"{', '.join(sorted(options)) or 'none'}; leave it out"
+                )
+
+    def _fill_defaults(self) -> None:
+        for name in self._options & set(DEFAULTS):
+            if getattr(self, name) is None:
+                self._put(name, DEFAULTS[name])
+
+    def _check_options(self) -> None:
+        if self.p is not None:
+            self._put("p", number("p", self.p, 0, math.inf, 'above 0 and finite (kind="max" is '
+                                   "the limit of large p)"))  # fmt: skip
+        if self.mix is not None:
+            self._put("mix", number("mix", self.mix, 0, 1, "a share from 0 to 1", closed=True))
+        if self.sigma is not None:
+            self._put("sigma", _numbers("sigma", self.sigma, self.axes, math.inf, "above 0"))
+        if self.seed is not None:
+            self._put("seed", whole_number("seed", self.seed, least=0, most=MOST_SEED))
+        if self.kind == "gated" and self.layout != "regular":
+            raise ConvbenchError(
+                f"gated pooling weighs the taps of a window, whose number differs between "
+                f"{self.layout} windows; give a window size"
+            )
+
+    def _refuse_empty_windows(self) -> None:
+        needs_a_sample = self.kind in ("max", "mixed", "gated", "stochastic", "lp", "l2") or (
+            self.count_include_pad is False
+        )
+        if not needs_a_sample:
+            return
+        for axis, line in zip(self.axis_names, self.lines[-self.axes :], strict=True):
+            if line.first_empty is not None:
+                raise ConvbenchError(
+                    f"the window at output {line.first_empty} along {axis} holds padding alone, "
+                    f"so it has no {self.kind}; pad by at most half the window, "
+                    f"{extent(line.window, line.dilation) // 2} before and after"
+                )
+
+    @property
+    def axes(self) -> int:
+        """Number of spatial axes."""
+        return len(self.size)
+
+    @property
+    def axis_names(self) -> str:
+        """One letter per spatial axis: ``w``, ``hw`` or ``dhw``."""
+        return AXES[self.axes]
+
+    @property
+    def extent(self) -> tuple[int, ...]:
+        """Samples that a regular window spans, (F − 1)·D + 1, per axis."""
+        return tuple(map(extent, self.window, self.dilation))
+
+    @cached_property
+    def parts(self) -> tuple[PoolProblem, ...]:
+        """The problems of one grid of windows each that this one consists of, in order."""
+        if self.layout != "pyramid":
+            return (self,)
+        return tuple(replace(self, levels=None, output=level) for level in self.levels)
+
+    @cached_property
+    def lines(self) -> tuple[Line, Line, Line]:
+        """The windows along d, h and w of `planes`; a pyramid has them in its `parts` alone."""
+        if self.layout == "channels":
+            samples = math.prod(self.size)
+            along = [regular(self.pieces, self.pieces, self.pieces, 1, (0, 0), 1), _each(1)]
+            return (*along, _each(samples))  # type: ignore[return-value]
+        along = [_LINES[self.layout](self, axis) for axis in range(self.axes)]
+        return (*[_each(1)] * (3 - self.axes), *along)  # type: ignore[return-value]
+
+    @cached_property
+    def planes(self) -> tuple[int, int, int, int]:
+        """The input as independent volumes, ``(N·C, D, H, W)``."""
+        volumes = self.batch * self.channels // (self.pieces or 1)
+        return (volumes, *(line.size for line in self.lines))  # type: ignore[return-value]
+
+    @cached_property
+    def pooled_planes(self) -> tuple[int, int, int, int]:
+        """The output of these volumes."""
+        return (self.planes[0], *(line.positions for line in self.lines))  # type: ignore[return-value]
+
+    @cached_property
+    def output_size(self) -> tuple[int, ...]:
+        """Spatial size of the output; of a pyramid, the number of all its bins."""
+        if self.layout == "pyramid":
+            return (sum(math.prod(part.output_size) for part in self.parts),)
+        if self.layout == "channels":
+            return self.size
+        return tuple(line.positions for line in self.lines[-self.axes :])
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """``(N, C, *size)``."""
+        return (self.batch, self.channels, *self.size)
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """``(N, C, *output_size)``; C/pieces channels for maxout."""
+        return (self.batch, self.channels // (self.pieces or 1), *self.output_size)
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether the result depends linearly on the input, and its gradient not on it at all."""
+        return self.kind in ("average", "gaussian")
+
+    @property
+    def operands(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes of the arrays that a plan is called with."""
+        if self.operation == "forward":
+            return (self.input_shape,)
+        return (self.output_shape,) if self.is_linear else (self.output_shape, self.input_shape)
+
+    @property
+    def result_shape(self) -> tuple[int, ...]:
+        """Shape of what is computed: of the output, or of the input."""
+        return self.output_shape if self.operation == "forward" else self.input_shape
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes per element."""
+        return 8 if self.dtype == "float64" else 4
+
+    @property
+    def taps(self) -> int:
+        """Samples of the largest window."""
+        return max(math.prod(line.window for line in part.lines) for part in self.parts)
+
+    @cached_property
+    def terms(self) -> int:
+        """Most samples reduced to an output, or for the gradient all of the windows over one."""
+        if self.operation == "forward":
+            return self.taps
+        return sum(math.prod(line.most_over for line in part.lines) for part in self.parts)
+
+    @property
+    def exponent(self) -> float:
+        """p of the norm."""
+        return 2.0 if self.kind == "l2" else float(self.p or 0)
+
+    @cached_property
+    def multiply_adds(self) -> int:
+        """Window reads: how often a sample of the input is looked at by the definition."""
+        return sum(
+            part.planes[0] * math.prod(line.reads for line in part.lines) for part in self.parts
+        )
+
+    @property
+    def compulsory_bytes(self) -> int:
+        """Bytes that must move at least once.
+
+        Forward: input in, output out. Backward: the output's gradient in, the input's out,
+        and the input in too where the kind is not linear.
+        """
+        given, made = math.prod(self.input_shape), math.prod(self.output_shape)
+        if self.operation == "grad_input" and not self.is_linear:
+            given *= 2
+        return (given + made) * self.itemsize
+
+    @property
+    def table_bytes(self) -> int:
+        """Bytes of what the windows are looked up in: six numbers per position of every axis."""
+        positions = sum(line.positions for part in self.parts for line in part.lines)
+        return 48 * positions
+
+    @property
+    def operations(self) -> tuple[str, ...]:
+        """All that may be asked of the layer."""
+        return OPERATIONS
+
+    def asking(self, operation: str) -> PoolProblem:
+        """The same layer, asked for `operation`."""
+        return replace(self, operation=operation)
+
+    @property
+    def with_images(self) -> PoolProblem:
+        """The same problem with at least one image, for algorithms, which see no empty batch."""
+        return self if self.batch else replace(self, batch=1)
+
+    @property
+    def geometry(self) -> dict[str, Any]:
+        """Channels, windows and steps, as tables list them; of uneven windows the largest."""
+        lines = self.parts[0].lines[-self.axes :] if self.layout != "channels" else ()
+        even = [size // line.positions for size, line in zip(self.size, lines, strict=False)]
+        return {
+            "kind": self.kind,
+            "in_channels": self.channels,
+            "out_channels": self.output_shape[1],
+            "groups": 1,
+            "kernel": tuple(line.window for line in lines) or (1,) * self.axes,
+            "stride": tuple(
+                line.stride or max(step, 1) for line, step in zip(lines, even, strict=True)
+            )
+            or (1,) * self.axes,
+            "dilation": tuple(line.dilation for line in lines) or (1,) * self.axes,
+            "parameters": 0,
+            "flops": self.multiply_adds,
+        }
+
+    def __str__(self) -> str:
+        from .descriptor import format_pool_descriptor
+
+        return format_pool_descriptor(self)
+
+
+def _each(size: int) -> Line:
+    """Every sample for itself."""
+    return regular(size, 1, 1, 1, (0, 0), size)
+
+
+def _check_regular(problem: PoolProblem) -> None:
+    axes, put = problem.axes, problem._put
+    window = problem.window
+    if isinstance(window, str):
+        if window != "global":
+            raise ConvbenchError(f'window {shown(window)} is not known; give numbers, or "global"')
+        window = problem.size
+    put("window", per_axis("window", window, axes))
+    put("stride", per_axis("stride", problem.stride, axes) if problem.stride is not None
+        else problem.window)  # fmt: skip
+    put("dilation", per_axis("dilation", problem.dilation, axes))
+    spans = tuple(map(extent, problem.window, problem.dilation))
+    put("padding", resolve_padding(problem.padding, problem.size, spans, problem.stride))
+    check_fit(
+        problem.axis_names, problem.size, spans, problem.stride, problem.padding, problem.fit,
+        "window",
+    )  # fmt: skip
+
+
+def _regular_line(problem: PoolProblem, axis: int) -> Line:
+    size, window, stride, dilation, sides = (
+        getattr(problem, name)[axis] for name in ("size", "window", "stride", "dilation", "padding")
+    )
+    span = extent(window, dilation)
+    positions = output_positions(size, span, stride, sides, problem.fit)
+    if problem.fit == "ceil" and (positions - 1) * stride >= size + sides[0]:
+        positions -= 1  # it would begin in the padding behind
+    return regular(size, window, stride, dilation, sides, positions)
+
+
+def _check_adaptive(problem: PoolProblem) -> None:
+    problem._put("output", per_axis("output_size", problem.output, problem.axes))
+
+
+def _check_pyramid(problem: PoolProblem) -> None:
+    levels = several(problem.levels)
+    resolved = tuple(per_axis("levels", level, problem.axes) for level in levels)
+    if not resolved:
+        raise ConvbenchError(
+            "levels is empty; give the output size of each level, such as (4, 2, 1)"
+        )
+    problem._put("levels", resolved)
+
+
+def _check_fractional(problem: PoolProblem) -> None:
+    ratio = _numbers("ratio", problem.ratio, problem.axes, math.inf, "above 1 and below 2")
+    if not all(1 < r < 2 for r in ratio):
+        raise ConvbenchError(
+            f"ratio {shown(problem.ratio)} is outside (1, 2): windows step by one or two samples; "
+            f"for other ratios give output_size, or a window and a stride"
+        )
+    problem._put("ratio", ratio)
+    problem._put("seed", whole_number("seed", problem.seed, least=0, most=MOST_SEED))
+    for axis in range(problem.axes):
+        _fractional_line(problem, axis)
+
+
+def _fractional_line(problem: PoolProblem, axis: int) -> Line:
+    size = problem.size[axis]
+    positions = fractional_positions(size, problem.ratio[axis], problem.overlapping)
+    if not positions:
+        raise ConvbenchError(
+            f"{size} sample along {problem.axis_names[axis]} is too few for overlapping windows; "
+            f"say overlapping=False, or give a larger input"
+        )
+    seed = (problem.seed, axis)
+    return fractional(size, positions, problem.sequence, problem.overlapping, seed)
+
+
+def _check_channels(problem: PoolProblem) -> None:
+    if problem.pieces is None:
+        raise ConvbenchError("maxout needs size, the number of channels that compete")
+    pieces = whole_numbers("maxout size", problem.pieces)
+    if len(pieces) != 1 or problem.channels % pieces[0]:
+        raise ConvbenchError(
+            f"{problem.channels} channels cannot be split into groups of {shown(problem.pieces)}; "
+            f"choose one number that divides them"
+        )
+    problem._put("pieces", pieces[0])
+
+
+_CHECKS = {
+    "regular": _check_regular, "adaptive": _check_adaptive, "pyramid": _check_pyramid,
+    "fractional": _check_fractional, "channels": _check_channels,
+}  # fmt: skip
+
+_LINES = {
+    "regular": _regular_line,
+    "adaptive": lambda problem, axis: adaptive(problem.size[axis], problem.output[axis]),
+    "fractional": _fractional_line,
+}
+
+
+def _numbers(name: str, value: Any, axes: int, high: float, expected: str) -> tuple[float, ...]:
+    """`value`, one number or one per axis, as one positive float per axis."""
+    values = several(value) if is_several(value) else (value,) * axes
+    if len(values) != axes:
+        raise ConvbenchError(
+            f"{name} {shown(value)} has {len(values)} entries for {axes} spatial axes"
+        )
+    return tuple(number(name, entry, 0, high, expected) for entry in values)
+
+
+#: Names of all fields but the label, in the order in which descriptors give them.
+FIELDS = tuple(f.name for f in fields(PoolProblem) if f.name != "name")

@@ -1,0 +1,216 @@
+"""Blocking of `winograd.kernels`: tiles, strips, channel blocks and split among threads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from algos.core.problem import Problem
+from algos.parallel.channels_blocking import TILES, evenly
+from algos.simd import registers as simd
+
+from .points import TAPS
+from .transforms import NOWHERE
+
+#: Input tiles that one item transforms at a time, approximately: a multiple of the 28 and 14 pixels
+#: of register tiles.
+STRIP_TILES = 56
+#: Bytes of sums (products of transforms) kept until they are transformed back. Tuned on Zen 4 with
+#: 1 MiB of L2.
+SUMS_BYTES = 128 * 1024
+
+
+class Shape(NamedTuple):
+    """Numbers the compiled kernel works from."""
+
+    #: Outputs from tile to tile, m; points of a tile, (m + 2)².
+    step: int
+    points: int
+    groups: int
+    #: Input channels of one group, then output channels of one group.
+    inputs: int
+    outputs: int
+    height: int
+    width: int
+    out_height: int
+    out_width: int
+    rows_before: int
+    columns_before: int
+    #: Rows of tiles in an image; rows of tiles in the batch; strips that the latter are cut into;
+    #: columns of tiles in a strip.
+    image_rows: int
+    all_rows: int
+    strips: int
+    columns: int
+    #: Tiles of the largest strip, rounded up to register tiles; elements from plane to plane of
+    #: their transforms.
+    pitch: int
+    plane: int
+    #: Rows of tiles that share a register on the way in.
+    fold: int
+    #: Index into TILES, pixels and vectors of the register tile; index and pixels of the one for
+    #: the last pixels.
+    tile: int
+    pixels: int
+    vectors: int
+    last_tile: int
+    last_pixels: int
+    #: Blocks of output channels in a group, in an item, and multiplied before the way back.
+    blocks: int
+    blocks_per_item: int
+    blocks_together: int
+
+
+@dataclass(frozen=True)
+class Blocking:
+    """Blocking of one problem, and the elements of each buffer that a thread needs."""
+
+    shape: Shape
+    numbers: np.ndarray
+    offsets: np.ndarray
+    places: np.ndarray
+    items: int
+    stretch: int
+    transforms: int
+    sums: int
+    outputs: int
+    starts: int
+
+
+def tiles(problem: Problem, m: int) -> tuple[int, int]:
+    """Return (rows, columns) of tiles of m × m outputs in one image; the last may be ragged."""
+    rows, columns = problem.output_size
+    return -(-rows // m), -(-columns // m)
+
+
+@lru_cache(maxsize=256)
+def blocking(problem: Problem, m: int, threads: int) -> Blocking:
+    """Choose the blocking of F(m × m, 3 × 3); the order of summation does not depend on it."""
+    lane, size = simd.lanes_of(problem.itemsize), m + TAPS - 1
+    inputs, outputs = (n // problem.groups for n in (problem.in_channels, problem.out_channels))
+    image_rows, image_columns = tiles(problem, m)
+    all_rows = problem.batch * image_rows
+    bands = -(-image_columns // STRIP_TILES)
+    columns = -(-image_columns // bands)
+    strips, tile, blocks_per_item = min(
+        (
+            (strips, tile, per_item)
+            for strips in _strips(all_rows, columns)
+            for tile in range(len(TILES))
+            for per_item in _shares(-(-outputs // (TILES[tile][1] * lane)), threads)
+        ),
+        key=lambda choice: _cost(problem, m, threads, bands, columns, *choice),
+    )
+    (pixels, vectors), last = TILES[tile], last_tile(tile)
+    stretch = vectors * lane
+    blocks = -(-outputs // stretch)
+    pitch = int(covered(-(-all_rows // strips) * columns, tile))
+    sums = size * size * pitch * stretch
+    together = max(1, min(blocks_per_item, SUMS_BYTES // (sums * problem.itemsize)))
+    shape = Shape._make((
+        m, size * size, problem.groups, inputs, outputs, *problem.size, *problem.output_size,
+        *problem.before, image_rows, all_rows, strips, columns, pitch, inputs * pitch + lane,
+        _fold(m, columns, lane), tile, pixels, vectors, last, TILES[last][0],
+        blocks, blocks_per_item, together,
+    ))  # fmt: skip
+    items = problem.groups * bands * strips * -(-blocks // blocks_per_item)
+    return Blocking(
+        shape, np.array(shape), evenly(inputs, pitch, stretch),
+        _places(problem, m), items, stretch, *(
+            -(-n // lane) * lane for n in (
+                size * size * shape.plane + pixels, together * sums,
+                max(m * m * columns + lane, size * size) * lane, 2 * stretch + m,
+            )
+        ),
+    )  # fmt: skip
+
+
+def _places(problem: Problem, m: int) -> np.ndarray:
+    """Return the index in `x`, first channel, of every input row of every row of tiles."""
+    height, width = problem.size
+    images, tiles_down, q = np.ogrid[: problem.batch, : tiles(problem, m)[0], : m + TAPS - 1]
+    rows = tiles_down * m + q - problem.before[0]
+    places = (images * problem.in_channels * height + rows) * width
+    # A register may hold up to m rows of tiles, so it may read m rows of tiles past the last.
+    places = np.where((rows >= 0) & (rows < height), places, NOWHERE).reshape(-1, m + TAPS - 1)
+    return np.pad(places, [(0, m), (0, 0)], constant_values=NOWHERE).reshape(-1)
+
+
+def _fold(m: int, columns: int, lane: int) -> int:
+    """Return the number of rows of `columns` tiles that one register holds: 1, 2 or m."""
+    return max(rows for rows in (1, 2, m) if rows == 1 or rows * columns <= lane)
+
+
+def _strips(all_rows: int, columns: int) -> list[int]:
+    """Return the numbers of strips to try, most first.
+
+    At equal cost the first is taken: small strips suit the cache best.
+    """
+    most = min(all_rows, max(1, STRIP_TILES // columns))
+    return sorted({-(-all_rows // rows) for rows in range(1, most + 1)}, reverse=True)
+
+
+def _shares(blocks: int, threads: int) -> list[int]:
+    """Return the numbers of output channel blocks that an item may hold."""
+    return sorted({-(-blocks // chunks) for chunks in range(1, min(blocks, 2 * threads) + 1)})
+
+
+def last_tile(tile: int) -> int:
+    """Return the register tile for the remainder: the next narrower one of as many vectors."""
+    pixels, vectors = TILES[tile]
+    narrower = [k for k, (m, v) in enumerate(TILES) if v == vectors and m < pixels]
+    return max(narrower, key=lambda k: TILES[k][0], default=tile)
+
+
+def covered(tiles: Any, tile: int) -> Any:
+    """Round `tiles` up to whole register tiles; the last of them may be the narrower one."""
+    pixels, last = TILES[tile][0], TILES[last_tile(tile)][0]
+    left = tiles % pixels
+    return tiles - left + np.where(left > last, pixels, np.minimum(left, 1) * last)
+
+
+def _cost(
+    problem: Problem, m: int, threads: int, bands: int, columns: int,
+    strips: int, tile: int, per_item: int,
+) -> float:  # fmt: skip
+    """Estimate the register operations of the busiest thread; weights from memory cost extra."""
+    vectors = TILES[tile][1]
+    lane, size = simd.lanes_of(problem.itemsize), m + TAPS - 1
+    inputs, outputs = (n // problem.groups for n in (problem.in_channels, problem.out_channels))
+    blocks = -(-outputs // (vectors * lane))
+    rows = np.diff(edges(problem.batch * tiles(problem, m)[0], strips))
+    registers = -(-rows // _fold(m, columns, lane)) * -(-columns // lane)
+    before = INPUT * size * inputs * registers
+    weights = problem.groups * blocks * vectors * lane * inputs * size * size * problem.itemsize
+    arrivals = -(-rows * columns // TILES[tile][0]) * STREAM + FAR * (weights > FAR_BYTES)
+    each = vectors * inputs * size * size * (covered(rows * columns, tile) + arrivals)
+    each = each + OUTPUT * m * vectors * rows * columns
+    chunks = np.diff([*range(0, blocks, per_item), blocks])
+    items = np.repeat(before[:, None] + each[:, None] * chunks, bands, axis=0)
+    done = np.append(0, np.cumsum(np.tile(items.reshape(-1), problem.groups)))
+    return float(np.diff(done[edges(done.size - 1, threads)]).max())
+
+
+def edges(count: int, parts: int) -> np.ndarray:
+    """Return where each of `parts` nearly equal parts of `count` things begins, and the end."""
+    return np.arange(parts + 1) * count // parts
+
+
+#: Cycles fitted on Zen 4: for one row of sixteen tiles on the way in; for one row of a tile on the
+#: way out; for a vector of weights to reach a register tile; the same per strip, if the weights
+#: exceed FAR_BYTES.
+INPUT, OUTPUT, STREAM, FAR = 70.0, 40.0, 0.5, 2.0
+#: Bytes of weights that no longer stay in the last-level cache of the Zen 4 machine.
+FAR_BYTES = 16 << 20
+
+
+def workspace(problem: Problem, m: int, threads: int) -> int:
+    """Return the elements of the transformed kernel, the packed one, and every thread's buffers."""
+    cut = blocking(problem, m, threads)
+    size = m + TAPS - 1
+    kernel = cut.shape.groups * cut.shape.blocks * cut.stretch * cut.shape.inputs
+    per_thread = cut.transforms + cut.sums + cut.outputs + cut.starts
+    return kernel * (size * size + TAPS * TAPS) + threads * per_thread

@@ -1,0 +1,254 @@
+# ruff: noqa: N803 - capitals mark what must be a constant
+"""Vector instructions of Winograd's transforms: small constant matrices times vectors.
+
+`array`, `x`, `bias`, `zeros` are pointers or arrays, addressed by element. `tile` is a tuple of
+vectors. Arguments in capitals must be compile-time constants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba.core import types
+
+from algos.backend.emitter import Emitter, element, number
+from algos.simd.registers import Vector, intrinsic
+
+from .points import TAPS, matrices
+
+#: Matrix to multiply with: the last argument of `transform` and `transform_square`.
+OUTPUT, WEIGHTS, INPUT, OUTPUT_TURNED, WEIGHTS_TURNED = range(5)
+
+
+def _matrix(outputs: int, which: int) -> np.ndarray:
+    """Return one of the matrices of F(`outputs`, 3), or its transpose."""
+    a, g, b = matrices(outputs)
+    return (a, g, b, a.T, g.T)[which]
+
+
+def _multiply(simd: Emitter, matrix: np.ndarray, values: list[Any]) -> list[Any]:
+    """Return matrix @ values, computing once what the points ±p share.
+
+    Points come as 0, then pairs ±p, then infinity. A pair's rows of G and Bᵀ differ only in the
+    sign of every other column. A pair's columns of Aᵀ differ only in the sign of every other row.
+    """
+    rows, columns = matrix.shape
+    pairs = range(1, max(rows, columns) - 2, 2)
+    if rows < columns:
+        both = list(values)
+        for k in pairs:
+            both[k] = simd.builder.fadd(values[k], values[k + 1])
+            both[k + 1] = simd.builder.fsub(values[k], values[k + 1])
+        folded = matrix.copy()
+        for k in pairs:
+            folded[1::2, k + 1] = matrix[1::2, k]
+            folded[1::2, k] = folded[::2, k + 1] = 0
+        return [_dot(simd, row, both) for row in folded]
+    even = np.arange(columns) % 2 == 0
+    found = [_dot(simd, matrix[0], values)]
+    for k in pairs:
+        ahead, behind = (_dot(simd, np.where(part, matrix[k], 0), values) for part in (even, ~even))
+        found += [simd.builder.fadd(ahead, behind), simd.builder.fsub(ahead, behind)]
+    return [*found, _dot(simd, matrix[-1], values)]
+
+
+def _dot(simd: Emitter, row: np.ndarray, values: list[Any]) -> Any:
+    """Return Σ row[k]·values[k] over the nonzero coefficients, with one rounding for each."""
+    total = None
+    for k in sorted(np.flatnonzero(row), key=lambda k: row[k] != 1):
+        factor = ir.Constant(simd.type, [float(row[k])] * simd.kind.lanes)
+        if total is None:
+            total = values[k] if row[k] == 1 else simd.builder.fmul(factor, values[k])
+        elif row[k] == 1:
+            total = simd.builder.fadd(values[k], total)
+        else:
+            total = simd.fma(factor, values[k], total)
+    return total
+
+
+def _tile(kind: Vector, count: int) -> types.UniTuple:
+    return types.UniTuple(kind, count)
+
+
+@intrinsic(prefer_literal=True)
+def transform(typing, tile, OUTPUTS, WHICH):
+    """Return the matrix WHICH of F(OUTPUTS, 3) times the vectors of `tile`."""
+    matrix = _matrix(OUTPUTS.literal_value, WHICH.literal_value)
+
+    def emit(context, builder, signature, arguments):
+        simd = Emitter(context, builder, tile.dtype)
+        return simd.tuple_of(_multiply(simd, matrix, simd.items(arguments[0])))
+
+    return _tile(tile.dtype, len(matrix))(tile, OUTPUTS, WHICH), emit
+
+
+@intrinsic(prefer_literal=True)
+def transform_square(typing, array, index, step, OUTPUTS, WHICH):
+    """Return M X Mᵀ, row by row, for M the matrix WHICH of F(OUTPUTS, 3).
+
+    X is square, row-major. Its i-th element is the vector from ``array[index + i·step]`` on.
+    """
+    kind = Vector(array.dtype)
+    matrix = _matrix(OUTPUTS.literal_value, WHICH.literal_value)
+    rows, columns = matrix.shape
+
+    def emit(context, builder, signature, arguments):
+        simd = Emitter(context, builder, kind)
+        array_, index_, step_ = arguments[:3]
+        turned = []
+        for j in range(columns):
+            column = []
+            for i in range(columns):
+                shift = builder.mul(step_, ir.Constant(ir.IntType(64), i * columns + j))
+                at = simd.pointer(signature.args[0], array_, builder.add(index_, shift))
+                column.append(simd.load(at))
+            turned.append(_multiply(simd, matrix, column))
+        found: list[Any] = []
+        for i in range(rows):
+            found += _multiply(simd, matrix, [column[i] for column in turned])
+        return simd.tuple_of(found)
+
+    numbers = [types.intp] * 2
+    return _tile(kind, rows * rows)(array, *numbers, OUTPUTS, WHICH), emit
+
+
+@intrinsic(prefer_literal=True)
+def load_spaced(typing, array, index, step, COUNT):
+    """Return a tuple of COUNT vectors, the i-th from ``array[index + i·step]`` on."""
+    kind, count = Vector(array.dtype), COUNT.literal_value
+
+    def emit(context, builder, signature, arguments):
+        simd = Emitter(context, builder, kind)
+        found = []
+        for i in range(count):
+            shift = builder.mul(arguments[2], ir.Constant(ir.IntType(64), i))
+            at = builder.add(arguments[1], shift)
+            found.append(simd.load(simd.pointer(signature.args[0], arguments[0], at)))
+        return simd.tuple_of(found)
+
+    return _tile(kind, count)(array, types.intp, types.intp, COUNT), emit
+
+
+@intrinsic
+def store_spaced(typing, tile, array, index, step):
+    """Write vector i of `tile` to ``array[index + i·step]`` on."""
+    kind = tile.dtype
+
+    def emit(context, builder, signature, arguments):
+        simd = Emitter(context, builder, kind)
+        values, array_, index_, step_ = arguments
+        for i, value in enumerate(simd.items(values)):
+            at = builder.add(index_, builder.mul(step_, ir.Constant(ir.IntType(64), i)))
+            simd.store(value, simd.pointer(signature.args[1], array_, at))
+        return context.get_dummy_value()
+
+    return types.void(tile, array, types.intp, types.intp), emit
+
+
+@intrinsic(prefer_literal=True)
+def store_tile(typing, tile, array, index, step, bias, first, COLUMNS):
+    """Write a tile plus a vector of bias: COLUMNS neighbouring vectors per row.
+
+    Rows lie `step` elements apart from `index` on. The bias is the vector at ``bias[first]``.
+    """
+    kind, columns = tile.dtype, COLUMNS.literal_value
+
+    def emit(context, builder, signature, arguments):
+        simd = Emitter(context, builder, kind)
+        values, array_, index_, step_, bias_, first_ = arguments[:6]
+        offset = simd.load(simd.pointer(signature.args[4], bias_, first_))
+        for i, value in enumerate(simd.items(values)):
+            row = builder.mul(step_, ir.Constant(ir.IntType(64), i // columns))
+            at = builder.add(index_, row)
+            pointer = simd.pointer(signature.args[1], array_, at, i % columns * kind.lanes)
+            simd.store(builder.fadd(value, offset), pointer)
+        return context.get_dummy_value()
+
+    numbers = [types.intp] * 2
+    return types.void(tile, array, *numbers, bias, types.intp, COLUMNS), emit
+
+
+#: Place of a row outside the image, which reads as zeros: below every valid index.
+NOWHERE = -(1 << 62)
+
+
+@intrinsic(prefer_literal=True)
+def load_windows(typing, x, start, places, at, first, before, width, zeros, zero, shift, OUTPUTS):
+    """Return one row of a register's width of tiles: lane l of vector k is column k of tile l.
+
+    Reads m = OUTPUTS vectors' worth of columns, from column `first` of the padded image on. Of
+    these vectors 2^shift come from one row, the next from m rows further down.
+
+    `start`, `places`: the rows lie at ``x[start + places[at]]``, ``x[start + places[at + m + 2]]``
+        and so on. A place of NOWHERE stands for a row of zeros.
+    `before`, `width`: zeros ahead of a row, and columns of it. No other column is read.
+    `zeros`: holds a register's width of zeros and m more, from `zero` on.
+    """
+    kind, m = Vector(x.dtype), OUTPUTS.literal_value
+
+    def emit(context, builder, signature, arguments):
+        simd = Emitter(context, builder, kind)
+        x_, start_, places_, at_, first_, before_, width_, zeros_, zero_, shift_, _ = arguments
+        zeros_ = builder.gep(zeros_, [zero_])
+        near: list[Any] = []
+        far: list[Any] = []
+        for j in range(m):
+            below = builder.lshr(number(j), shift_)
+            across = builder.sub(number(j), builder.shl(below, shift_))
+            across = builder.mul(across, number(kind.lanes))
+            row = builder.add(at_, builder.mul(below, number(m + TAPS - 1)))
+            place = builder.load(builder.gep(places_, [row]), typ=at_.type)
+            column = builder.add(builder.sub(first_, before_), across)
+            pixels = builder.gep(x_, [builder.add(builder.add(start_, place), column)])
+            is_somewhere = builder.icmp_signed(">", place, number(NOWHERE))
+            pixels = builder.select(is_somewhere, pixels, zeros_)
+            for plus, values in ((0, near), (m, far)):
+                mask = simd.lanes_below(column, plus, width_)
+                values.append(simd.load_lanes(builder.gep(pixels, [number(plus)]), mask))
+        return simd.tuple_of(_every(simd, near) + _every(simd, far)[: TAPS - 1])
+
+    numbers = [types.intp] * 4
+    return _tile(kind, m + TAPS - 1)(
+        x, types.intp, places, *numbers, zeros, types.intp, types.intp, OUTPUTS
+    ), emit
+
+
+def _every(simd: Emitter, values: Sequence[Any]) -> list[Any]:
+    """Return n vectors: the elements k, k + n, … of the `values` taken as one, for k < n."""
+    parts = [list(values)]
+    while len(parts[0]) > 1:  # split every part into its even and its odd elements
+        parts = [
+            [
+                simd.shuffle(a, b, list(range(odd, 2 * simd.kind.lanes, 2)))
+                for a, b in zip(part[::2], part[1::2], strict=True)
+            ]
+            for odd in (0, 1)
+            for part in parts
+        ]
+    return [part[0] for part in parts]
+
+
+@intrinsic(prefer_literal=True)
+def store_pieces(typing, tile, array, index, step, between, PIECES):
+    """Write the vectors as `store_spaced` does, in PIECES equal parts `between` elements apart."""
+    kind, pieces = tile.dtype, PIECES.literal_value
+
+    def emit(context, builder, signature, arguments):
+        simd = Emitter(context, builder, kind)
+        values, array_, index_, step_, between_ = arguments[:5]
+        width = kind.lanes // pieces
+        part = ir.VectorType(element(kind), width)
+        for i, value in enumerate(simd.items(values) if width else []):
+            at = builder.add(index_, builder.mul(step_, number(i)))
+            for j in range(pieces):
+                piece = simd.shuffle(value, value, list(range(j * width, (j + 1) * width)))
+                pointer = builder.gep(array_, [at])
+                builder.store(piece, builder.bitcast(pointer, part.as_pointer()), align=simd.align)
+                at = builder.add(at, between_)
+        return context.get_dummy_value()
+
+    numbers = [types.intp] * 3
+    return types.void(tile, array, *numbers, PIECES), emit

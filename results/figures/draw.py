@@ -1,0 +1,197 @@
+"""Figures of a run: which ones its data supports, and each of them drawn."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from results.records.columns import MIN_PASSES
+from results.tables.disturbance import footnote
+from results.tables.labels import plural
+from results.tables.ratios import with_ratios
+from results.tables.roofline import MULTIPLYING, peak
+
+from .lines import MOST_PANELS, draw_lines
+from .reductions import draw_reductions
+from .roofline import draw_roofline
+from .rows import draw_rows
+from .scales import steady_intervals
+from .style import Picture, Sheet, joined, rc_context
+from .sweeps import (
+    AXES,
+    LEAST,
+    Panel,
+    alike,
+    describe,
+    families,
+    longest,
+    split,
+    told_apart,
+    with_coordinates,
+)
+from .winner_map import draw_maps, maps
+
+
+def draw(frame: pd.DataFrame, folder: str | os.PathLike[str]) -> list[Picture]:
+    """Draw every figure that the run in `frame` supports, as PNG and SVG.
+
+    Parameters
+    ----------
+    frame : DataFrame of `results.read`
+    folder : path
+        Where the files go; made where missing. Each appears whole or not at all.
+
+    Returns
+    -------
+    list of Picture
+        In the order a reader wants them; empty where nothing was timed.
+    """
+    with rc_context():
+        return [sheet.save(Path(folder)) for sheet in sheets(frame)]
+
+
+def sheets(frame: pd.DataFrame) -> list[Sheet]:
+    """The figures of `draw`, not yet saved; call it within `style.rc_context`."""
+    timed = with_coordinates(frame[frame["time_s"].notna()])
+    if timed.empty:
+        return []
+    baseline = str(frame.attrs.get("baseline", "naive"))
+    against = with_ratios(timed, MIN_PASSES)
+    timed = steady_intervals(timed, baseline)
+    if timed["label"].nunique() == 1:
+        return [draw_rows("time-of-each", "each", timed, _about(frame, timed, "line"), baseline)]
+    swept = timed[~timed["layer"]]
+    along = {
+        axis: [group for group in alike(families(swept, axis)) if longest(group) >= LEAST]
+        for axis in AXES
+    }
+    drawn = [_row_sheets(frame, "peer", "against-peers", against, baseline)]
+    drawn.append(_winner_sheets(frame, swept))
+    for value in ("time", "speedup"):
+        drawn.append(_line_sheets(frame, value, along, baseline))
+    in_sweep = {index for groups in along.values()
+                for group in groups for _, rows in group for index in rows.index}  # fmt: skip
+    rest = timed[~timed.index.isin(in_sweep)]
+    layers = rest[rest["layer"] & rest["kind"].isin(MULTIPLYING)]
+    if layers["label"].nunique() < 2:
+        layers = layers.iloc[:0]
+    drawn.append(_row_sheets(frame, "gflops", "throughput", layers, baseline))
+    others = rest[~rest.index.isin(layers.index)]
+    drawn.append(_row_sheets(frame, "time", "time-of-problems", others, baseline))
+    for rows, name in ((layers, "speedup-of-layers"), (others, "speedup-of-problems")):
+        if _has_speedups(rows, baseline):
+            drawn.append(_row_sheets(frame, "speedup", name, rows, baseline))
+    if sheet := draw_reductions(timed, _about(frame, timed, "line")):
+        drawn.insert(0, [sheet])
+    drawn.append(_roofline_sheets(frame, timed))
+    return [sheet for group in drawn for sheet in group]
+
+
+def _winner_sheets(frame: pd.DataFrame, swept: pd.DataFrame) -> list[Sheet]:
+    about = _about(frame, swept, "")
+    return [draw_maps(name, across, up, panels, about)
+            for name, across, up, panels in maps(swept)]  # fmt: skip
+
+
+def _line_sheets(
+    frame: pd.DataFrame, value: str, along: dict[str, list[list[Panel]]], baseline: str
+) -> list[Sheet]:
+    """Every sweep once, along the axis on which `value` says most.
+
+    A grid could show the same cells along either of its axes: time reads best over the size
+    of the input, the speed-up over that of the kernel, where the algorithms cross.
+    """
+    first = ("size", "kernel") if value == "time" else ("kernel", "size")
+    shown: set[int] = set()
+    drawn = []
+    for axis in (*first, "channels", "batch"):
+        for number, group in enumerate(along[axis]):
+            new = [panel for panel in group if not shown.issuperset(panel[1].index)]
+            if not new:
+                continue
+            panels = new if longest(new) >= LEAST else group
+            shown.update(index for _, rows in panels for index in rows.index)
+            name = f"{value}-over-{axis}" + (_apart(along[axis], number) if number else "")
+            for shared, part in split(panels, MOST_PANELS):
+                rows = pd.concat([rows for _, rows in part])
+                if value == "speedup" and not _has_speedups(rows, baseline):
+                    continue
+                parts = [name, *(_slug(describe(*item)) for item in shared.items())]
+                page = "-".join(word for word in parts if word)
+                about = _about(frame, rows, "band")
+                drawn.append(draw_lines(page, axis, value, part, about, baseline))
+    return drawn
+
+
+def _apart(groups: list[list[Panel]], number: int) -> str:
+    """What tells a group of sweeps from the first, as the end of a file name."""
+    same, _ = told_apart([fixed for fixed, _ in groups[number]])
+    first = groups[0][0][0]
+    for field in ("channels", "spatial", "size", "kernel"):
+        if field in same and groups[number][0][0][field] != first[field]:
+            return "-" + _slug(describe(field, groups[number][0][0][field]))
+    return f"-{number + 1}"
+
+
+def _row_sheets(
+    frame: pd.DataFrame, value: str, name: str, rows: pd.DataFrame, baseline: str, most: int = 40
+) -> list[Sheet]:
+    labels = list(dict.fromkeys(rows["label"]))
+    drawn = []
+    for start in range(0, len(labels), most):
+        part = rows[rows["label"].isin(labels[start : start + most])]
+        page = f"{name}-part-{start // most + 1}" if len(labels) > most else name
+        peaks = _peaks(frame, part) if value == "gflops" else None
+        drawn.append(draw_rows(page, value, part, _about(frame, part, "line"), baseline, peaks))
+    return drawn
+
+
+def _roofline_sheets(frame: pd.DataFrame, timed: pd.DataFrame) -> list[Sheet]:
+    """Cells under the roofs, and where they are few enough to be named, each with its share.
+
+    Pooling is held to the bandwidth alone, and has no place under the roof of a peak.
+    """
+    known = timed[timed["attainable_s"] > 0]
+    baseline = str(frame.attrs.get("baseline", "naive"))
+    under = known[known["kind"].isin(MULTIPLYING) & (known["intensity"] > 0)]
+    drawn = []
+    if len(under):
+        drawn.append(draw_roofline(under, frame.attrs["limits"], _about(frame, under, "")))
+    if len(under) and under["label"].nunique() <= 40:
+        drawn += _row_sheets(frame, "roofline", "share-of-roofline", under, baseline)
+    pools = known[~known["kind"].isin(MULTIPLYING)]
+    return drawn + _row_sheets(frame, "bandwidth", "share-of-bandwidth", pools, baseline)
+
+
+def _peaks(frame: pd.DataFrame, rows: pd.DataFrame) -> dict[tuple[str, int], float]:
+    """The machine's peak in GFLOP/s by dtype and thread count, where it was measured."""
+    limits = frame.attrs.get("limits") or {}
+    asked = set(zip(rows["dtype"], rows["threads"].astype(int), strict=True))
+    return {
+        (dtype, threads): peak(limits, dtype, threads) / 1e9
+        for dtype, threads in sorted(asked)
+        if dtype in limits.get("flops", {})
+    }
+
+
+def _has_speedups(rows: pd.DataFrame, baseline: str) -> bool:
+    return bool(rows.loc[rows["algorithm"] != baseline, "speedup"].notna().any())
+
+
+def _about(frame: pd.DataFrame, rows: pd.DataFrame, mark: str) -> str:
+    """Threads, dtype and machine, and what the `mark` (band or line) around a value is."""
+    environment = frame.attrs.get("environment") or {}
+    counts = sorted(set(rows["threads"]))
+    said = plural(counts[0], "thread") if len(counts) == 1 else ""
+    dtypes = ", ".join(dict.fromkeys(rows["dtype"]))
+    interval = f"{mark}: 95 % interval of {MIN_PASSES} passes or more" if mark else ""
+    if mark and rows["passes"].max() < MIN_PASSES:
+        interval = f"no intervals: fewer than {MIN_PASSES} passes"
+    return joined([said, dtypes, str(environment.get("cpu") or ""), interval, footnote(frame)])
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower().replace("²", "").replace("³", "")).strip("-")

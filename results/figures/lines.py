@@ -1,0 +1,236 @@
+"""Lines over a sweep: time, or speed-up over the baseline, against the size that varies."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from results.tables.labels import in_order, time_text, times_text
+
+from .scales import arrowheads, leaving, limits, log_ticks
+from .style import GREY, Sheet, halo, joined, look, new_sheet, spread_out
+from .sweeps import FIELDS, WINDOW, Panel, axis_of, describe, distinguish, told_apart
+
+MOST_PANELS = 9
+_ASIDE = 13  # points between the end of a line and its name
+#: Column, its interval, how a value reads.
+VALUES: dict[str, tuple[str, str, str]] = {
+    "time": ("time_s", "time_low_s", "time_high_s"),
+    "speedup": ("speedup", "speedup_low", "speedup_high"),
+}
+
+
+def draw_lines(
+    name: str, axis: str, value: str, panels: Sequence[Panel], about: str, baseline: str
+) -> Sheet:
+    """One panel per sweep of `panels` along `axis`; log-log, with the interval as a band.
+
+    Parameters
+    ----------
+    name : str
+        File name without its ending.
+    axis : {"size", "kernel", "channels", "batch"}
+    value : {"time", "speedup"}
+    panels : sequence of (what the sweep holds fixed, rows with their place ``at``)
+    about : str
+        Machine and bands, for the line under the heading.
+    baseline : str
+    """
+    panels = sorted(panels, key=lambda panel: _panel_order(panel[0]))
+    words = axis_of(axis, panels)
+    same, differ = told_apart([fixed for fixed, _ in panels])
+    _, low, high = VALUES[value]
+    first = panels[0][0]
+    unsaid = {"threads", "dtype"} | ({"weights"} if words is WINDOW else set())
+    told = [field for field in _title_order(same) if field not in unsaid]
+    detail = joined([*(describe(field, first[field]) for field in told), about])
+    columns = min(len(panels), 2 if len(panels) <= 6 else 3)
+    ends = _ends([rows for _, rows in panels], value, baseline)
+    if any(leaving(ends, rows[low], rows[high]) for _, rows in panels):
+        detail += " · arrowhead: the interval goes on"
+    sheet = new_sheet(
+        name,
+        _question(words.grows, value, baseline),
+        detail,
+        panels=len(panels),
+        columns=columns,
+        panel_height=3.7 if columns == 1 else 2.75 if columns == 2 else 2.4,
+        sharex=True,
+        sharey=True,
+    )
+    names = in_order(pd.concat([rows for _, rows in panels])["algorithm"])
+    for at, (axes, (fixed, rows)) in enumerate(zip(sheet.axes, panels, strict=True)):
+        axes.set_title(joined(distinguish(field, fixed[field]) for field in _title_order(differ)))
+        _panel(axes, rows, value, names, baseline)
+        below = at + columns >= len(panels)
+        leftmost = at % columns == 0
+        axes.tick_params(labelbottom=True, labelleft=leftmost, left=leftmost)
+        if below:
+            axes.set_xlabel(words.scale)
+        if leftmost:
+            axes.set_ylabel("time per call" if value == "time" else f"times as fast as {baseline}")
+    places = {float(at) for _, rows in panels for at in rows["at"]}
+    _scales(sheet.axes, places, value, ends, ticks=(12, 7, 5)[columns - 1])
+    for axes, (_, rows) in zip(sheet.axes, panels, strict=True):
+        for key, mine in rows[rows[low].notna()].groupby("algorithm"):
+            if value == "time" or key != baseline:
+                arrowheads(axes, mine["at"], mine[low], mine[high], look(str(key)).colour,
+                           along="y")  # fmt: skip
+    _label_ends(sheet)
+    return sheet
+
+
+def _question(grows: str, value: str, baseline: str) -> str:
+    if value == "time":
+        return f"How does the time grow with the {grows}?"
+    return f"How many times as fast as {baseline}, as the {grows} grows?"
+
+
+def _title_order(fields: Sequence[str]) -> list[str]:
+    return sorted(fields, key=lambda field: FIELDS.index(field) if field in FIELDS else -1)
+
+
+def _panel_order(fixed: dict[str, Any]) -> tuple[Any, ...]:
+    """Panels by kernel, then size, as numbers, and by what comes first in the run else."""
+    numbers = [
+        math.prod(int(part) for part in fixed[field].split("x")) if field in fixed else 0
+        for field in ("kernel", "size")
+    ]
+    return (fixed.get("weights") != "random", *numbers, fixed.get("threads", 0))
+
+
+def _panel(axes: Axes, rows: pd.DataFrame, value: str, names: Sequence[str], baseline: str) -> None:
+    middle, low, high = VALUES[value]
+    for name in names:
+        mine = rows[(rows["algorithm"] == name) & rows[middle].notna()].sort_values("at")
+        if mine.empty or (value == "speedup" and name == baseline):
+            continue
+        style = look(name)
+        axes.fill_between(
+            mine["at"], mine[low], mine[high], color=style.colour, alpha=0.22, lw=0, zorder=2
+        )
+        axes.plot(
+            mine["at"],
+            mine[middle],
+            color=style.colour,
+            marker=style.marker,
+            ls=(0, style.dashes) if style.dashes else "-",
+            lw=1.7,
+            ms=5,
+            mec="white",
+            mew=0.6,
+            zorder=3,
+            label=name,
+        )
+    if value == "speedup":
+        axes.axhline(1, color=GREY, lw=1, zorder=1.5)
+
+
+def _ends(frames: Sequence[pd.DataFrame], value: str, baseline: str) -> tuple[float, float]:
+    """Ends of the scale: those of the marks, and of the intervals what is near them."""
+    middle, low, high = VALUES[value]
+    rows = pd.concat(frames)
+    if value == "speedup":
+        rows = rows[rows["algorithm"] != baseline]
+        return limits([1.0, *rows[middle].dropna()], rows[low], rows[high])
+    return limits(rows[middle].dropna(), rows[low], rows[high])
+
+
+def _scales(
+    all_axes: Sequence[Axes], places: set[float], value: str, ends: tuple[float, float], ticks: int
+) -> None:
+    """Log-log; ticks where the sweep has points, as many as have room."""
+    span = math.log(max(places) / min(places))
+    chosen: list[float] = []
+    for at in sorted(places, reverse=True):
+        if not chosen or math.log(chosen[-1] / at) > span / (ticks + 0.5):
+            chosen.append(at)
+    text = time_text if value == "time" else times_text
+    for axes in all_axes:
+        axes.set(xscale="log", yscale="log", ylim=ends)
+        axes.xaxis.set_major_locator(FixedLocator(chosen))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{at:.4g}"))
+        log_ticks(axes.yaxis, *ends, lambda at: short(text(at)), most=12)
+
+
+def short(text: str) -> str:
+    """``1.00 ms`` as ``1 ms``: what stands beside a tick is exact."""
+    number, *unit = text.split(" ")
+    if "." in number:
+        number = number.rstrip("×").rstrip("0").rstrip(".") + ("×" if number[-1] == "×" else "")
+    return " ".join([number, *unit])
+
+
+def _label_ends(sheet: Sheet) -> None:
+    """Write each line's name at its right end, moved apart where ends meet."""
+    size = 8.5 if len(sheet.axes) <= 6 else 7.5
+    labels: list[tuple[Axes, list[Any]]] = []
+    for axes in sheet.axes:
+        lines = [line for line in axes.get_lines() if not str(line.get_label()).startswith("_")]
+        texts = []
+        for line in lines:
+            at, value = np.asarray(line.get_xdata())[-1], np.asarray(line.get_ydata())[-1]
+            texts.append(
+                axes.annotate(
+                    str(line.get_label()),
+                    (float(at), float(value)),
+                    xytext=(_ASIDE, 0),
+                    textcoords="offset points",
+                    va="center",
+                    size=size,
+                    color=line.get_color(),
+                    weight="bold",
+                    annotation_clip=False,
+                    path_effects=halo(),
+                    zorder=5,
+                )
+            )
+        labels.append((axes, texts))
+    sheet.figure.draw_without_rendering()  # lays the panels out, so that heights are known
+    sheet.figure.set_layout_engine("none")
+    points = 72 / sheet.figure.dpi
+    for axes, texts in labels:
+        box = axes.get_window_extent()
+        places: dict[float, list[Any]] = {}
+        for text in texts:
+            places.setdefault(round(float(text.xy[0]), 6), []).append(text)
+        for at, group in places.items():
+            ends = [axes.transData.transform(text.xy) * points for text in group]
+            early = at < max(places)
+            heights = [end[1] for end in ends]
+            room = box.y1 * points - max(heights) - _ASIDE * 0.8
+            if early and room >= size * 1.12 * len(group):  # no other line comes from above it
+                _stack(group, heights, size * 1.12)
+                continue
+            free = spread_out(heights, size * 1.12, box.y0 * points, box.y1 * points)
+            for text, end, height in zip(group, ends, free, strict=True):
+                text.set_position((_ASIDE, height - end[1]))
+                if not early:
+                    _leader(sheet.figure, (end[0] + 4, end[1]), (end[0] + _ASIDE - 1, height))
+
+
+def _stack(group: list[Any], heights: list[float], spacing: float) -> None:
+    """Names above the ends of lines, the highest line's on top; heights in points."""
+    ranked = sorted(zip(heights, group, strict=True), key=lambda pair: pair[0])
+    for number, (height, text) in enumerate(ranked):
+        text.set_horizontalalignment("center")
+        text.set_position((0, ranked[-1][0] - height + _ASIDE * 0.8 + number * spacing))
+
+
+def _leader(figure: Figure, start: tuple[float, float], stop: tuple[float, float]) -> None:
+    """A thin line from the end of a line to its name; both in points."""
+    to_figure = figure.transFigure.inverted()
+    scale = figure.dpi / 72
+    (x0, y0), (x1, y1) = (to_figure.transform((x * scale, y * scale)) for x, y in (start, stop))
+    figure.add_artist(
+        Line2D([x0, x1], [y0, y1], color="#bbbbbb", lw=0.8, transform=figure.transFigure)
+    )

@@ -1,0 +1,227 @@
+"""One look for every figure: colours, markers, headings, and how a picture is saved.
+
+Figures are drawn 800 px wide for a README, twice as dense. An algorithm keeps its colour,
+marker and dashes in every figure of every run, and each of the three suffices to tell it.
+"""
+
+from __future__ import annotations
+
+import io
+import textwrap
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
+
+from results.records.files import write_whole
+
+WIDTH = 8.0
+DENSITY = 200
+INK, GREY, FAINT = "#222222", "#666666", "#d9d9d9"
+
+RC: dict[str, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 9,
+    "axes.labelcolor": GREY,
+    "axes.edgecolor": "#999999",
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.7,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "text.color": INK,
+    "text.parse_math": False,  # a name may hold a dollar sign
+    "hatch.linewidth": 1.1,
+    "svg.hashsalt": "convbench",  # the same data, the same file
+    "svg.fonttype": "path",
+}
+
+
+class Look(NamedTuple):
+    """How an algorithm is drawn; `dashes` is on-off lengths in points, () a solid line."""
+
+    colour: str
+    marker: str
+    dashes: tuple[float, ...]
+
+
+# Colours of Okabe & Ito (2008), told apart under every common colour blindness.
+_LOOKS = {
+    "naive": Look("#4d4d4d", "o", (1.2, 1.4)),
+    "im2col": Look("#d98e00", "s", (3.5, 1.4)),
+    "fft": Look("#0072B2", "^", (7, 1.6)),
+    "separable": Look("#009E73", "D", (6, 1.4, 1.2, 1.4)),
+    "parallel": Look("#D55E00", "v", ()),
+    "winograd": Look("#CC79A7", "P", (9, 1.6, 3, 1.6)),
+    "toeplitz": Look("#56B4E9", "X", (3.5, 1.4, 1.2, 1.4)),
+}
+_MORE_COLOURS = ("#882255", "#332288", "#117733", "#999933", "#AA4499", "#661100", "#6699CC")
+_MORE_MARKERS = ("<", ">", "p", "h", "*", "d", "8", "H")
+_MORE_DASHES = ((5, 1.2), (2, 1), (8, 1.4, 2, 1.4), (4, 1.2, 1, 1.2, 1, 1.2), (10, 2))
+
+
+def look(algorithm: str) -> Look:
+    """The look of `algorithm`: its own where we know it, else one derived from its name."""
+    if algorithm in _LOOKS:
+        return _LOOKS[algorithm]
+    number = zlib.crc32(algorithm.encode())
+    colour, number = number % len(_MORE_COLOURS), number // len(_MORE_COLOURS)
+    marker, number = number % len(_MORE_MARKERS), number // len(_MORE_MARKERS)
+    dashes = _MORE_DASHES[number % len(_MORE_DASHES)]
+    return Look(_MORE_COLOURS[colour], _MORE_MARKERS[marker], dashes)
+
+
+def tint(colour: str, strength: float) -> tuple[float, float, float]:
+    """`colour` thinned with white; `strength` 1 is the colour itself, 0 is white."""
+    red, green, blue = (1 - strength * (1 - part) for part in to_rgb(colour))
+    return red, green, blue
+
+
+def halo(width: float = 2.5) -> list[Any]:
+    """A white rim that keeps text readable over lines."""
+    return [withStroke(linewidth=width, foreground="white")]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure on the disk: the question it answers, a sentence on what it shows, its files."""
+
+    name: str
+    question: str
+    detail: str
+    files: tuple[Path, ...]
+
+
+@dataclass
+class Sheet:
+    """A figure with room for its heading; `save` puts the heading in and writes the files."""
+
+    name: str
+    question: str
+    detail: str
+    figure: Figure
+    axes: list[Axes]
+    legend: tuple[str, ...] = ()
+
+    def save(self, folder: Path) -> Picture:
+        """Write ``<name>.png`` and ``<name>.svg`` into `folder`."""
+        files = (folder / f"{self.name}.png", folder / f"{self.name}.svg")
+        for file in files:
+            metadata: Any = {"Date": None} if file.suffix == ".svg" else {"Software": None}
+            content = io.BytesIO()
+            self.figure.savefig(
+                content, format=file.suffix[1:], facecolor="white", metadata=metadata
+            )
+            write_whole(file, content.getvalue())
+        return Picture(self.name, self.question, self.detail, files)
+
+
+def new_sheet(
+    name: str,
+    question: str,
+    detail: str,
+    *,
+    panels: int = 1,
+    columns: int = 1,
+    panel_height: float = 2.6,
+    legend: Sequence[str] = (),
+    **subplots: Any,
+) -> Sheet:
+    """An empty sheet of `panels` panels in `columns` columns under question and detail.
+
+    `legend` names algorithms to be explained under the heading, outside every panel.
+    """
+    rows = -(-panels // columns)
+    title = textwrap.wrap(question, 68)
+    small = textwrap.wrap(detail, 126)
+    heights = [0.12, 0.23 * len(title), 0.05 + 0.165 * len(small), 0.27 if legend else 0.0]
+    head = sum(heights) + 0.08
+    height = head + rows * panel_height
+    figure = Figure(figsize=(WIDTH, height), dpi=DENSITY, layout="constrained")
+    engine: Any = figure.get_layout_engine()
+    engine.set(rect=(0.005, 0.005, 0.985, 1 - head / height - 0.005), w_pad=0.06, h_pad=0.06)
+    top = 1 - heights[0] / height
+    figure.text(0.012, top, "\n".join(title), size=13, weight="bold", va="top", linespacing=1.15)
+    top -= (heights[1] + 0.04) / height
+    figure.text(0.012, top, "\n".join(small), size=8.5, color=GREY, va="top", linespacing=1.3)
+    if legend:
+        top -= heights[2] / height
+        _legend(figure, legend, top)
+    grid = figure.subplots(rows, columns, squeeze=False, **subplots)
+    axes = list(grid.flat)
+    for unused in axes[panels:]:
+        unused.remove()
+    return Sheet(name, question, detail, figure, axes[:panels], tuple(legend))
+
+
+def _legend(figure: Figure, algorithms: Sequence[str], top: float) -> None:
+    handles = [
+        Line2D([], [], ls="", marker=look(name).marker, color=look(name).colour, ms=6.5, label=name)
+        for name in algorithms
+    ]
+    figure.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(0.0, top),
+        ncols=min(len(handles), 9),
+        frameon=False,
+        fontsize=9,
+        handletextpad=0.1,
+        columnspacing=1.3,
+        borderaxespad=0.2,
+    ).set_in_layout(False)
+
+
+def spread_out(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Positions at least `gap` apart, as close to `wanted` as they can be, within low … high.
+
+    The least-squares solution: pooling adjacent violators on the positions less their gaps.
+
+    >>> spread_out([1.0, 1.0, 5.0], 1.0, 0.0, 10.0)
+    [0.5, 1.5, 5.0]
+    """
+    order = sorted(range(len(wanted)), key=lambda index: wanted[index])
+    blocks: list[tuple[float, int]] = []
+    for place, index in enumerate(order):
+        mean, count = wanted[index] - place * gap, 1
+        while blocks and blocks[-1][0] > mean:
+            before, size = blocks.pop()
+            mean, count = (before * size + mean * count) / (size + count), size + count
+        blocks.append((mean, count))
+    bases = [mean for mean, count in blocks for _ in range(count)]
+    top = high - (len(wanted) - 1) * gap
+    placed = [0.0] * len(wanted)
+    for place, index in enumerate(order):
+        placed[index] = max(min(bases[place], top), low) + place * gap
+    return placed
+
+
+def rc_context() -> Any:
+    """The look as a context: figures made within it carry it."""
+    rc: Any = dict(mpl.rcParamsDefault)
+    rc.update(RC)
+    rc.pop("backend", None)
+    return mpl.rc_context(rc)
+
+
+def joined(parts: Iterable[str]) -> str:
+    """``a · b · c``, leaving out what is empty."""
+    return " · ".join(part for part in parts if part)

@@ -1,0 +1,74 @@
+"""Where runs are, and which one is meant: the newest, an id, its beginning, a suite, a path."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from algos.core.errors import ConvbenchError, closest
+
+from .records import FILE
+
+
+def runs_folder() -> Path:
+    """Return CONVBENCH_RUNS where it is set, else ``results/runs`` in the current folder."""
+    return Path(os.environ.get("CONVBENCH_RUNS") or "results/runs").expanduser().resolve()
+
+
+def latest(folder: str | os.PathLike[str]) -> Path:
+    """The folder of the run in `folder` that started last."""
+    return _runs(folder)[-1][0]
+
+
+def find(folder: str | os.PathLike[str], text: str) -> Path:
+    """The folder of the run that `text` means.
+
+    `text` is an id, the beginning of one id, the name of a suite (its newest run), or the
+    path of a run's folder or of its ``records.jsonl``.
+    """
+    as_path = Path(text)
+    if as_path.name == FILE and as_path.is_file():
+        return as_path.parent
+    if (as_path / FILE).is_file():
+        return as_path
+    runs = _runs(folder)
+    for path, _ in runs:
+        if path.name == text:
+            return path
+    of_suite = [path for path, header in runs if header.get("suite") == text]
+    if of_suite:
+        return of_suite[-1]
+    beginning = [path for path, _ in runs if path.name.startswith(text)]
+    if len(beginning) == 1:
+        return beginning[0]
+    if beginning:
+        names = ", ".join(path.name for path in beginning[-5:])
+        raise ConvbenchError(
+            f"{len(beginning)} runs begin with {text!r}, among them {names}; give more of the id"
+        )
+    if as_path.exists():
+        raise ConvbenchError(f"{text} holds no {FILE}; give the id or folder of a run")
+    suites = [str(header.get("suite")) for _, header in reversed(runs)]
+    ids = [path.name for path, _ in reversed(runs)]
+    clause = closest(text, list(dict.fromkeys([*suites, *ids[:8]])))
+    raise ConvbenchError(f"there is no run {text!r} in {Path(folder)}; {clause}")
+
+
+def _runs(folder: str | os.PathLike[str]) -> list[tuple[Path, dict[str, Any]]]:
+    """Folder and header of every run in `folder`, oldest first; unreadable ones left out."""
+    runs = []
+    for file in Path(folder).glob(f"*/{FILE}"):
+        if file.parent.name.startswith("."):
+            continue
+        try:
+            with file.open("rb") as stream:
+                header = json.loads(stream.readline())
+        except (OSError, ValueError, RecursionError):
+            continue
+        if isinstance(header, dict):
+            runs.append((file.parent, header))
+    if not runs:
+        raise ConvbenchError(f"no runs yet in {Path(folder)}: start one with `convbench run`")
+    return sorted(runs, key=lambda run: (str(run[1].get("started", "")), run[0].name))

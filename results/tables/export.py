@@ -1,0 +1,96 @@
+"""A run's table as files: every column for programs, the telling ones for people."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+import pandas as pd
+
+from results.records.columns import MIN_PASSES
+from results.records.files import write_whole
+
+from .labels import GROUP, STATUS_WORDS, bytes_text, three_digits, time_text, times_text
+from .summary import reasons
+
+
+def write_tables(frame: pd.DataFrame, folder: str | os.PathLike[str]) -> list[Path]:
+    """Write ``table.csv`` and ``table.md`` into `folder`, each whole or not at all.
+
+    The CSV holds every column of `results.read` in its units, samples parted by spaces and
+    passes by semicolons; the Markdown the columns a person compares, in units a person reads.
+    """
+    target = Path(folder)
+    plain = frame.assign(
+        samples=[
+            "; ".join(" ".join(f"{sample:.9g}" for sample in entries) for entries in passes)
+            for passes in frame["samples"]
+        ]
+    )
+    csv = plain.to_csv(index=False, float_format="%.9g", lineterminator="\n")
+    return [
+        write_whole(target / "table.csv", csv),
+        write_whole(target / "table.md", markdown_table(frame)),
+    ]
+
+
+def markdown_table(frame: pd.DataFrame) -> str:
+    """The cells of `frame` as Markdown: problems in their order, the fastest on top, in bold."""
+    if frame.empty:
+        return "No cell was measured.\n"
+    baseline = frame.attrs.get("baseline", "naive")
+    head = [
+        "input · kernel", "threads", "algorithm", "time", "95 % interval", f"against {baseline}",
+        "95 % interval", "verdict", "passes", "GFLOP/s", "compile", "prepare", "first call",
+        "from cache", "workspace", "error / bound",
+    ]  # fmt: skip
+    lines = [_line(head), _line(["---", "--:", "---", *["--:"] * (len(head) - 3)])]
+    for _, group in frame.groupby(list(GROUP), sort=False):
+        ranked = group.sort_values(["winner", "time_s"], ascending=[False, True])
+        lines += [_line(_cells(row)) for _, row in ranked.iterrows()]
+    notes = [f"- {text}" for text in reasons(frame)]
+    return "\n".join([*lines, *(["", *notes] if notes else []), ""])
+
+
+def _cells(row: pd.Series) -> list[str]:
+    cells = [row["label"], str(row["threads"]), row["algorithm"]]
+    if row["status"] != "ok":
+        return [*cells, STATUS_WORDS[row["status"]], *[""] * 12]
+    sure = row["passes"] >= MIN_PASSES
+    cells += [
+        time_text(row["time_s"]),
+        _between(time_text(row["time_low_s"]), time_text(row["time_high_s"])) if sure else "–",
+        times_text(row["speedup"]),
+        _between(times_text(row["speedup_low"]), times_text(row["speedup_high"])) if sure else "–",
+        row["verdict"],
+        str(row["passes"]),
+        three_digits(row["gflops"]),
+        time_text(row["compile_s"]),
+        time_text(row["prepare_s"]),
+        time_text(row["first_call_s"]),
+        time_text(row["load_s"]),
+        bytes_text(row["workspace_bytes"]),
+        _small(row["error_over_bound"]),
+    ]
+    if row["winner"]:
+        cells[2:4] = [f"**{text}**" for text in cells[2:4]]
+    return cells
+
+
+def _between(low: str, high: str) -> str:
+    """``1.02 – 1.10 ms``: a unit that both ends share is said once."""
+    if low == high:
+        return low
+    low_number, _, low_unit = low.partition(" ")
+    return f"{low_number if low_unit == high.partition(' ')[2] else low} – {high}"
+
+
+def _small(ratio: float) -> str:
+    if math.isnan(ratio):
+        return "–"
+    return "0" if ratio == 0 else three_digits(ratio) if ratio >= 1e-3 else f"{ratio:.0e}"
+
+
+def _line(cells: list[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -1,0 +1,209 @@
+"""A run as a tidy table: one row a cell, with its statistics beside what was measured."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Hashable
+from typing import Any
+
+import pandas as pd
+
+from results.records.checks import RunRecords, check_groups
+from results.records.columns import (
+    AXES,
+    COUNTED,
+    DEFINED,
+    DTYPES,
+    GROUP,
+    SHAPES,
+    axis_column,
+    described,
+)
+from results.records.records import read_records
+from results.verdicts.statistics import (
+    NOTHING,
+    Interval,
+    Passes,
+    group_times,
+    pass_times,
+    time_drift,
+)
+
+from . import roofline
+from .compare import COMPARED, compare
+from .disturbance import disturbance
+from .labels import in_order, problem_labels
+
+#: Type of every column of `read`, in order; see `results.records.columns`.
+COLUMNS = DTYPES
+_OPTIONAL = tuple(one.name for one in DEFINED if one.field and one.dtype == "float64")
+_DTYPES: Any = {name: kind for name, kind in COLUMNS.items() if kind != "object"}
+#: Columns of `samples_of_run` that tell the cells apart.
+SAMPLE_KEYS = ("label", *GROUP, "kind", "algorithm")
+
+
+def read(path: str | os.PathLike[str]) -> pd.DataFrame:
+    """The run at `path` as a table with one row a cell.
+
+    Parameters
+    ----------
+    path : path
+        A run's folder, or its ``records.jsonl``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns, in this order; NaN where something was not measured:
+
+        {columns}
+
+        ``attrs`` holds the run record (``id``, ``suite``, ``baseline``, ``environment``, …) and
+        ``status`` (``complete``, ``interrupted``, ``out of budget`` or ``unfinished``),
+        ``path``, and what else the machine did: ``noise``, as counted, and ``disturbance``, its
+        ``level`` (``quiet``, ``note`` or ``distrust``) and ``sentences``: `results.tables.disturbance`.
+
+    Raises
+    ------
+    ConvbenchError
+        If there is no run at `path` or a line of it cannot be understood.
+
+    Examples
+    --------
+    >>> frame = read("results/runs/20261120-104212-quick")  # doctest: +SKIP
+    >>> frame[frame["winner"]].groupby("algorithm").size()  # doctest: +SKIP
+    """
+    return tabulate_run(read_records(path))
+
+
+read.__doc__ = str(read.__doc__).replace("{columns}", described(" " * 8))
+
+
+def tabulate_run(run: RunRecords) -> pd.DataFrame:
+    """The table of `read` from records already read."""
+    check_groups(run)
+    samples, loads = _by_cell(run.passes, "samples_s"), _by_cell(run.passes, "load_s")
+    # A cell described again (it failed later, or a run was taken up anew) replaces the earlier.
+    cells = {(cell["group"], cell["algorithm"]): cell for cell in run.cells}
+    groups: dict[Hashable, dict[str, Passes]] = {}
+    for (group, name), cell in cells.items():
+        known = samples.get((group, name), {}) if cell["status"] == "ok" else {}
+        groups.setdefault(group, {})[name] = known
+    times = {group: group_times(members) for group, members in groups.items()}
+    rows = [
+        _row(cell, samples.get(key, {}), loads.get(key, {}), times[key[0]].get(key[1], NOTHING))
+        for key, cell in cells.items()
+    ]
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    frame = frame.astype(_DTYPES)
+    frame["label"] = problem_labels(frame)
+    compare(frame, [group for group, _ in cells], groups, run.header)
+    roofline.add(frame, run.header.get("limits"))
+    frame = frame.astype(_DTYPES)
+    frame.attrs.update(run.header)
+    frame.attrs.update(status=run.status, path=str(run.path))
+    frame.attrs["noise"] = (run.end or {}).get("noise") or {}
+    frame.attrs["disturbance"] = disturbance(frame)
+    return frame
+
+
+def samples_of_run(run: RunRecords) -> pd.DataFrame:
+    """Return every sample of `run` in a row of its own; see `results.samples`."""
+    cells = {(cell["group"], cell["algorithm"]): cell for cell in run.cells}
+    frame = tabulate_run(run)
+    asked = frame[list(SAMPLE_KEYS)].to_dict("records")
+    taken = _by_cell(run.passes, "samples_s")
+    rows = []
+    for keys, place, cell in zip(asked, cells, cells.values(), strict=True):
+        if cell["status"] != "ok":
+            continue
+        index = 0
+        for number, samples in sorted(taken.get(place, {}).items()):
+            for block, seconds in enumerate(samples):
+                if seconds is None:
+                    continue
+                rows.append({**keys, "pass": number, "block": block, "sample_index": index,
+                             "seconds": float(seconds)})  # fmt: skip
+                index += 1
+    types: Any = {
+        **{name: COLUMNS[name] for name in SAMPLE_KEYS},
+        "pass": "int64", "block": "int64", "sample_index": "int64", "seconds": "float64",
+    }  # fmt: skip
+    long = pd.DataFrame(rows, columns=list(types)).astype(types)
+    long.attrs.update(frame.attrs)
+    return long
+
+
+def _by_cell(passes: list[dict[str, Any]], what: str) -> dict[tuple[int, str], dict[int, Any]]:
+    """``{(group, algorithm): {pass: entry}}`` of what pass records hold by algorithm."""
+    found: dict[tuple[int, str], dict[int, Any]] = {}
+    for record in passes:
+        for name, entry in record.get(what, {}).items():
+            found.setdefault((record["group"], name), {})[record["pass"]] = entry
+    return found
+
+
+def _row(
+    cell: dict[str, Any], samples: Passes, loads: dict[int, float], time: Interval
+) -> dict[str, Any]:
+    samples = samples if cell["status"] == "ok" else {}
+    work = cell.get("flops", 2 * cell["multiply_adds"])  # older records leave it out
+    row = {name: cell.get(name) for name in COLUMNS}
+    row.update(_shapes(cell))
+    row.update(
+        {name: math.nan if cell.get(name) is None else float(cell[name]) for name in _OPTIONAL}
+    )
+    counts = cell.get("counters") or {}
+    row.update({name: counts.get(name, math.nan) for name in COUNTED})
+    kept = tuple(
+        tuple(math.nan if s is None else float(s) for s in samples.get(number, ()))
+        for number in range(max(samples, default=-1) + 1)
+    )
+    row.update(
+        name=cell.get("name") or "",
+        time_s=time.middle,
+        time_low_s=time.low,
+        time_high_s=time.high,
+        kind=cell.get("kind", "convolution"),
+        flops=float(work),
+        gflops=work / time.middle / 1e9 if work else math.nan,
+        load_s=next((loads[n] for n in sorted(loads) if loads[n] is not None), math.nan),
+        passes=len(pass_times(samples)),
+        drift=time_drift(samples) if time.middle > 0 else math.nan,
+        blocks=sum(not math.isnan(sample) for entries in kept for sample in entries),
+        samples=kept,
+        **COMPARED,
+    )
+    return row
+
+
+def _shapes(cell: dict[str, Any]) -> dict[str, Any]:
+    """Sizes along the axes: as text, and a number for each axis."""
+    found: dict[str, Any] = {}
+    for name, (field, _) in SHAPES.items():
+        numbers = dict(zip(AXES, reversed(cell[field]), strict=False))
+        found[name] = "x".join(str(number) for number in cell[field])
+        found |= {axis_column(name, axis): numbers.get(axis, 1) for axis in AXES}
+    return found
+
+
+def folded_reasons(frame: pd.DataFrame) -> list[tuple[str, str, int, str]]:
+    """Why cells have no time: (algorithms, status, count, reason), the gravest first.
+
+    A reason opens with ``": "``. Those that differ in their numbers alone are folded into one,
+    which then opens with ``", for example: "``; so are those that several algorithms share.
+    """
+    grave = {"failed": 0, "refused": 1, "skipped": 2, "unsupported": 3}
+    rest = frame[frame["status"] != "ok"]
+    if rest.empty:
+        return []
+    key = rest["reason"].str.replace(r"\d+(?:[.,×x]\d+)*", "#", regex=True)
+    folded = []
+    for (status, _), group in rest.groupby([rest["status"], key], sort=False):
+        distinct = group["reason"].unique()
+        reason = f": {distinct[0] or 'no reason was recorded'}"
+        if len(distinct) > 1:
+            reason = f", for example{reason}"
+        names = ", ".join(in_order(group["algorithm"]))
+        folded.append((names, str(status), len(group), reason))
+    return sorted(folded, key=lambda entry: (grave[entry[1]], -entry[2], entry[0]))

@@ -1,0 +1,160 @@
+"""Files of pictures and arrays, read without loss or refused.
+
+Pillow knows colours of 8 bits only, ignores how a camera was held, and takes the first page of
+many; none of that may happen unnoticed to what is timed and verified.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from algos.core.errors import ConvbenchError
+
+#: First bytes of NumPy's files, .npy and .npz (a zip archive).
+_ARRAYS = (b"\x93NUMPY", b"PK\x03\x04")
+
+#: Pillow's modes of more than 8 bits a sample, all of them grey.
+_DEEP = ("I;16", "I;16B", "I;16L", "I", "F")
+
+#: Matches Pillow's names for the storage of 16-bit samples; BMP's "BGR;16" has 16 bits in all.
+_WIDE = re.compile(r"[A-Z]+;16[BLN]").fullmatch
+
+#: Formats whose further pages are pictures of their own; elsewhere they are previews and layers.
+_PAGED = ("GIF", "PNG", "TIFF", "WEBP")
+
+
+def is_array(path: str) -> bool:
+    """Return True if `path` is NumPy's, by its first bytes or its name."""
+    if path.lower().endswith((".npy", ".npz")):
+        return True
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(6).startswith(_ARRAYS)
+    except OSError:  # the reader of pictures says what is wrong
+        return False
+
+
+def read_picture(path: str) -> np.ndarray:
+    """Return the planes of a picture, white being 1, or refuse what Pillow would spoil."""
+    from PIL import Image, ImageOps
+
+    try:
+        with (
+            warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning),
+            Image.open(path) as image,
+        ):
+            loss, white = _loss(image), _white(image)
+            wide = loss is None and _has_16_bits(image) and image.mode in ("RGB", "RGBA")
+            if loss is None:
+                pixels = np.asarray(_plain(ImageOps.exif_transpose(image)))
+        if wide:
+            with Image.open(path) as image:
+                image.tile = [_other_bytes(tile) for tile in image.tile]
+                low = np.asarray(_plain(ImageOps.exif_transpose(image)))
+            pixels, white = 256.0 * pixels + low, 65535
+    except Exception as error:  # damaged files make Pillow raise errors of every kind
+        raise ConvbenchError(f"picture {path!r} cannot be read: {error}") from None
+    if loss is not None:
+        raise ConvbenchError(f"picture {path!r} holds {loss}")
+    planes = pixels.astype(np.float64) / white
+    return np.ascontiguousarray(planes[None] if planes.ndim == 2 else np.moveaxis(planes, -1, 0))
+
+
+def _plain(image: Any) -> Any:
+    """Return `image` in grey or in red, green and blue, without opacity and palette."""
+    if image.mode in ("1", "LA", "La"):
+        return image.convert("L")
+    return image if image.mode in (*_DEEP, "L") else image.convert("RGB")
+
+
+def _other_bytes(tile: Any) -> Any:
+    """Return how Pillow is to decode the low bytes of 16-bit colours: in the other byte order.
+
+    It has no mode for such colours and keeps the high byte of each sample.
+    """
+    other = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
+
+    def swapped(text: Any) -> Any:
+        return text[:-1] + other[text[-1]] if isinstance(text, str) and _WIDE(text) else text
+
+    told = tuple(map(swapped, tile[3])) if isinstance(tile[3], tuple) else swapped(tile[3])
+    changed = (*tile[:3], told)
+    return type(tile)(*changed) if hasattr(tile, "_fields") else changed  # plain before Pillow 11
+
+
+def _loss(image: Any) -> str | None:
+    """Return a sentence about what of `image` would be lost, or None where nothing is."""
+    remedy = "read it with another library, such as imageio, and save it with numpy.save"
+    if image.format in _PAGED and (pages := getattr(image, "n_frames", 1)) > 1:
+        return f"{pages} pages; expected one picture, so save the page that is meant by itself"
+    if image.mode == "I" and image.format not in ("PNG", "PPM"):
+        return (
+            f"integers of 32 bits, or signed ones, of which none is white by definition; {remedy}"
+        )
+    if image.format == "TIFF" and image.mode.startswith("I;") and image.tag_v2.get(262) == 0:
+        return (
+            f"samples of more than 8 bits whose white is 0; {remedy}"  # PhotometricInterpretation
+        )
+    planar = image.format == "TIFF" and image.tag_v2.get(284) == 2  # PlanarConfiguration
+    colours = image.format in ("PNG", "TIFF") and "RGB" in image.mode and not planar
+    colours = colours and "LA;16" not in str(image.tile)  # grey and opacity, as RGBA
+    kept = image.mode in _DEEP or colours
+    if not kept and _has_16_bits(image):
+        return f"samples of more than 8 bits, of which Pillow keeps 8; {remedy}"
+    return None
+
+
+def _has_16_bits(image: Any) -> bool:
+    """Return True if samples in the file are wider than the 8 bits that Pillow makes of them."""
+    tiles = [(tile[0], tile[3]) for tile in getattr(image, "tile", ())]
+    if image.format == "JPEG2000":
+        image.fp.seek(0)
+        head = image.fp.read(1 << 16)
+        size = head.find(b"\xff\x4f\xff\x51")  # start of codestream, then the SIZ marker
+        return size >= 0 and (head[size + 42] & 0x7F) >= 8  # bits less one of the first channel
+    if image.format == "TIFF" and max(image.tag_v2.get(258, (1,))) > 8:  # BitsPerSample
+        return True
+    for decoder, told in tiles:
+        if decoder.startswith("ppm") and isinstance(told, tuple) and told[-1] > 255:
+            return True
+        if any(map(_WIDE, map(str, told if isinstance(told, tuple) else (told,)))):
+            return True
+    return False
+
+
+def _white(image: Any) -> int:
+    """Return the sample that stands for white."""
+    if image.mode == "F":
+        return 1
+    if image.format == "TIFF" and image.mode.startswith("I;16"):
+        return 2 ** image.tag_v2.get(258, (16,))[0] - 1  # BitsPerSample: 12 or 16
+    return 65535 if image.mode.startswith("I") else 255
+
+
+def load_array(path: str, what: str) -> np.ndarray:
+    """Return the array of real numbers in a .npy file, or alone in a .npz file.
+
+    `what` it is called in complaints, such as "kernel file".
+    """
+    names: list[str] = []
+    try:
+        with Path(path).expanduser().open("rb") as file:
+            array: Any = np.load(file, allow_pickle=False)
+            if isinstance(array, np.lib.npyio.NpzFile):
+                names = array.files
+                array = array[names[0]] if len(names) == 1 else None
+    except Exception as error:  # damaged archives make zipfile and zlib raise errors of every kind
+        raise ConvbenchError(f"{what} {path!r} cannot be read as .npy: {error}") from None
+    if array is None:
+        held = f"{len(names)} arrays ({', '.join(names[:8])})" if names else "no array"
+        raise ConvbenchError(f"{what} {path!r} holds {held}; expected one, so save it by itself")
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
+        held = getattr(array, "dtype", type(array).__name__)
+        raise ConvbenchError(f"{what} {path!r} holds {held}; expected one real-valued array")
+    return array

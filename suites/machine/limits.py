@@ -1,0 +1,208 @@
+"""The machine's limits: peak arithmetic and bandwidth, measured once and remembered.
+
+Whatever else is written of a processor, its peak and its bandwidths are what our own best
+loops reach on it (`suites.machine.roofs`): an algorithm can be held to these. Measured with one thread
+and with all, best of several rounds, and kept in the user's cache folder for a month.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from algos.core.errors import ConvbenchError
+from algos.simd.registers import aligned, lanes_of
+from results.records.files import write_whole
+
+from . import clock, noise, roofs
+from . import environment as machine
+
+#: Of the way limits are measured: another version measures anew.
+VERSION = 1
+EXPIRES_DAYS = 30.0
+ROUNDS, SAMPLE_SECONDS = 5, 0.015
+DTYPES = ("float32", "float64")
+#: What moves memory, and how many arrays it goes over.
+MOTIONS: dict[str, tuple[Any, int]] = {
+    "read": (roofs.read, 1), "copy": (roofs.copy, 2), "triad": (roofs.triad, 3),
+}  # fmt: skip
+
+
+@dataclass
+class Probe:
+    """One limit with one thread count: `jobs` run at once and do `amount` of work in all."""
+
+    limit: str
+    kind: str
+    threads: int
+    jobs: Sequence[Callable[[int], object]]
+    amount: float
+    rounds: int = 1
+    best: float = 0.0
+
+    def run(self, pool: ThreadPoolExecutor) -> float:
+        """Take one sample, keep the best rate seen; returns its seconds."""
+        if len(self.jobs) == 1:
+            seconds = clock.per_call(partial(self.jobs[0], self.rounds), 1)
+        else:
+            seconds = clock.per_call(
+                lambda: [*pool.map(lambda job: job(self.rounds), self.jobs)], 1
+            )
+        self.best = max(self.best, self.amount * self.rounds / seconds)
+        return seconds
+
+    def _together(self, pool: ThreadPoolExecutor) -> None:
+        for _ in pool.map(lambda job: job(self.rounds), self.jobs):
+            pass
+
+    def calibrate(self, pool: ThreadPoolExecutor) -> None:
+        """Choose the rounds that make a sample; the first call compiles."""
+        self.run(pool)
+        self.best = 0.0
+        while (seconds := self.run(pool)) < SAMPLE_SECONDS / 2:
+            self.rounds *= min(max(2, round(SAMPLE_SECONDS / seconds)), 100)
+
+
+def known(fresh: bool = False) -> dict[str, Any]:
+    """The limits of this machine, measured now where they are not remembered or `fresh`.
+
+    Returns
+    -------
+    dict
+        ``flops``, per second: ``{"float32": {"1": 1.1e11, "2": 2.2e11}, …}`` by threads;
+        ``bandwidth``, bytes per second: ``{"L1": {"read": {"1": …}, "copy": …, "triad": …}}``;
+        ``caches``: bytes by level; ``measured``: when; ``doubts``, where the machine was busy
+        meanwhile: sentences, and such limits are not remembered.
+    """
+    file = cache_file()
+    fingerprint = _fingerprint()
+    if not fresh:
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            kept = json.loads(file.read_text())
+            age = clock.days_since(kept["limits"]["measured"])
+            if kept["fingerprint"] == fingerprint and age < EXPIRES_DAYS:
+                return kept["limits"]
+    watch = noise.Watch()
+    limits = measure()
+    if doubts := noise.warnings(watch.found()):
+        return {**limits, "doubts": doubts}
+    with suppress(ConvbenchError):  # a folder that cannot be written costs a second each time
+        write_whole(file, json.dumps({"fingerprint": fingerprint, "limits": limits}, indent=1))
+    return limits
+
+
+def _fingerprint() -> dict[str, Any]:
+    """What must be the same for limits to hold."""
+    about = machine.environment()
+    names = ("cpu", "target", "usable_cores", "caches", "host", "numba")
+    return {"version": VERSION, **{name: about[name] for name in names}}
+
+
+def measure() -> dict[str, Any]:
+    """Measure every limit; about two seconds, and the compilation of four small kernels."""
+    cores = machine.usable_cores()
+    caches = machine.caches()
+    with ThreadPoolExecutor(cores) as pool:
+        probes = [*_arithmetic(cores), *_traffic(cores, caches)]
+        for probe in probes:
+            probe.calibrate(pool)
+        for _ in range(ROUNDS):
+            for probe in probes:
+                probe.run(pool)
+    limits: dict[str, Any] = {
+        "measured": clock.utc().isoformat(), "caches": caches, "flops": {}, "bandwidth": {},
+    }  # fmt: skip
+    for probe in probes:
+        if probe.limit == "flops":
+            by_threads = limits["flops"].setdefault(probe.kind, {})
+        else:
+            by_threads = limits["bandwidth"].setdefault(probe.limit, {}).setdefault(probe.kind, {})
+        by_threads[str(probe.threads)] = round(probe.best)
+    return limits
+
+
+def _arithmetic(cores: int) -> Iterator[Probe]:
+    for dtype in DTYPES:
+        lane = lanes_of(np.dtype(dtype).itemsize)
+        work = 2 * roofs.ROWS * roofs.COLUMNS * lane
+        for threads in sorted({1, cores}):
+            jobs = []
+            for _ in range(threads):
+                scalars = np.full(roofs.ROWS, 1e-3, dtype)
+                vectors = np.full(roofs.COLUMNS * lane, 1e-3, dtype)
+                out = np.zeros(roofs.ROWS * roofs.COLUMNS * lane, dtype)
+                jobs.append(partial(_multiply_add, scalars, vectors, out))
+            yield Probe("flops", dtype, threads, jobs, 1000.0 * work * threads)
+
+
+def _multiply_add(scalars: np.ndarray, vectors: np.ndarray, out: np.ndarray, rounds: int) -> None:
+    roofs.multiply_add(scalars, vectors, 1000 * rounds, out)
+
+
+def _traffic(cores: int, caches: dict[str, int]) -> Iterator[Probe]:
+    last = max(caches.values())
+    room = min(4 * last, machine.available_memory() // 4)
+    everything = aligned(room // 4, np.float32)
+    everything[:] = 1
+    for level, size in {**caches, "DRAM": room}.items():
+        for kind, (move, streams) in MOTIONS.items():
+            for threads in sorted({1, cores}):
+                whole = size if level == "DRAM" else size * 3 // 5
+                each = whole // threads if level in ("L3", "DRAM") else whole
+                share = everything.size // threads
+                jobs, amount = [], 0
+                for thread in range(threads):
+                    mine = everything[thread * share : (thread + 1) * share]
+                    arrays = _cut(mine, each // 4, streams)
+                    amount += streams * arrays[0].nbytes
+                    jobs.append(partial(_move, move, arrays))
+                yield Probe(level.removesuffix("d"), kind, threads, jobs, amount)
+
+
+def _cut(room: np.ndarray, elements: int, streams: int) -> list[np.ndarray]:
+    """`streams` arrays of whole turns that take up `elements` in all, not a page apart."""
+    turn = roofs.UNROLLED * lanes_of(4)
+    apart = 17 * 16  # elements; 17 cache lines, so that streams do not meet in one set
+    length = max((min(elements, room.size - streams * apart) // streams) // turn, 1) * turn
+    return [room[i * (length + apart) :][:length] for i in range(streams)]
+
+
+def _move(move: Any, arrays: list[np.ndarray], rounds: int) -> None:
+    source, other, target = arrays[0], arrays[len(arrays) // 2], arrays[-1]
+    if len(arrays) == 1:
+        target = np.empty(roofs.UNROLLED * lanes_of(4), np.float32)
+    move(_ONE, source, other, rounds, target)
+
+
+_ONE = np.full(1, 1e-30, np.float32)
+
+
+def lines(limits: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The limits in words: what each is of, and its figures with one thread and with all."""
+    for dtype, by_threads in limits["flops"].items():
+        yield f"peak {dtype}", _figures(by_threads, "GFLOP/s")
+    for level, motions in limits["bandwidth"].items():
+        for motion, by_threads in motions.items():
+            yield f"{level} {motion}", _figures(by_threads, "GB/s")
+    yield "measured", f"{limits['measured'][:16].replace('T', ' ')} UTC"
+    for sentence in limits.get("doubts", ()):
+        yield "not remembered", sentence
+
+
+def _figures(by_threads: dict[str, float], unit: str) -> str:
+    shown = ", ".join(f"{rate / 1e9:.0f}" for rate in by_threads.values())
+    threads = " and ".join(by_threads)
+    return f"{shown} {unit} with {threads} thread{'' if threads == '1' else 's'}"
+
+
+def cache_file() -> Path:
+    """Where the limits are remembered."""
+    return machine.cache_folder() / "limits.json"

@@ -1,0 +1,234 @@
+"""Where cells are measured: a process per algorithm, what it is asked, and what came of it."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from results.verdicts.decide import MIN_EFFECT
+from suites.machine import clock, cores
+from suites.workers.process import Worker, WorkerDiedError
+
+from .cell import SETTLE, Cell, memory_needed
+
+#: Seconds on one core before all move to another.
+STAY = 0.5
+#: So many times what was predicted, and so many bytes more, a process may take.
+EXCESS, SLACK = 2, 1 << 30
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to run: what the command line decides."""
+
+    suite: str
+    algorithms: tuple[str, ...]
+    threads: tuple[int, ...] = (1,)
+    baseline: str = ""
+    min_effect: float = MIN_EFFECT
+    budget: float = 60.0
+    call_limit: float = 2.0
+    timeout: float = 120.0
+    seed: int = 0
+    files: tuple[str, ...] = ()  # of algorithms from outside
+    strict: bool = False  # no verdicts without a passed audit
+    cold_cache: bool = False  # caches are emptied before every call
+    elastic: bool = False  # the budget is nobody's wish, and may be stretched
+    needed: float = 0.0  # seconds that verdicts take, by `suites.timing.estimate`
+
+    @property
+    def short(self) -> bool:
+        """Whether the budget is below what verdicts are expected to take."""
+        return self.budget < self.needed
+
+
+class Bench:
+    """The worker processes of a pass, one per name; whatever goes wrong ends one cell alone.
+
+    Attributes
+    ----------
+    compiled : float
+        Seconds that went to compiling so far.
+    noise : dict
+        Seconds of all samples, one for each of their threads, and how often these were
+        interrupted and moved.
+    reports : dict
+        By algorithm, everything that was said of the first exception it raised.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.compiled = 0.0
+        self.noise: dict[str, float] = {}
+        self.reports: dict[str, str] = {}
+        self._workers: dict[str, Worker] = {}
+        self._ready: dict[str, set[int]] = {}  # the cells that each of them holds
+        self._scales: dict[str, Worker] = {}  # that weigh and never time
+        self._weighed: dict[Hashable, int | None] = {}
+
+    def verify(self, cell: Cell) -> None:
+        """Make `cell` ready and hold it to the oracle."""
+        answer = self._ask(cell, "load", **self._about(cell))
+        if answer:
+            cell.result = answer
+            self.compiled += answer.get("compile_s", 0.0)
+
+    def weigh(self, cell: Cell) -> None:
+        """Measure what `cell` holds at its peak, in a process apart; None where not known.
+
+        Once for all thread counts that are predicted to need the same.
+        """
+        if cell.runs:  # an audit asks who is faster, and nothing else
+            return
+        key = cell.case, cell.algorithm, cell.workspace_bytes
+        if key in self._weighed:
+            cell.result["peak_extra_bytes"] = self._weighed[key]
+            return
+        name, about = cell.algorithm, self._about(cell)
+        del about["cell"], about["allowance"]
+        cell.result["peak_extra_bytes"] = None
+        try:
+            if name not in self._scales:
+                self._scales[name] = self._new_worker(cell)
+            answer = self._scales[name].ask(self.settings.timeout, do="weigh", **about)
+        except WorkerDiedError:  # nothing that the cell would have to pay for
+            if name in self._scales:
+                self._scales.pop(name).close()
+        else:
+            cell.result["peak_extra_bytes"] = answer.get("peak_extra_bytes")
+            self._weighed[key] = cell.result["peak_extra_bytes"]
+
+    def again(self, cell: Cell) -> float | None:
+        """Make `cell` ready in another process; the seconds it took, unless it failed."""
+        answer = self._ask(cell, "again", **self._about(cell))
+        self.compiled += answer.get("compile_s", 0.0)
+        return answer.get("load_s")
+
+    def calibrate(self, cell: Cell) -> None:
+        """Choose how many calls of `cell` fill a sample, when whoever worked before has settled."""
+        cold = self.settings.cold_cache
+        if cell.threads > 1:
+            clock.settle(SETTLE)
+        answer = self._ask_ready(cell, "calibrate", seconds=cell.sample, cold=cold)
+        if "loops" in answer:
+            cell.loops, cell.once = answer["loops"], answer["once_s"]
+            cell.sweep = answer["sweep_s"]
+            cell.result["counters"] = answer["counters"]
+
+    def sample(self, cell: Cell, number: int) -> None:
+        """Take one sample, as part of pass `number`, and leave its process time to settle."""
+        loops, cold = round(cell.loops * (1 + cell.planted)), self.settings.cold_cache
+        answer = self._ask_ready(cell, "sample", loops=loops, warm=cell.warming, cold=cold)
+        if cell.threads > 1:
+            clock.settle(SETTLE)
+        if "seconds" in answer:
+            seconds = answer.pop("seconds")
+            answer["sampled_s"] = cell.threads * loops * ((seconds or 0.0) + cell.sweep)
+            for name, found in answer.items():
+                self.noise[name] = self.noise.get(name, 0) + found
+            calls = loops / cell.loops  # of a planted slow-down, more than are owned up to
+            cell.samples[number].append(None if seconds is None else seconds * calls)
+
+    def save(self, cell: Cell, path: str) -> str | None:
+        """Have `cell` write its output to `path`; what the disk says against it, if so."""
+        return self._ask_ready(cell, "save", path=path).get("disk")
+
+    @contextmanager
+    def one_core(self, chance: random.Random) -> Iterator[Callable[[], None]]:
+        """Keep this thread and all processes on one core meanwhile; yields what chooses which.
+
+        For samples of one thread. Whose turn it is then starts on a core that is awake, and on
+        the one whose turn it was before: across cores, waking up took longer than a short sample,
+        and equals differed by 1.5 % from pass to pass instead of 0.8 %. A core may be slow for
+        longer than a round, shared with who knows whom: what is yielded, to be called ahead of
+        every block, moves all to another every `STAY` seconds.
+        """
+        if not cores.CAN_BE_CHOSEN:
+            yield lambda: None
+            return
+        all_cores = os.sched_getaffinity(0)
+        here, until = -1, 0.0
+
+        def move() -> None:
+            nonlocal here, until
+            if clock.now() >= until:
+                here = chance.choice(sorted(all_cores - {here}) or [here])
+                self._place({here})
+                until = clock.now() + STAY
+
+        try:
+            yield move
+        except BaseException:  # whoever was asked last may never answer
+            os.sched_setaffinity(0, all_cores)
+            raise
+        self._place(all_cores)
+
+    def _place(self, on: set[int]) -> None:
+        os.sched_setaffinity(0, on)
+        self._tell_all("place", on=sorted(on))
+
+    def drop(self) -> None:
+        """Let all cells give back their memory."""
+        self._tell_all("drop")
+        for held in self._ready.values():
+            held.clear()
+
+    def _tell_all(self, do: str, **request: Any) -> None:
+        """Ask something of every process; one that has died meanwhile is forgotten."""
+        for name, worker in [*self._workers.items()]:
+            try:
+                worker.ask(self.settings.timeout, do=do, **request)
+            except WorkerDiedError:
+                self._workers.pop(name).close()
+                self._ready[name].clear()
+
+    def close(self) -> None:
+        """End all processes."""
+        for workers in (self._workers, self._scales):
+            while workers:
+                workers.popitem()[1].close()
+        self._ready.clear()
+
+    def _new_worker(self, cell: Cell) -> Worker:
+        libraries = cell.case.problem.family.get(cell.implementation).libraries
+        return Worker(max(self.settings.threads), self.settings.files, libraries)
+
+    def _about(self, cell: Cell) -> dict[str, Any]:
+        problem = cell.case.problem
+        needed = memory_needed(problem, cell.implementation, cell.threads)
+        return {
+            "cell": cell.number, "case": cell.case.as_words(), "algorithm": cell.implementation,
+            "threads_wanted": cell.threads, "seed": self.settings.seed,
+            "allowance": EXCESS * needed + SLACK,
+        }  # fmt: skip
+
+    def _ask_ready(self, cell: Cell, do: str, /, **request: Any) -> dict[str, Any]:
+        """As `_ask`, of a cell that is ready; made so again where its process has died since."""
+        if cell.number not in self._ready.get(cell.algorithm, ()):
+            self.again(cell)
+        return self._ask(cell, do, cell=cell.number, **request) if cell.alive else {}
+
+    def _ask(self, cell: Cell, do: str, /, **request: Any) -> dict[str, Any]:
+        """The answer of the cell's worker; empty where it died."""
+        name = cell.algorithm
+        try:
+            if name not in self._workers:
+                self._workers[name], self._ready[name] = self._new_worker(cell), set()
+            answer = self._workers[name].ask(self.settings.timeout, do=do, **request)
+        except WorkerDiedError as death:
+            if name in self._workers:
+                self._workers.pop(name).close()
+                self._ready[name].clear()
+            cell.end("failed", str(death))
+            return {}
+        if answer.get("status", "ok") != "ok":
+            if report := answer.pop("whole", ""):
+                self.reports.setdefault(name, report)
+            cell.end(answer["status"], answer["reason"])
+        elif do in ("load", "again"):
+            self._ready[name].add(cell.number)
+        return answer

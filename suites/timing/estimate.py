@@ -1,0 +1,65 @@
+"""How long a run needs before it can say anything: its first pass, and four of the contenders.
+
+An estimate ahead of any measurement, good to a factor of two; it knows no machine, so that a run
+that is taken up again on another day asks for the same budget. Tuned on a 2-core AVX-512 machine.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+
+from results.verdicts.decide import MIN_PASSES
+from suites.cases.suite import Case
+
+from .cell import obstacle, performer
+
+#: Seconds that verifying, weighing and calibrating a cell takes, and loading it in a later pass,
+#: calls apart.
+VERIFYING, LOADING = 0.25, 0.05
+#: Seconds that starting a process takes, once a pass for every algorithm.
+STARTING = 0.1
+#: Multiply-adds a second: of the plainest loop, and of an algorithm that is worth a race.
+PLAIN_PACE, PACE = 1.2e9, 1e10
+#: The algorithm that is never among the contenders where there are others.
+PLAIN = "naive"
+#: Calls of the first pass (verified, weighed, calibrated, sampled), and of a later one.
+FIRST_CALLS, LATER_CALLS = 6, 4
+
+
+def seconds_needed(
+    cases: Iterable[Case], algorithms: tuple[str, ...], threads: Iterable[int], call_limit: float
+) -> float:
+    """Seconds until the contenders of every case have had the fewest passes for a verdict."""
+    seconds, later = 0.0, MIN_PASSES - 1
+    counts = tuple(threads)
+    for case in cases:
+        names = [name for name in case.entrants(algorithms) if _able(case, name)]
+        for name in names:
+            once = _work(case, name) / (PLAIN_PACE if name == PLAIN else PACE)
+            if once > call_limit:
+                continue
+            races = name != PLAIN or len(names) == 1
+            seconds += (
+                VERIFYING + FIRST_CALLS * once + races * later * (LOADING + LATER_CALLS * once)
+            )
+    return len(counts) * seconds + MIN_PASSES * STARTING * len(algorithms)
+
+
+def _able(case: Case, name: str) -> bool:
+    return obstacle(case.problem, name, 1, sys.maxsize) is None
+
+
+def _work(case: Case, name: str) -> float:
+    return float(performer(case.problem, name).work(case.problem))
+
+
+def shortfall(budget: float, needed: float) -> str:
+    """What a budget below the need means, as a sentence; empty where it suffices."""
+    if budget >= needed:
+        return ""
+    return (
+        f"Five passes of the contenders need about {needed:.0f} s, more than the budget of "
+        f"{budget:g} s: whoever is far behind is left out after the first pass, and verdicts may "
+        f"stay open; give --budget {needed:.0f}."
+    )

@@ -1,0 +1,262 @@
+"""A run as one watches it: progress, each problem's winner as it is found, then the whole."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as Bar
+
+import results
+from algos.core.errors import ConvbenchError
+from algos.core.family import get
+from algos.plugins import load_file
+from results.tables.labels import time_text
+from results.verdicts.audit import AUDITS, objection
+from results.verdicts.statistics import group_times
+from suites import load_ours
+from suites.cases import pictures
+from suites.cases.suite import Case, Suite
+from suites.machine import clock, limits, noise
+from suites.machine import environment as machine
+
+from . import resume
+from .estimate import shortfall
+from .schedule import LeftOut, Picture, Progress, Run, Settings, Settled
+
+
+def run_and_show(
+    suite: Suite,
+    settings: Settings,
+    folder: str | Path,
+    out: Console,
+    words: Sequence[str] = (),
+    earlier: Path | None = None,
+) -> int:
+    """Measure `suite`, show how it goes, write the records and the report.
+
+    `words` are the command line; `earlier` is the folder of a run to be taken up.
+    Returns 1 where an algorithm gave wrong results, else 0. Ctrl-C ends with what there is.
+    """
+    environment = machine.environment()
+    problems = "problem" if len(suite.cases) == 1 else "problems"
+    out.print(
+        f"[bold]{escape(suite.title)}[/]: {len(suite.cases)} {problems}, "
+        f"{len(settings.algorithms)} algorithms, threads {', '.join(map(str, settings.threads))}, "
+        f"within about {settings.budget:g} s\n"
+        f"{escape(environment['cpu'])}, {environment['usable_cores']} cores, "
+        f"numba {environment['numba']}, {environment['blas']}. "
+        f"The first call of an algorithm compiles it, which is not timed and comes on top."
+        + (" Caches are emptied before every call." if settings.cold_cache else "")
+    )
+    if lacking := shortfall(settings.budget, settings.needed):
+        out.print(f"[yellow]note:[/] {lacking}", soft_wrap=True)
+    header = _header(suite, settings, environment, words)
+    if settings.strict and (why := objection(Path(folder) / AUDITS, environment)):
+        header["withheld"] = why
+        out.print(f"[yellow]Verdicts will be withheld:[/] {escape(why)}.", soft_wrap=True)
+    if earlier is None:
+        header["limits"] = limits.known()
+        if header["limits"].get("doubts"):
+            out.print(
+                "[yellow]note:[/] the machine was busy while its peak and bandwidths were "
+                "measured; they serve for this run and are not remembered",
+                soft_wrap=True,
+            )
+    with tempfile.TemporaryDirectory() as scratch, _writer(folder, header, earlier) as writer:
+        run = Run(suite.cases, settings, Path(scratch))
+        if earlier is not None:
+            before = results.read_records(earlier)
+            if before.status in ("complete", "out of budget"):
+                return _conclude(earlier, [], before.status, out)
+            resume.take_up(run, before)
+        made: list[Path] = []
+        watch = noise.Watch()
+        try:
+            filtered = _measure(run, writer, out)
+            state = "out of budget" if run.out_of_time else "complete"
+        except (KeyboardInterrupt, BrokenPipeError):  # Ctrl-C, or nobody reads on
+            state = "interrupted"
+            for record in run.unfinished():
+                writer.append(record)
+        heard = {**watch.found(), **run.bench.noise}
+        writer.append(
+            {
+                "record": "end", "finished": clock.utc().isoformat(), "status": state,
+                "noise": heard,
+            }
+        )  # fmt: skip
+        for name, report in run.bench.reports.items():
+            out.print(f"\n[red]{name}[/] raised, in full:\n{escape(report)}", soft_wrap=True)
+        if state != "interrupted":
+            made = _pictures(filtered, writer.path)
+    try:
+        return _conclude(writer.path, made, state, out)
+    except (KeyboardInterrupt, BrokenPipeError):
+        raise _interrupted(writer.path) from None
+
+
+def _writer(folder: str | Path, header: dict[str, Any], earlier: Path | None) -> results.RunWriter:
+    """A new run's, or that of the `earlier` one, provided that it is the same still."""
+    if earlier is None:
+        return results.RunWriter(folder, header)
+    resume.check_same(results.read_records(earlier), header)
+    return results.RunWriter.reopen(earlier)
+
+
+def _header(
+    suite: Suite, settings: Settings, environment: dict[str, Any], words: Sequence[str]
+) -> dict[str, Any]:
+    return {
+        "suite": suite.name,
+        "title": suite.title,
+        "question": suite.question,
+        "baseline": settings.baseline,
+        "algorithms": settings.algorithms,
+        "peers": [name for name in settings.algorithms if get(name).is_peer],
+        "own": [name for path in settings.files for name in load_file(path)],
+        "threads": settings.threads,
+        "seed": settings.seed,
+        "min_effect": settings.min_effect,
+        "budget_s": settings.budget,
+        "settings": asdict(settings),
+        "problems": resume.fingerprint(suite.cases),
+        "words": list(words),
+        "command": shlex.join(["convbench", *words]),
+        "started": clock.utc().isoformat(),
+        "timer": clock.timer(),
+        "environment": environment,
+    }
+
+
+def _measure(run: Run, writer: results.RunWriter, out: Console) -> list[Picture]:
+    """Write every record as it comes; returns the pictures that were filtered."""
+    filtered: list[Picture] = []
+    columns = (BarColumn(), TextColumn("{task.description}"))
+    with Bar(*columns, console=out, transient=True) as bar, closing(iter(run)) as events:
+        task = bar.add_task("starting", total=run.budget)
+        for event in events:
+            if isinstance(event, Progress):
+                spent = run.budget - max(event.left, 0)
+                bar.update(
+                    task, total=run.budget, completed=spent, description=progress_line(event)
+                )
+            elif isinstance(event, Picture):
+                filtered.append(event)
+            elif isinstance(event, LeftOut):
+                bar.console.print(_left_out_line(event), soft_wrap=True)
+            elif isinstance(event, Settled):
+                bar.console.print(_winner_line(event, run.settings.baseline))
+            else:
+                writer.append(event)
+    return filtered
+
+
+def progress_line(event: Progress) -> str:
+    """``pass 3 · 12 of 42 comparisons decided · at most 41 s left · 64² fft``.
+
+    Compiling is not counted against the time left; it is nearly all done in the first pass.
+    """
+    apart = " beside compiling" if event.number == 0 else ""
+    return (
+        f"pass {event.number + 1} · {event.decided} of {event.decided + event.undecided} "
+        f"comparisons decided · at most {max(event.left, 0):.0f} s left{apart}  "
+        f"[dim]{escape(event.text)}"
+    )
+
+
+def _left_out_line(event: LeftOut) -> str:
+    cells = "1 cell" if event.count == 1 else f"{event.count} cells"
+    return (
+        f"[yellow]note:[/] {cells} far behind the fastest {'is' if event.count == 1 else 'are'} "
+        f"left out now; five passes of everything would take about {event.needed:.0f} s"
+    )
+
+
+def _winner_line(event: Settled, baseline: str) -> str:
+    """A problem about which nothing is undecided: its winner, and the distance to the baseline."""
+    group, samples = event.group, event.group.samples()
+    source = group.case.weights
+    source = "" if source == "random" or source in group.label else f" {source}"
+    threads = f" {group.threads}t" if group.threads > 1 else ""
+    start = f"[dim]{escape(group.label + source + threads)}[/]"
+    times = {name: found.middle for name, found in group_times(samples).items()}
+    best = times[event.winner]
+    text = f"{start}: [bold]{event.winner}[/] {time_text(best)}"
+    if baseline in times and event.winner != baseline:
+        text += f", {times[baseline] / best:.3g}× {baseline}"
+    text += f" [dim]after {len(samples[event.winner])} passes[/]"
+    wrong = [cell.algorithm for cell in group.cells if cell.result["status"] == "failed"]
+    return text + (f"  [red]failed: {', '.join(wrong)}[/]" if wrong else "")
+
+
+def _pictures(filtered: list[Picture], folder: Path) -> list[Path]:
+    """Turn filtered arrays into PNG files, and into one sheet to show around."""
+    sheet: dict[str, np.ndarray] = {}
+    made = []
+    for case, array in _distinct(filtered):
+        source, filter_name = pictures.label(case.pixels), pictures.label(case.weights)
+        sheet.setdefault(source, pictures.read(case.pixels))
+        sheet[f"{source}:{filter_name}"] = array
+        made.append((f"{source}-{filter_name}".replace(":", "-"), array))
+    if not made:
+        return []
+    target = folder / "pictures"
+    target.mkdir(exist_ok=True)
+    for name, array in made:
+        pictures.save(target / f"{name}.png", array)
+    pictures.contact_sheet(sheet, target / "sheet.png")
+    return [target / "sheet.png", *(target / f"{name}.png" for name, _ in made)]
+
+
+def _distinct(filtered: list[Picture]) -> Iterator[tuple[Case, np.ndarray]]:
+    """One result per case that can be seen, whatever the thread counts."""
+    seen = set()
+    for picture in filtered:
+        if picture.case not in seen and picture.case.problem.axes >= 2:
+            seen.add(picture.case)
+            yield picture.case, np.load(picture.path)
+
+
+def _conclude(path: Path, made: list[Path], state: str, out: Console) -> int:
+    """Print the table, write the report, say where everything is."""
+    from results.tables.terminal import show
+
+    build = load_ours("report", "convbench_report").build
+
+    if state == "interrupted" and not results.read_records(path).passes:
+        shutil.rmtree(path, ignore_errors=True)
+        raise ConvbenchError("interrupted before anything was timed; nothing was kept")
+    frame = results.read(path)
+    show(frame, out)
+    files = build(path)
+    figures = [file for file in files if file.suffix == ".png"]
+    out.print(f"\nrun      {path}", soft_wrap=True)
+    out.print("tables   table.csv, table.md, report.md")
+    out.print(f"figures  {', '.join(str(f.relative_to(path)) for f in figures)}", soft_wrap=True)
+    if made:
+        sheet, *others = made
+        count = f"{len(others)} file{'s' if len(others) > 1 else ''}"
+        out.print(f"pictures {sheet.relative_to(path)}, and {count} beside it")
+    if state == "interrupted":
+        raise _interrupted(path)
+    return 1 if (frame["status"] == "failed").any() else 0
+
+
+def _interrupted(path: Path) -> ConvbenchError:
+    usual = path.parent.resolve() == results.runs_folder()
+    name = shlex.quote(path.name if usual else str(path))
+    return ConvbenchError(
+        f"interrupted; what was measured is kept; go on with: convbench run --resume {name}, "
+        f"or see it with: convbench report {name}"
+    )

@@ -1,0 +1,95 @@
+"""Taking up a run that was cut short: is it the same run still, and what is there already?"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+from algos.core.errors import ConvbenchError
+from results.records.records import RunRecords
+from results.verdicts.decide import looks
+
+from .cell import Cell, Group, performer
+from .schedule import Run
+
+
+def check_same(records: RunRecords, header: dict[str, Any]) -> None:
+    """Raise `ConvbenchError` where the run to be taken up and what `header` says now differ."""
+    found = list(differences(records.header, json.loads(json.dumps(header))))
+    if found:
+        raise ConvbenchError(
+            f"run {records.header.get('id')} cannot be taken up: {'; '.join(found)}. "
+            f"Runs of different machines, versions or settings are never mixed; start a new one"
+        )
+
+
+def differences(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+    """What differs in machine, versions, settings and problems, each as a clause."""
+    for part in ("environment", "settings"):
+        before, after = then.get(part) or {}, now.get(part) or {}
+        for key in dict.fromkeys([*before, *after]):
+            if before.get(key) != after.get(key):
+                name = key.replace("_", " ")
+                yield f"{name} was {_shown(before.get(key))}, is {_shown(after.get(key))}"
+    if then.get("problems") != now.get("problems"):
+        yield "the problems of the suite are others now"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ",".join(map(str, value)) or "none"
+    return "not known" if value is None else str(value)
+
+
+def fingerprint(cases: Any) -> int:
+    """A number that stands for `cases` and their order."""
+    return zlib.crc32(json.dumps([case.as_words() for case in cases]).encode())
+
+
+def take_up(run: Run, records: RunRecords) -> None:
+    """Put `run` where the one in `records` ended: nothing of it is measured twice."""
+    known = {(cell["group"], cell["algorithm"]): cell for cell in records.cells}
+    by_group: dict[int, list[dict[str, Any]]] = {}
+    for record in records.passes:
+        by_group.setdefault(record["group"], []).append(record)
+    for group in run.groups:
+        mine = by_group.get(group.number, [])
+        told = [known.get((group.number, cell.algorithm)) for cell in group.cells]
+        unknown = any(record is None for record in told)
+        if not mine and (unknown or any(record["status"] == "ok" for record in told if record)):
+            continue  # it was in flight: all of it is measured anew
+        for cell, result in zip(group.cells, told, strict=True):
+            if result is not None:
+                _restore(cell, result, mine)
+        _pace(group, mine)
+        run.mark_done(group, [record["pass"] for record in mine] or [0])
+    run.spent = max((record.get("spent_s", 0.0) for record in records.passes), default=0.0)
+    reached = max((record["pass"] for record in records.passes), default=0)
+    for done in looks(reached):
+        run.referee.look({group.number: group.samples() for group in run.groups}, done)
+    run.first = reached
+
+
+def _restore(cell: Cell, record: dict[str, Any], passes: list[dict[str, Any]]) -> None:
+    """What was found out about `cell`, and its samples where they still count."""
+    cell.result = dict(record)
+    cell.reported = record["status"]
+    cell.loops, cell.once = record["loops"], record.get("once_s", 0.0)
+    cell.workspace_bytes = record["workspace_bytes"]
+    if cell.alive:
+        cell.work = performer(cell.case.problem, cell.algorithm).work(cell.case.problem)
+        for one in passes:
+            if cell.algorithm in one["samples_s"]:
+                cell.samples[one["pass"]] = list(one["samples_s"][cell.algorithm])
+
+
+def _pace(group: Group, passes: list[dict[str, Any]]) -> None:
+    """How many blocks a pass over `group` has, and about how long it takes."""
+    if not passes:
+        return
+    group.blocks = max(len(samples) for samples in passes[0]["samples_s"].values())
+    for cell in group.cells:
+        samples = passes[-1]["samples_s"].get(cell.algorithm, [])
+        cell.seconds = cell.loops * sum(sample or 0.0 for sample in samples)

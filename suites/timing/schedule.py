@@ -1,0 +1,342 @@
+"""What is timed when: passes over the suite, in each randomised blocks, until it is decided.
+
+A pass is one repetition of whatever is still undecided, in fresh processes, one per algorithm.
+Inside a pass all algorithms of a problem take turns: a block is one sample of each, in random
+order, so all have the same chances of a moment when nothing else disturbs the machine, and
+problems take turns too, a round of them at a time (`suites.timing.round`). What a pass says are the
+shortest samples and their ratios (`results.verdicts.statistics`). Only one process works at a time. The
+first pass verifies every cell and chooses how many calls are a sample; after the looks that
+`results.verdicts.decide` prescribes, those about whom nothing is left to decide are out of the race.
+
+Where five passes of all do not fit the budget, those that are far behind after the first pass
+leave the race at once, and the contenders get what time there is.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from algos.core.errors import ConvbenchError
+from results.verdicts.decide import MIN_PASSES, OUT_OF_THE_RUNNING, Referee, looks
+from results.verdicts.statistics import pass_times, shared_levels
+from suites.cases.suite import Case
+from suites.machine import clock
+
+from .bench import Bench, Settings
+from .cell import Cell, Group, memory_allowed, memory_needed, obstacle, performer
+from .events import Event, LeftOut, Picture, Progress, Settled
+from .round import Round, Turn
+
+#: The samples of a pass may take this part of the budget: a few passes more than the fewest,
+#: and as much again for making cells ready.
+PASS_SHARE = 1 / (2.4 * MIN_PASSES)
+#: Blocks of a problem in a pass: as many as its share of the time allows, up to this.
+MAX_BLOCKS = 40
+#: A default budget may become so many times as long, where the machine is slower than expected.
+STRETCH = 2.0
+#: Multiply-adds that claim as much of the time budget as every problem gets anyway.
+EQUAL_SHARE = 3e8
+
+
+class Run:
+    """Measures cases pass by pass; iterate over it for records and progress."""
+
+    def __init__(self, cases: tuple[Case, ...], settings: Settings, scratch: Path) -> None:
+        self.settings = settings
+        named = [(case, n) for n in settings.threads for case in cases]
+        self.groups = [
+            Group(at, case, n, [Cell(case, a, n, at) for a in case.entrants(settings.algorithms)])
+            for at, (case, n) in enumerate(named)
+        ]
+        self.referee = Referee(settings.baseline, settings.min_effect)
+        self.out_of_time = self.lean = False
+        self.budget = settings.budget
+        self._scratch = scratch
+        self.bench = Bench(settings)
+        self._paces: dict[tuple[str, int, str], float] = {}
+        self._random = random.Random(settings.seed)
+        self._begun = clock.now()
+        self._pass = self._open = 0
+        self._round = Round(0)
+        self._settled: set[int] = set()
+        self.first, self.spent = 0, 0.0  # where a run that is taken up begins
+        self._done: set[tuple[int, int]] = set()
+
+    def __iter__(self) -> Generator[Event, None, None]:
+        try:
+            yield from self._pictures_again()
+            first = self.first
+            for self._pass in itertools.count(first):
+                yield from self._economise()
+                asked = self._asked()
+                if not asked:
+                    return
+                self._open = sum(len(pairs) for pairs in self._open_pairs().values())
+                for group, cells in asked:
+                    if (self._pass, group.number) in self._done:
+                        continue
+                    if not self._round.takes(group, memory_allowed()):
+                        yield from self._measure()
+                    yield from self._prepare(group, cells)
+                yield from self._measure()
+                self.bench.close()
+                if self.out_of_time:
+                    return
+                yield from self._look()
+        finally:
+            self.bench.close()
+
+    def mark_done(self, group: Group, passes: list[int]) -> None:
+        """Passes over `group` that an earlier run has made."""
+        self._done |= {(number, group.number) for number in passes}
+        for cell in group.alive:
+            self._learn_pace(cell)
+
+    def unfinished(self) -> Iterator[dict[str, Any]]:
+        """Records of what an interruption left of the round in hand: whatever is known."""
+        for turn in self._round.turns:
+            yield from self._records(turn)
+
+    def remaining(self) -> float:
+        """Seconds of the budget that are left; compiling does not count against it."""
+        spent = self.spent + clock.now() - self._begun - self.bench.compiled
+        return self.budget - spent
+
+    def _stretch(self, seconds: float) -> None:
+        """See to it that `seconds` remain, where nobody asked for this very budget."""
+        if self.settings.elastic:
+            wanted = self.budget - self.remaining() + seconds
+            most = STRETCH * self.settings.budget
+            self.budget = max(self.budget, min(most, wanted))
+
+    def _economise(self) -> Iterator[LeftOut]:
+        """Go on with the contenders alone where the fewest passes of all do not fit the budget."""
+        every = [cell for group in self.groups for cell in group.alive]
+        left = (MIN_PASSES - self._pass) * sum(cell.seconds for cell in every)
+        if self.lean or not 0 < self._pass < MIN_PASSES or left <= self.remaining():
+            return
+        self.lean = True
+        kept = [cell for group in self.groups for cell in self._contenders(group)]
+        needed = self.budget - self.remaining() + left
+        self._stretch((MIN_PASSES - self._pass) * sum(cell.seconds for cell in kept))
+        if len(kept) < len(every):
+            yield LeftOut(len(every) - len(kept), needed)
+
+    def _contenders(self, group: Group) -> list[Cell]:
+        """The cells of a group that may be the fastest: its best two, and all near the best."""
+        times = {cell.algorithm: pass_times(cell.samples) for cell in group.alive}
+        levels = shared_levels({name: found for name, found in times.items() if found})
+        ranked = sorted(levels, key=lambda name: levels[name])
+        near = levels[ranked[0]] + math.log(OUT_OF_THE_RUNNING) if ranked else 0.0
+        names = {name for at, name in enumerate(ranked) if at < 2 or levels[name] < near}
+        return [cell for cell in group.alive if cell.algorithm in names]
+
+    def _asked(self) -> list[tuple[Group, list[Cell]]]:
+        """Return what the present pass measures: cells of comparisons that are still open."""
+        if self._pass < MIN_PASSES:
+            every = [
+                (group, self._contenders(group) if self.lean else group.alive)
+                for group in self.groups
+            ]
+            return [(group, cells) for group, cells in every if cells]
+        pairs = self._open_pairs()
+        if self.lean:  # others have their turn when nothing is open among the contenders
+            racing = {g.number: {c.algorithm for c in self._contenders(g)} for g in self.groups}
+            among = {
+                number: [pair for pair in found if racing[number].issuperset(pair)]
+                for number, found in pairs.items()
+            }
+            pairs = among if any(among.values()) else pairs
+        asked = []
+        for group in self.groups:
+            wanted = {name for pair in pairs[group.number] for name in pair}
+            if cells := [cell for cell in group.alive if cell.algorithm in wanted]:
+                asked.append((group, cells))
+        return asked
+
+    def _open_pairs(self) -> dict[int, list[tuple[str, str]]]:
+        """What is undecided, by group."""
+        return {
+            group.number: self.referee.open_pairs(group.number, group.samples())
+            for group in self.groups
+        }
+
+    def _prepare(self, group: Group, cells: list[Cell]) -> Iterator[Event]:
+        """Make the cells of a group ready, as part of the present round."""
+        joined = [cell for turn in self._round.turns for cell in turn.cells]
+        expected = sum(cell.seconds for cell in [*joined, *cells])
+        if self._pass and self.remaining() < expected:
+            self.out_of_time = True
+            return
+        if self.lean:
+            group.blocks = self._blocks(group, cells)
+        if not self._round.turns:
+            self._round = Round(memory_allowed())
+        turn = Turn(group, cells)
+        self._round.turns.append(turn)
+        memory = memory_allowed()
+        for cell in cells:
+            yield self._progress(f"{group.label} {cell.algorithm}")
+            if self._pass == 0:
+                memory -= self._verify(cell, memory)
+                turn.seconds[cell.algorithm] = cell.loading
+            else:
+                with self._timing(turn, cell):
+                    turn.loads[cell.algorithm] = self.bench.again(cell)
+        if self._pass == 0:
+            self._calibrate(group)
+        for cell in cells:
+            if cell.alive:
+                cell.samples[self._pass] = []
+
+    def _measure(self) -> Iterator[Event]:
+        """Sample the present round, block by block, and let it go."""
+        alone = any(turn.group.threads == 1 for turn in self._round.turns)
+        with self.bench.one_core(self._random) if alone else nullcontext() as move:
+            for turn in self._round.blocks(self._random):
+                if move:
+                    move()
+                yield self._progress(turn.group.label)
+                self._block(turn)
+        for turn in self._round.turns:
+            for cell in turn.cells:
+                cell.seconds = turn.seconds.get(cell.algorithm, 0.0)
+            yield from self._records(turn)
+        done, self._round = self._round.turns, Round(0)
+        if self._pass == 0:
+            for turn in done:
+                yield from self._picture(turn.group)
+        self.bench.drop()
+
+    @contextmanager
+    def _timing(self, turn: Turn, cell: Cell) -> Iterator[None]:
+        """Count what later passes will have to do for `cell` again; compiling is not."""
+        begun, compiled = clock.now(), self.bench.compiled
+        yield
+        taken = clock.now() - begun - (self.bench.compiled - compiled)
+        turn.seconds[cell.algorithm] = turn.seconds.get(cell.algorithm, 0.0) + taken
+
+    def _records(self, turn: Turn) -> Iterator[dict[str, Any]]:
+        """What is to be kept of the present pass over a group; of a failure, the cell anew."""
+        group = turn.group
+        for cell in group.cells:
+            if cell.reported != cell.result["status"] and (cell.samples or not cell.alive):
+                cell.reported = cell.result["status"]
+                yield cell.record(self.settings.suite)
+        record = group.pass_record(self._pass, turn.loads)
+        record["spent_s"] = self.budget - self.remaining()
+        if record["samples_s"]:
+            yield record
+
+    def _look(self) -> Iterator[Event]:
+        """Ask for verdicts, where this number of passes is one to ask after."""
+        done = self._pass + 1
+        if done not in looks(done):
+            return
+        self.referee.look({group.number: group.samples() for group in self.groups}, done)
+        for group in self.groups:
+            samples = group.samples()
+            winner = self.referee.leader(group.number, samples)
+            settled = not self.referee.open_pairs(group.number, samples)
+            if settled and winner is not None and group.number not in self._settled:
+                self._settled.add(group.number)
+                yield Settled(group, winner)
+
+    def _progress(self, text: str) -> Progress:
+        return Progress(self._pass, text, self.remaining(), self.referee.decided, self._open)
+
+    def _share(self, group: Group) -> float:
+        """Seconds that a pass over `group` may take, by its size among all."""
+        weights = {g.number: 1 + g.case.problem.multiply_adds / EQUAL_SHARE for g in self.groups}
+        part = weights[group.number] / sum(weights.values())
+        return self.settings.budget * PASS_SHARE * part
+
+    def _verify(self, cell: Cell, memory: int) -> int:
+        """Verify `cell` and make it ready; returns the bytes it now holds."""
+        problem, settings = cell.case.problem, self.settings
+        if self.remaining() <= 0:
+            self._stretch(settings.budget)
+        if self.remaining() <= 0:
+            self.out_of_time = True
+            reason = f"the time budget of {self.budget:g} s was spent; raise --budget"
+            cell.end("skipped", reason)
+            return 0
+        if found := obstacle(problem, cell.implementation, cell.threads, memory):
+            cell.end(*found)
+            return 0
+        algorithm = performer(problem, cell.implementation)
+        cell.work = algorithm.work(problem)
+        cell.workspace_bytes = algorithm.workspace_bytes(problem, cell.threads)
+        pace = self._paces.get((cell.algorithm, cell.threads, problem.operation), 0.0)
+        predicted = pace * cell.work
+        if predicted > settings.call_limit:
+            cell.end(
+                "skipped",
+                f"one call would take about {predicted:.3g} s at the best pace it showed, "
+                f"longer than --call-limit {settings.call_limit:g} s",
+            )
+            return 0
+        self.bench.verify(cell)
+        if not cell.alive:
+            return 0
+        if not self.settings.short:
+            self.bench.weigh(cell)
+        return memory_needed(problem, cell.implementation, cell.threads)
+
+    def _calibrate(self, group: Group) -> None:
+        """Choose the calls in a sample and the blocks in a pass, once for the whole run.
+
+        On warm code alone: a first call also reads compiled code from the disk, and taken for
+        the pace of a small problem it would have every larger one predicted too slow.
+        """
+        for cell in group.alive:
+            self.bench.calibrate(cell)
+            if cell.alive:
+                self._learn_pace(cell)
+        group.blocks = self._blocks(group, group.alive)
+
+    def _blocks(self, group: Group, cells: list[Cell]) -> int:
+        """Blocks of `cells` that fit the group's share of a pass."""
+        block = sum(cell.sampling for cell in cells if cell.alive)
+        return max(1, min(MAX_BLOCKS, round(self._share(group) / block))) if block else 1
+
+    def _learn_pace(self, cell: Cell) -> None:
+        if cell.work:  # a kernel that sees padding alone has nothing to do
+            key = (cell.algorithm, cell.threads, cell.case.problem.operation)
+            pace = cell.once / cell.work
+            self._paces[key] = min(pace, self._paces.get(key, pace))  # small problems mislead
+
+    def _block(self, turn: Turn) -> None:
+        """Take one sample of each cell, in random order."""
+        order = [cell for cell in turn.cells if cell.alive]
+        self._random.shuffle(order)
+        for cell in order:
+            with self._timing(turn, cell):
+                self.bench.sample(cell, self._pass)
+
+    def _picture(self, group: Group) -> Iterator[Picture]:
+        """Have the fastest algorithm leave its output behind, where the input is a picture."""
+        winner = self.referee.leader(group.number, group.samples())
+        if group.case.pixels == "random" or winner is None:
+            return
+        best = next(cell for cell in group.cells if cell.algorithm == winner)
+        path = self._scratch / f"{len(list(self._scratch.iterdir()))}.npy"
+        if complaint := self.bench.save(best, str(path)):
+            raise ConvbenchError(f"{path} cannot be written: {complaint}; set TMPDIR elsewhere")
+        if best.alive:
+            yield Picture(group.case, path)
+
+    def _pictures_again(self) -> Iterator[Event]:
+        """The pictures of groups that an earlier run has filtered."""
+        for group in self.groups:
+            if (0, group.number) in self._done and group.case.pixels != "random":
+                for cell in group.alive:
+                    self.bench.again(cell)
+                yield from self._picture(group)
+        self.bench.close()

@@ -1,0 +1,82 @@
+"""What the harness knows about each family of problems, in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from algos.core.family import CONVOLUTION, POOLING, Family
+from algos.inception.problem import MODULES
+from suites.cases import (
+    generate,
+)
+from suites.cases import (
+    pool_generate as pool_cases,
+)
+from suites.cases import (
+    pool_size_formula as pool_shape,
+)
+from suites.cases import (
+    size_formula as shape,
+)
+from suites.cases.suite import Case
+
+from . import module_instance as module_trial
+from .instance import ConvolutionTrial, Trial
+from .module_instance import ModuleTrial
+from .pool_instance import PoolTrial
+
+
+@dataclass(frozen=True)
+class Subject:
+    """How problems of a family are given numbers, made up, simplified and explained.
+
+    Attributes
+    ----------
+    trial : (case, seed) -> Trial
+    cases : (count, seed, operations) -> list of Case
+    fills : operation -> pairs of weights and pixels
+    simpler : problem -> changes of its fields, boldest first
+    explain : problem -> lines that say what sizes it has and why
+    canaries : path of the file of algorithms that must fail, where there is one
+    """
+
+    trial: Callable[[Case, int], Trial]
+    cases: Callable[[int, int, Sequence[str]], list[Case]]
+    fills: Callable[[str], tuple[tuple[str, str], ...]]
+    simpler: Callable[[Any], Iterator[dict[str, Any]]]
+    explain: Callable[[Any], list[str]]
+    canaries: str | None = None
+
+
+def _beside(name: str) -> str:
+    return str(Path(__file__).with_name(name))
+
+
+SUBJECTS: dict[Family, Subject] = {
+    CONVOLUTION: Subject(
+        ConvolutionTrial, generate.cases, generate.fills_for, generate.simpler,
+        shape.explain, _beside("canaries.py"),
+    ),
+    POOLING: Subject(
+        PoolTrial, pool_cases.cases, pool_cases.fills_for, pool_cases.simpler,
+        pool_shape.explain, _beside("pool_canaries.py"),
+    ),
+    # A module is checked step by step before it is timed; its layers are what is judged.
+    MODULES: Subject(
+        ModuleTrial, lambda *_: [], lambda _: (("random", "random"),), lambda _: iter(()),
+        module_trial.explain,
+    ),
+}  # fmt: skip
+
+
+def subject_of(problem: Any) -> Subject:
+    """The entry of the problem's family."""
+    return SUBJECTS[problem.family]
+
+
+def trial_of(case: Case, seed: int = 0) -> Trial:
+    """The case with its numbers."""
+    return subject_of(case.problem).trial(case, seed)

@@ -1,0 +1,183 @@
+"""A verification as one watches it: progress, the table, what failed and how to see it again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from algos.core.errors import ConvbenchError
+from algos.core.family import Family
+from algos.plugins import load_file
+from suites.cases.suite import Case
+from suites.truth.families import SUBJECTS
+
+from .verifier import SHOWN, Score, Verifier, repro_line, sequence_line
+
+#: Exit code where nothing was wrong, but some cases could not be judged.
+UNJUDGED = 3
+
+
+@dataclass(frozen=True)
+class Round:
+    """Cases of one family, and the algorithms to judge on them."""
+
+    family: Family
+    names: Sequence[str]
+    cases: Sequence[Case]
+
+
+def verify_and_show(
+    verifier: Verifier, rounds: Sequence[Round], canaries: bool, out: Console, notes: Console
+) -> int:
+    """Judge the algorithms of each round, and where asked the judge.
+
+    Returns 1 where either fails, 3 where none is wrong but some cases could not be judged.
+    """
+    if not any(r.names and r.cases for r in rounds):
+        raise ConvbenchError("nothing was judged: none of the algorithms is for these cases")
+    known = {r.family: SUBJECTS[r.family].canaries for r in rounds if canaries}
+    files = {family: path for family, path in known.items() if path}
+    wrong = [(r, name) for r in rounds if r.family in files for name in load_file(files[r.family])]
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    scores, alive = [], []
+    total = sum(len(r.cases) * len(r.names) for r in rounds) + len(wrong)
+    with Progress(*columns, console=notes, transient=True) as progress:
+        task = progress.add_task("verify", total=total)
+        for turn, name in ((r, name) for r in rounds for name in r.names):
+            progress.update(task, description=f"verify {name}")
+            score = verifier.score(name, turn.cases, lambda: progress.advance(task))
+            scores.append(score)
+            if total > len(turn.cases) and not notes.is_terminal:  # no bar moves: show it goes on
+                notes.print(f"{name}: {score.cases} cases, {len(score.failures)} wrong")
+        progress.update(task, description="canaries")
+        asked = verifier.files
+        verifier.files = (*asked, *files.values())
+        for turn, canary in wrong:
+            if not verifier.killed(canary, turn.cases):
+                alive.append(canary)
+            progress.advance(task)
+        verifier.close()
+        verifier.files = asked
+    out.print(_table(scores))
+    for score in scores:
+        _show_failures(score, verifier, out)
+        _show_unjudged(score, out)
+    if not any(score.cases or score.unjudged for score in scores):
+        raise ConvbenchError("nothing was judged: none of the cases is supported")
+    return _conclude(scores, [name for _, name in wrong], alive, out)
+
+
+def _table(scores: Sequence[Score]) -> Table:
+    table = Table(
+        box=None, header_style="bold", pad_edge=False, padding=(0, 1), collapse_padding=True
+    )
+    several = len({s.family for s in scores}) > 1
+    unjudged = any(s.unjudged for s in scores)
+    table.add_column("algorithm", vertical="bottom", overflow="fold")
+    if several:
+        table.add_column("of", vertical="bottom", no_wrap=True)
+    for heading in (
+        "cases", "exact", "worst\nerror/bound", "properties\nheld", "cannot",
+        *(["not\njudged"] if unjudged else []), "wrong", "time",
+    ):  # fmt: skip
+        table.add_column(heading, justify="right", vertical="bottom", no_wrap=True)
+    for s in scores:
+        style = "red" if s.failures else "yellow" if s.unjudged else "green" if s.cases else "dim"
+        exact = str(s.exact) if s.exact == s.asked else f"{s.exact} of {s.asked}"
+        judged = (exact, f"{s.worst:.3g}", str(s.properties)) if s.cases else ["–"] * 3
+        table.add_row(
+            f"[{style}]{s.algorithm}[/]", *([s.family] if several else []), str(s.cases),
+            *judged, str(s.unsupported), *([str(len(s.unjudged))] if unjudged else []),
+            str(len(s.failures)), f"{s.seconds:.1f} s",
+        )  # fmt: skip
+    return table
+
+
+def _show_failures(score: Score, verifier: Verifier, out: Console) -> None:
+    for failure in score.failures[:SHOWN]:
+        out.print(f"\n[red]{score.algorithm}[/]: {escape(failure.reason)}", soft_wrap=True)
+        out.print(f"  on {escape(str(failure.case.problem))}", soft_wrap=True)
+        if not failure.alone:
+            again = sequence_line(score.algorithm, verifier)
+            out.print(
+                f"  only after other cases: it is case {failure.number} here, and passes alone in "
+                f"a fresh process; all in turn: {escape(again)}",
+                soft_wrap=True,
+            )
+            continue
+        again = repro_line(
+            score.algorithm, failure.smallest, verifier.threads, verifier.seed,
+            verifier.files,
+        )  # fmt: skip
+        what = "the smallest case that fails" if failure.smallest != failure.case else "again"
+        out.print(f"  {what}: {escape(again)}", soft_wrap=True)
+    if len(score.failures) > SHOWN:
+        out.print(f"  … and {len(score.failures) - SHOWN} more of {score.algorithm}")
+    if report := next((f.whole for f in score.failures if f.whole), ""):
+        out.print(f"\n{score.algorithm} raised, in full:\n{escape(report)}", soft_wrap=True)
+
+
+def _show_unjudged(score: Score, out: Console) -> None:
+    """Every reason once, with the first case it was given for."""
+    first: dict[str, list[Case]] = {}
+    for case, reason in score.unjudged:
+        first.setdefault(reason, []).append(case)
+    for reason, cases in first.items():
+        more = f" and {len(cases) - 1} more" if len(cases) > 1 else ""
+        out.print(
+            f"\n[yellow]{score.algorithm}[/] was not judged: {escape(reason)}\n"
+            f"  on {escape(str(cases[0].problem))}{more}",
+            soft_wrap=True,
+        )
+
+
+def _conclude(
+    scores: Sequence[Score], canaries: Sequence[str], alive: Sequence[str], out: Console
+) -> int:
+    judged = sum(score.cases for score in scores)
+    rejected = sum(len(score.failures) for score in scores)
+    unjudged = sum(len(score.unjudged) for score in scores)
+    out.print()
+    if judged:
+        exactly = _exactly(sum(s.asked for s in scores), sum(s.exact for s in scores))
+        out.print(f"{rejected} of {judged} cases rejected. {exactly}", soft_wrap=True)
+    if unjudged:
+        out.print(
+            f"[yellow]Not judged: {unjudged} of {judged + unjudged} cases.[/] Time or memory ran "
+            f"out; raise --timeout or take smaller problems.",
+            soft_wrap=True,
+        )
+    doubtful = sum(score.mistrusted for score in scores)
+    if doubtful:
+        out.print(f"{doubtful} exact cases are mistrusted: most of the output was zero anyway.")
+    by_threads = [score.algorithm for score in scores if not score.threads_agree]
+    if by_threads:
+        out.print(f"Other bits, within the bound, with all threads: {', '.join(by_threads)}.")
+    if canaries:
+        killed = len(canaries) - len(alive)
+        out.print(f"Canaries, wrong on purpose: {killed} of {len(canaries)} caught.")
+    if alive:
+        out.print(
+            f"[red]More cases are needed to trust this verdict[/]: {len(alive)} passed, "
+            f"{', '.join(alive)}.",
+            soft_wrap=True,
+        )
+    if rejected or alive:
+        return 1
+    return UNJUDGED if unjudged else 0
+
+
+def _exactly(asked: int, found: int) -> str:
+    """The sentence on equality, which direct sums of integers must have."""
+    if not asked:
+        return "Exact: equality on integers is not shown, it could be asked for in no case."
+    if not found:
+        return f"Exact: equality on integers is not shown, it was met in none of {asked} cases."
+    return f"Exact: equality on integers was asked for in {asked} cases, and met in {found}."

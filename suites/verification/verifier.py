@@ -1,0 +1,221 @@
+"""Are the algorithms equivalent? Everything asked of each, on many problems.
+
+Each algorithm is judged in a process of its own: a crash or a hang fails the case it happened
+in and no other. A case that fails is judged again in a fresh process, and shrunk to the smallest
+problem that fails there.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from suites.cases.suite import Case
+from suites.machine import clock
+from suites.timing.cell import memory_allowed, obstacle
+from suites.workers.process import ExhaustedError, Worker, WorkerDiedError
+
+from .shrink import shrink
+
+#: Seconds that shrinking a failing problem may take.
+SHRINKING = 20.0
+
+#: Failures of an algorithm that are shown, and therefore judged again alone.
+SHOWN = 3
+
+#: Bytes of input, kernel and output from which a problem's memory is predicted before it is tried.
+LARGE = 1 << 26
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A case that an algorithm got wrong, and the smallest one found.
+
+    `number` counts from one. `alone` is False where the case passes in a fresh process.
+    `whole` is everything that was said of an exception.
+    """
+
+    case: Case
+    reason: str
+    smallest: Case
+    number: int = 1
+    alone: bool = True
+    whole: str = ""
+
+
+@dataclass
+class Score:
+    """How one algorithm did.
+
+    `asked` counts cases in which equality on integers was asked for, `exact` those in which it
+    was found. `unjudged` holds cases for which time or memory ran out, with the reason.
+    """
+
+    algorithm: str
+    family: str = "convolution"
+    cases: int = 0
+    unsupported: int = 0
+    mistrusted: int = 0
+    asked: int = 0
+    exact: int = 0
+    properties: int = 0
+    threads_agree: bool = True
+    worst: float = 0.0
+    seconds: float = 0.0
+    failures: list[Failure] = field(default_factory=list)
+    unjudged: list[tuple[Case, str]] = field(default_factory=list)
+
+    def enter(self, case: Case, answer: dict[str, Any]) -> None:
+        """Count a judgement."""
+        if answer["status"] == "unsupported":
+            self.unsupported += 1
+            return
+        if answer["status"] == "unjudged":
+            self.unjudged.append((case, answer["reason"]))
+            return
+        self.cases += 1
+        self.mistrusted += answer["status"] == "mistrusted"
+        self.asked += answer.get("asked", False)
+        self.exact += answer.get("exact", False)
+        self.properties += answer.get("properties", 0)
+        self.threads_agree &= answer.get("threads_agree", True)
+        self.worst = max(self.worst, answer.get("error_over_bound", 0.0))
+
+
+@dataclass
+class Verifier:
+    """Judges algorithms; `timeout` seconds a case, data by `seed`, with up to `threads`.
+
+    `listed` are the words of the command line that choose the cases.
+    """
+
+    threads: int
+    seed: int = 0
+    timeout: float = 120.0
+    files: Sequence[str] = ()
+    listed: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        self._worker: Worker | None = None
+
+    def score(
+        self, algorithm: str, cases: Sequence[Case], report: Callable[[], None] = lambda: None
+    ) -> Score:
+        """Judge `algorithm` on all `cases`; `report` is called after each."""
+        score = Score(algorithm, cases[0].problem.family.name)
+        begun = clock.now()
+        try:
+            for number, case in enumerate(cases, 1):
+                answer = self._judge(algorithm, case, self.timeout)
+                score.enter(case, answer)
+                if answer["status"] == "failed":
+                    earlier = len(score.failures)
+                    score.failures.append(self._failure(algorithm, case, number, answer, earlier))
+                report()
+        finally:
+            self.close()
+        score.seconds = clock.now() - begun
+        return score
+
+    def killed(self, canary: str, cases: Sequence[Case]) -> bool:
+        """Whether any of `cases` shows that `canary` is wrong."""
+        return any(self._judge(canary, c, self.timeout)["status"] == "failed" for c in cases)
+
+    def close(self) -> None:
+        """End the worker."""
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
+
+    def _judge(self, algorithm: str, case: Case, timeout: float) -> dict[str, Any]:
+        """The answer of the process that judged the cases before."""
+        memory = memory_allowed()
+        if case.problem.compulsory_bytes > LARGE:
+            found = obstacle(case.problem, algorithm, self.threads, memory)
+            if found and found[0] == "refused":
+                return {"status": "unjudged", "reason": f"out of memory: {found[1]}"}
+        self._worker = self._worker or Worker(self.threads, self.files)
+        try:
+            return self._worker.ask(
+                timeout, do="judge", case=case.as_words(), algorithm=algorithm,
+                threads_wanted=self.threads, seed=self.seed, allowance=memory,
+            )  # fmt: skip
+        except WorkerDiedError as death:
+            self.close()
+            if isinstance(death, ExhaustedError):
+                return {"status": "unjudged", "reason": str(death)}
+            return {"status": "failed", "reason": str(death)}
+
+    def _failure(
+        self, algorithm: str, case: Case, number: int, answer: dict[str, Any], earlier: int
+    ) -> Failure:
+        """The failure of case `number`; the first one, where it fails alone, made small."""
+        found = Failure(case, answer["reason"], case, number, whole=answer.get("whole", ""))
+        if earlier >= SHOWN:
+            return found
+        if not self._fails_alone(algorithm, case, self.timeout):
+            return replace(found, alone=False)
+        return found if earlier else replace(found, smallest=self._smallest(algorithm, case))
+
+    def _fails(self, algorithm: str, case: Case, timeout: float) -> bool:
+        return self._judge(algorithm, case, timeout)["status"] == "failed"
+
+    def _fails_alone(self, algorithm: str, case: Case, timeout: float) -> bool:
+        """Return True if the case fails in a process that has judged nothing before."""
+        with self._aside():
+            return self._fails(algorithm, case, timeout)
+
+    def _smallest(self, algorithm: str, case: Case) -> Case:
+        """The smallest case found that fails alone, as `case` does."""
+        with self._aside():
+            smallest = self._shrunk(case, lambda c, left: self._fails(algorithm, c, left))
+        if smallest == case or self._fails_alone(algorithm, smallest, self.timeout):
+            return smallest
+        # The algorithm keeps state: each attempt needs a process of its own, which is slower.
+        return self._shrunk(case, lambda c, left: self._fails_alone(algorithm, c, left))
+
+    def _shrunk(self, case: Case, fails: Callable[[Case, float], bool]) -> Case:
+        """The smallest case found that still fails, within the time for looking."""
+        deadline = clock.now() + SHRINKING
+
+        def still_fails(problem: Any) -> bool:
+            left = min(deadline - clock.now(), self.timeout)
+            return left > 0 and fails(replace(case, problem=problem), left)
+
+        return replace(case, problem=shrink(case.problem, still_fails))
+
+    @contextmanager
+    def _aside(self) -> Iterator[None]:
+        """Judge in another process, which ends with the block; the one in use is kept as it is."""
+        kept, self._worker = self._worker, None
+        try:
+            yield
+        finally:
+            self.close()
+            self._worker = kept
+
+
+def repro_line(
+    algorithm: str, case: Case, threads: int, seed: int, files: Sequence[str] = ()
+) -> str:
+    """The command that judges this one case alone."""
+    words = ["--problem", str(case.problem), "--weights", case.weights, "--pixels", case.pixels]
+    return _line(algorithm, words, threads, seed, files)
+
+
+def sequence_line(algorithm: str, verifier: Verifier) -> str:
+    """The command that judges all cases again, one after another in one process."""
+    return _line(algorithm, verifier.listed, verifier.threads, verifier.seed, verifier.files)
+
+
+def _line(
+    algorithm: str, about: Sequence[str], threads: int, seed: int, files: Sequence[str]
+) -> str:
+    words = ["convbench", "verify"]
+    for path in files:
+        words += ["--algorithm-file", path]
+    words += ["--algorithms", algorithm, *about, "--threads", str(threads), "--seed", str(seed)]
+    return shlex.join(words)

@@ -1,0 +1,126 @@
+"""Where workers come from: a process with everything imported, which forks them.
+
+Its `main` is started once by `suites.workers.process`, with arguments ``FD [MODULE …]``, and talks through
+the socket that is its file descriptor FD. The modules are libraries of other people's that
+children will want: PyTorch takes 2 s to import, in every process that does so. Importing NumPy,
+SciPy and Numba, and waking Numba's compiler, takes most of a second; a fork of a process that
+has done so takes a few milliseconds. No thread pool may be running in it, since the threads of a
+pool do not survive a fork: kernels are loaded and pools are started by the children, each its
+own.
+
+Requests are lines of JSON, answered in order: ``{"do": "fork", "files": […]}``, which comes with
+two file descriptors, the child's socket and its standard error, and is answered with its process
+id; and ``{"do": "reap", "pid": …, "seconds": …}``, answered with the exit code as `subprocess`
+gives it, or null where the child has not ended in that time. The nursery ends with its parent,
+and its children end with it.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+import scipy.fft  # noqa: F401 - which `algos` leaves to the first call
+
+from algos.backend.compiler import kernel
+from algos.core.family import families
+from suites.machine import clock
+
+from . import worker
+
+
+@kernel
+def _wake(number):
+    return number + 1
+
+
+class Nursery:
+    """Answers the requests of one parent."""
+
+    def __init__(self, parent: socket.socket) -> None:
+        self.parent = parent
+
+    def serve(self) -> None:
+        """Until the parent has gone."""
+        while True:
+            message, handles, _, _ = socket.recv_fds(self.parent, 1 << 16, 2)
+            if not message:
+                return
+            request = json.loads(message)
+            answer: Callable[..., Any] = getattr(self, request.pop("do"))
+            self.parent.sendall(json.dumps(answer(*handles, **request)).encode() + b"\n")
+
+    def fork(self, requests: int, complaints: int, files: list[str]) -> int:
+        """Make a worker that knows `files`; its process id."""
+        child = os.fork()
+        if child == 0:
+            self.parent.close()
+            _become_worker(requests, complaints, files)
+        os.close(requests)
+        os.close(complaints)
+        return child
+
+    def reap(self, pid: int, seconds: float) -> int | None:
+        """The exit code of child `pid` once it has ended, negative for a signal."""
+        deadline = clock.now() + seconds
+        while True:
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                return os.waitstatus_to_exitcode(status)
+            if clock.now() > deadline:
+                return None
+            clock.settle(0.002)
+
+
+def _become_worker(requests: int, complaints: int, files: list[str]) -> None:
+    """Serve in this forked process, then end it without what Python does at its end."""
+    code = 1
+    try:
+        os.setsid()
+        worker.end_with_parent()
+        os.dup2(complaints, 1)
+        os.dup2(complaints, 2)
+        with socket.socket(fileno=requests) as connection:
+            worker.serve(connection.makefile("rb"), connection.makefile("wb"), files)
+        code = 0
+    except SystemExit as request:
+        code = request.code if isinstance(request.code, int) else 1
+        if isinstance(request.code, str):
+            print(request.code, file=sys.stderr)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+
+
+def _import(libraries: Sequence[str]) -> None:
+    """Have them ready for the children; one that is not there is for them to complain about."""
+    for library in libraries:
+        with suppress(Exception):
+            importlib.import_module(library)
+
+
+def main() -> None:
+    """Serve on the socket given as an argument."""
+    worker.end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    for family in families():
+        family.registry()
+    _import(sys.argv[2:])
+    _wake(1)
+    gc.collect()
+    gc.freeze()
+    with socket.socket(fileno=int(sys.argv[1])) as parent:
+        Nursery(parent).serve()

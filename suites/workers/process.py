@@ -1,0 +1,209 @@
+"""The parent's end of a worker: have it made, ask it, and say in plain words how it died."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from suites.machine import clock
+
+_ROOT = str(Path(__file__).resolve().parents[1])
+
+#: Program of the fork server. The folder is on Python's path only while `suites` is looked for: a
+#: `suites` of the user's does not hide ours, and no package installed beside ours hides a module
+#: of the standard library. The parent has said already what there is to say about the cache.
+_START = (
+    "import sys, logging; logging.disable(logging.WARNING); sys.path.insert(0, sys.argv.pop(1))\n"
+    "import importlib.util; place = importlib.util.find_spec('suites'); del sys.path[0]\n"
+    "sys.modules['suites'] = suites = importlib.util.module_from_spec(place)\n"
+    "place.loader.exec_module(suites); logging.disable(logging.NOTSET)\n"
+    "from suites.workers.fork_server import main; main()"
+)
+
+
+def open_standard_streams() -> None:
+    """Open descriptors 0 to 2 on the null device where they are closed.
+
+    A socket or file would otherwise be given one of these numbers, and be overwritten by whatever
+    is printed.
+    """
+    while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(handle, True)
+    os.close(handle)
+
+
+class WorkerDiedError(Exception):
+    """A worker crashed, or did not answer in time and was ended; the text is the reason."""
+
+
+class ExhaustedError(WorkerDiedError):
+    """A worker gave no answer in time, or the system ended it for want of memory."""
+
+
+class _Nursery:
+    """The process that workers are forked from, with pools of up to `max_threads`.
+
+    It has imported `libraries`, so that they need not.
+    """
+
+    def __init__(self, max_threads: int, libraries: Sequence[str] = ()) -> None:
+        open_standard_streams()
+        ours, theirs = socket.socketpair()
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-c", _START, _ROOT, str(theirs.fileno()), *libraries],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            cwd=_ROOT,
+            # A BLAS starts its threads when it is loaded; here it must not, workers set theirs.
+            env={**os.environ, "NUMBA_NUM_THREADS": str(max_threads), "OPENBLAS_NUM_THREADS": "1"},
+            pass_fds=[theirs.fileno()],
+            start_new_session=True,  # Ctrl-C is the parent's to handle
+        )
+        theirs.close()
+        self._socket = ours
+        self._turn = threading.Lock()
+        self._answers = ours.makefile("rb")
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def ask(self, handles: Sequence[int] = (), **request: Any) -> Any:
+        try:
+            with self._turn:  # of one thread at a time
+                socket.send_fds(self._socket, [json.dumps(request).encode()], list(handles))
+                return json.loads(self._answers.readline())
+        except (OSError, ValueError):
+            raise WorkerDiedError("the process that workers are made from has died") from None
+
+    def close(self) -> None:
+        self._answers.close()
+        self._socket.close()
+        self._process.kill()
+        self._process.wait()
+
+
+@cache
+def _nurseries() -> dict[tuple[int, tuple[str, ...]], _Nursery]:
+    """Those that are open, by number of threads and libraries; closed when Python ends."""
+    found: dict[tuple[int, tuple[str, ...]], _Nursery] = {}
+    atexit.register(_close_nurseries)
+    return found
+
+
+def _close_nurseries() -> None:
+    for nursery in _nurseries().values():
+        nursery.close()
+
+
+def _nursery(max_threads: int, libraries: Sequence[str]) -> _Nursery:
+    found, key = _nurseries(), (max_threads, tuple(sorted(libraries)))
+    if key not in found or not found[key].alive:
+        found[key] = _Nursery(*key)
+    return found[key]
+
+
+class Worker:
+    """A process that runs one algorithm; it answers one request at a time.
+
+    `files` are Python files whose algorithms it knows besides our own, `libraries` modules that
+    it finds imported.
+    """
+
+    def __init__(
+        self, max_threads: int, files: Sequence[str] = (), libraries: Sequence[str] = ()
+    ) -> None:
+        self._nursery = _nursery(max_threads, libraries)
+        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
+        self._socket, theirs = socket.socketpair()
+        with theirs:
+            self.pid: int = self._nursery.ask(
+                [theirs.fileno(), self._complaints.fileno()], do="fork", files=list(files)
+            )
+        self._code: int | None = None
+        self._buffer = b""
+
+    def ask(self, timeout: float, **request: Any) -> dict[str, Any]:
+        """Send `request` and wait for the answer.
+
+        Raises
+        ------
+        WorkerDiedError
+            If the process ends, or gives no answer within `timeout` seconds.
+        """
+        try:
+            self._socket.sendall(json.dumps(request).encode() + b"\n")
+        except OSError:
+            raise self._death() from None
+        return json.loads(self._line(timeout))
+
+    def _line(self, timeout: float) -> bytes:
+        deadline = clock.now() + timeout
+        while b"\n" not in self._buffer:
+            waiting = max(0.0, deadline - clock.now())
+            if not select.select([self._socket], [], [], waiting)[0]:
+                self.close()
+                raise ExhaustedError(f"it gave no answer within {timeout:.3g} s and was ended")
+            try:
+                chunk = self._socket.recv(1 << 16)
+            except OSError:
+                chunk = b""
+            if not chunk:
+                raise self._death()
+            self._buffer += chunk
+        line, self._buffer = self._buffer.split(b"\n", 1)
+        return line
+
+    def _death(self) -> WorkerDiedError:
+        reason = self._epitaph()
+        killed = self._code == -signal.SIGKILL
+        return ExhaustedError(reason) if killed else WorkerDiedError(reason)
+
+    def _epitaph(self) -> str:
+        code = self._ended(5.0)
+        if code is None:  # it closed its end of the socket, and lives on
+            self._kill()
+            return "its process stopped answering and was ended"
+        self._complaints.seek(0)
+        last = self._complaints.read().decode(errors="replace").strip().split("\n")[-1]
+        if code == -signal.SIGKILL:
+            return "its process was killed, as systems do when memory runs out"
+        if code < 0:
+            return f"its process was ended by {signal.Signals(-code).name}"
+        return f"its process exited with code {code}" + (f": {last}" if last else "")
+
+    def _ended(self, seconds: float) -> int | None:
+        """The exit code, waited for so long; kept, since it is told only once."""
+        if self._code is None:
+            self._code = self._nursery.ask(do="reap", pid=self.pid, seconds=seconds)
+        return self._code
+
+    def _kill(self) -> None:
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except ProcessLookupError:  # so young that it has no group of its own yet
+            os.kill(self.pid, signal.SIGKILL)
+        with suppress(WorkerDiedError):
+            self._ended(5.0)
+
+    def close(self) -> None:
+        """End the process, at once."""
+        if self._socket.fileno() < 0:
+            return
+        if self._code is None:
+            self._kill()
+        self._socket.close()
+        self._complaints.close()
