@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
 
-    from results.figures.style import Picture
+    from results.figures.style import SavedFigure
     from results.records.records import RunRecords
     from results.tables.ratios import Ratio
 
@@ -88,7 +88,7 @@ def _write(records: RunRecords, frame: pd.DataFrame) -> list[Path]:
     return [page, *tables, *(file for picture in pictures for file in picture.files)]
 
 
-def page_text(frame: pd.DataFrame, pictures: Sequence[Picture], folder: Path) -> str:
+def page_text(frame: pd.DataFrame, pictures: Sequence[SavedFigure], folder: Path) -> str:
     """The page in Markdown: question, verdict, figures, table, reasons, machine."""
     from results.tables.ratios import ratio_sentences, ratios
     from results.tables.summary import reasons, verdicts

@@ -7,7 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from .core.algorithm import Algorithm, registry
+from algos import registry
+from algos.adapters import performer
+
+from .core.algorithm import Algorithm
 from .core.arrays import as_array, check_apart, take
 from .core.errors import ConvbenchError
 from .core.family import check_problem
@@ -187,7 +190,7 @@ def _posed(
 def names(problem: Problem | None = None) -> list[str]:
     """Names of all algorithms, or of those that can do `problem`."""
     reasons = {} if problem is None else why_not(problem)
-    return [name for name in registry() if name not in reasons]
+    return [name for name in registry.convolutions() if name not in reasons]
 
 
 def why_not(problem: Problem, w: np.ndarray | None = None) -> dict[str, str]:
@@ -200,5 +203,7 @@ def why_not(problem: Problem, w: np.ndarray | None = None) -> dict[str, str]:
     if w is not None:
         w = take("kernel", w, problem.kernel_shape, np.dtype(problem.dtype))
     asked = problem.with_images
-    reasons = {name: a.performer(asked).why_not(asked, w) for name, a in registry().items()}
+    reasons = {
+        name: performer(a, asked).why_not(asked, w) for name, a in registry.convolutions().items()
+    }
     return {name: reason for name, reason in reasons.items() if reason}

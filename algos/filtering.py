@@ -7,12 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from .core.algorithm import Algorithm, get
+from algos.adapters import performer
+
+from .core.algorithm import Algorithm
 from .core.arguments import choice
 from .core.arrays import as_array, narrowed
 from .core.errors import ConvbenchError
 from .core.problem import Problem
 from .plan import Plan
+from .registry import resolve
 
 MODES = ("full", "same", "valid")
 
@@ -115,11 +118,11 @@ def _filter(
     w = narrowed("kernel", kernel, dtype)[None, None]
     problem = _problem(image.shape, kernel.shape, mode, flip, dtype.name)
     if isinstance(method, str) and method == "auto":
-        chosen = get(_choose(problem, x, w))
+        chosen = resolve(_choose(problem, x, w))
         if integers and not _is_exact(chosen, problem, x, w, largest):
-            chosen = get("parallel")
+            chosen = resolve("parallel")
     else:
-        chosen = get("parallel" if isinstance(method, str) and method == "direct" else method)
+        chosen = resolve("parallel" if isinstance(method, str) and method == "direct" else method)
         if integers and not _is_exact(chosen, problem, x, w, largest):
             raise ConvbenchError(
                 f"{chosen.name} may round sums of these integers, which reach up to "
@@ -152,7 +155,7 @@ def _choose(problem: Problem, x: np.ndarray, w: np.ndarray) -> str:
     """
     if problem.taps <= 121 or _may_overflow(x, w):
         return "parallel"
-    if get("separable").why_not(problem, w) is None:
+    if resolve("separable").why_not(problem, w) is None:
         return "separable"
     return "fft" if problem.taps > 400 else "parallel"
 
@@ -186,7 +189,7 @@ def _is_exact(
     algorithm: Algorithm, problem: Problem, x: np.ndarray, w: np.ndarray, largest: float
 ) -> bool:
     """Return True where rounding the result to whole numbers gives the exact sums."""
-    able = algorithm.performer(problem)
+    able = performer(algorithm, problem)
     if algorithm.exact_on_integers or able.why_not(problem, w):  # the plan has the sentence
         return True
     return float(np.max(able.error_bound(problem, x, w, np.full(1, largest)))) < 0.5

@@ -175,9 +175,9 @@ class Im2col(Algorithm):
     name = "im2col"
     operations = ("forward", "grad_input", "grad_weight")
 
-    def performer(self, problem: Problem) -> Algorithm:
+    def stand_in(self, problem: Problem) -> Algorithm | None:
         """Return the object that computes `problem`: `Dense` for a fully connected layer."""
-        return Dense(self) if is_fully_connected(problem) else super().performer(problem)
+        return Dense(self) if is_fully_connected(problem) else None
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
         """Bytes of each thread's slab of columns, and of the flipped kernel."""

@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from . import registry
+from .adapters import performer
 from .backend import threads as pools
-from .core import algorithm as registry
+from .core.algorithm import Algorithm
 from .core.arrays import check_addressable, check_apart, check_out, new, no_bias, read_only, take
 from .core.errors import ConvbenchError
 from .core.family import check_problem
@@ -26,10 +28,10 @@ _ROLES = {
 
 
 @lru_cache(maxsize=1024)
-def _performer(chosen: registry.Algorithm, problem: Problem) -> tuple[registry.Algorithm, bool]:
-    """Who computes `problem` for `chosen`; whether on the calling thread alone."""
+def _performer(chosen: Algorithm, problem: Problem) -> tuple[Algorithm, bool]:
+    """Return the object that computes `problem`, and True if one thread is to compute it."""
     small = pools.is_small(problem.multiply_adds, problem.compulsory_bytes)
-    return chosen.performer(problem), small and not chosen.is_peer
+    return performer(chosen, problem), small and not chosen.is_peer
 
 
 class Plan:
@@ -55,16 +57,16 @@ class Plan:
         w: np.ndarray | None = None,
         bias: np.ndarray | None = None,
         *,
-        algorithm: str | registry.Algorithm = "parallel",
+        algorithm: str | Algorithm = "parallel",
         threads: int | None = None,
         copy: bool = True,
     ) -> None:
         check_problem(problem, Problem)
         check_addressable(problem)
         # Looked up each time: the registry may have changed.
-        chosen = registry.get(algorithm)
+        chosen = registry.get_for(problem, algorithm)
         asked = problem.with_images
-        performer, alone = _performer(chosen, asked)
+        able, alone = _performer(chosen, asked)
         self.problem = problem
         self.algorithm = chosen
         count = 1 if alone and threads is None else pools.check(threads)
@@ -72,8 +74,8 @@ class Plan:
         # What calls need, looked up once: a small call takes a few microseconds in all.
         self._dtype = dtype = np.dtype(problem.dtype)
         self._roles = _ROLES[problem.operation]
-        self._run = getattr(performer, problem.operation)
-        self._starts_region = performer.starts_region(asked, self.threads)
+        self._run = getattr(able, problem.operation)
+        self._starts_region = able.starts_region(asked, self.threads)
         self._made_ready: tuple[Any, ...] = ()
         if problem.operation == "grad_weight":
             if w is not None or bias is not None:
@@ -81,7 +83,7 @@ class Plan:
                     "grad_weight computes a gradient from input and output gradient; "
                     "give no kernel and no bias to the plan"
                 )
-            if reason := performer.why_not(asked):
+            if reason := able.why_not(asked):
                 raise ConvbenchError(f"{chosen.name} cannot do this: {reason}")
             return
         w = take("kernel", w, problem.kernel_shape, dtype)
@@ -94,21 +96,21 @@ class Plan:
             offset = no_bias(problem.out_channels, problem.dtype)
         else:
             offset = read_only(np.array(take("bias", bias, problem.bias_shape, dtype)))
-        if reason := performer.why_not(asked, w):
+        if reason := able.why_not(asked, w):
             raise ConvbenchError(f"{chosen.name} cannot do this: {reason}")
         if not problem.batch:  # nothing to compute
             return
-        ready = self._prepare(performer, w)
+        ready = self._prepare(able, w)
         if copy and _holds(ready, w):  # the caller may write to it, or give it as `out`
-            ready = self._prepare(performer, read_only(w.copy()))
+            ready = self._prepare(able, read_only(w.copy()))
         self._made_ready = (ready, offset) if problem.operation == "forward" else (ready,)
 
-    def _prepare(self, performer: registry.Algorithm, w: np.ndarray) -> Any:
+    def _prepare(self, able: Algorithm, w: np.ndarray) -> Any:
         """Make the kernel ready, on as many threads as a call may use."""
         if not self._starts_region:
-            return performer.prepare(self.problem, w, self.threads)
+            return able.prepare(self.problem, w, self.threads)
         with pools.share(self.threads) as count:
-            return performer.prepare(self.problem, w, count)
+            return able.prepare(self.problem, w, count)
 
     def __repr__(self) -> str:
         problem, name = str(self.problem), self.algorithm.name

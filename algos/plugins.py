@@ -14,6 +14,7 @@ import sys
 import zlib
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -26,27 +27,30 @@ from .core.problem import Problem
 GROUP = "convbench.algorithms"
 
 
-def load_file(path: str | os.PathLike[str]) -> tuple[str, ...]:
-    """Register the algorithms that a Python file defines; returns their names.
-
-    A file that is loaded already is not run again.
+def from_file(path: str | os.PathLike[str]) -> tuple[list[Any], bool]:
+    """Return the algorithms that a Python file defines, and True if it was run just now.
 
     Raises
     ------
     ConvbenchError
-        If the file cannot be read or run, defines no algorithm, or calls one by a name that
-        is taken. Nothing is registered then.
+        If the file cannot be read or run, or defines no algorithm.
     """
     file = Path(path).expanduser().resolve()
-    if file not in _loaded:
+    new = file not in _loaded
+    if new:
         _loaded[file] = _load(file, os.fspath(path))
-    return _loaded[file]
+    return _loaded[file], new
 
 
-_loaded: dict[Path, tuple[str, ...]] = {}
+def forget(path: str | os.PathLike[str]) -> None:
+    """Let the next `from_file` run the file again."""
+    _loaded.pop(Path(path).expanduser().resolve(), None)
 
 
-def _load(file: Path, shown: str) -> tuple[str, ...]:
+_loaded: dict[Path, list[Any]] = {}
+
+
+def _load(file: Path, shown: str) -> list[Any]:
     module = _run(file, shown)
     try:
         found = algorithms_in(module)
@@ -60,16 +64,7 @@ def _load(file: Path, shown: str) -> tuple[str, ...]:
             f"algorithm file {shown!r} defines no algorithm; it needs a subclass of "
             f"algos.Algorithm with a name, see CONTRIBUTING.md"
         )
-    names = [algorithm.name for algorithm in found]
-    for algorithm in found:
-        if algorithm.name in algorithm.family.registry() or names.count(algorithm.name) > 1:
-            raise ConvbenchError(
-                f"algorithm file {shown!r} calls an algorithm {algorithm.name!r}, a name that is "
-                f"taken; choose another"
-            )
-    for algorithm in found:
-        algorithm.family.registry()[algorithm.name] = algorithm
-    return tuple(names)
+    return found
 
 
 def _run(file: Path, shown: str) -> ModuleType:

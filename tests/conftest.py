@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(items):
     for item in items:
         fields = getattr(item, "callspec", None)
         name = fields.params.get("name") if fields else None
-        if "pooling" in item.path.parts or name == "fft-fused":
+        if ("pooling" in item.path.parts and "tests" not in item.path.parts) or name == "fft-fused":
             item.add_marker(pytest.mark.slow)
 
 

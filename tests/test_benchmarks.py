@@ -9,8 +9,8 @@ import pytest
 
 import algos
 from algos import parse_descriptor
-from algos.core.algorithm import registry
 from algos.parallel import algorithm as parallel
+from algos.registry import convolutions
 from suites.cases.data import arrays
 from suites.cases.suite import Case
 
@@ -22,12 +22,12 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", [n for n, a in registry().items() if not a.opt_in])
+@pytest.mark.parametrize("name", [n for n, a in convolutions().items() if not a.opt_in])
 @pytest.mark.parametrize("label", CASES)
 def test_benchmark(benchmark, label, name):
     case = CASES[label]
     x, w, bias = arrays(case)
-    if reason := registry()[name].why_not(case.problem, w):
+    if reason := convolutions()[name].why_not(case.problem, w):
         pytest.skip(reason)
     plan = algos.plan(case.problem, w, bias, algorithm=name, threads=1)
     out = np.empty(case.problem.output_shape, case.problem.dtype)

@@ -12,7 +12,7 @@ from algos.core.family import algorithms_in
 from suites.cases import generate
 from suites.commands import starter
 from suites.truth import oracle
-from suites.truth.instance import ConvolutionTrial
+from suites.truth.instance import ConvolutionInstance
 
 PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 
@@ -35,7 +35,7 @@ def test_it_passes_verification(example):
     for case in generate.cases(120):
         if example.why_not(case.problem):
             continue
-        trial = ConvolutionTrial(case)
+        trial = ConvolutionInstance(case)
         out = np.full(case.problem.output_shape, np.nan, case.problem.dtype)
         plan, given = trial.plan(example, 1)
         plan(*given, out)

@@ -1,89 +1,205 @@
-"""The direction of imports: report → results; suites → algos, results; algos → nothing."""
+"""Directions of imports: between packages, between the rooms of each, and no circle anywhere.
+
+Imports inside functions count like those at the top of a file.
+"""
 
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 
-#: Which of our packages the files of each may import.
-ALLOWED = {
+#: Our packages that the files of each may import.
+PACKAGES = {
     "algos": {"algos"},
-    "results": {"results", "algos"},  # algos.core.errors alone; see below
-    "suites": {"suites", "results", "algos", "report"},
+    "results": {"results", "algos"},  # the errors of algos alone; see below
+    "suites": {"suites", "results", "algos", "report", "convbench"},
     "report": {"report", "results", "algos"},
-    "convbench": {"suites", "results", "algos"},
+    "convbench": {"convbench", "algos", "suites", "results", "report"},
 }
-OURS = set(ALLOWED)
+
+#: Rooms of a package from the lowest to the highest: a file imports from its own row or below.
+#: Names are folders, or files beside them.
+LEVELS = {
+    "algos": [
+        {"core"},
+        {"backend"},
+        {"simd"},
+        {"adapters"},
+        {"parallel"},
+        {"naive", "im2col", "toeplitz", "fft", "separable", "winograd"},
+        {"low_rank"},
+        {"pooling.core"},
+        {"pooling.kernels"},
+        {"pooling.algorithms"},
+        {"inception.problem", "inception.algorithm"},
+        {"peers"},
+        {"plugins", "drivers"},
+        {"registry", "notation"},
+        {"plan", "pooling.plan"},
+        {"inception.plan", "pooling.api", "pooling.parameters"},
+        {"api", "filtering", "training", "pooling"},
+        {""},
+    ],
+    "suites": [
+        {"machine"},
+        {"cases"},
+        {"truth"},
+        {"workers"},
+        {"timing", "verification"},
+        {"commands"},
+        {"cli"},
+    ],
+    "results": [{"records"}, {"verdicts"}, {"tables"}, {"figures"}, {""}],
+}
 
 
-def imported_modules(source: Path) -> set[str]:
-    """Absolute names of all modules that `source` imports, relative imports resolved."""
-    package = source.relative_to(ROOT).with_suffix("").parts[:-1]
-    names = set()
-    for node in ast.walk(ast.parse(source.read_text())):
+@cache
+def modules() -> dict[str, Path]:
+    """Every module of ours by dotted name."""
+    files = [f for package in LEVELS for f in sorted((ROOT / package).rglob("*.py"))]
+    files += [f for f in (ROOT / "report.py", ROOT / "convbench.py") if f.exists()]
+    return {_name(f): f for f in files if "runs" not in f.parts}
+
+
+def _name(source: Path) -> str:
+    parts = source.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@cache
+def imports(source: Path) -> frozenset[str]:
+    """Return absolute names of everything `source` imports, relative imports resolved."""
+    package = source.relative_to(ROOT).parts[:-1]
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else ()
             module = ".".join([*base, *([node.module] if node.module else [])])
-            names |= {module} | {f"{module}.{alias.name}" for alias in node.names}
-    return names
+            names |= {f"{module}.{alias.name}" for alias in node.names} | {module}
+    return frozenset(names)
 
 
-def sources(package: str) -> list[Path]:
-    single = ROOT / f"{package}.py"
-    return [single] if single.exists() else sorted((ROOT / package).rglob("*.py"))
+@cache
+def graph() -> dict[str, set[str]]:
+    """Return the modules of ours that each one imports, submodules rather than their package."""
+    found: dict[str, set[str]] = {}
+    for name, source in modules().items():
+        ours = {module for module in imports(source) if module in modules()} - {name}
+        covered = {a for a in ours for b in ours if b.startswith(f"{a}.")}
+        found[name] = ours - covered
+    return found
 
 
-@pytest.mark.parametrize("package", sorted(OURS))
-def test_imports_run_one_way(package):
-    for source in sources(package):
-        for module in imported_modules(source):
-            top = module.split(".")[0]
-            assert top not in OURS or top in ALLOWED[package], f"{source.name} imports {module}"
+def circles(edges: dict[str, set[str]]) -> list[list[str]]:
+    """Return the strongly connected parts of more than one module (Tarjan, 1972)."""
+    number: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    stack: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(node: str) -> None:
+        number[node] = lowest[node] = len(number)
+        stack.append(node)
+        for other in edges[node]:
+            if other not in number:
+                visit(other)
+                lowest[node] = min(lowest[node], lowest[other])
+            elif other in stack:
+                lowest[node] = min(lowest[node], number[other])
+        if lowest[node] == number[node]:
+            part = stack[stack.index(node) :]
+            del stack[stack.index(node) :]
+            if len(part) > 1:
+                found.append(sorted(part))
+
+    for node in edges:
+        if node not in number:
+            visit(node)
+    return found
+
+
+def level(module: str) -> int:
+    """Return the index in LEVELS of the longest entry that `module` lies in."""
+    package, _, inside = module.partition(".")
+    fits = [
+        (len(room), index)
+        for index, rooms in enumerate(LEVELS[package])
+        for room in rooms
+        if inside == room or inside.startswith(f"{room}.")
+    ]
+    assert fits, f"{module} lies in no room of {package}; add it to LEVELS"
+    return max(fits)[1]
+
+
+def test_no_circle_of_imports():
+    assert circles(graph()) == []
+
+
+def test_a_circle_is_found():
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
+
+
+@pytest.mark.parametrize("package", sorted(PACKAGES))
+def test_packages_import_one_way(package):
+    for name, source in modules().items():
+        if name.split(".")[0] == package:
+            for module in imports(source):
+                top = module.split(".")[0]
+                assert top not in PACKAGES or top in PACKAGES[package], f"{name} imports {module}"
+
+
+@pytest.mark.parametrize("package", sorted(LEVELS))
+def test_rooms_import_one_way(package):
+    """Package markers (`__init__.py`) that only name what a room offers are left out."""
+    for name, others in graph().items():
+        if name.split(".")[0] != package or modules()[name].name == "__init__.py":
+            continue
+        for other in others:
+            if other.split(".")[0] == package:
+                assert level(other) <= level(name), f"{name} imports {other}, which lies above it"
 
 
 @pytest.mark.parametrize("package", ["results", "report"])
 def test_results_use_nothing_of_algos_but_its_error(package):
-    for source in sources(package):
-        ours = {m for m in imported_modules(source) if m.split(".")[0] == "algos"}
-        assert all(m.startswith("algos.core.errors") for m in ours), source.name
+    for name, source in modules().items():
+        if name.split(".")[0] == package:
+            ours = {m for m in imports(source) if m.split(".")[0] == "algos"}
+            assert all(m.startswith("algos.core.errors") for m in ours), name
 
 
-def test_oracle_imports_nothing_of_what_it_judges():
-    modules = imported_modules(ROOT / "suites" / "oracle.py")
-    assert not {m for m in modules if m.split(".")[0] in OURS - {"suites"}}
-    assert "suites" not in {m.split(".")[0] for m in modules}
+@pytest.mark.parametrize("oracle", ["oracle", "pool_oracle"])
+def test_oracles_import_nothing_of_what_they_judge(oracle):
+    tops = {m.split(".")[0] for m in imports(ROOT / "suites" / "truth" / f"{oracle}.py")}
+    assert not tops & set(PACKAGES)
 
 
 def test_one_file_alone_reads_a_clock():
-    readers = [
-        source.name
-        for package in OURS
-        for source in sources(package)
-        if imported_modules(source) & {"time", "timeit", "datetime", "time.perf_counter_ns"}
-    ]
-    assert set(readers) <= {"clock.py", *_readers_of_dates(readers)}, readers
+    for name, source in modules().items():
+        clocks = imports(source) & {"time", "timeit"}
+        assert not clocks or name == "suites.machine.clock", f"{name} imports {clocks}"
+        dated = "datetime.now(" in source.read_text()
+        assert not dated or name == "suites.machine.clock", f"{name} asks for the date"
 
 
-def _readers_of_dates(names: list[str]) -> set[str]:
-    """Files that parse a date from a record but never ask for the present one."""
-    return {
-        name
-        for name in names
-        for source in (ROOT / "results").rglob(name)
-        if ".now(" not in source.read_text() and "import time" not in source.read_text()
-    }
+def test_private_parts_of_numba_stay_in_one_room():
+    for name, source in modules().items():
+        private = {
+            m for m in imports(source) if m.startswith(("numba.core", "numba.np", "llvmlite"))
+        }
+        assert not private or name.startswith("algos.backend."), f"{name} imports {private}"
 
 
 def test_import_algos_is_light():
     code = "import sys, algos; print(' '.join(m for m in sys.modules))"
-    modules = subprocess.run(
+    loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     ).stdout.split()
     for heavy in ("scipy.signal", "pandas", "matplotlib", "suites", "results"):
-        assert heavy not in modules
+        assert heavy not in loaded

@@ -1,0 +1,3 @@
+"""One problem made of others: gradients, parts of a layer, biases, matrix products."""
+
+from .performer import performer as performer

@@ -1,23 +1,48 @@
-"""Adapter: what stands in for an algorithm where it computes something by way of something else."""
+"""Base class of the adapters."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
-from algos.core.algorithm import Algorithm
-from algos.core.problem import Problem
+from ..core.algorithm import Algorithm
+from ..core.problem import Problem
 
 
 class Adapter(Algorithm):
-    """One that answers for `algorithm`: of its name, and with what it promises."""
+    """Object that computes a problem by way of others, for `algorithm` and under its name.
+
+    Whatever an adapter does not define itself, it answers as the algorithm does.
+    """
 
     def __init__(self, algorithm: Algorithm) -> None:
         self.algorithm = algorithm
-        self.name = algorithm.name
-        self.confines_nonfinite = algorithm.confines_nonfinite
-        self.exact_on_integers = algorithm.exact_on_integers
-        self.opt_in = algorithm.opt_in
+        for name in _FORWARDED:
+            setattr(self, name, getattr(algorithm, name))
 
     def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
-        """Why the algorithm itself cannot do it, or None."""
+        """Return the reason why the algorithm itself cannot do it, or None."""
         return self.algorithm.why_not(problem, w)
+
+
+#: Statements of an algorithm that hold for its adapters alike: all that a class declares.
+_FORWARDED = tuple(
+    name
+    for base in reversed(Algorithm.__mro__)
+    for name in vars(base).get("__annotations__", {})
+    if name != "family"
+)
+
+
+class Resolving(Adapter):
+    """Adapter whose parts may need adapters of their own, found by `resolve`."""
+
+    def __init__(self, algorithm: Algorithm, resolve: Callable[[Any, Any], Any]) -> None:
+        super().__init__(algorithm)
+        self._resolve = resolve
+
+    def performer(self, problem: Any) -> Any:
+        """Return the object that computes `problem`, a part of this one, for the algorithm."""
+        return self._resolve(self.algorithm, problem)

@@ -13,7 +13,7 @@ import numpy as np
 from algos.core.arrays import no_bias
 from algos.core.problem import Problem
 
-from .adapter import Adapter
+from .adapter import Resolving
 
 
 @lru_cache(maxsize=256)
@@ -30,35 +30,35 @@ def at_locations(problem: Problem, bias: np.ndarray) -> np.ndarray:
     return bias[np.ix_(np.arange(problem.out_channels), *kernels)]
 
 
-class Biased(Adapter):
+class Biased(Resolving):
     """Layer with a bias per location or tile, by an algorithm that adds a bias per channel."""
 
     def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
         plain = unbiased(problem)
-        return self.algorithm.performer(plain).why_not(plain, w)
+        return self.performer(plain).why_not(plain, w)
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
         plain = unbiased(problem)
         own = problem.out_channels * int(np.prod(problem.output_size)) * problem.itemsize
-        return self.algorithm.performer(plain).workspace_bytes(plain, threads) + own
+        return self.performer(plain).workspace_bytes(plain, threads) + own
 
     def work(self, problem: Problem) -> float:
         plain = unbiased(problem)
-        return self.algorithm.performer(plain).work(plain)
+        return self.performer(plain).work(plain)
 
     def prepare(self, problem, w, threads):
         plain = unbiased(problem)
-        return self.algorithm.performer(plain).prepare(plain, w, threads)
+        return self.performer(plain).prepare(plain, w, threads)
 
     def forward(self, problem, x, prepared, bias, out, threads) -> None:
         plain = unbiased(problem)
         none = no_bias(plain.out_channels, bias.dtype)
-        self.algorithm.performer(plain).forward(plain, x, prepared, none, out, threads)
+        self.performer(plain).forward(plain, x, prepared, none, out, threads)
         with np.errstate(all="ignore"):  # NaN and infinity are data here
             out += at_locations(problem, bias)
 
     def error_bound(self, problem, x, w, magnitude):
         """Return the algorithm's own bound plus one rounding of the sum."""
         plain = unbiased(problem)
-        own = self.algorithm.performer(plain).error_bound(plain, x, w, magnitude)
+        own = self.performer(plain).error_bound(plain, x, w, magnitude)
         return own + float(np.finfo(problem.dtype).eps) * (magnitude + own)

@@ -23,7 +23,7 @@ import numpy as np
 from algos.core.arrays import read_only
 from algos.core.problem import Problem
 
-from .adapter import Adapter
+from .adapter import Resolving
 
 #: Most parts that are computed one after another.
 MOST_PARTS = 64
@@ -100,7 +100,7 @@ def _phase(problem: Problem, axis: int, a: int) -> tuple[int, slice, slice, int,
     return a, slice(first, last), slice(a, None, period), last - first, sides
 
 
-class Parts(Adapter):
+class Parts(Resolving):
     """Tiled layer, or layer with a connection table, by an algorithm that supports neither.
 
     A layer with both is split by its connections first, and its parts by their phases.
@@ -120,7 +120,7 @@ class Parts(Adapter):
         return None
 
     def _performer(self, part: Part) -> Any:
-        return self.algorithm.performer(part.problem)
+        return self.performer(part.problem)
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
         """Bytes that the prepared parts need, and of the arrays of the largest."""

@@ -1,0 +1,1 @@
+"""Compiling, linking, emitting and threads: the one room that names the private parts of Numba."""

@@ -25,6 +25,8 @@ from pathlib import Path
 from typing import Any
 
 import numba
+import numba.np.unsafe.ndarray
+from numba.core import event as event
 from numba.core.bytecode import FunctionIdentity
 from platformdirs import user_cache_path
 
@@ -44,6 +46,9 @@ KEPT = 3
 #: LLVM fast-math flags in force. Contraction to FMA only tightens an error bound; nothing
 #: here lets the compiler assume away NaN, infinity or the order of a sum.
 FASTMATH = {"contract"}
+
+#: Inside a kernel: the first n elements of an array as a tuple, n a constant.
+fixed_tuple: Any = numba.np.unsafe.ndarray.to_fixed_tuple
 
 _config: Any = numba.config
 
@@ -120,7 +125,7 @@ def cache_folder() -> Path | None:
     It lies in NUMBA_CACHE_DIR, or else beside the sources, or else in the user's cache folder.
     Folders of other sources are removed, all but a few.
     """
-    here = Path(__file__).parent
+    here = Path(__file__).parents[1]
     digest = hashlib.sha256()
     for source in sorted(here.rglob("*.py")):
         digest.update(source.name.encode() + b"\0" + source.read_bytes())

@@ -7,10 +7,20 @@ from typing import Any
 
 import llvmlite.binding as llvm
 import numba
-from llvmlite import ir
-from numba.core import cgutils, types
+from llvmlite import ir as ir
+from numba.core import cgutils as cgutils
+from numba.core import types as types
 from numba.core.datamodel import models
 from numba.extending import register_model
+
+#: Decorator of functions that emit LLVM code; what kernels call as one instruction or a few.
+intrinsic: Any = numba.extending.intrinsic
+
+
+def target_cpu() -> str:
+    """Return the processor that kernels are compiled for, by the name LLVM has for it."""
+    config: Any = numba.config
+    return config.CPU_NAME or llvm.get_host_cpu_name()
 
 
 def _probe() -> tuple[int, int]:
@@ -23,11 +33,10 @@ def _probe() -> tuple[int, int]:
     llvm.initialize_native_asmprinter()
     llvm.initialize_native_asmparser()
     target = llvm.Target.from_default_triple()
-    name = config.CPU_NAME or llvm.get_host_cpu_name()
     features = config.CPU_FEATURES
     if features is None:
         features = "" if config.CPU_NAME else llvm.get_host_cpu_features().flatten()
-    machine = target.create_target_machine(cpu=name, features=features, opt=2)
+    machine = target.create_target_machine(cpu=target_cpu(), features=features, opt=2)
     code = """define void @f(ptr %p) {
         %a = load <16 x float>, ptr %p, align 4
         %b = fadd <16 x float> %a, %a

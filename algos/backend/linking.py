@@ -2,7 +2,7 @@
 
 Numba compiles a kernel that other kernels call into machine code of its own. It optimises it twice
 and wraps it for Python and for C. Then it passes the optimised code to each caller, where all of
-this is done again. Here a kernel that kernels call is a `Part`: its functions are simplified one by
+this is done again. Here a kernel that kernels call is a `KernelBody`: its functions are simplified one by
 one and go into its callers. Only a kernel called from Python becomes machine code.
 
 A kernel that takes long to compile, and long enough to run, is compiled once and called by its
@@ -32,11 +32,13 @@ from algos.core.errors import ConvbenchError
 
 
 class Kernel(CPUDispatcher):
-    """Dispatcher for kernels called from Python; other kernels inline its `Part`."""
+    """Dispatcher for kernels called from Python; other kernels inline its `KernelBody`."""
 
     def __init__(self, function: Callable, *arguments: Any, **options: Any) -> None:
         super().__init__(function, *arguments, **options)
-        self._part = Part(function, targetoptions=self.targetoptions, pipeline_class=_IntoCallers)
+        self._part = KernelBody(
+            function, targetoptions=self.targetoptions, pipeline_class=_IntoCallers
+        )
 
     @property
     def _numba_type_(self) -> Any:
@@ -47,7 +49,7 @@ class Kernel(CPUDispatcher):
             return super().compile(sig)
 
 
-class Part(CPUDispatcher):
+class KernelBody(CPUDispatcher):
     """Dispatcher of a kernel for other kernels: without an address, compiled into its callers."""
 
     def add_overload(self, cres: Any) -> None:
@@ -57,7 +59,7 @@ class Part(CPUDispatcher):
 
 
 class _IntoCallers(Compiler):
-    """Compiler pipeline of a `Part`: no machine code, no wrappers for Python or C."""
+    """Compiler pipeline of a `KernelBody`: no machine code, no wrappers for Python or C."""
 
     def __init__(self, typing: Any, target: Any, library: Any, *described: Any) -> None:
         flags = described[2]

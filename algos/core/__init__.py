@@ -1,0 +1,1 @@
+"""Problem, its text and sizes; the contract of algorithms; errors."""

@@ -1,4 +1,4 @@
-"""Algorithm: the contract that every way of convolving keeps, and the registry of them.
+"""Algorithm: the contract that every way of convolving keeps.
 
 A new algorithm is one file in this package that defines one subclass of `Algorithm`; it is
 discovered, listed, verified, timed and plotted without another line anywhere.
@@ -28,29 +28,12 @@ class Algorithm(AlgorithmBase):
     family = CONVOLUTION
 
     #: Operations of a `Problem` that the class computes by a method of its own. The others are
-    #: made of forward convolutions, see `performer`, and its methods are never asked about them.
+    #: made of forward convolutions, see `algos.adapters`, and its methods are never asked about them.
     operations: tuple[str, ...] = ("forward",)
 
     #: True where its `operations` include tiled layers and connection tables. For others these
     #: are made of plain convolutions, and they are never asked about them.
     any_layer: bool = False
-
-    def performer(self, problem: Problem) -> Algorithm:
-        """Who computes `problem`: this algorithm, or what makes it of problems it knows."""
-        if isinstance(problem.bias, str):
-            from algos.adapters.biases import Biased
-
-            return Biased(self)
-        own = problem.operation in self.operations
-        if not (problem.is_plain or (own and self.any_layer)):
-            from algos.adapters.parts import Parts
-
-            return Parts(self)
-        if own:
-            return self
-        from algos.adapters.gradients import Derived
-
-        return Derived(self)
 
     def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
         """A sentence saying why this algorithm cannot do `problem`, or None if it can.
@@ -164,13 +147,3 @@ def as_correlation(problem: Problem, w: np.ndarray) -> np.ndarray:
     if problem.flip:
         w = read_only(np.ascontiguousarray(w[..., ::-1, ::-1, ::-1]))
     return w
-
-
-def registry() -> dict[str, Algorithm]:
-    """Every algorithm of convolution by name, in alphabetical order."""
-    return CONVOLUTION.registry()
-
-
-def get(name: str | Algorithm) -> Algorithm:
-    """The algorithm called `name`, or a `ConvbenchError` with the nearest known name."""
-    return CONVOLUTION.get(name)

@@ -18,7 +18,7 @@ LONGEST = 500
 #: Packages whose files are never where a user's mistake is.
 LIBRARIES = ("numba", "llvmlite", "numpy", "scipy", "torch", "cv2")
 
-_HOUSE = Path(__file__).resolve().parents[1]
+_HOUSE = Path(__file__).resolve().parents[2]
 _OURS = tuple(_HOUSE / name for name in ("algos", "suites", "results"))
 _STANDARD = Path(sysconfig.get_path("stdlib")).resolve()
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")

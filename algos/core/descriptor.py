@@ -21,10 +21,11 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from .connections import from_text, to_text
+from .connections import from_text
 from .errors import ConvbenchError, shown
 from .problem import AXES, Problem
 from .sizes import extent
+from .spelling import OPERATION_WORDS
 
 DEFAULT_BATCH = 2
 MOST_DIGITS = 20
@@ -46,7 +47,6 @@ class Axis(NamedTuple):
     padding: tuple[int, int]
 
 
-_OPERATIONS = {"bwdd": "grad_input", "bwdw": "grad_weight"}
 _NAME = re.compile(r'n(?:"([^"]*)"|(\S*))$')
 
 
@@ -59,59 +59,6 @@ class DescriptorError(ConvbenchError):
     def __init__(self, message: str, column: int = 1) -> None:
         super().__init__(message)
         self.column = column
-
-
-def format_descriptor(problem: Problem) -> str:
-    """The shortest descriptor that parses back to `problem`."""
-    names = problem.axis_names
-    before = [p[0] for p in problem.padding]
-    after = [p[1] for p in problem.padding]
-    columns = list(
-        zip(
-            problem.size,
-            problem.kernel,
-            problem.stride,
-            before,
-            after,
-            problem.dilation,
-            strict=True,
-        )
-    )
-    shown = names[:1] if len(set(columns)) == 1 else names
-
-    def spell(letter: str, values: list[int]) -> str:
-        return "".join(f"{letter}{axis}{v}" for axis, v in zip(shown, values, strict=False))
-
-    parts = [f"g{problem.groups}"] if problem.groups > 1 else []
-    parts += [
-        f"mb{problem.batch}",
-        f"ic{problem.in_channels}{spell('i', list(problem.size))}",
-        f"oc{problem.out_channels}",
-        spell("k", list(problem.kernel)),
-    ]
-    if set(problem.stride) != {1}:
-        parts.append(spell("s", list(problem.stride)))
-    if any(before):
-        parts.append(spell("p", before))
-    if before != after:
-        parts.append(spell("r", after))
-    if set(problem.dilation) != {1}:
-        parts.append(spell("d", [d - 1 for d in problem.dilation]))
-    if problem.dtype == "float64":
-        parts.append("f64")
-    parts += [word for word in ("flip", "bias") if getattr(problem, word)]
-    if isinstance(problem.bias, str):
-        parts[-1] += problem.bias
-    if problem.is_tiled:
-        parts.append("tile" + "x".join(map(str, problem.tile)))
-    if problem.connections:
-        parts.append("conn" + to_text(problem.connections))
-    if problem.fit != "floor":
-        parts.append(problem.fit)
-    parts += [word for word, operation in _OPERATIONS.items() if operation == problem.operation]
-    if problem.name:
-        parts.append('n"{}"'.format(problem.name.replace('"', "'")))
-    return "_".join(parts)
 
 
 def parse_descriptor(text: str, **defaults: Any) -> Problem:
@@ -225,8 +172,8 @@ def scan(text: str) -> tuple[dict[str, int], dict[str, Any]]:
                 fields["dtype"] = "float" + word[1:]
             elif word in ("ceil", "exact"):
                 fields["fit"] = word
-            elif word in _OPERATIONS:
-                fields["operation"] = _OPERATIONS[word]
+            elif word in OPERATION_WORDS:
+                fields["operation"] = OPERATION_WORDS[word]
             else:
                 fields[word] = True
             at = match.end()

@@ -28,6 +28,7 @@ from .sizes import (
     reads_inside,
     resolve_padding,
 )
+from .spelling import format_descriptor
 
 __all__ = ["AXES", "DTYPES", "OPERATIONS", "Padding", "Problem"]
 
@@ -411,6 +412,4 @@ class Problem:
         )
 
     def __str__(self) -> str:
-        from .descriptor import format_descriptor
-
         return format_descriptor(self)

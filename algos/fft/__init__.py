@@ -1,0 +1,1 @@
+"""Convolution as a product of spectra, tile by tile."""

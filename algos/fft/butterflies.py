@@ -16,15 +16,10 @@ import cmath
 import math
 from typing import Any
 
-import numba
-from llvmlite import ir
-from numba.core import types
-
-from algos.backend.emitter import Emitter, Vector, element
+from algos.backend.emitter import Emitter, Vector, element, intrinsic, ir, types
 
 __all__ = ["butterfly", "multiply", "square"]
 
-intrinsic: Any = numba.extending.intrinsic
 
 #: A complex number per lane: its vectors of real and of imaginary parts.
 Complex = tuple[Any, Any]

@@ -23,7 +23,7 @@ from algos.core.problem import Problem
 from algos.simd import registers as simd
 
 from . import tiles as fft_tiles
-from .overlap_save import Tiling, cut_up, spectral_error, tile_norms
+from .overlap_save import TileGrid, cut_up, spectral_error, tile_norms
 from .transform import LENGTHS, passes_cost
 
 #: Bytes of a pair of tiles that about fit L2, and of a pair of rows that fit L1 (1 MiB and 32 KiB
@@ -37,7 +37,7 @@ CHOICES = 24
 
 
 @lru_cache(maxsize=256)
-def tiling(problem: Problem) -> Tiling:
+def tile_grid(problem: Problem) -> TileGrid:
     """Return the cheapest tiling by a count of the passes over its tiles."""
     v, lane = problem.volume, simd.lanes_of(problem.itemsize)
     choices = [
@@ -45,7 +45,7 @@ def tiling(problem: Problem) -> Tiling:
     ]
     return min(
         (cut_up(v, tile) for tile in itertools.product(*choices)),
-        key=lambda cut: _cost(v, cut, lane),
+        key=lambda grid: _cost(v, grid, lane),
     )
 
 
@@ -69,21 +69,21 @@ def _lengths(problem: Problem, axis: int, lane: int) -> list[int]:
     return [*worth[: CHOICES // problem.axes], whole]
 
 
-def _cost(v: Problem, cut: Tiling, lane: int) -> float:
+def _cost(v: Problem, grid: TileGrid, lane: int) -> float:
     """Estimate the relative time of one call: passes over tiles, products, a constant per row.
 
     A pass along rows is faster than one down columns, whose elements lie further apart. An odd pair
     counts one and a half: the mean of its cost with one thread and with two.
     """
     kernels = v.out_channels * (v.in_channels // v.groups)
-    pairs: float = -(-v.batch * cut.tiles // 2)
+    pairs: float = -(-v.batch * grid.tiles // 2)
     pairs += pairs % 2 / 2
-    near = 2 * cut.tile[2] * v.itemsize <= ROW_BYTES
-    passes = passes_cost(cut.tile[2] // lane) * (0.5 if near else 0.8)
-    passes += sum(map(passes_cost, cut.tile[:2]))
-    passes += max(0.0, math.log2(2 * cut.samples * v.itemsize / NEAR_BYTES))
-    per_transform = cut.samples * (1 + passes) + math.prod(cut.tile[:2]) * ROW
-    return pairs * ((v.in_channels + v.out_channels) * per_transform + kernels * cut.samples)
+    near = 2 * grid.tile[2] * v.itemsize <= ROW_BYTES
+    passes = passes_cost(grid.tile[2] // lane) * (0.5 if near else 0.8)
+    passes += sum(map(passes_cost, grid.tile[:2]))
+    passes += max(0.0, math.log2(2 * grid.samples * v.itemsize / NEAR_BYTES))
+    per_transform = grid.samples * (1 + passes) + math.prod(grid.tile[:2]) * ROW
+    return pairs * ((v.in_channels + v.out_channels) * per_transform + kernels * grid.samples)
 
 
 class FusedFFT(Algorithm):
@@ -94,30 +94,30 @@ class FusedFFT(Algorithm):
     exact_on_integers = False
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
-        return fft_tiles.workspace(problem, tiling(problem).tile, threads)
+        return fft_tiles.workspace(problem, tile_grid(problem).tile, threads)
 
     def prepared_bytes(self, problem: Problem, threads: int) -> int:
-        return fft_tiles.spectra_bytes(problem, tiling(problem).tile, threads)
+        return fft_tiles.spectra_bytes(problem, tile_grid(problem).tile, threads)
 
     def work(self, problem: Problem) -> float:
         """Return the cost by which the tiling was chosen."""
-        return _cost(problem.volume, tiling(problem), simd.lanes_of(problem.itemsize))
+        return _cost(problem.volume, tile_grid(problem), simd.lanes_of(problem.itemsize))
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> np.ndarray:
         """Return the spectra of the kernels in the order of `fft.tiles`."""
         w = read_only(as_correlation(problem, w))
-        return fft_tiles.prepare(problem, tiling(problem).tile, w, threads)
+        return fft_tiles.prepare(problem, tile_grid(problem).tile, w, threads)
 
     def forward(self, problem, x, prepared, bias, out, threads) -> None:
         fft_tiles.forward(
-            problem, tiling(problem).tile, read_only(x), prepared, read_only(bias), out, threads
+            problem, tile_grid(problem).tile, read_only(x), prepared, read_only(bias), out, threads
         )
 
     def error_bound(self, problem, x, w, magnitude):
         """Return the normwise bound of `spectral_error`, the same for every output element."""
-        v, cut = problem.volume, tiling(problem)
-        norms = tile_norms(v, cut, x.reshape(v.input_shape))
+        v, grid = problem.volume, tile_grid(problem)
+        norms = tile_norms(v, grid, x.reshape(v.input_shape))
         both = np.zeros((-(-len(norms) // 2) * 2, norms.shape[1]))
         both[: len(norms)] = norms
         pairs = np.hypot(both[::2], both[1::2])
-        return spectral_error(problem, cut.tile, pairs, w, magnitude)
+        return spectral_error(problem, grid.tile, pairs, w, magnitude)

@@ -23,7 +23,7 @@ Index = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
-class Tiling:
+class TileGrid:
     """Tiling of a problem: tiles of `tile` input samples, `step` stride-1 outputs apart."""
 
     tile: tuple[int, int, int]
@@ -41,63 +41,63 @@ class Tiling:
         return math.prod(self.tile)
 
 
-def cut_up(v: Problem, tile: tuple[int, ...]) -> Tiling:
+def cut_up(v: Problem, tile: tuple[int, ...]) -> TileGrid:
     """Return the tiling of volume `v` into tiles of the lengths `tile`."""
     step = tuple(t - e + 1 for t, e in zip(tile, v.extent, strict=True))
     counts = tuple(
         -(-(reach - e + 1) // s) for reach, e, s in zip(v.reach, v.extent, step, strict=True)
     )
-    return Tiling(tile, step, counts)  # type: ignore[arg-type]
+    return TileGrid(tile, step, counts)  # type: ignore[arg-type]
 
 
-def places(cut: Tiling) -> Iterator[tuple[int, ...]]:
+def places(grid: TileGrid) -> Iterator[tuple[int, ...]]:
     """Iterate over all tiles; each is given by its number along each axis."""
-    return itertools.product(*(range(n) for n in cut.counts))
+    return itertools.product(*(range(n) for n in grid.counts))
 
 
-def window(v: Problem, cut: Tiling, place: tuple[int, ...]) -> tuple[Index, Index]:
+def window(v: Problem, grid: TileGrid, place: tuple[int, ...]) -> tuple[Index, Index]:
     """Return the index of the input samples of the tile at `place`, and their index in the tile."""
     sources, targets = [], []
     for a, index in enumerate(place):
-        origin = index * cut.step[a] - v.padding[a][0]
-        first, last = max(origin, 0), min(origin + cut.tile[a], v.size[a])
+        origin = index * grid.step[a] - v.padding[a][0]
+        first, last = max(origin, 0), min(origin + grid.tile[a], v.size[a])
         last = max(first, last)
         sources.append(slice(first, last))
         targets.append(slice(first - origin, last - origin))
     return (..., *sources), (..., *targets)
 
 
-def tile_norms(v: Problem, cut: Tiling, x: np.ndarray) -> np.ndarray:
+def tile_norms(v: Problem, grid: TileGrid, x: np.ndarray) -> np.ndarray:
     """Return the 2-norm of every tile, ``(tiles · N, C)``."""
     norms = []
-    for place in places(cut):
-        sources, _ = window(v, cut, place)
+    for place in places(grid):
+        sources, _ = window(v, grid, place)
         part = x[sources].astype(np.float64)
         norms.append(np.sqrt(np.einsum("ncdhw,ncdhw->nc", part, part)))
     return np.concatenate(norms)
 
 
-def gather(v: Problem, cut: Tiling, x: np.ndarray, places: list) -> np.ndarray:
+def gather(v: Problem, grid: TileGrid, x: np.ndarray, places: list) -> np.ndarray:
     """Return tiles of the zero-padded input, ``(places, N, C, *tile)``."""
-    tiles = np.empty((len(places), *x.shape[:2], *cut.tile), x.dtype)
+    tiles = np.empty((len(places), *x.shape[:2], *grid.tile), x.dtype)
     for tile, place in zip(tiles, places, strict=True):
-        sources, targets = window(v, cut, place)
-        if targets[1:] != tuple(slice(0, n) for n in cut.tile):
+        sources, targets = window(v, grid, place)
+        if targets[1:] != tuple(slice(0, n) for n in grid.tile):
             tile[...] = 0
         tile[targets] = x[sources]
     return tiles
 
 
-def kept_outputs(v: Problem, cut: Tiling, place: tuple[int, ...]) -> tuple[Index, Index] | None:
+def kept_outputs(v: Problem, grid: TileGrid, place: tuple[int, ...]) -> tuple[Index, Index] | None:
     """Return the index in the tile at `place` of the outputs that the stride keeps, and theirs.
 
     The second index selects the same outputs from the output array. Without any, return None.
     """
     sources, targets = [], []
     for a, index in enumerate(place):
-        origin, s = index * cut.step[a], v.stride[a]
+        origin, s = index * grid.step[a], v.stride[a]
         first = -(-origin // s)
-        last = min(-(-(origin + cut.step[a]) // s), v.output_size[a])
+        last = min(-(-(origin + grid.step[a]) // s), v.output_size[a])
         if first >= last:
             return None
         offset = first * s - origin

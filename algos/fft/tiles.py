@@ -15,7 +15,7 @@ One thread computes a pair of tiles. While a tile fits L2 the bottleneck is arit
 Arguments that mean the same in every kernel; indices and lengths count elements:
 
 `x`, `y`: input (N, C, …) and output (N, O, …), contiguous, flat arrays or pointers.
-`numbers`: array of a `Shape`; `s` is that `Shape`.
+`numbers`: array of a `TilesGeometry`; `s` is that `TilesGeometry`.
 `tile`, `tiles`: pointer to complex tiles, each a plane of real parts and, `s.plane` further, one of
     imaginary parts. `tiles` holds one per input channel.
 `total`, `totals`: one more such tile for a sum of products.
@@ -31,18 +31,15 @@ Measurements: docs/kernels.md.
 
 from __future__ import annotations
 
-from typing import Any
-
-import numba.np.unsafe.ndarray
 import numpy as np
 
-from algos.backend.compiler import kernel, threaded
+from algos.backend.compiler import fixed_tuple, kernel, threaded
 from algos.core.problem import Problem
 from algos.simd import registers as simd
 from algos.simd.registers import clear, copy, lanes, pointer
 
 from .butterflies import multiply
-from .tiles_blocking import Plan, Shape, Three, ordered, plan
+from .tiles_blocking import Three, TilesBlocking, TilesGeometry, blocking, ordered
 from .transform import (
     restore_columns,
     restore_row,
@@ -52,13 +49,11 @@ from .transform import (
     transform_squares,
 )
 
-to_fixed_tuple: Any = numba.np.unsafe.ndarray.to_fixed_tuple
-
 #: Vectors of columns transformed together: few enough that their columns stay in the cache from the
 #: transform to the transform back.
 SLAB = 2
 
-_NUMBERS = len(Shape._fields)
+_NUMBERS = len(TilesGeometry._fields)
 
 
 @kernel
@@ -260,7 +255,7 @@ def _work(worker, x, spectra, bias, y, numbers, items, tiles, totals, passes, fa
     workers = tiles.shape[0]
     first, second, third = passes
     first_factors, second_factors, third_factors = factors
-    s = Shape(*to_fixed_tuple(numbers, _NUMBERS))
+    s = TilesGeometry(*fixed_tuple(numbers, _NUMBERS))
     for item in range(worker * items // workers, (worker + 1) * items // workers):
         _item(
             pointer(x), pointer(spectra), pointer(bias), pointer(y), s, item,
@@ -319,7 +314,7 @@ def _spectrum_of(n, w, kernel_size, dilation, numbers, spectra, passes, factors)
     first, second, third = passes
     first_factors, second_factors, third_factors = factors
     taps = kernel_size[0] * kernel_size[1] * kernel_size[2]
-    s = Shape(*to_fixed_tuple(numbers, _NUMBERS))
+    s = TilesGeometry(*fixed_tuple(numbers, _NUMBERS))
     _spectrum(
         pointer(w), n * taps, kernel_size, dilation, s, pointer(spectra), n * 2 * s.plane,
         (pointer(first), pointer(second), pointer(third)),
@@ -334,32 +329,32 @@ def _spectra(w, kernel_size, dilation, numbers, spectra, passes, factors):
     _spectrum_of(kernels, w, kernel_size, dilation, numbers, spectra, passes, factors)
 
 
-def buffers(way: Plan) -> tuple[int, int]:
+def buffers(blocks: TilesBlocking) -> tuple[int, int]:
     """Return the elements that a thread needs for the tiles of all inputs, and for a product."""
-    s = way.shape
+    s = blocks.shape
     alone = s.inputs == 1 and s.outputs == s.chunks
     return s.inputs * 2 * s.plane, 0 if alone else 2 * s.plane
 
 
 def workspace(problem: Problem, tile: Three, threads: int) -> int:
     """Bytes of the kernel's spectra and of every thread's tiles."""
-    tiles = threads * sum(buffers(plan(problem, tile, threads)))
+    tiles = threads * sum(buffers(blocking(problem, tile, threads)))
     return spectra_bytes(problem, tile, threads) + tiles * problem.itemsize
 
 
 def spectra_bytes(problem: Problem, tile: Three, threads: int) -> int:
     """Bytes of the kernel's spectra."""
-    shape = plan(problem, tile, threads).shape
+    shape = blocking(problem, tile, threads).shape
     return problem.out_channels * shape.inputs * 2 * shape.plane * problem.itemsize
 
 
 def prepare(problem: Problem, tile: Three, w: np.ndarray, threads: int) -> np.ndarray:
     """Return the spectra of the correlation kernels `w`, in the order the transform leaves."""
-    way, v = plan(problem, tile, threads), problem.volume
-    spectra = simd.aligned(w.shape[0] * w.shape[1] * 2 * way.shape.plane, w.dtype)
+    blocks, v = blocking(problem, tile, threads), problem.volume
+    spectra = simd.aligned(w.shape[0] * w.shape[1] * 2 * blocks.shape.plane, w.dtype)
     _spectra(
-        w.reshape(-1), ordered(problem, v.kernel), ordered(problem, v.dilation), way.numbers,
-        spectra, way.passes, way.factors,
+        w.reshape(-1), ordered(problem, v.kernel), ordered(problem, v.dilation), blocks.numbers,
+        spectra, blocks.passes, blocks.factors,
     )  # fmt: skip
     return spectra
 
@@ -369,12 +364,12 @@ def forward(
     out: np.ndarray, threads: int,
 ) -> None:  # fmt: skip
     """Write the output for `x`, with `spectra` as returned by `prepare`."""
-    way = plan(problem, tile, threads)
-    items = way.pairs * way.shape.groups * way.shape.chunks
+    blocks = blocking(problem, tile, threads)
+    items = blocks.pairs * blocks.shape.groups * blocks.shape.chunks
     tiles, totals = (
-        simd.aligned(threads * size, x.dtype).reshape(threads, size) for size in buffers(way)
+        simd.aligned(threads * size, x.dtype).reshape(threads, size) for size in buffers(blocks)
     )
     _convolve(
-        x.reshape(-1), spectra, bias, out.reshape(-1), way.numbers, items, tiles,
-        totals if totals.size else tiles, way.passes, way.factors,
+        x.reshape(-1), spectra, bias, out.reshape(-1), blocks.numbers, items, tiles,
+        totals if totals.size else tiles, blocks.passes, blocks.factors,
     )  # fmt: skip

@@ -16,7 +16,7 @@ from .transform import line
 Three = tuple[int, int, int]
 
 
-class Shape(NamedTuple):
+class TilesGeometry(NamedTuple):
     """Numbers the compiled kernel works from.
 
     The axes are called outer, middle and row. Of an image, rows are transformed first and columns
@@ -66,10 +66,10 @@ class Shape(NamedTuple):
     chunks: int
 
 
-class Plan(NamedTuple):
+class TilesBlocking(NamedTuple):
     """Shape, passes and twiddle factors; the last two are given for each of the three axes."""
 
-    shape: Shape
+    shape: TilesGeometry
     numbers: np.ndarray
     passes: tuple[np.ndarray, np.ndarray, np.ndarray]
     factors: tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -88,7 +88,7 @@ def ordered(problem: Problem, values: Any) -> tuple[Any, Any, Any]:
 
 
 @lru_cache(maxsize=256)
-def plan(problem: Problem, tile: Three, threads: int) -> Plan:
+def blocking(problem: Problem, tile: Three, threads: int) -> TilesBlocking:
     """Return the plan for tiles of size `tile`, whose axes are in the order of the volume's."""
     v = problem.volume
     lane = simd.lanes_of(problem.itemsize)
@@ -103,16 +103,16 @@ def plan(problem: Problem, tile: Three, threads: int) -> Plan:
     pitch = sides[2] + (lane if many else 0)
     pairs = -(-v.batch * math.prod(counts) // 2)
     outputs = v.out_channels // v.groups
-    shape = Shape._make((
+    shape = TilesGeometry._make((
         v.batch, v.groups, v.in_channels // v.groups, outputs,
         *ordered(problem, v.size), *ordered(problem, v.output_size), *ordered(problem, v.stride),
         *(before for before, _ in ordered(problem, v.padding)), *sides, *steps, *counts,
         pitch, sides[0] * sides[1] * pitch + lane, lane if many else 1,
         pitch if many else lane, lane if many else lane * lane,
-        *(len(way.passes) for way in lines), min(outputs, -(-threads // (pairs * v.groups))),
+        *(len(blocks.passes) for blocks in lines), min(outputs, -(-threads // (pairs * v.groups))),
     ))  # fmt: skip
     first, second, third = lines
-    return Plan(
-        shape, np.array(shape), tuple(way.passes.reshape(-1) for way in (first, second, third)),  # type: ignore[arg-type]
+    return TilesBlocking(
+        shape, np.array(shape), tuple(blocks.passes.reshape(-1) for blocks in (first, second, third)),  # type: ignore[arg-type]
         (first.factors, second.factors, third.factors),
     )  # fmt: skip

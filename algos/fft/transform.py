@@ -15,7 +15,7 @@ Arguments that mean the same in every kernel; indices and lengths count elements
 
 `data`: pointer to complex numbers, transformed in place. Imaginary parts lie `plane` further.
 `at`: index of the first element.
-`passes`, `factors`: pointers to the arrays of a `Line`; `count` is the number of passes.
+`passes`, `factors`: pointers to the arrays of a `Transform`; `count` is the number of passes.
 
 Measurements: docs/kernels.md.
 """
@@ -39,7 +39,7 @@ _PASS = {8: 1.0, 4: 0.75, 3: 0.75, 2: 0.6}
 LENGTHS = sorted(odd << a for odd in (1, 3, 9) for a in range(28))
 
 
-class Line(NamedTuple):
+class Transform(NamedTuple):
     """Transform of lines of one length, as arrays for kernels.
 
     `passes` holds for each pass its radix, the length of its blocks, and the index in `factors` of
@@ -51,7 +51,7 @@ class Line(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def line(length: int, stop: int, dtype: str) -> Line:
+def line(length: int, stop: int, dtype: str) -> Transform:
     """Return the passes from blocks of `length` down to blocks of `stop`.
 
     The quotient of the two must be 2^a·3^b.
@@ -67,7 +67,7 @@ def line(length: int, stop: int, dtype: str) -> Line:
         near += 2 * roots.size
         block = short
     table = np.array(passes, np.int64).reshape(-1, 3)
-    return Line(table, np.concatenate(factors).astype(dtype))
+    return Transform(table, np.concatenate(factors).astype(dtype))
 
 
 def _radices(quotient: int) -> list[int]:

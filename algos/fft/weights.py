@@ -15,18 +15,18 @@ from algos.backend.compiler import kernel, threaded
 from algos.core.algorithm import gamma, subnormal_error, unit_roundoff
 from algos.core.problem import Problem
 
-from .algorithm import from_spectra, spectrum, tiles_together, tiling, to_spectra
-from .overlap_save import Index, Tiling, gather, kept_outputs, places, tile_norms
+from .overlap_save import Index, TileGrid, gather, kept_outputs, places, tile_norms
+from .spectra import from_spectra, spectrum, tile_grid, tiles_together, to_spectra
 
 
 def workspace_bytes(problem: Problem) -> int:
     """Bytes of the tiles at work with their spectra, and of the gradient's spectra and lags."""
-    cut = tiling(problem)
+    grid = tile_grid(problem)
     kernels = problem.out_channels * (problem.in_channels // problem.groups)
-    together = tiles_together(problem, cut) * problem.batch
+    together = tiles_together(problem, grid) * problem.batch
     channels = problem.in_channels + problem.out_channels
-    half = 2 * problem.itemsize * math.prod(spectrum(cut))
-    real = problem.itemsize * cut.samples
+    half = 2 * problem.itemsize * math.prod(spectrum(grid))
+    real = problem.itemsize * grid.samples
     return kernels * half + max(together * channels * (half + real), kernels * (half + real))
 
 
@@ -52,21 +52,21 @@ def _accumulate(x, g, groups, y):
     _accumulate_one(y.shape[0], x, g, groups, y)
 
 
-def _gather_outputs(v: Problem, cut: Tiling, g: np.ndarray, places: list) -> np.ndarray:
+def _gather_outputs(v: Problem, grid: TileGrid, g: np.ndarray, places: list) -> np.ndarray:
     """Return the output gradient at stride-1 positions, zeros between, (places, N, O, *tile)."""
-    tiles = np.zeros((len(places), *g.shape[:2], *cut.tile), g.dtype)
+    tiles = np.zeros((len(places), *g.shape[:2], *grid.tile), g.dtype)
     for tile, place in zip(tiles, places, strict=True):
-        if kept := kept_outputs(v, cut, place):
+        if kept := kept_outputs(v, grid, place):
             tile[kept[0]] = g[kept[1]]
     return tiles
 
 
-def _spectra(problem, cut, x, g, some, threads) -> list[np.ndarray]:
+def _spectra(problem, grid, x, g, some, threads) -> list[np.ndarray]:
     """Return the spectra of both operands at the places `some`, ``(M, C, F)`` and ``(M, O, F)``."""
     v = problem.volume
     return [
         to_spectra(problem, tiles, threads).reshape(len(some) * v.batch, tiles.shape[2], -1)
-        for tiles in (gather(v, cut, x, some), _gather_outputs(v, cut, g, some))
+        for tiles in (gather(v, grid, x, some), _gather_outputs(v, grid, g, some))
     ]
 
 
@@ -74,16 +74,16 @@ def grad_weight(
     problem: Problem, x: np.ndarray, g: np.ndarray, out: np.ndarray, threads: int
 ) -> None:
     """Write the gradient of the kernel."""
-    v, cut = problem.volume, tiling(problem)
+    v, grid = problem.volume, tile_grid(problem)
     x, g = x.reshape(v.input_shape), g.reshape(v.output_shape)
-    frequencies = math.prod(spectrum(cut))
+    frequencies = math.prod(spectrum(grid))
     kind = np.result_type(x.dtype, np.complex64)
     total = np.zeros((*v.kernel_shape[:2], frequencies), kind)
-    everywhere, together = list(places(cut)), tiles_together(problem, cut)
+    everywhere, together = list(places(grid)), tiles_together(problem, grid)
     for start in range(0, len(everywhere), together):
         some = everywhere[start : start + together]
-        _accumulate(*_spectra(problem, cut, x, g, some, threads), v.groups, total)
-    lags = from_spectra(problem, cut, total, threads).reshape(*v.kernel_shape[:2], *cut.tile)
+        _accumulate(*_spectra(problem, grid, x, g, some, threads), v.groups, total)
+    lags = from_spectra(problem, grid, total, threads).reshape(*v.kernel_shape[:2], *grid.tile)
     taps: Index = (..., *(slice(0, e, d) for e, d in zip(v.extent, v.dilation, strict=True)))
     result = lags[taps]
     out.reshape(v.kernel_shape)[...] = np.flip(result, (2, 3, 4)) if v.flip else result
@@ -98,15 +98,15 @@ def error_bound(
     √2·γ_{M+3})·‖x_m‖₂·‖g_m‖₂, M products being summed. The inverse transform adds ε times the norm
     of the sum, at most Σ_m ‖x_m‖₂·‖g_m‖₁.
     """
-    v, cut = problem.volume, tiling(problem)
-    per_x = tile_norms(v, cut, x.reshape(v.input_shape))
+    v, grid = problem.volume, tile_grid(problem)
+    per_x = tile_norms(v, grid, x.reshape(v.input_shape))
     twos, ones = [], []
-    for place in places(cut):
-        tile = _gather_outputs(v, cut, g.reshape(v.output_shape).astype(np.float64), [place])[0]
+    for place in places(grid):
+        tile = _gather_outputs(v, grid, g.reshape(v.output_shape).astype(np.float64), [place])[0]
         flat = tile.reshape(*tile.shape[:2], -1)
         twos.append(np.linalg.norm(flat, axis=2))
         ones.append(np.abs(flat).sum(axis=2))
-    length = math.prod(cut.tile)
+    length = math.prod(grid.tile)
     epsilon = math.log2(max(length, 2)) * (
         unit_roundoff(problem.dtype) + math.sqrt(2) * gamma(4, problem.dtype)
     )

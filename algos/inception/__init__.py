@@ -1,0 +1,1 @@
+"""Inception modules as a family of problems of their own."""

@@ -1,63 +1,23 @@
-"""Computation of Inception modules: every branch by one algorithm, outputs concatenated."""
+"""InceptionPlan: a module with its kernels, made ready to be called many times."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
+from algos import registry
 from algos.backend import threads as pools
 from algos.core.arguments import several
 from algos.core.arrays import check_apart, check_out, new, take
 from algos.core.errors import ConvbenchError
-from algos.core.family import CONVOLUTION, POOLING, AlgorithmBase, check_problem
+from algos.core.family import check_problem
 from algos.plan import Plan
 from algos.pooling.core.problem import PoolProblem
 from algos.pooling.plan import PoolPlan
 
-from .problem import MODULES, InceptionProblem, Step
-
-
-class Branches(AlgorithmBase):
-    """Every step of every branch by one algorithm; maxima by its namesake, else by "parallel"."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.convolution = CONVOLUTION.get(name)
-        pooling = POOLING.registry()
-        self.pooling = pooling.get(name, pooling["parallel"])
-        self.opt_in = self.convolution.opt_in
-        self.libraries = self.convolution.libraries
-        self.family = MODULES
-
-    @property
-    def is_peer(self) -> bool:
-        return self.convolution.is_peer
-
-    @property
-    def summary(self) -> str:
-        return f"Whole modules: convolutions by {self.name}, maxima by {self.pooling.name}."
-
-    def able(self, step: Step) -> Any:
-        """Return the algorithm that computes `step`."""
-        return self.pooling if step.family is POOLING else self.convolution
-
-    def _ask(self, problem: InceptionProblem, what: str, *more: Any) -> list[Any]:
-        """Return the answers of every step's algorithm to its method `what`."""
-        steps = [step for branch in problem.branches for step in branch]
-        return [getattr(self.able(step).performer(step), what)(step, *more) for step in steps]
-
-    def why_not(self, problem: InceptionProblem) -> str | None:
-        return next(filter(None, self._ask(problem, "why_not")), None)
-
-    def workspace_bytes(self, problem: InceptionProblem, threads: int) -> int:
-        """Bytes that the steps need and keep, and of the results between them."""
-        between = sum(math.prod(step.output_shape) for b in problem.branches for step in b[:-1])
-        return sum(self._ask(problem, "workspace_bytes", threads)) + between * problem.itemsize
-
-    def work(self, problem: InceptionProblem) -> float:
-        return sum(self._ask(problem, "work"))
+from .algorithm import Branches
+from .problem import InceptionProblem, Step
 
 
 class InceptionPlan:
@@ -81,7 +41,7 @@ class InceptionPlan:
         threads: int | None = None,
     ) -> None:
         check_problem(problem, InceptionProblem)
-        chosen = MODULES.get(algorithm)
+        chosen = registry.get_for(problem, algorithm)
         if reason := chosen.why_not(problem.with_images):
             raise ConvbenchError(f"{chosen.name} cannot do this: {reason}")
         weights = several(weights)

@@ -18,7 +18,7 @@ from typing import Any
 from algos.core.arguments import dtype_name, text, whole_number, whole_numbers
 from algos.core.descriptor import enter, whole
 from algos.core.errors import ConvbenchError
-from algos.core.family import CONVOLUTION, Family
+from algos.core.family import MODULES, Family
 from algos.core.problem import DTYPES, Problem
 from algos.pooling.core.problem import PoolProblem
 
@@ -276,23 +276,3 @@ def parse_inception(text: str, **defaults: Any) -> InceptionProblem:
         return InceptionProblem(size, numbers["ic"], **fields)
     except ConvbenchError as error:
         raise ConvbenchError(f"descriptor {text!r}: {error}") from None
-
-
-class _Modules(Family):
-    """Family of whole modules: every algorithm that convolves with any kernel runs them."""
-
-    def registry(self) -> dict[str, Any]:
-        """Return one `Branches` per convolution algorithm that takes any kernel."""
-        from algos.adapters.gradients import takes_any_kernel
-
-        from .plan import Branches
-
-        known = super().registry()
-        if not known:
-            every = CONVOLUTION.registry().values()
-            able = (a for a in every if takes_any_kernel(a, (3, 3), "float32"))
-            known.update({a.name: Branches(a.name) for a in able})
-        return known
-
-
-MODULES = _Modules("module", "run whole modules")

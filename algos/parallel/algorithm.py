@@ -31,33 +31,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from algos.adapters import performer
 from algos.adapters.dense import Dense, is_fully_connected
 from algos.adapters.gradients import Derived, exchanged
 from algos.backend.threads import share
 from algos.core.algorithm import Algorithm, as_correlation
 from algos.core.problem import Problem
 
-from . import (
-    channels as direct_channels,
-)
-from . import (
-    dots as direct_dots,
-)
-from . import (
-    generic as direct_generic,
-)
-from . import (
-    pixels as direct_pixels,
-)
-from . import (
-    planes as direct_planes,
-)
-from . import (
-    rows as direct_rows,
-)
-from . import (
-    weights as direct_weights,
-)
+from . import channels as direct_channels
+from . import dots as direct_dots
+from . import generic as direct_generic
+from . import pixels as direct_pixels
+from . import planes as direct_planes
+from . import rows as direct_rows
+from . import weights as direct_weights
 from .tables import Tables, own_connections
 from .unshared import Unshared, few_share
 
@@ -81,18 +68,20 @@ class Parallel(Algorithm):
     name = "parallel"
     operations = ("forward", "grad_weight")
 
-    def performer(self, problem: Problem) -> Algorithm:
-        """As of every algorithm; but a fully connected layer is a matrix product, and where few
-        positions share a kernel each is read once; few channels that share connections likewise.
+    def stand_in(self, problem: Problem) -> Algorithm | None:
+        """Return the adapter for layers that have kernels of their own, else None.
+
+        A fully connected layer is a matrix product. Where few positions share a kernel, each
+        kernel is read once. Channels with connections of their own are summed one by one.
         """
         if is_fully_connected(problem):
             return Dense(self)
         if own_connections(problem) and not isinstance(problem.bias, str):
-            return Tables(self)
+            return Tables(self, performer)
         tiled = problem.is_tiled and problem.connections is None
         if tiled and not isinstance(problem.bias, str) and few_share(problem):
             return Unshared(self)
-        return super().performer(problem)
+        return None
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
         """The packed kernel, and per thread the part of the input at work."""

@@ -19,8 +19,8 @@ Arguments that mean the same in every kernel; indices and lengths count elements
 `x`, `out`: pointers to the input (N, C, D, H, W) and to the output (N, O, D, H, W), both
     contiguous.
 `weights`: pointer to the packed kernel, [group][block of channels][input channel][tap][channel].
-`table`: the array `Blocking.table`.
-`s`: the `Shape` at its head.
+`table`: the array `ChannelsBlocking.table`.
+`s`: the `ChannelsGeometry` at its head.
 `sums`: pointer to the scratch for sums of tiles, [tile][pixel][output channel of the tile].
 `worker`, `workers`: number of this thread and number of threads; items are split evenly.
 
@@ -29,12 +29,9 @@ Measurements: docs/kernels.md.
 
 from __future__ import annotations
 
-from typing import Any
-
-import numba.np.unsafe.ndarray
 import numpy as np
 
-from algos.backend.compiler import kernel, threaded
+from algos.backend.compiler import fixed_tuple, kernel, threaded
 from algos.backend.threads import share
 from algos.core.problem import Problem
 from algos.simd import registers as simd
@@ -57,12 +54,11 @@ from algos.simd.registers import (
 )  # fmt: skip
 from algos.simd.window import load_inside, split_pairs
 
-from .channels_blocking import TILES, Blocking, Shape, blocking, cost
+from .channels_blocking import TILES, ChannelsBlocking, ChannelsGeometry, blocking, cost
 
 __all__ = ["blocking", "cost", "forward", "prepare", "workspace_bytes"]
 
-_NUMBERS = len(Shape._fields)
-to_fixed_tuple: Any = numba.np.unsafe.ndarray.to_fixed_tuple
+_NUMBERS = len(ChannelsGeometry._fields)
 
 
 def _make_tile(pixels, vectors):
@@ -248,7 +244,7 @@ def _item(x, weights, bias, out, s, classes, item, pixels, sums, start):
     """Compute one strip of one output plane, for some blocks of output channels of one group.
 
     `bias`: pointer to one element per output channel.
-    `classes`: pointer to the part of the table after `Shape`.
+    `classes`: pointer to the part of the table after `ChannelsGeometry`.
     `pixels`: pointer to the scratch for the strip.
     `start`: pointer to the scratch for one tile width of biases.
     """
@@ -306,7 +302,7 @@ def _item(x, weights, bias, out, s, classes, item, pixels, sums, start):
 @kernel(allocates=True)
 def _work(worker, workers, x, weights, bias, table, out):
     """Compute every item of this worker; `x`, `weights`, `bias` and `out` are flat arrays."""
-    s = Shape(*to_fixed_tuple(table, _NUMBERS))
+    s = ChannelsGeometry(*fixed_tuple(table, _NUMBERS))
     classes = further(pointer(table), _NUMBERS)
     lane = lanes(weights)
     stretch = s.vectors * lane
@@ -383,25 +379,25 @@ def pack_weights(
 
 def workspace_bytes(problem: Problem, threads: int) -> int:
     """Bytes of the packed kernel and, per thread, of a strip of input and the sums kept."""
-    cut = blocking(problem, threads)
-    return (threads * cut.shape.room + cut.packed) * problem.itemsize
+    blocks = blocking(problem, threads)
+    return (threads * blocks.shape.room + blocks.packed) * problem.itemsize
 
 
-def prepare(problem: Problem, w: np.ndarray, threads: int) -> tuple[Blocking, np.ndarray]:
+def prepare(problem: Problem, w: np.ndarray, threads: int) -> tuple[ChannelsBlocking, np.ndarray]:
     """Return the blocking, and the correlation kernel `w` packed in the order of its use."""
-    cut = blocking(problem, threads)
-    packed = simd.aligned(cut.packed, w.dtype)
-    pack_weights(w.reshape(w.shape[0], -1), cut.shape.groups, cut.stretch, packed, threads)
-    return cut, packed
+    blocks = blocking(problem, threads)
+    packed = simd.aligned(blocks.packed, w.dtype)
+    pack_weights(w.reshape(w.shape[0], -1), blocks.shape.groups, blocks.stretch, packed, threads)
+    return blocks, packed
 
 
 def forward(
-    problem: Problem, x: np.ndarray, prepared: tuple[Blocking, np.ndarray], bias: np.ndarray,
+    problem: Problem, x: np.ndarray, prepared: tuple[ChannelsBlocking, np.ndarray], bias: np.ndarray,
     out: np.ndarray, threads: int,
 ) -> None:  # fmt: skip
     """Write the output for `x`, with `prepared` as returned by `prepare`."""
-    cut, packed = prepared
-    arguments = x.ravel(), packed, bias, cut.table, out.ravel()
+    blocks, packed = prepared
+    arguments = x.ravel(), packed, bias, blocks.table, out.ravel()
     if threads == 1:
         _work(0, 1, *arguments)
     else:

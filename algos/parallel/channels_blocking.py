@@ -36,7 +36,7 @@ SUMS_BYTES = 320 * 1024
 BLOCK_TAPS = 576 if simd.REGISTERS == 32 else 288
 
 
-class Shape(NamedTuple):
+class ChannelsGeometry(NamedTuple):
     """Numbers the compiled kernel works from; spatial ones come as depth, row, column."""
 
     groups: int
@@ -90,13 +90,13 @@ class Shape(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Blocking:
+class ChannelsBlocking:
     """Blocking of one problem: the table for the compiled kernel, and the sizes of its buffers."""
 
-    shape: Shape
-    #: Concatenation of four parts. First `Shape`. Then the class of every output plane and output
+    shape: ChannelsGeometry
+    #: Concatenation of four parts. First `ChannelsGeometry`. Then the class of every output plane and output
     #: row. Then, for every pair of classes, the position of its taps (counted from the end of
-    #: `Shape`) and the number of taps per channel. Last, for every pair, its taps inside the input:
+    #: `ChannelsGeometry`) and the number of taps per channel. Last, for every pair, its taps inside the input:
     #: (offset into the strip, offset into the weights).
     table: np.ndarray
     #: Output channels of a register tile; elements of the packed kernel.
@@ -189,7 +189,7 @@ def cost(problem: Problem) -> float:
 
 
 @lru_cache(maxsize=256)
-def blocking(problem: Problem, threads: int) -> Blocking:
+def blocking(problem: Problem, threads: int) -> ChannelsBlocking:
     """Choose the blocking of `problem`; the order of summation does not depend on `threads`."""
     v = merged(problem)
     itemsize = problem.itemsize
@@ -249,14 +249,14 @@ def blocking(problem: Problem, threads: int) -> Blocking:
     # A tile may read `pixels` elements past the strip. `finish` may read a vector's number of
     # pixels past the last tile of sums. The first vector is aligned. All three need this room.
     room = block_channels * channel_size + pixels + (kept * pixels + lane + 1) * stretch + lane
-    shape = Shape._make((
+    shape = ChannelsGeometry._make((
         v.groups, inputs, outputs, *v.size, *v.output_size, *v.stride, v.dilation[0],
         *v.before, *phases, taps, block_channels, len(row_sets), strips, rows, columns,
         pitch, phase_rows, channel_size, int(flat), tile, pixels, vectors, blocks,
         blocks_per_item, kept, items, room,
     ))  # fmt: skip
     table = np.concatenate((shape, planes, rows_of, offsets)).astype(np.int64)
-    return Blocking(shape, table, stretch, v.groups * blocks * stretch * inputs * taps)
+    return ChannelsBlocking(shape, table, stretch, v.groups * blocks * stretch * inputs * taps)
 
 
 def _split(

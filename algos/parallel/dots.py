@@ -21,11 +21,9 @@ import math
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba.core import types
 
 from algos.backend.compiler import kernel, threaded
-from algos.backend.emitter import Emitter
+from algos.backend.emitter import Emitter, ir, types
 from algos.core.problem import Problem
 from algos.simd import registers as simd
 from algos.simd.registers import clear, intrinsic, lanes, load, pointer, store, sum_lanes

@@ -25,10 +25,9 @@ import math
 from functools import lru_cache
 
 import numpy as np
-from numba.core import types
 
 from algos.backend.compiler import kernel, threaded
-from algos.backend.emitter import Emitter, Vector, element, number
+from algos.backend.emitter import Emitter, Vector, element, number, types
 from algos.core.problem import Problem
 from algos.simd import registers as simd
 from algos.simd.registers import add_outer, intrinsic, lanes, pointer, prefetch

@@ -19,7 +19,7 @@ Arguments that mean the same in every kernel; indices and lengths count elements
 `weights`: pointer to the correlation kernel (O, C/groups, depth taps, 3, 3), with one zero behind
     it.
 `bias`: pointer to one element per output channel.
-`table`: the numbers of a `Shape`; `s` is that `Shape`.
+`table`: the numbers of a `PlanesGeometry`; `s` is that `PlanesGeometry`.
 `worker`, `workers`: number of this thread and number of threads; runs are split evenly.
 
 Measurements and rejected variants: docs/kernels.md.
@@ -28,12 +28,10 @@ Measurements and rejected variants: docs/kernels.md.
 from __future__ import annotations
 
 import math
-from typing import Any
 
-import numba.np.unsafe.ndarray
 import numpy as np
 
-from algos.backend.compiler import kernel, threaded
+from algos.backend.compiler import fixed_tuple, kernel, threaded
 from algos.core.problem import Problem
 from algos.simd.planes import WEIGHTS, add_row, add_run, splat_each, store_run
 from algos.simd.registers import (
@@ -47,12 +45,11 @@ from algos.simd.registers import (
     to_boundary,
 )
 
-from .planes_blocking import AHEAD, Shape, cost, cut
+from .planes_blocking import AHEAD, PlanesGeometry, blocking, cost
 
 __all__ = ["cost", "forward", "prepare", "workspace_bytes"]
 
-to_fixed_tuple: Any = numba.np.unsafe.ndarray.to_fixed_tuple
-_NUMBERS = len(Shape._fields)
+_NUMBERS = len(PlanesGeometry._fields)
 
 
 def _make_slide(vectors):
@@ -198,7 +195,7 @@ def _run(x, weights, bias, out, s, channel, o, h, j, k, count, target):
 @kernel
 def _work(worker, workers, x, weights, bias, table, out):
     """Compute this worker's share of the runs; the arguments are flat arrays."""
-    s = Shape(*to_fixed_tuple(table, _NUMBERS))
+    s = PlanesGeometry(*fixed_tuple(table, _NUMBERS))
     # Rows written past the caches must begin aligned, so the first run is narrower.
     shift = -to_boundary(pointer(out), 0) % s.columns if s.streams else 0
     for item in range(worker * s.items // workers, (worker + 1) * s.items // workers):
@@ -234,7 +231,7 @@ def workspace_bytes(problem: Problem, threads: int) -> int:
 
 def prepare(problem: Problem, w: np.ndarray, threads: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the numbers of the blocking, and a copy of the correlation kernel with a zero."""
-    return cut(problem, threads), np.append(w, w.dtype.type(0))
+    return blocking(problem, threads), np.append(w, w.dtype.type(0))
 
 
 def forward(

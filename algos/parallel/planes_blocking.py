@@ -16,7 +16,7 @@ from algos.core.problem import Problem
 from algos.simd import registers as simd
 from algos.simd.planes import TAPS
 
-__all__ = ["AHEAD", "Shape", "cost", "cut"]
+__all__ = ["AHEAD", "PlanesGeometry", "blocking", "cost"]
 
 #: Most vectors side by side, by stride: as many as fit the registers with sums and weights. Six,
 #: for stride 1, read two weights from the stack and are still faster than five on Zen 4.
@@ -32,7 +32,7 @@ NEAR_BYTES = 2**20
 FAR_ROWS = AHEAD = 24
 
 
-class Shape(NamedTuple):
+class PlanesGeometry(NamedTuple):
     """Numbers the compiled kernel works from."""
 
     #: Groups; output channels of a group; input channels of a group; output channels of all groups.
@@ -131,8 +131,8 @@ def _side_by_side(vectors: int, stride: int) -> int:
 
 
 @lru_cache(maxsize=256)
-def cut(problem: Problem, threads: int) -> np.ndarray:
-    """Return the numbers of `Shape`; the order of summation does not depend on `threads`."""
+def blocking(problem: Problem, threads: int) -> np.ndarray:
+    """Return the numbers of `PlanesGeometry`; the order of summation does not depend on `threads`."""
     v = problem.volume
     height, width = v.output_size[1:]
     lane = simd.lanes_of(problem.itemsize)
@@ -142,7 +142,7 @@ def cut(problem: Problem, threads: int) -> np.ndarray:
     around = v.batch * v.out_channels * v.output_size[0] * runs
     rows = _block_rows(v, around, threads)
     blocks = -(-height // rows)
-    shape = Shape._make((
+    shape = PlanesGeometry._make((
         v.groups, v.out_channels // v.groups, v.in_channels // v.groups, v.out_channels, *v.size,
         *v.output_size, v.kernel[0], v.stride[0], v.dilation[0],
         *(before for before, _ in v.padding), v.stride[2], rows, blocks, columns, runs,

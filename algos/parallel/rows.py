@@ -23,7 +23,7 @@ Arguments that mean the same in every kernel; indices and lengths count elements
 `weights`: pointer to the kernel as `prepare` orders it, [output channel][input channel][depth
     tap][run][column][row].
 `bias`: pointer to one element per output channel.
-`table`: the array `Sliding.table`; `s` is the `Shape` at its head.
+`table`: the array `RowsBlocking.table`; `s` is the `RowsGeometry` at its head.
 `offsets`: pointer to the shift of every kernel column.
 `parts`: pointer to (first input row, taps, first column, columns) of every run of kernel rows.
 `starts`: pointer to the index in `x` of each row under the tile, ROWS + taps − 1 of them.
@@ -34,23 +34,30 @@ Measurements and rejected variants: docs/kernels.md.
 from __future__ import annotations
 
 import math
-from typing import Any
 
-import numba.np.unsafe.ndarray
 import numpy as np
 
-from algos.backend.compiler import kernel, threaded
+from algos.backend.compiler import fixed_tuple, kernel, threaded
 from algos.core.arrays import read_only
 from algos.core.problem import Problem
 from algos.simd.registers import clear, distance, lanes, pointer, prefetch, splat, store
 from algos.simd.window import add_window, load_block, split_pairs, store_block
 
-from .rows_blocking import MOST_TAPS, NARROW, ROWS, WIDE, Shape, Sliding, cost, folded, sliding
+from .rows_blocking import (
+    MOST_TAPS,
+    NARROW,
+    ROWS,
+    WIDE,
+    RowsBlocking,
+    RowsGeometry,
+    blocking,
+    cost,
+    folded,
+)
 
-__all__ = ["cost", "folded", "forward", "prepare", "sliding", "workspace_bytes"]
+__all__ = ["blocking", "cost", "folded", "forward", "prepare", "workspace_bytes"]
 
-_NUMBERS = len(Shape._fields)
-to_fixed_tuple: Any = numba.np.unsafe.ndarray.to_fixed_tuple
+_NUMBERS = len(RowsGeometry._fields)
 
 
 def _make_run(taps, vectors, least):
@@ -246,7 +253,7 @@ def _work(worker, workers, x, weights, bias, table, out):
 
     `worker`, `workers`: number of this thread and number of threads.
     """
-    s = Shape(*to_fixed_tuple(table, _NUMBERS))
+    s = RowsGeometry(*fixed_tuple(table, _NUMBERS))
     room = np.empty(s.buffer, weights.dtype)
     places = np.empty(ROWS + MOST_TAPS, np.int64)
     clear(pointer(room), 0, s.phase_pitch)
@@ -292,34 +299,34 @@ def _share(workers, x, weights, bias, table, out):
 
 def workspace_bytes(problem: Problem, threads: int) -> int:
     """Bytes of packed kernel, of each thread's scratch, and of the copies that folding makes."""
-    cut, fold = sliding(problem, threads), folded(problem)
-    elements = threads * cut.shape.buffer + math.prod(problem.kernel_shape)
+    blocks, fold = blocking(problem, threads), folded(problem)
+    elements = threads * blocks.shape.buffer + math.prod(problem.kernel_shape)
     if fold != problem:
-        elements += fold.batch * fold.in_channels * cut.shape.channel
+        elements += fold.batch * fold.in_channels * blocks.shape.channel
         whole = math.prod(fold.output_shape)
         elements += whole if whole != math.prod(problem.output_shape) else 0
     return elements * problem.itemsize
 
 
-def prepare(problem: Problem, w: np.ndarray, threads: int) -> tuple[Sliding, np.ndarray]:
+def prepare(problem: Problem, w: np.ndarray, threads: int) -> tuple[RowsBlocking, np.ndarray]:
     """Return the blocking, and the correlation kernel `w` in the order of its use."""
-    cut = sliding(problem, threads)
-    return cut, w.reshape(-1, cut.order.size).take(cut.order, axis=1).reshape(-1)
+    blocks = blocking(problem, threads)
+    return blocks, w.reshape(-1, blocks.order.size).take(blocks.order, axis=1).reshape(-1)
 
 
 def forward(
-    problem: Problem, x: np.ndarray, prepared: tuple[Sliding, np.ndarray], bias: np.ndarray,
+    problem: Problem, x: np.ndarray, prepared: tuple[RowsBlocking, np.ndarray], bias: np.ndarray,
     out: np.ndarray, threads: int,
 ) -> None:  # fmt: skip
     """Write the output for `x`, with `prepared` as returned by `prepare`."""
-    cut, weights = prepared
-    if not cut.is_folded:
-        _run(x, weights, bias, cut.table, out, threads)
+    blocks, weights = prepared
+    if not blocks.is_folded:
+        _run(x, weights, bias, blocks.table, out, threads)
         return
-    s = cut.shape
+    s = blocks.shape
     shape = (*out.shape[:2], s.out_height * s.out_width)
     y = out if math.prod(shape) == out.size else np.empty(shape, out.dtype)
-    _run(_padded_row(problem, s.channel, x), weights, bias, cut.table, y, threads)
+    _run(_padded_row(problem, s.channel, x), weights, bias, blocks.table, y, threads)
     if y is not out:
         out[...] = y[:, :, : out.shape[-1]].reshape(out.shape)
 

@@ -28,7 +28,7 @@ MOST_TAPS = 5
 STRIP = 1024
 
 
-class Shape(NamedTuple):
+class RowsGeometry(NamedTuple):
     """Numbers the compiled kernel works from; spatial ones come as depth, row, column."""
 
     groups: int
@@ -72,15 +72,15 @@ class Shape(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Sliding:
+class RowsBlocking:
     """Blocking of one problem."""
 
-    #: `Shape`; then the shift of every kernel column; then (first input row, taps, first column,
+    #: `RowsGeometry`; then the shift of every kernel column; then (first input row, taps, first column,
     #: columns) of every run of kernel rows.
     table: np.ndarray
     #: Taps of a plane in the order of their use.
     order: np.ndarray
-    shape: Shape
+    shape: RowsGeometry
     is_folded: bool
 
 
@@ -97,12 +97,12 @@ def runs(taps: int, dilation: int, stride: int) -> list[list[int]]:
             whole[-1].append(m)
         else:
             whole.append([m])
-    cut: list[list[int]] = []
+    blocks: list[list[int]] = []
     for run in whole:
         pieces = -(-len(run) // 4) if len(run) > MOST_TAPS else 1
         ends = [len(run) * i // pieces for i in range(pieces + 1)]
-        cut += [run[a:b] for a, b in itertools.pairwise(ends)]
-    return cut
+        blocks += [run[a:b] for a, b in itertools.pairwise(ends)]
+    return blocks
 
 
 @lru_cache(maxsize=256)
@@ -161,7 +161,7 @@ def _parts(v: Problem, taps: int) -> list[tuple[list[int], int, int]]:
 
 
 @lru_cache(maxsize=256)
-def sliding(problem: Problem, threads: int) -> Sliding:
+def blocking(problem: Problem, threads: int) -> RowsBlocking:
     """Choose the blocking of `problem`; the order of summation does not depend on `threads`."""
     v = folded(problem).volume
     taps = math.prod(problem.volume.kernel[1:])
@@ -189,7 +189,7 @@ def sliding(problem: Problem, threads: int) -> Sliding:
     pitch = width if v != problem.volume else v.size[2]
     plane = (v.size[1] - 1) * pitch + v.size[2]
     longest = max(len(run) for run, _, _ in parts) + ROWS - 1
-    shape = Shape._make((
+    shape = RowsGeometry._make((
         v.groups, v.in_channels // v.groups, v.out_channels, *v.size, *v.output_size,
         v.size[0] * plane, plane, pitch, v.kernel[0], taps, len(parts), *stride,
         *(before for before, _ in v.padding), dilation[0], tile_step,
@@ -201,4 +201,4 @@ def sliding(problem: Problem, threads: int) -> Sliding:
         m * v.kernel[2] + n for run, first, end in parts for n in range(first, end) for m in run
     ]
     table = np.array([*shape, *offsets, *itertools.chain(*described)], np.int64)
-    return Sliding(table, np.array(order, np.intp), shape, v != problem.volume)
+    return RowsBlocking(table, np.array(order, np.intp), shape, v != problem.volume)

@@ -19,7 +19,7 @@ Arguments that mean the same in every kernel; indices and lengths count elements
 `offsets`: pointer to each register tile's first scalar, counted from an output position.
 `places`: pointer to (kernel plane and row, first and end element of (column, channel)) of each
     tile.
-`numbers`: array of a `Shape`; `s` is that `Shape`.
+`numbers`: array of a `WeightsGeometry`; `s` is that `WeightsGeometry`.
 `sums`: scratch of one thread, [tile][scalar][output channel].
 `out`: flat gradient of the kernel, (O, C/groups, d, h, w).
 """
@@ -29,12 +29,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numba.np.unsafe.ndarray
 import numpy as np
 
-from algos.backend.compiler import apart, kernel, threaded
+from algos.backend.compiler import apart, fixed_tuple, kernel, threaded
 from algos.core.problem import Problem
 from algos.simd import registers as simd
 from algos.simd.registers import (
@@ -59,10 +58,8 @@ BLOCK_CHANNELS, BLOCK_CHANNELS_FEW_TAPS, FEW_TAPS = 16, 64, 4
 #: Bytes of output gradient in a stretch of positions: half of a 32 KiB L1.
 STRETCH_BYTES = 16 * 1024
 
-to_fixed_tuple: Any = numba.np.unsafe.ndarray.to_fixed_tuple
 
-
-class Shape(NamedTuple):
+class WeightsGeometry(NamedTuple):
     """Numbers the compiled kernel works from; spatial ones come as depth, row, column."""
 
     images: int
@@ -95,11 +92,11 @@ class Shape(NamedTuple):
     vectors: int
 
 
-_NUMBERS = len(Shape._fields)
+_NUMBERS = len(WeightsGeometry._fields)
 
 
 @dataclass(frozen=True)
-class Blocking:
+class WeightsBlocking:
     """Blocking of one problem.
 
     `offsets` holds, for each register tile, the index of its first scalar, counted from an output
@@ -107,7 +104,7 @@ class Blocking:
     channel) it covers.
     """
 
-    shape: Shape
+    shape: WeightsGeometry
     numbers: np.ndarray
     offsets: np.ndarray
     places: np.ndarray
@@ -214,7 +211,7 @@ def _write(sums, places, s, group, c, o, width, out):
 def _work(t, x, g, offsets, places, numbers, items, sums, out):
     """Compute the pairs of blocks of thread t."""
     workers = sums.shape[0]
-    s = Shape(*to_fixed_tuple(numbers, _NUMBERS))
+    s = WeightsGeometry(*fixed_tuple(numbers, _NUMBERS))
     for item in range(t * items // workers, (t + 1) * items // workers):
         _item(
             pointer(x), pointer(g), pointer(offsets), pointer(places), s, item, pointer(sums[t]),
@@ -308,7 +305,7 @@ def _runs(v: Problem, block: int) -> list[tuple[int, int]]:
 
 
 @lru_cache(maxsize=256)
-def blocking(problem: Problem) -> Blocking:
+def blocking(problem: Problem) -> WeightsBlocking:
     """Choose the blocking with the register tile that wastes least."""
     v = merged(problem)
     lane = simd.lanes_of(problem.itemsize)
@@ -340,7 +337,7 @@ def blocking(problem: Problem) -> Blocking:
                     places.append((p * v.kernel[1] + m, begin, end))
     positions = max(1, STRETCH_BYTES // (vectors * lane * problem.itemsize))
     columns = min(v.output_size[2], positions)
-    shape = Shape._make((
+    shape = WeightsGeometry._make((
         v.batch, v.groups, inputs, outputs, *v.kernel, *v.output_size,
         *(step * s for step, s in zip(steps, v.stride, strict=True)), math.prod(v.reach) * block,
         block, input_blocks, -(-outputs // (vectors * lane)), max(1, positions // columns),
@@ -348,7 +345,7 @@ def blocking(problem: Problem) -> Blocking:
     ))  # fmt: skip
     reach_depth, reach_rows, reach_columns = v.reach
     before_depth, before_rows, before_columns = (sides[0] for sides in v.padding)
-    return Blocking(
+    return WeightsBlocking(
         shape, np.array(shape), np.array(offsets, np.int64),
         np.array(places, np.int64).reshape(-1), (reach_depth, reach_rows, reach_columns),
         (before_depth, before_rows, before_columns), waste(tile),
@@ -365,9 +362,9 @@ def cost(problem: Problem) -> float:
     return blocking(problem).waste + lane * packing / 4
 
 
-def _elements(cut: Blocking, problem: Problem) -> tuple[int, int, int]:
+def _elements(blocks: WeightsBlocking, problem: Problem) -> tuple[int, int, int]:
     """Return the elements of laid-out input and output gradient, and of one thread's sums."""
-    s = cut.shape
+    s = blocks.shape
     width = s.vectors * simd.lanes_of(problem.itemsize)
     x = s.images * s.groups * s.input_blocks * s.image_size + s.scalars
     positions = s.out_depth * s.out_height * s.out_width
@@ -385,15 +382,15 @@ def grad_weight(
     problem: Problem, x: np.ndarray, g: np.ndarray, out: np.ndarray, threads: int
 ) -> None:
     """Write the gradient of the correlation kernel; `g` must be finite."""
-    cut, v = blocking(problem), merged(problem)
-    s = cut.shape
-    sizes = _elements(cut, problem)
+    blocks, v = blocking(problem), merged(problem)
+    s = blocks.shape
+    sizes = _elements(blocks, problem)
     laid_x, laid_g = (simd.aligned(n, x.dtype) for n in sizes[:2])
     width = s.vectors * simd.lanes_of(problem.itemsize)
     laid_x[-s.scalars :] = 0
     _lay_out(
-        x.reshape(v.input_shape), v.groups, s.block_channels, s.input_blocks, cut.before,
-        cut.reach, laid_x,
+        x.reshape(v.input_shape), v.groups, s.block_channels, s.input_blocks, blocks.before,
+        blocks.reach, laid_x,
     )  # fmt: skip
     _lay_out(
         g.reshape(v.output_shape), v.groups, width, s.output_blocks, (0, 0, 0), v.output_size,
@@ -401,6 +398,6 @@ def grad_weight(
     )  # fmt: skip
     items = s.groups * s.input_blocks * s.output_blocks
     _correlate(
-        laid_x, laid_g, cut.offsets, cut.places, cut.numbers, items,
+        laid_x, laid_g, blocks.offsets, blocks.places, blocks.numbers, items,
         np.empty((threads, sizes[2]), x.dtype), out.reshape(-1),
     )  # fmt: skip

@@ -20,6 +20,7 @@ class NumpyConvolve(Algorithm):
     copied once.
     """
 
+    is_peer = True
     name = "numpy-convolve"
     opt_in = True
 

@@ -10,7 +10,7 @@ import numpy as np
 from algos.backend.threads import library_threads, load
 from algos.core.algorithm import Algorithm, as_correlation
 from algos.core.problem import Problem
-from algos.fft.overlap_save import Tiling, spectral_error, tile_norms
+from algos.fft.overlap_save import TileGrid, spectral_error, tile_norms
 from algos.separable.algorithm import Separable, cross_factors
 
 from .images import (
@@ -37,6 +37,7 @@ class OpenCVFilter2D(Algorithm):
     `error_bound`; below, sums run in the data's precision.
     """
 
+    is_peer = True
     name = "opencv-filter2d"
     libraries = ("cv2",)
     opt_in = True
@@ -102,7 +103,7 @@ class OpenCVFilter2D(Algorithm):
             tile.append(cv2.getOptimalDFTSize(block + taps - 1))
             step.append(min(tile[-1] - taps + 1, size))
         counts = [1, *(-(-size // s) for size, s in zip(corrected, step[1:], strict=True))]
-        cut = Tiling(tuple(tile), tuple(step), tuple(counts))  # type: ignore[arg-type]
+        cut = TileGrid(tuple(tile), tuple(step), tuple(counts))  # type: ignore[arg-type]
         norms = tile_norms(v, cut, x.reshape(v.input_shape))
         additions = problem.in_channels // problem.groups
         return spectral_error(

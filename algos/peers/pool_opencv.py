@@ -22,6 +22,7 @@ class OpenCVPool(PoolAlgorithm):
     one over the number of taps. A NaN stays in them, and maxima pass over it.
     """
 
+    is_peer = True
     name = "opencv-dilate-box"
     libraries = ("cv2",)
     opt_in = True

@@ -52,6 +52,7 @@ class ScipyNdimagePool(PoolAlgorithm):
     in them; maxima pass over a NaN.
     """
 
+    is_peer = True
     name = "scipy-ndimage"
     libraries = ("scipy.ndimage",)
     opt_in = True

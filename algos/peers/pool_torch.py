@@ -21,6 +21,7 @@ class TorchPool(PoolAlgorithm):
     here, and cannot be compared. Sums are formed in the data's precision.
     """
 
+    is_peer = True
     name = "torch"
     libraries = ("torch",)
     opt_in = True

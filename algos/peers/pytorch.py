@@ -36,6 +36,7 @@ class Torch(Algorithm):
     those of `aten::convolution_backward`, as autograd calls it, for one operand alone.
     """
 
+    is_peer = True
     name = "torch"
     libraries = ("torch",)
     opt_in = True

@@ -26,6 +26,7 @@ class ScipyNdimage(Algorithm):
     not forgive. It runs on one thread.
     """
 
+    is_peer = True
     name = "scipy-ndimage"
     libraries = ("scipy.ndimage",)
     opt_in = True

@@ -24,6 +24,7 @@ class ScipyDirect(Algorithm):
     direct method. SciPy allocates its result; it is copied once.
     """
 
+    is_peer = True
     name = "scipy-direct"
     libraries = ("scipy.signal",)
     opt_in = True
@@ -66,6 +67,7 @@ class ScipyFFT(Algorithm):
     copy that its other modes make.
     """
 
+    is_peer = True
     name = "scipy-fft"
     libraries = ("scipy.signal",)
     opt_in = True

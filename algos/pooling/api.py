@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from algos import registry
+from algos.adapters import performer
 from algos.backend.compiler import kernel
 from algos.core.arguments import per_axis, truth
 from algos.core.arrays import as_array, new
@@ -15,7 +17,7 @@ from algos.core.family import check_problem
 from algos.core.layouts import check_axes
 from algos.core.sizes import extent, output_positions, resolve_padding
 
-from .core.algorithm import PoolAlgorithm, registry
+from .core.algorithm import PoolAlgorithm
 from .core.problem import DTYPES, PoolProblem
 from .plan import PoolPlan
 
@@ -296,12 +298,12 @@ def _place(values, switches, into):
 def names(problem: PoolProblem | None = None) -> list[str]:
     """Names of all pooling algorithms, or of those that can do `problem`."""
     reasons = {} if problem is None else why_not(problem)
-    return [name for name in registry() if name not in reasons]
+    return [name for name in registry.poolings() if name not in reasons]
 
 
 def why_not(problem: PoolProblem) -> dict[str, str]:
     """Why some algorithms cannot do `problem`: a sentence by name; the able ones are absent."""
     check_problem(problem, PoolProblem)
     asked = problem.with_images
-    reasons = {name: a.performer(asked).why_not(asked) for name, a in registry().items()}
+    reasons = {name: performer(a, asked).why_not(asked) for name, a in registry.poolings().items()}
     return {name: reason for name, reason in reasons.items() if reason}

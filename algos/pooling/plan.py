@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 
+from algos import registry
+from algos.adapters import performer
 from algos.backend import threads as pools
 from algos.core.arrays import (
     as_array,
@@ -19,7 +21,7 @@ from algos.core.arrays import (
 from algos.core.errors import ConvbenchError
 from algos.core.family import check_problem
 
-from .core import algorithm as registry
+from .core.algorithm import PoolAlgorithm
 from .core.problem import PoolProblem
 
 _NO_GATE = np.zeros((1, 1, 1, 1))
@@ -42,12 +44,12 @@ class PoolPlan:
         problem: PoolProblem,
         gate: np.ndarray | None = None,
         *,
-        algorithm: str | registry.PoolAlgorithm = "parallel",
+        algorithm: str | PoolAlgorithm = "parallel",
         threads: int | None = None,
     ) -> None:
         check_problem(problem, PoolProblem)
         check_addressable(problem)
-        chosen = registry.get(algorithm)
+        chosen = registry.get_for(problem, algorithm)
         self.problem = problem
         self.algorithm = chosen
         self.threads = pools.check(threads)
@@ -56,7 +58,7 @@ class PoolPlan:
         self._gate = _resolve_gate(problem, gate)
         self._dtype = np.dtype(problem.dtype)
         asked = problem.with_images
-        if reason := chosen.performer(asked).why_not(asked):
+        if reason := performer(chosen, asked).why_not(asked):
             raise ConvbenchError(f"{chosen.name} cannot do this: {reason}")
 
     def __repr__(self) -> str:
@@ -99,7 +101,7 @@ class PoolPlan:
                 f'kinds "max", "maxout" and "stochastic" with mode="train" do'
             )
         if not self.algorithm.gives_switches:
-            able = [name for name, a in registry.registry().items() if a.gives_switches]
+            able = [name for name, a in registry.poolings().items() if a.gives_switches]
             raise ConvbenchError(
                 f"{self.algorithm.name} finds values, not where they lie; for switches use "
                 f"{' or '.join(able)}"

@@ -1,0 +1,1 @@
+"""Vector registers: load, store, FMA, transpose, windows."""

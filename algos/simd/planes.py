@@ -7,16 +7,10 @@ row. They have masked lanes, whose memory is not touched. Arrays are addressed a
 
 from __future__ import annotations
 
-from typing import Any
-
-import numba
-from numba.core import types
-
-from algos.backend.emitter import Emitter, Vector, element, literals, number
+from algos.backend.emitter import Emitter, Vector, element, intrinsic, literals, number, types
 
 __all__ = ["TAPS", "WEIGHTS", "add_row", "add_run", "splat_each", "store_run"]
 
-intrinsic: Any = numba.extending.intrinsic
 
 #: Kernel rows and kernel columns, and weights of a 3 × 3 kernel.
 TAPS, WEIGHTS = 3, 9

@@ -21,10 +21,7 @@ from __future__ import annotations
 from ctypes import addressof, c_char
 from typing import Any
 
-import numba
 import numpy as np
-from llvmlite import ir
-from numba.core import cgutils, types
 
 from algos.backend.compiler import kernel
 from algos.backend.emitter import (
@@ -32,9 +29,13 @@ from algos.backend.emitter import (
     REGISTERS,
     Emitter,
     Vector,
+    cgutils,
     element,
+    intrinsic,
+    ir,
     lanes_of,
     literals,
+    types,
 )
 
 __all__ = [
@@ -48,8 +49,6 @@ __all__ = [
 #: Bytes of input and output from which on an output is written by `stream`: half of a 32 MiB
 #: last-level cache, so that outputs that fit the cache are not sent to memory.
 STREAMED_BYTES = 16 << 20
-
-intrinsic: Any = numba.extending.intrinsic
 
 
 def _tile(kind: Vector, count: int) -> types.UniTuple:

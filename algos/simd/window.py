@@ -9,18 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
-from llvmlite import ir
-from numba.core import types
-
-from algos.backend.emitter import Emitter, Vector, element, literals, number
+from algos.backend.emitter import Emitter, Vector, element, intrinsic, ir, literals, number, types
 
 __all__ = [
     "add_shifted", "add_window", "load_block", "load_inside", "pass_both",
     "split_pairs", "store_block",
 ]  # fmt: skip
-
-intrinsic: Any = numba.extending.intrinsic
 
 
 @intrinsic(prefer_literal=True)

@@ -30,7 +30,7 @@ from . import (
 from . import (
     weights_blocking as winograd_weights_blocking,
 )
-from .blocking import Blocking, blocking, tiles, workspace
+from .blocking import TilesBlocking, blocking, tiles, workspace
 from .points import TAPS
 
 
@@ -68,30 +68,30 @@ class Winograd(Algorithm):
         channels = problem.in_channels // problem.groups * problem.out_channels
         return problem.batch * rows * columns * channels * points
 
-    def prepare(self, problem, w, threads) -> tuple[Blocking, np.ndarray]:
-        cut = blocking(problem, self.step, threads)
-        s = cut.shape
+    def prepare(self, problem, w, threads) -> tuple[TilesBlocking, np.ndarray]:
+        blocks = blocking(problem, self.step, threads)
+        s = blocks.shape
         blocks = s.groups * s.blocks
-        packed = simd.aligned(blocks * s.inputs * TAPS * TAPS * cut.stretch, w.dtype)
+        packed = simd.aligned(blocks * s.inputs * TAPS * TAPS * blocks.stretch, w.dtype)
         correlating = as_correlation(problem, w)
         rows = correlating.reshape(problem.out_channels, -1)
-        direct_channels.pack_weights(rows, s.groups, cut.stretch, packed, threads)
-        weights = simd.aligned(blocks * s.points * s.inputs * cut.stretch, w.dtype)
+        direct_channels.pack_weights(rows, s.groups, blocks.stretch, packed, threads)
+        weights = simd.aligned(blocks * s.points * s.inputs * blocks.stretch, w.dtype)
         winograd_kernels.transform_weights(
-            packed.reshape(blocks, -1), s.inputs, cut.stretch, self.step,
+            packed.reshape(blocks, -1), s.inputs, blocks.stretch, self.step,
             weights.reshape(blocks, -1),
         )  # fmt: skip
-        return cut, weights
+        return blocks, weights
 
     def forward(self, problem, x, prepared, bias, out, threads) -> None:
-        cut, weights = prepared
+        blocks, weights = prepared
         buffers = (
             simd.aligned(threads * n, x.dtype).reshape(threads, n)
-            for n in (cut.transforms, cut.sums, cut.outputs, cut.starts)
+            for n in (blocks.transforms, blocks.sums, blocks.outputs, blocks.starts)
         )
         winograd_kernels.forward(
             x.reshape(-1), weights,
-            bias, cut.offsets, cut.places, out.reshape(-1), cut.numbers, cut.items, *buffers,
+            bias, blocks.offsets, blocks.places, out.reshape(-1), blocks.numbers, blocks.items, *buffers,
         )  # fmt: skip
 
     def grad_weight(self, problem, x, g, out, threads) -> None:

@@ -23,7 +23,7 @@ STRIP_TILES = 56
 SUMS_BYTES = 128 * 1024
 
 
-class Shape(NamedTuple):
+class TilesGeometry(NamedTuple):
     """Numbers the compiled kernel works from."""
 
     #: Outputs from tile to tile, m; points of a tile, (m + 2)².
@@ -65,10 +65,10 @@ class Shape(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Blocking:
+class TilesBlocking:
     """Blocking of one problem, and the elements of each buffer that a thread needs."""
 
-    shape: Shape
+    shape: TilesGeometry
     numbers: np.ndarray
     offsets: np.ndarray
     places: np.ndarray
@@ -87,7 +87,7 @@ def tiles(problem: Problem, m: int) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=256)
-def blocking(problem: Problem, m: int, threads: int) -> Blocking:
+def blocking(problem: Problem, m: int, threads: int) -> TilesBlocking:
     """Choose the blocking of F(m × m, 3 × 3); the order of summation does not depend on it."""
     lane, size = simd.lanes_of(problem.itemsize), m + TAPS - 1
     inputs, outputs = (n // problem.groups for n in (problem.in_channels, problem.out_channels))
@@ -110,14 +110,14 @@ def blocking(problem: Problem, m: int, threads: int) -> Blocking:
     pitch = int(covered(-(-all_rows // strips) * columns, tile))
     sums = size * size * pitch * stretch
     together = max(1, min(blocks_per_item, SUMS_BYTES // (sums * problem.itemsize)))
-    shape = Shape._make((
+    shape = TilesGeometry._make((
         m, size * size, problem.groups, inputs, outputs, *problem.size, *problem.output_size,
         *problem.before, image_rows, all_rows, strips, columns, pitch, inputs * pitch + lane,
         _fold(m, columns, lane), tile, pixels, vectors, last, TILES[last][0],
         blocks, blocks_per_item, together,
     ))  # fmt: skip
     items = problem.groups * bands * strips * -(-blocks // blocks_per_item)
-    return Blocking(
+    return TilesBlocking(
         shape, np.array(shape), evenly(inputs, pitch, stretch),
         _places(problem, m), items, stretch, *(
             -(-n // lane) * lane for n in (
@@ -209,8 +209,8 @@ FAR_BYTES = 16 << 20
 
 def workspace(problem: Problem, m: int, threads: int) -> int:
     """Return the elements of the transformed kernel, the packed one, and every thread's buffers."""
-    cut = blocking(problem, m, threads)
+    blocks = blocking(problem, m, threads)
     size = m + TAPS - 1
-    kernel = cut.shape.groups * cut.shape.blocks * cut.stretch * cut.shape.inputs
-    per_thread = cut.transforms + cut.sums + cut.outputs + cut.starts
+    kernel = blocks.shape.groups * blocks.shape.blocks * blocks.stretch * blocks.shape.inputs
+    per_thread = blocks.transforms + blocks.sums + blocks.outputs + blocks.starts
     return kernel * (size * size + TAPS * TAPS) + threads * per_thread

@@ -21,7 +21,7 @@ Arguments that mean the same in every kernel; indices and lengths count elements
 `x`, `out`: input (N, C, H, W) and output (N, O, h, w), contiguous, flat arrays or pointers.
 `weights`: transformed kernel, [group][block][point][input channel][output channel].
 `bias`: one element per output channel.
-`numbers`: array of a `Shape`; `s` is that `Shape`.
+`numbers`: array of a `TilesGeometry`; `s` is that `TilesGeometry`.
 `offsets`: pointer to the offsets of a register tile, one pair per input channel.
 `places`: pointer to the index in `x` of every input row of every row of tiles, or NOWHERE.
 `transforms`, `sums`, `tiles`, `starts`: a thread's scratch for transforms [point][channel][tile],
@@ -35,15 +35,11 @@ Measurements: docs/kernels.md.
 
 from __future__ import annotations
 
-from typing import Any
-
-import numba.np.unsafe.ndarray
-
-from algos.backend.compiler import kernel, threaded
+from algos.backend.compiler import fixed_tuple, kernel, threaded
 from algos.parallel.channels import finish, run_tile
 from algos.simd.registers import clear, further, lanes, pointer, prefetch
 
-from .blocking import Shape
+from .blocking import TilesGeometry
 from .points import TAPS
 from .transforms import (
     INPUT,
@@ -58,8 +54,7 @@ from .transforms import (
     transform_square,
 )
 
-_NUMBERS = len(Shape._fields)
-to_fixed_tuple: Any = numba.np.unsafe.ndarray.to_fixed_tuple
+_NUMBERS = len(TilesGeometry._fields)
 
 
 def _make_way_in(m):
@@ -212,7 +207,7 @@ def _work(t, x, weights, bias, offsets, places, out, numbers, items, transforms,
           starts):  # fmt: skip
     """Compute the items of thread t."""
     workers = transforms.shape[0]
-    s = Shape(*to_fixed_tuple(numbers, _NUMBERS))
+    s = TilesGeometry(*fixed_tuple(numbers, _NUMBERS))
     for item in range(t * items // workers, (t + 1) * items // workers):
         _item(
             pointer(x), pointer(weights), pointer(bias), pointer(offsets), pointer(places),

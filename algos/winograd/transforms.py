@@ -11,10 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba.core import types
 
-from algos.backend.emitter import Emitter, element, number
+from algos.backend.emitter import Emitter, element, ir, number, types
 from algos.simd.registers import Vector, intrinsic
 
 from .points import TAPS, matrices

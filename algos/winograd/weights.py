@@ -23,7 +23,7 @@ has m² times fewer terms than a direct sum, which makes up for the amplificatio
 Arguments that mean the same in every kernel; indices and lengths count elements:
 
 `x`, `g`: input (N, C, H, W) and output gradient (N, O, h, w), flat arrays or pointers.
-`numbers`: array of a `Shape`; `s` is that `Shape`.
+`numbers`: array of a `WeightsGeometry`; `s` is that `WeightsGeometry`.
 `transforms`: scratch shared by all threads. It holds transforms of the input,
     [group][block][point][tile][channel], then from `s.outputs_at` on those of the output gradient.
 `lines`: scratch of one thread, two sets of m + 2 laid-out rows of `s.line` elements.
@@ -36,12 +36,9 @@ Measurements: docs/kernels.md.
 
 from __future__ import annotations
 
-from typing import Any
-
-import numba.np.unsafe.ndarray
 import numpy as np
 
-from algos.backend.compiler import apart, kernel, threaded
+from algos.backend.compiler import apart, fixed_tuple, kernel, threaded
 from algos.core.problem import Problem
 from algos.parallel.channels import finish, run_tile
 from algos.parallel.weights import lay_row
@@ -58,10 +55,9 @@ from .transforms import (
     transform,
     transform_square,
 )
-from .weights_blocking import Shape, blocking
+from .weights_blocking import WeightsGeometry, blocking
 
-_NUMBERS = len(Shape._fields)
-to_fixed_tuple: Any = numba.np.unsafe.ndarray.to_fixed_tuple
+_NUMBERS = len(WeightsGeometry._fields)
 
 
 def _make_way_in(m, taken, which):
@@ -236,7 +232,7 @@ def _work(worker, is_in, chunk, x, g, offsets, numbers, lines, transforms, sums,
     There are as many workers as `lines` has rows. `is_in` selects stage 1, otherwise stage 2 runs.
     """
     workers = lines.shape[0]
-    s = Shape(*to_fixed_tuple(numbers, _NUMBERS))
+    s = WeightsGeometry(*fixed_tuple(numbers, _NUMBERS))
     first = chunk * s.all_rows // s.chunks
     rows = (chunk + 1) * s.all_rows // s.chunks - first
     line = pointer(lines[worker])
@@ -271,15 +267,16 @@ def grad_weight(
     problem: Problem, m: int, x: np.ndarray, g: np.ndarray, out: np.ndarray, threads: int
 ) -> None:
     """Write the gradient of the kernel by F(3 × 3, m × m)."""
-    cut = blocking(problem, m, threads)
-    s = cut.shape
+    blocks = blocking(problem, m, threads)
+    s = blocks.shape
     lane = simd.lanes_of(problem.itemsize)
     transforms, sums, lines, turned = (
-        simd.aligned(n, x.dtype) for n in (cut.transforms, cut.sums, cut.lines, cut.turned)
+        simd.aligned(n, x.dtype)
+        for n in (blocks.transforms, blocks.sums, blocks.lines, blocks.turned)
     )
     arguments = (
-        x.reshape(-1), g.reshape(-1), cut.offsets, cut.numbers, lines.reshape(threads, -1),
-        transforms, sums.reshape(cut.items if s.chunks > 1 else threads, -1),
+        x.reshape(-1), g.reshape(-1), blocks.offsets, blocks.numbers, lines.reshape(threads, -1),
+        transforms, sums.reshape(blocks.items if s.chunks > 1 else threads, -1),
         np.zeros(s.vectors * lane, x.dtype), turned.reshape(threads, -1), out.reshape(-1),
     )  # fmt: skip
     for chunk in range(s.chunks):

@@ -25,7 +25,7 @@ CHUNK_BYTES = 4 << 20, 16 << 20
 SUMS_BYTES = 640 * 1024
 
 
-class Shape(NamedTuple):
+class WeightsGeometry(NamedTuple):
     """Numbers the compiled kernel works from."""
 
     #: Outputs from tile to tile, m; points of a tile, (m + 2)².
@@ -72,10 +72,10 @@ class Shape(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Blocking:
+class WeightsBlocking:
     """Blocking of one problem, and the elements of each buffer, for all threads together."""
 
-    shape: Shape
+    shape: WeightsGeometry
     numbers: np.ndarray
     offsets: np.ndarray
     items: int
@@ -86,7 +86,7 @@ class Blocking:
 
 
 @lru_cache(maxsize=256)
-def blocking(problem: Problem, m: int, threads: int) -> Blocking:
+def blocking(problem: Problem, m: int, threads: int) -> WeightsBlocking:
     """Choose the blocking of F(3 × 3, m × m); the order of summation does not depend on it."""
     lane, size = simd.lanes_of(problem.itemsize), m + TAPS - 1
     groups, points = problem.groups, size * size
@@ -117,13 +117,13 @@ def blocking(problem: Problem, m: int, threads: int) -> Blocking:
     outputs_at = groups * input_blocks * points * input_plane
     band = -(-columns // -(-columns // BAND_TILES))
     line = (band * m + TAPS - 1) * lane
-    shape = Shape._make((
+    shape = WeightsGeometry._make((
         m, points, int(problem.flip), groups, inputs, outputs, *problem.size,
         *problem.output_size, *problem.before, image_rows, all_rows, chunks, columns, band, line,
         block, input_blocks, input_plane, output_blocks, output_plane, outputs_at, pitch,
         tile, pixels, vectors, last, TILES[last][0],
     ))  # fmt: skip
-    return Blocking(
+    return WeightsBlocking(
         shape, np.array(shape), evenly(summed, block, stretch), items,
         outputs_at + groups * output_blocks * points * output_plane,
         (items if chunks > 1 else threads) * sums,
@@ -154,5 +154,5 @@ def _cost(problem: Problem, points: int, threads: int, tile: int, input_blocks: 
 
 def workspace(problem: Problem, m: int, threads: int) -> int:
     """Return the elements of the transforms, their sums, and every thread's buffers."""
-    cut = blocking(problem, m, threads)
-    return cut.transforms + cut.sums + cut.lines + cut.turned
+    blocks = blocking(problem, m, threads)
+    return blocks.transforms + blocks.sums + blocks.lines + blocks.turned

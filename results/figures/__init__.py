@@ -1,0 +1,1 @@
+"""Figures of a run, all in one look."""

@@ -19,7 +19,7 @@ from .reductions import draw_reductions
 from .roofline import draw_roofline
 from .rows import draw_rows
 from .scales import steady_intervals
-from .style import Picture, Sheet, joined, rc_context
+from .style import SavedFigure, Sheet, joined, rc_context
 from .sweeps import (
     AXES,
     LEAST,
@@ -35,7 +35,7 @@ from .sweeps import (
 from .winner_map import draw_maps, maps
 
 
-def draw(frame: pd.DataFrame, folder: str | os.PathLike[str]) -> list[Picture]:
+def draw(frame: pd.DataFrame, folder: str | os.PathLike[str]) -> list[SavedFigure]:
     """Draw every figure that the run in `frame` supports, as PNG and SVG.
 
     Parameters

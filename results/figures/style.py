@@ -101,7 +101,7 @@ def halo(width: float = 2.5) -> list[Any]:
 
 
 @dataclass(frozen=True)
-class Picture:
+class SavedFigure:
     """A figure on the disk: the question it answers, a sentence on what it shows, its files."""
 
     name: str
@@ -121,7 +121,7 @@ class Sheet:
     axes: list[Axes]
     legend: tuple[str, ...] = ()
 
-    def save(self, folder: Path) -> Picture:
+    def save(self, folder: Path) -> SavedFigure:
         """Write ``<name>.png`` and ``<name>.svg`` into `folder`."""
         files = (folder / f"{self.name}.png", folder / f"{self.name}.svg")
         for file in files:
@@ -131,7 +131,7 @@ class Sheet:
                 content, format=file.suffix[1:], facecolor="white", metadata=metadata
             )
             write_whole(file, content.getvalue())
-        return Picture(self.name, self.question, self.detail, files)
+        return SavedFigure(self.name, self.question, self.detail, files)
 
 
 def new_sheet(

@@ -1,0 +1,1 @@
+"""Records of a run: where runs are, reading, writing whole files."""

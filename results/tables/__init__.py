@@ -1,0 +1,1 @@
+"""Tables and sentences: frame, summary, ratios, labels, terminal, export."""

@@ -1,0 +1,1 @@
+"""Intervals and verdicts from passes, and the audit of the verdicts."""

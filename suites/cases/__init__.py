@@ -1,0 +1,1 @@
+"""Problems and data: suites, batch files, fills, filters, pictures."""

@@ -34,13 +34,13 @@ from pathlib import Path
 from typing import Any
 
 from algos.core.errors import ConvbenchError, closest
-from algos.core.family import parse
 from algos.core.problem import AXES, Problem
+from algos.notation import parse
 from algos.pooling import PoolProblem
 
 from . import filters, pictures
 
-_HERE = Path(__file__).parent
+_HERE = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Commands of convbench: one file a command."""

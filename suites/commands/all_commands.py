@@ -15,11 +15,13 @@ from rich.markup import escape
 from rich.table import Table
 
 import results
+from algos import registry
 from algos.backend.threads import available
 from algos.core.arrays import narrowed
 from algos.core.errors import ConvbenchError
-from algos.core.family import AlgorithmBase, families, parse
+from algos.core.family import AlgorithmBase
 from algos.core.problem import DTYPES
+from algos.notation import parse
 from results.records.columns import DEFINED
 from results.verdicts.audit import AUDITS, BASELINE
 from suites import load_ours
@@ -36,8 +38,8 @@ from suites.timing.cell import describe, gibibytes, held, memory_allowed, memory
 from suites.timing.estimate import seconds_needed, shortfall
 from suites.timing.progress import run_and_show
 from suites.timing.schedule import Settings
-from suites.truth.families import subject_of
-from suites.verification.progress import Round, verify_and_show
+from suites.truth.families import family_cases
+from suites.verification.progress import Campaign, verify_and_show
 from suites.verification.verifier import Verifier
 
 from . import selection as choose
@@ -180,10 +182,10 @@ def verify(arguments: argparse.Namespace) -> int:
     for family in among:
         names = [
             name
-            for name, algorithm in family.registry().items()
+            for name, algorithm in registry.of(family).items()
             if (name in wanted if wanted else arguments.peers or not algorithm.is_peer)
         ]
-        rounds.append(Round(family, names, [c for c in cases if c.problem.family is family]))
+        rounds.append(Campaign(family, names, [c for c in cases if c.problem.family is family]))
     threads = max(choose.thread_counts(arguments.threads or str(available())))
     listed = choose.words_for_cases(arguments)
     verifier = Verifier(threads, arguments.seed, arguments.timeout, files, listed)
@@ -242,8 +244,8 @@ def show_list(arguments: argparse.Namespace) -> int:
         table.add_column("algorithm", no_wrap=True)
         table.add_column("what it is")
         table.add_column("of", no_wrap=True)
-        for family in families():
-            for name, algorithm in family.registry().items():
+        for family in registry.FAMILIES:
+            for name, algorithm in registry.of(family).items():
                 asked = " [dim](only when asked for by name)[/]" if algorithm.opt_in else ""
                 there = "" if _installed(algorithm) else " [yellow](not installed)[/]"
                 table.add_row(name, escape(algorithm.summary) + asked + there, family.name)
@@ -276,7 +278,7 @@ def show_shape(arguments: argparse.Namespace) -> int:
 
 def _explained(descriptor: str) -> list[str]:
     problem = parse(descriptor)
-    return subject_of(problem).explain(problem) + remarks(descriptor, problem)
+    return family_cases(problem).explain(problem) + remarks(descriptor, problem)
 
 
 def new_algorithm(arguments: argparse.Namespace) -> int:

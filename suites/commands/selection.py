@@ -8,14 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
+from algos import registry
 from algos.backend.threads import available
 from algos.core.errors import ConvbenchError, closest
-from algos.core.family import Family, get, parse
+from algos.core.family import Family
 from algos.inception.problem import MODULES
-from algos.plugins import load_file
+from algos.notation import parse
+from algos.registry import get, load_file
 from suites.cases import batch, data, fills, filters, generate, pictures, suite
 from suites.cases.suite import Case, Suite
-from suites.truth.families import SUBJECTS, subject_of
+from suites.truth.families import FAMILY_CASES, family_cases
 from suites.workers.process import Worker, WorkerDiedError
 
 
@@ -64,7 +66,7 @@ def verify_cases(arguments: argparse.Namespace) -> tuple[tuple[Case, ...], list[
         operations = generate.OPERATIONS if asked in (None, "all") else (asked,)
         cases = [
             case
-            for subject in SUBJECTS.values()
+            for subject in FAMILY_CASES.values()
             for case in subject.cases(arguments.cases, arguments.seed, operations)
         ]
         return _with_dtype(tuple(cases), arguments.dtype), []
@@ -87,7 +89,9 @@ def verify_cases(arguments: argparse.Namespace) -> tuple[tuple[Case, ...], list[
     both = (
         replace(case, weights=w, pixels=x)
         for case in listed
-        for w, x in subject_of(case.problem).fills(case.problem.operation)[: generate.LISTED_FILLS]
+        for w, x in family_cases(case.problem).fills(case.problem.operation)[
+            : generate.LISTED_FILLS
+        ]
     )
     return tuple(both), notes
 
@@ -198,12 +202,12 @@ def algorithms(
         for name in default:
             get(name, families)
         usual = default or tuple(
-            name for f in families for name, a in f.registry().items() if not a.opt_in
+            name for f in families for name, a in registry.of(f).items() if not a.opt_in
         )
         return tuple(dict.fromkeys(usual + more))
     names = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
     if not names:
-        known = ", ".join(dict.fromkeys(name for f in families for name in f.registry()))
+        known = ", ".join(dict.fromkeys(name for f in families for name in registry.of(f)))
         raise ConvbenchError(f"--algorithms {text!r} names none; known: {known}")
     for name in names:
         get(name, families)
@@ -217,7 +221,9 @@ def families_of(cases: Iterable[Case]) -> tuple[Family, ...]:
 
 def with_peers(chosen: tuple[str, ...], cases: Iterable[Case]) -> tuple[str, ...]:
     """`chosen`, and every other library's algorithm."""
-    peers = tuple(name for f in families_of(cases) for name, a in f.registry().items() if a.is_peer)
+    peers = tuple(
+        name for f in families_of(cases) for name, a in registry.of(f).items() if a.is_peer
+    )
     return tuple(dict.fromkeys(chosen + peers))
 
 

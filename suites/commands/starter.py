@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from algos.core.algorithm import registry
 from algos.core.errors import ConvbenchError
+from algos.registry import convolutions
 
 _TEMPLATE = Path(__file__).with_name("starter.txt")
 
@@ -23,7 +23,7 @@ def render(name: str) -> str:
         raise ConvbenchError(
             f"{name!r} is no name for an algorithm; use lower-case words, such as my-algorithm"
         )
-    if name in registry():
+    if name in convolutions():
         raise ConvbenchError(f"there is an algorithm {name!r} already; choose another name")
     words = "".join(word.capitalize() for word in name.split("-"))
     return _TEMPLATE.read_text().replace("@NAME@", name).replace("@CLASS@", words)

@@ -1,0 +1,1 @@
+"""The machine: clock, environment, limits, noise, counters, memory, cores."""

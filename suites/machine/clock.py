@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from numba.core import event
+from algos.backend.compiler import event
 
 
 @dataclass

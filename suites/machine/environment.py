@@ -16,6 +16,7 @@ from platformdirs import user_cache_path
 from threadpoolctl import threadpool_info
 
 from algos.backend.compiler import FASTMATH
+from algos.backend.emitter import target_cpu
 from algos.backend.threads import threading_layer
 
 #: Where the system does not say how large its caches are.
@@ -32,7 +33,7 @@ def environment() -> dict[str, Any]:
 
     return {
         "cpu": cpu_name(),
-        "target": numba.config.CPU_NAME or _host_cpu(),  # type: ignore[attr-defined]
+        "target": target_cpu(),
         "cores": psutil.cpu_count(logical=False) or psutil.cpu_count() or 1,
         "usable_cores": usable_cores(),
         "caches": _caches(),
@@ -108,12 +109,6 @@ def _blas() -> str:
     infos = [info for info in threadpool_info() if info["user_api"] == "blas"]
     infos = [info for info in infos if "numpy" in info["filepath"]] or infos
     return ", ".join(sorted({f"{i['internal_api']} {i.get('version')}" for i in infos}))
-
-
-def _host_cpu() -> str:
-    import llvmlite.binding as llvm
-
-    return llvm.get_host_cpu_name()
 
 
 def _convbench_version() -> str:

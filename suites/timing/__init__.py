@@ -1,0 +1,1 @@
+"""What is timed when: schedule, rounds, cells, resuming, progress."""

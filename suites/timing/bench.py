@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from algos import registry
 from results.verdicts.decide import MIN_EFFECT
 from suites.machine import clock, cores
 from suites.workers.process import Worker, WorkerDiedError
@@ -194,7 +195,7 @@ class Bench:
         self._ready.clear()
 
     def _new_worker(self, cell: Cell) -> Worker:
-        libraries = cell.case.problem.family.get(cell.implementation).libraries
+        libraries = registry.get_for(cell.case.problem, cell.implementation).libraries
         return Worker(max(self.settings.threads), self.settings.files, libraries)
 
     def _about(self, cell: Cell) -> dict[str, Any]:

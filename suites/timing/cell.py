@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from algos import registry
+from algos.adapters import performer
 from algos.core.causes import said
 from algos.core.errors import ConvbenchError
 from suites.cases.suite import Case
@@ -170,9 +172,9 @@ def describe(case: Case) -> dict[str, Any]:
     }
 
 
-def performer(problem: Any, algorithm: str) -> Any:
+def performer_of(problem: Any, algorithm: str) -> Any:
     """Who answers for `problem` where the algorithm called so is to do it."""
-    return problem.family.get(algorithm).performer(problem)
+    return performer(registry.get_for(problem, algorithm), problem)
 
 
 #: Share of a problem's arrays that is held, its check included.
@@ -186,14 +188,14 @@ def held(problem: Any) -> int:
 
 def memory_needed(problem: Any, algorithm: str, threads: int) -> int:
     """Bytes that a cell's process will hold at its largest: arrays, workspace, its check."""
-    workspace = performer(problem, algorithm).workspace_bytes(problem, threads)
+    workspace = performer_of(problem, algorithm).workspace_bytes(problem, threads)
     return held(problem) + workspace
 
 
 def obstacle(problem: Any, algorithm: str, threads: int, memory: int) -> tuple[str, str] | None:
     """What keeps a cell from being tried with `memory` bytes: its status and the sentence."""
     try:
-        able = performer(problem, algorithm)
+        able = performer_of(problem, algorithm)
         if reason := able.why_not(problem):
             return "unsupported", reason
         needed = held(problem)

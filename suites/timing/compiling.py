@@ -21,12 +21,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from algos import registry
 from algos.backend.threads import available
-from algos.core.family import CONVOLUTION, POOLING, Family, parse
+from algos.core.family import CONVOLUTION, POOLING, Family
+from algos.notation import parse
 from suites.cases import generate
 from suites.cases.suite import Case
 from suites.machine import clock
-from suites.truth.families import SUBJECTS
+from suites.truth.families import FAMILY_CASES
 from suites.workers.process import Worker
 
 from .cell import obstacle
@@ -75,7 +77,7 @@ class Cost:
 
 def cases(family: Family, dtype: str) -> list[Case]:
     """Problems that between them call every kernel of the family in `dtype`."""
-    made = SUBJECTS[family].cases(COUNT, 0, generate.OPERATIONS)
+    made = FAMILY_CASES[family].cases(COUNT, 0, generate.OPERATIONS)
     if family is CONVOLUTION:
         made += [Case(parse(text)) for text in _MORE]
         made.append(Case(parse(_SEPARABLE), "rank1"))
@@ -157,7 +159,7 @@ def _lanes(
 ) -> Iterator[tuple[Family, str, list[str]]]:
     """What goes side by side: what takes longest, ahead; kernels are shared within a family."""
     for family, dtype in itertools.product(FAMILIES, dtypes):
-        every = family.registry().items()
+        every = registry.of(family).items()
         names = [n for n, a in every if (n in chosen if chosen else not a.is_peer)]
         if names:
             yield family, dtype, names

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from results.verdicts.decide import MIN_PASSES
 from suites.cases.suite import Case
 
-from .cell import obstacle, performer
+from .cell import obstacle, performer_of
 
 #: Seconds that verifying, weighing and calibrating a cell takes, and loading it in a later pass,
 #: calls apart.
@@ -51,7 +51,7 @@ def _able(case: Case, name: str) -> bool:
 
 
 def _work(case: Case, name: str) -> float:
-    return float(performer(case.problem, name).work(case.problem))
+    return float(performer_of(case.problem, name).work(case.problem))
 
 
 def shortfall(budget: float, needed: float) -> str:

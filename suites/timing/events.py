@@ -31,7 +31,7 @@ class Settled:
 
 
 @dataclass(frozen=True)
-class Picture:
+class FilteredImage:
     """The filtered output of a case, left in `path` as an array file."""
 
     case: Case
@@ -46,4 +46,4 @@ class LeftOut:
     needed: float  # seconds that keeping them would take, in all
 
 
-Event = dict[str, Any] | Progress | Settled | Picture | LeftOut
+Event = dict[str, Any] | Progress | Settled | FilteredImage | LeftOut

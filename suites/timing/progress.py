@@ -19,8 +19,7 @@ from rich.progress import Progress as Bar
 
 import results
 from algos.core.errors import ConvbenchError
-from algos.core.family import get
-from algos.plugins import load_file
+from algos.registry import get, load_file
 from results.tables.labels import time_text
 from results.verdicts.audit import AUDITS, objection
 from results.verdicts.statistics import group_times
@@ -32,7 +31,7 @@ from suites.machine import environment as machine
 
 from . import resume
 from .estimate import shortfall
-from .schedule import LeftOut, Picture, Progress, Run, Settings, Settled
+from .schedule import FilteredImage, LeftOut, Progress, Run, Settings, Settled
 
 
 def run_and_show(
@@ -139,9 +138,9 @@ def _header(
     }
 
 
-def _measure(run: Run, writer: results.RunWriter, out: Console) -> list[Picture]:
+def _measure(run: Run, writer: results.RunWriter, out: Console) -> list[FilteredImage]:
     """Write every record as it comes; returns the pictures that were filtered."""
-    filtered: list[Picture] = []
+    filtered: list[FilteredImage] = []
     columns = (BarColumn(), TextColumn("{task.description}"))
     with Bar(*columns, console=out, transient=True) as bar, closing(iter(run)) as events:
         task = bar.add_task("starting", total=run.budget)
@@ -151,7 +150,7 @@ def _measure(run: Run, writer: results.RunWriter, out: Console) -> list[Picture]
                 bar.update(
                     task, total=run.budget, completed=spent, description=progress_line(event)
                 )
-            elif isinstance(event, Picture):
+            elif isinstance(event, FilteredImage):
                 filtered.append(event)
             elif isinstance(event, LeftOut):
                 bar.console.print(_left_out_line(event), soft_wrap=True)
@@ -200,7 +199,7 @@ def _winner_line(event: Settled, baseline: str) -> str:
     return text + (f"  [red]failed: {', '.join(wrong)}[/]" if wrong else "")
 
 
-def _pictures(filtered: list[Picture], folder: Path) -> list[Path]:
+def _pictures(filtered: list[FilteredImage], folder: Path) -> list[Path]:
     """Turn filtered arrays into PNG files, and into one sheet to show around."""
     sheet: dict[str, np.ndarray] = {}
     made = []
@@ -219,7 +218,7 @@ def _pictures(filtered: list[Picture], folder: Path) -> list[Path]:
     return [target / "sheet.png", *(target / f"{name}.png" for name, _ in made)]
 
 
-def _distinct(filtered: list[Picture]) -> Iterator[tuple[Case, np.ndarray]]:
+def _distinct(filtered: list[FilteredImage]) -> Iterator[tuple[Case, np.ndarray]]:
     """One result per case that can be seen, whatever the thread counts."""
     seen = set()
     for picture in filtered:

@@ -11,7 +11,7 @@ from algos.core.errors import ConvbenchError
 from results.records.records import RunRecords
 from results.verdicts.decide import looks
 
-from .cell import Cell, Group, performer
+from .cell import Cell, Group, performer_of
 from .schedule import Run
 
 
@@ -79,7 +79,7 @@ def _restore(cell: Cell, record: dict[str, Any], passes: list[dict[str, Any]]) -
     cell.loops, cell.once = record["loops"], record.get("once_s", 0.0)
     cell.workspace_bytes = record["workspace_bytes"]
     if cell.alive:
-        cell.work = performer(cell.case.problem, cell.algorithm).work(cell.case.problem)
+        cell.work = performer_of(cell.case.problem, cell.algorithm).work(cell.case.problem)
         for one in passes:
             if cell.algorithm in one["samples_s"]:
                 cell.samples[one["pass"]] = list(one["samples_s"][cell.algorithm])

@@ -29,8 +29,8 @@ from suites.cases.suite import Case
 from suites.machine import clock
 
 from .bench import Bench, Settings
-from .cell import Cell, Group, memory_allowed, memory_needed, obstacle, performer
-from .events import Event, LeftOut, Picture, Progress, Settled
+from .cell import Cell, Group, memory_allowed, memory_needed, obstacle, performer_of
+from .events import Event, FilteredImage, LeftOut, Progress, Settled
 from .round import Round, Turn
 
 #: The samples of a pass may take this part of the budget: a few passes more than the fewest,
@@ -270,7 +270,7 @@ class Run:
         if found := obstacle(problem, cell.implementation, cell.threads, memory):
             cell.end(*found)
             return 0
-        algorithm = performer(problem, cell.implementation)
+        algorithm = performer_of(problem, cell.implementation)
         cell.work = algorithm.work(problem)
         cell.workspace_bytes = algorithm.workspace_bytes(problem, cell.threads)
         pace = self._paces.get((cell.algorithm, cell.threads, problem.operation), 0.0)
@@ -320,7 +320,7 @@ class Run:
             with self._timing(turn, cell):
                 self.bench.sample(cell, self._pass)
 
-    def _picture(self, group: Group) -> Iterator[Picture]:
+    def _picture(self, group: Group) -> Iterator[FilteredImage]:
         """Have the fastest algorithm leave its output behind, where the input is a picture."""
         winner = self.referee.leader(group.number, group.samples())
         if group.case.pixels == "random" or winner is None:
@@ -330,7 +330,7 @@ class Run:
         if complaint := self.bench.save(best, str(path)):
             raise ConvbenchError(f"{path} cannot be written: {complaint}; set TMPDIR elsewhere")
         if best.alive:
-            yield Picture(group.case, path)
+            yield FilteredImage(group.case, path)
 
     def _pictures_again(self) -> Iterator[Event]:
         """The pictures of groups that an earlier run has filtered."""

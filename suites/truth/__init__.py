@@ -1,0 +1,1 @@
+"""Oracles, judge, properties and canaries."""

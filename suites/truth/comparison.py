@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from algos import Algorithm, Plan, Problem
+from algos.adapters import performer
 
 from . import oracle
 
@@ -68,7 +69,7 @@ def plan_for(
 def reason_against(algorithm: Algorithm, problem: Problem, second: np.ndarray) -> str | None:
     """Why `algorithm` cannot do `problem` with this second operand, which may be its kernel."""
     kernel = None if problem.operation == "grad_weight" else second
-    return algorithm.performer(problem).why_not(problem, kernel)
+    return performer(algorithm, problem).why_not(problem, kernel)
 
 
 def compare(y: np.ndarray, positions: np.ndarray, exact: np.ndarray, bound: np.ndarray) -> Verdict:

@@ -24,13 +24,13 @@ from suites.cases import (
 from suites.cases.suite import Case
 
 from . import module_instance as module_trial
-from .instance import ConvolutionTrial, Trial
-from .module_instance import ModuleTrial
-from .pool_instance import PoolTrial
+from .instance import ConvolutionInstance, Instance
+from .module_instance import ModuleInstance
+from .pool_instance import PoolInstance
 
 
 @dataclass(frozen=True)
-class Subject:
+class FamilyCases:
     """How problems of a family are given numbers, made up, simplified and explained.
 
     Attributes
@@ -43,7 +43,7 @@ class Subject:
     canaries : path of the file of algorithms that must fail, where there is one
     """
 
-    trial: Callable[[Case, int], Trial]
+    trial: Callable[[Case, int], Instance]
     cases: Callable[[int, int, Sequence[str]], list[Case]]
     fills: Callable[[str], tuple[tuple[str, str], ...]]
     simpler: Callable[[Any], Iterator[dict[str, Any]]]
@@ -55,28 +55,28 @@ def _beside(name: str) -> str:
     return str(Path(__file__).with_name(name))
 
 
-SUBJECTS: dict[Family, Subject] = {
-    CONVOLUTION: Subject(
-        ConvolutionTrial, generate.cases, generate.fills_for, generate.simpler,
+FAMILY_CASES: dict[Family, FamilyCases] = {
+    CONVOLUTION: FamilyCases(
+        ConvolutionInstance, generate.cases, generate.fills_for, generate.simpler,
         shape.explain, _beside("canaries.py"),
     ),
-    POOLING: Subject(
-        PoolTrial, pool_cases.cases, pool_cases.fills_for, pool_cases.simpler,
+    POOLING: FamilyCases(
+        PoolInstance, pool_cases.cases, pool_cases.fills_for, pool_cases.simpler,
         pool_shape.explain, _beside("pool_canaries.py"),
     ),
     # A module is checked step by step before it is timed; its layers are what is judged.
-    MODULES: Subject(
-        ModuleTrial, lambda *_: [], lambda _: (("random", "random"),), lambda _: iter(()),
+    MODULES: FamilyCases(
+        ModuleInstance, lambda *_: [], lambda _: (("random", "random"),), lambda _: iter(()),
         module_trial.explain,
     ),
 }  # fmt: skip
 
 
-def subject_of(problem: Any) -> Subject:
+def family_cases(problem: Any) -> FamilyCases:
     """The entry of the problem's family."""
-    return SUBJECTS[problem.family]
+    return FAMILY_CASES[problem.family]
 
 
-def trial_of(case: Case, seed: int = 0) -> Trial:
+def trial_of(case: Case, seed: int = 0) -> Instance:
     """The case with its numbers."""
-    return subject_of(case.problem).trial(case, seed)
+    return family_cases(case.problem).trial(case, seed)

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from algos.adapters import performer
 from algos.core.errors import KernelRefusedError
 from suites.cases.data import arrays
 from suites.cases.fills import largest_integer
@@ -24,7 +25,7 @@ from .properties import laws_of
 Run = Callable[..., np.ndarray | None]
 
 
-class Trial:
+class Instance:
     """A case, and the `arrays` it is computed from; the first is an input that may be varied."""
 
     case: Case
@@ -64,7 +65,7 @@ class Trial:
 
     def reason_against(self, algorithm: Any) -> str | None:
         """Why `algorithm` cannot do it, or None."""
-        return algorithm.performer(self.problem).why_not(self.problem)
+        return performer(algorithm, self.problem).why_not(self.problem)
 
     def plan(self, algorithm: Any, threads: int) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         """What to call, and the arrays to call it with, ahead of one for the result."""
@@ -118,7 +119,7 @@ class Trial:
         raise NotImplementedError
 
 
-class ConvolutionTrial(Trial):
+class ConvolutionInstance(Instance):
     """Arrays are the problem's two operands, and its bias where it has one."""
 
     def __init__(self, case: Case, seed: int = 0) -> None:
@@ -142,8 +143,8 @@ class ConvolutionTrial(Trial):
         return check.truth(self.problem, positions, x, w, self._bias)
 
     def bound(self, algorithm: Any, magnitude: np.ndarray) -> np.ndarray:
-        performer = algorithm.performer(self.problem)
-        return np.asarray(performer.error_bound(self.problem, *self.arrays[:2], magnitude))
+        able = performer(algorithm, self.problem)
+        return np.asarray(able.error_bound(self.problem, *self.arrays[:2], magnitude))
 
     def must_equal(self, algorithm: Any, bound: np.ndarray) -> bool:
         integers = self.case.pixels == "integers" and self.case.weights.startswith("integer")
@@ -192,7 +193,7 @@ class ConvolutionTrial(Trial):
                 return y
             # What Σ|x||w| cannot exceed on integers.
             most = np.array([float((problem.terms + 1) * largest_integer(problem) ** 2)])
-            bound = algorithm.performer(problem).error_bound(problem, x, w, most)
+            bound = performer(algorithm, problem).error_bound(problem, x, w, most)
             return np.rint(y) if float(np.max(bound)) < 0.5 else None
 
         return run

@@ -21,7 +21,7 @@ from suites.cases.suite import Case
 
 from .comparison import compare
 from .families import trial_of
-from .instance import Trial
+from .instance import Instance
 from .pages import fenced
 
 #: Products that the oracle may sum for one case; beyond, it looks at a sample of the output.
@@ -72,7 +72,7 @@ def _judge(algorithm: Any, case: Case, threads: int, seed: int) -> Judgement:
     if reason := trial.reason_against(algorithm):
         return Judgement("unsupported", reason)
     rng = np.random.default_rng(seed)
-    bench = _Bench(algorithm, trial, threads)
+    bench = _Questions(algorithm, trial, threads)
     try:
         bench.held_to_the_oracle()
         bench.repeatable()
@@ -97,10 +97,10 @@ def _judge(algorithm: Any, case: Case, threads: int, seed: int) -> Judgement:
     return bench.found
 
 
-class _Bench:
+class _Questions:
     """One algorithm, one trial, and what has been found so far."""
 
-    def __init__(self, algorithm: Any, trial: Trial, threads: int) -> None:
+    def __init__(self, algorithm: Any, trial: Instance, threads: int) -> None:
         self.algorithm, self.trial, self.threads = algorithm, trial, threads
         self.positions = trial.positions(ORACLE_PRODUCTS, 100, ORACLE_PRODUCTS)
         self.exact, magnitude = trial.truth(self.positions)

@@ -17,11 +17,11 @@ from suites.cases.suite import Case
 
 from . import oracle
 from .comparison import Verdict
-from .instance import ConvolutionTrial, Trial
-from .pool_instance import PoolTrial
+from .instance import ConvolutionInstance, Instance
+from .pool_instance import PoolInstance
 
 
-class ModuleTrial(Trial):
+class ModuleInstance(Instance):
     """Arrays are the input, and the kernels of all convolutions."""
 
     def __init__(self, case: Case, seed: int = 0) -> None:
@@ -53,7 +53,7 @@ class ModuleTrial(Trial):
                 step: Any = plan.problem
                 made = plan(given)
                 pools = step.family.name == "pooling"
-                kind: type[Trial] = PoolTrial if pools else ConvolutionTrial
+                kind: type[Instance] = PoolInstance if pools else ConvolutionInstance
                 operands = (given,) if pools else (given, next(kernels))
                 trial = kind.of(Case(step), operands)
                 count = max(16, len(positions) // 8)

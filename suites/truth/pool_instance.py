@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from algos.adapters import performer
 from algos.core.arrays import narrowed
 from algos.core.errors import ConvbenchError, closest
 from algos.pooling import PoolPlan, PoolProblem
@@ -18,14 +19,14 @@ from suites.cases.pool_fills import integers, whole_unit
 from suites.cases.suite import Case
 
 from . import pool_oracle
-from .instance import Run, Trial
+from .instance import Instance, Run
 from .pool_properties import PROPERTIES
 
 #: Kinds that a NaN or +∞ in a window always shows in.
 _SHOWING = ("max", "maxout", "average", "l2", "lp", "mixed")
 
 
-class PoolTrial(Trial):
+class PoolInstance(Instance):
     """Arrays are the problem's operands, and its gate where it has one."""
 
     nonfinite = (np.nan, np.inf)
@@ -65,8 +66,8 @@ class PoolTrial(Trial):
         return _truth(self.problem, positions, self.first, self._input, self._gate)
 
     def bound(self, algorithm: Any, magnitude: np.ndarray) -> np.ndarray:
-        performer = algorithm.performer(self.problem)
-        return np.asarray(performer.error_bound(self.problem, self.first, magnitude))
+        able = performer(algorithm, self.problem)
+        return np.asarray(able.error_bound(self.problem, self.first, magnitude))
 
     def is_exact(self, algorithm: Any) -> bool:
         return _is_exact(algorithm, self.problem)
@@ -120,8 +121,8 @@ class PoolTrial(Trial):
 
     def runner(self, algorithm: Any, threads: int) -> Run:
         def run(problem: PoolProblem, *arrays: np.ndarray) -> np.ndarray | None:
-            performer = algorithm.performer(problem)
-            if performer.why_not(problem):
+            able = performer(algorithm, problem)
+            if able.why_not(problem):
                 return None
             first, *rest = arrays[: len(problem.operands)]
             gate = self._gate if problem.kind == "gated" else None
@@ -130,7 +131,7 @@ class PoolTrial(Trial):
             if _is_exact(algorithm, problem):
                 return y
             magnitude = plan(abs(first), *rest).astype(np.float64)
-            bound = performer.error_bound(problem, first, magnitude)
+            bound = able.error_bound(problem, first, magnitude)
             return np.rint(y) if float(np.max(bound)) < 0.5 else None
 
         return run

@@ -1,0 +1,1 @@
+"""Verifying many algorithms on many cases: driver, shrinking, progress."""

@@ -12,9 +12,9 @@ from rich.table import Table
 
 from algos.core.errors import ConvbenchError
 from algos.core.family import Family
-from algos.plugins import load_file
+from algos.registry import load_file
 from suites.cases.suite import Case
-from suites.truth.families import SUBJECTS
+from suites.truth.families import FAMILY_CASES
 
 from .verifier import SHOWN, Score, Verifier, repro_line, sequence_line
 
@@ -23,7 +23,7 @@ UNJUDGED = 3
 
 
 @dataclass(frozen=True)
-class Round:
+class Campaign:
     """Cases of one family, and the algorithms to judge on them."""
 
     family: Family
@@ -32,7 +32,7 @@ class Round:
 
 
 def verify_and_show(
-    verifier: Verifier, rounds: Sequence[Round], canaries: bool, out: Console, notes: Console
+    verifier: Verifier, rounds: Sequence[Campaign], canaries: bool, out: Console, notes: Console
 ) -> int:
     """Judge the algorithms of each round, and where asked the judge.
 
@@ -40,7 +40,7 @@ def verify_and_show(
     """
     if not any(r.names and r.cases for r in rounds):
         raise ConvbenchError("nothing was judged: none of the algorithms is for these cases")
-    known = {r.family: SUBJECTS[r.family].canaries for r in rounds if canaries}
+    known = {r.family: FAMILY_CASES[r.family].canaries for r in rounds if canaries}
     files = {family: path for family, path in known.items() if path}
     wrong = [(r, name) for r in rounds if r.family in files for name in load_file(files[r.family])]
     columns = (

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from algos.core.errors import ConvbenchError
-from suites.truth.families import subject_of
+from suites.truth.families import family_cases
 
 #: How many simpler problems to try at the most.
 ATTEMPTS = 300
@@ -36,7 +36,7 @@ def shrink(problem: Any, fails: Callable[[Any], bool]) -> Any:
 def _simpler(problem: Any) -> Iterator[Any]:
     """Problems with one thing less, boldest first; each differs from `problem`."""
     seen = {problem}
-    for changes in subject_of(problem).simpler(problem):
+    for changes in family_cases(problem).simpler(problem):
         try:
             simpler = replace(problem, name="", **changes)
         except ConvbenchError:

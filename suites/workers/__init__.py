@@ -1,0 +1,1 @@
+"""Processes: fork server, worker, and the parent's end of the socket."""

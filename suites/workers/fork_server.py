@@ -31,8 +31,8 @@ from typing import Any
 
 import scipy.fft  # noqa: F401 - which `algos` leaves to the first call
 
+from algos import registry
 from algos.backend.compiler import kernel
-from algos.core.family import families
 from suites.machine import clock
 
 from . import worker
@@ -116,8 +116,8 @@ def main() -> None:
     """Serve on the socket given as an argument."""
     worker.end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    for family in families():
-        family.registry()
+    for family in registry.FAMILIES:
+        registry.of(family)
     _import(sys.argv[2:])
     _wake(1)
     gc.collect()

@@ -20,7 +20,7 @@ from typing import Any
 
 from suites.machine import clock
 
-_ROOT = str(Path(__file__).resolve().parents[1])
+_ROOT = str(Path(__file__).resolve().parents[2])
 
 #: Program of the fork server. The folder is on Python's path only while `suites` is looked for: a
 #: `suites` of the user's does not hide ours, and no package installed beside ours hides a module

@@ -22,10 +22,12 @@ from typing import Any, BinaryIO
 import numpy as np
 import psutil
 
+from algos import registry
+from algos.adapters import performer
 from algos.backend import threads
 from algos.core.causes import said, whole
 from algos.core.errors import ConvbenchError, KernelRefusedError
-from algos.plugins import load_file
+from algos.registry import load_file
 from suites.cases.suite import Case
 from suites.machine import clock, cores, counters, memory, noise
 from suites.machine.caches import sweeper
@@ -86,7 +88,7 @@ class Session:
         """
         self._make_room(threads_wanted, allowance)
         trial = trial_of(Case.of_words(case), seed)
-        problem, chosen = trial.problem, trial.problem.family.get(algorithm)
+        problem, chosen = trial.problem, registry.get_for(trial.problem, algorithm)
         if reason := trial.reason_against(chosen):
             return {"status": "unsupported", "reason": reason}
         with clock.stopwatch() as preparing:
@@ -129,7 +131,7 @@ class Session:
         """Prepare and call once what another process has verified."""
         self._make_room(threads_wanted, allowance)
         trial = trial_of(Case.of_words(case), seed)
-        chosen = trial.problem.family.get(algorithm)
+        chosen = registry.get_for(trial.problem, algorithm)
         out = np.empty(trial.problem.result_shape, trial.problem.dtype)
         with clock.stopwatch() as loading:
             plan, given = trial.plan(chosen, threads_wanted)
@@ -146,7 +148,7 @@ class Session:
         """
         threads.use(threads_wanted)
         trial = trial_of(Case.of_words(case))
-        chosen = trial.problem.family.get(algorithm)
+        chosen = registry.get_for(trial.problem, algorithm)
         if spoilt:
             trial.arrays[1].flat[0] = np.nan
         if trial.reason_against(chosen):
@@ -173,7 +175,7 @@ class Session:
             self._scale = memory.Scale()
         threads.use(threads_wanted)
         trial = trial_of(Case.of_words(case), seed)
-        problem, chosen = trial.problem, trial.problem.family.get(algorithm)
+        problem, chosen = trial.problem, registry.get_for(trial.problem, algorithm)
         out = np.full(problem.result_shape, np.nan, problem.dtype)  # touched, so not counted
 
         def work() -> None:
@@ -181,7 +183,7 @@ class Session:
             plan(*given, out)
 
         kind = algorithm, problem.operation, problem.dtype, len(problem.size)
-        predicted = chosen.performer(problem).workspace_bytes(problem, threads_wanted)
+        predicted = performer(chosen, problem).workspace_bytes(problem, threads_wanted)
         return {"peak_extra_bytes": self._scale.weigh(work, kind, predicted)}
 
     def try_file(self, path: str) -> dict[str, Any]:
@@ -201,7 +203,7 @@ class Session:
         if allowance is not None:
             _limit(psutil.Process().memory_info().vms + allowance)
         told = Case.of_words(case)
-        chosen = told.problem.family.get(algorithm)
+        chosen = registry.get_for(told.problem, algorithm)
         return asdict(judge(chosen, told, threads=threads_wanted, seed=seed))
 
     def calibrate(self, cell: int, seconds: float, cold: bool = False) -> dict[str, Any]:

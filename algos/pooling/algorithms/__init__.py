@@ -1,0 +1,1 @@
+"""Ways to pool: one file an algorithm."""

@@ -1,0 +1,1 @@
+"""PoolProblem, its text, its windows; the contract of pooling algorithms."""

@@ -1,4 +1,4 @@
-"""PoolAlgorithm: the contract that every way of pooling keeps, and the registry of them.
+"""PoolAlgorithm: the contract that every way of pooling keeps.
 
 As in `algos.core.algorithm`, a new algorithm is one file in this package that defines one subclass.
 """
@@ -30,9 +30,9 @@ class PoolAlgorithm(AlgorithmBase):
     #: Whether `forward` can say where each maximum or sample lies.
     gives_switches: bool = False
 
-    def performer(self, problem: PoolProblem) -> PoolAlgorithm:
-        """This algorithm; for a spatial pyramid one that asks it about each of the levels."""
-        return _Pyramid(self) if problem.layout == "pyramid" else self
+    def stand_in(self, problem: PoolProblem) -> PoolAlgorithm | None:
+        """Return an object that asks the algorithm about each level of a spatial pyramid."""
+        return _Pyramid(self) if problem.layout == "pyramid" else None
 
     def why_not(self, problem: PoolProblem) -> str | None:
         """A sentence saying why this algorithm cannot do `problem`, or None if it can."""
@@ -170,13 +170,3 @@ def window_roundings(problem: PoolProblem) -> float:
 def overlap(problem: PoolProblem) -> int:
     """The most windows that cover one sample."""
     return math.prod(line.most_over for line in problem.lines)
-
-
-def registry() -> dict[str, PoolAlgorithm]:
-    """Every pooling algorithm by name, in alphabetical order."""
-    return POOLING.registry()
-
-
-def get(name: str | PoolAlgorithm) -> PoolAlgorithm:
-    """The algorithm called `name`, or a `ConvbenchError` with the nearest known name."""
-    return POOLING.get(name)

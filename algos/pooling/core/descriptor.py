@@ -15,51 +15,14 @@ from algos.core.descriptor import enter
 from algos.core.errors import ConvbenchError, closest, shown
 from algos.core.sizes import AXES
 
-from .problem import DEFAULTS, KINDS, PoolProblem
+from .problem import KINDS, PoolProblem
+from .spelling import OPTIONS, WORDS
 
 _NAME = re.compile(r'_*n"([^"]*)"$')
 _LETTERS = {"size": "i", "window": "k", "stride": "s", "dilation": "d"}
-_OPTIONS = ("output", "levels", "ratio", "sequence", "overlapping", "seed", "count_include_pad",
-            "p", "sigma", "mode", "mix", "pieces")  # fmt: skip
 _PART = re.compile(
-    r"_*(?:(mb|ic|[iokspdr][dhw])([0-9]+)|(" + "|".join(_OPTIONS) + r')=([^_"]+)|([a-z][a-z0-9]+))'
+    r"_*(?:(mb|ic|[iokspdr][dhw])([0-9]+)|(" + "|".join(OPTIONS) + r')=([^_"]+)|([a-z][a-z0-9]+))'
 )
-_WORDS: dict[str, tuple[str, Any]] = {
-    "f32": ("dtype", "float32"), "f64": ("dtype", "float64"), "ceil": ("fit", "ceil"),
-    "exact": ("fit", "exact"), "backward": ("operation", "grad_input"),
-}  # fmt: skip
-
-
-def format_pool_descriptor(problem: PoolProblem) -> str:
-    """The shortest descriptor that parses back to `problem`."""
-    names = problem.axis_names
-    columns: dict[str, tuple[int, ...]] = {"i": problem.size}
-    if problem.layout == "regular":
-        columns |= {"k": problem.window, "s": problem.stride}
-        columns["d"] = tuple(d - 1 for d in problem.dilation)
-        columns["p"], columns["r"] = zip(*problem.padding, strict=True)
-    same = all(len(set(column)) == 1 for column in columns.values())
-    spelled = names[:1] if same and len(names) > 1 else names
-    text = {
-        letter: "".join(f"{letter}{axis}{n}" for axis, n in zip(spelled, column, strict=False))
-        for letter, column in columns.items()
-    }
-    parts = [problem.kind, f"mb{problem.batch}", f"ic{problem.channels}{text['i']}"]
-    if problem.layout == "regular":
-        parts += [text["k"], text["s"]]
-        parts += [text["p"]] if any(columns["p"]) else []
-        parts += [text["r"]] if columns["p"] != columns["r"] else []
-        parts += [text["d"]] if any(columns["d"]) else []
-    for name in _OPTIONS:
-        value = getattr(problem, name)
-        if value is not None and value != DEFAULTS.get(name):
-            parts.append(f"{name}={_spell(value)}")
-    for word, (name, value) in _WORDS.items():
-        if getattr(problem, name) == value and word != "f32":
-            parts.append(word)
-    if problem.name:
-        parts.append('n"{}"'.format(problem.name.replace('"', "'")))
-    return "_".join(parts)
 
 
 def parse_pool_descriptor(text: str, **defaults: Any) -> PoolProblem:
@@ -118,15 +81,15 @@ def _enter(
     key, number, option, value, word = match.groups()
     if key:
         enter(text, at, key, number, numbers)
-    elif option in _OPTIONS:
+    elif option in OPTIONS:
         found[option] = _read(value)
     elif word in KINDS:
         found["kind"] = word
-    elif word in _WORDS:
-        name, meant = _WORDS[word]
+    elif word in WORDS:
+        name, meant = WORDS[word]
         found[name] = meant
     else:
-        near = closest(option or word, [*KINDS, *_WORDS, *_OPTIONS])
+        near = closest(option or word, [*KINDS, *WORDS, *OPTIONS])
         raise ConvbenchError(
             f"descriptor {text!r}, column {at + 1}: {option or word!r} is not known; {near}"
         )
@@ -162,16 +125,6 @@ def _columns(text: str, numbers: dict[str, int]) -> dict[str, Any]:
         before = before or [0] * len(axes)
         result["padding"] = tuple(zip(before, after or before, strict=True))
     return result
-
-
-def _spell(value: Any) -> str:
-    if isinstance(value, tuple):
-        if value and isinstance(value[0], tuple):
-            return ",".join("x".join(map(_spell, level)) for level in value)
-        return ",".join(map(_spell, value))
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
 
 
 def _read(value: str) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .problem import PoolProblem
-from .windows import Line
+from .windows import WindowAxis
 
 #: Codes of the ways to reduce a window.
 MAX, AVERAGE, NORM, GAUSSIAN, SAMPLE, EXPECTATION, MIXED, GATED = range(8)
@@ -93,7 +93,7 @@ def rule_of(problem: PoolProblem) -> Rule:
     return Rule(code, problem.exponent, float(problem.mix or 0), seed, problem.channels)
 
 
-def _exponents(line: Line, sigma: float | None) -> np.ndarray:
+def _exponents(line: WindowAxis, sigma: float | None) -> np.ndarray:
     """Return (t − c)²·D²/(2σ²) of every tap t of every window with middle c, (positions, taps)."""
     taps = np.arange(line.window)
     span = (line.full - 1) * line.dilation + 1
@@ -102,7 +102,7 @@ def _exponents(line: Line, sigma: float | None) -> np.ndarray:
     return offset**2 / (2 * widths[:, None] ** 2)
 
 
-def gaussian_weights(line: Line, sigma: float | None, included: bool) -> np.ndarray:
+def gaussian_weights(line: WindowAxis, sigma: float | None, included: bool) -> np.ndarray:
     """Return the weight of each tap inside the input, ``(positions, taps)``, then zeros.
 
     Weights sum to one over the taps counted: those on the input and its padding if `included`,

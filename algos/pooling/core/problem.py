@@ -35,7 +35,8 @@ from algos.core.errors import ConvbenchError, shown
 from algos.core.family import POOLING, Family
 from algos.core.sizes import AXES, FITS, check_fit, extent, output_positions, resolve_padding
 
-from .windows import Line, adaptive, fractional, fractional_positions, regular
+from .spelling import format_pool_descriptor
+from .windows import WindowAxis, adaptive, fractional, fractional_positions, regular
 
 DTYPES = ("float32", "float64")
 OPERATIONS = ("forward", "grad_input")
@@ -281,7 +282,7 @@ class PoolProblem:
         return tuple(replace(self, levels=None, output=level) for level in self.levels)
 
     @cached_property
-    def lines(self) -> tuple[Line, Line, Line]:
+    def lines(self) -> tuple[WindowAxis, WindowAxis, WindowAxis]:
         """The windows along d, h and w of `planes`; a pyramid has them in its `parts` alone."""
         if self.layout == "channels":
             samples = math.prod(self.size)
@@ -419,12 +420,10 @@ class PoolProblem:
         }
 
     def __str__(self) -> str:
-        from .descriptor import format_pool_descriptor
-
-        return format_pool_descriptor(self)
+        return format_pool_descriptor(self, DEFAULTS)
 
 
-def _each(size: int) -> Line:
+def _each(size: int) -> WindowAxis:
     """Every sample for itself."""
     return regular(size, 1, 1, 1, (0, 0), size)
 
@@ -448,7 +447,7 @@ def _check_regular(problem: PoolProblem) -> None:
     )  # fmt: skip
 
 
-def _regular_line(problem: PoolProblem, axis: int) -> Line:
+def _regular_line(problem: PoolProblem, axis: int) -> WindowAxis:
     size, window, stride, dilation, sides = (
         getattr(problem, name)[axis] for name in ("size", "window", "stride", "dilation", "padding")
     )
@@ -486,7 +485,7 @@ def _check_fractional(problem: PoolProblem) -> None:
         _fractional_line(problem, axis)
 
 
-def _fractional_line(problem: PoolProblem, axis: int) -> Line:
+def _fractional_line(problem: PoolProblem, axis: int) -> WindowAxis:
     size = problem.size[axis]
     positions = fractional_positions(size, problem.ratio[axis], problem.overlapping)
     if not positions:

@@ -1,6 +1,6 @@
 """Positions of the windows along one axis, for every way of laying them out.
 
-A `Line` describes them: regular windows (size, stride, padding, dilation), adaptive ones, and the
+A `WindowAxis` describes them: regular windows (size, stride, padding, dilation), adaptive ones, and the
 random ones of fractional pooling all come to the same few numbers per output position, cut to
 the input, so that no kernel needs to ask whether a sample exists.
 """
@@ -20,7 +20,7 @@ from algos.core.sizes import reads_inside
 
 
 class Places(NamedTuple):
-    """Arrays of one entry per output position; see `Line`."""
+    """Arrays of one entry per output position; see `WindowAxis`."""
 
     begin: np.ndarray
     taps: np.ndarray
@@ -30,7 +30,7 @@ class Places(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Line:
+class WindowAxis:
     """The windows along one axis: their counts, and on demand the place of each.
 
     Counts are arithmetic. The arrays are made when a kernel first asks for one of them: a size
@@ -159,7 +159,7 @@ def first_residue(factor: int, modulus: int, low: int, high: int) -> int | None:
 
 def regular(
     size: int, window: int, stride: int, dilation: int, sides: tuple[int, int], positions: int
-) -> Line:
+) -> WindowAxis:
     """Return windows of one size, `stride` apart."""
     before, after = sides
     reads = reads_inside(positions, stride, window, dilation, before, size)
@@ -176,7 +176,7 @@ def regular(
         begin = np.where(taps > 0, start + first * dilation, 0)
         return Places(begin, taps, first, end, np.full(positions, window, np.int64))
 
-    return Line(
+    return WindowAxis(
         size, positions, window, window, reads, most, lay, dilation, stride, before, after
     )  # fmt: skip
 
@@ -188,7 +188,7 @@ def between(begin: np.ndarray, end: np.ndarray) -> Places:
     return Places(begin, taps, np.zeros_like(taps), taps, taps)
 
 
-def adaptive(size: int, positions: int) -> Line:
+def adaptive(size: int, positions: int) -> WindowAxis:
     """Window j of O from floor(j·W/O) to ceil((j + 1)·W/O): as even as whole samples allow.
 
     The windows over one sample are the samples of a window where W and O change places.
@@ -200,7 +200,7 @@ def adaptive(size: int, positions: int) -> Line:
 
     reads = size + positions - math.gcd(size, positions)
     least = -(-size // positions)
-    return Line(
+    return WindowAxis(
         size, positions, _largest_even(size, positions), least, reads,
         _largest_even(positions, size), lay,
     )  # fmt: skip
@@ -225,7 +225,7 @@ def fractional_positions(size: int, ratio: float, overlapping: bool) -> int:
 
 def fractional(
     size: int, positions: int, sequence: str, overlapping: bool, seed: Sequence[int]
-) -> Line:
+) -> WindowAxis:
     """Return windows between borders that are one or two samples apart, in a random order.
 
     Source: Graham, *Fractional Max-Pooling* (arXiv:1412.6071, 2014), section 2. Method `random`
@@ -253,7 +253,7 @@ def fractional(
             border = np.array(places, np.int64) - places[0]
         return between(border[:-1], border[1:] + overlapping)
 
-    return Line(
+    return WindowAxis(
         size, positions,
         window=(2 if span > positions else 1) + overlapping,
         fewest=(1 if span < 2 * positions else 2) + overlapping,

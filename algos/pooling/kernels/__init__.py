@@ -1,0 +1,1 @@
+"""Loops that pooling algorithms share."""

@@ -13,20 +13,13 @@ Arguments that mean the same in every kernel; indices and widths count elements:
 
 from __future__ import annotations
 
-from typing import Any
-
-import numba
 import numpy as np
-from llvmlite import ir
-from numba.core import types
 
 from algos.backend.compiler import kernel
-from algos.backend.emitter import Emitter, Vector
+from algos.backend.emitter import Emitter, Vector, intrinsic, ir, types
 from algos.simd.registers import lanes, load, load_alternate, store, store_lanes
 
 from .registers import combine, load_every, load_part
-
-intrinsic: Any = numba.extending.intrinsic
 
 
 @intrinsic

@@ -12,7 +12,7 @@ import numpy as np
 
 from algos.pooling.core.geometry import rule_of, windows_of
 from algos.pooling.core.problem import PoolProblem
-from algos.pooling.core.windows import Line
+from algos.pooling.core.windows import WindowAxis
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def grid_of(problem: PoolProblem) -> Grid:
     return Grid(np.where(inside, index, 0), inside, count.reshape(-1), gaussian)
 
 
-def _place(line: Line, taps: np.ndarray) -> np.ndarray:
+def _place(line: WindowAxis, taps: np.ndarray) -> np.ndarray:
     """Return the sample under every tap of every window along one axis."""
     return line.begin[:, None] + (taps - line.skip[:, None]) * line.dilation
 

@@ -11,7 +11,7 @@ Arguments that mean the same in every kernel; indices and lengths count elements
 `grad`, `x`, `y`: pointers to output gradient, input and input gradient, all (planes, rows,
     columns).
 `room`: pointer to the scratch of one thread, `shape.room` elements.
-`shape`: the `Shape`; `size` is (rows, columns) of a plane of the output.
+`shape`: the `GradientGeometry`; `size` is (rows, columns) of a plane of the output.
 `b`: number of the plane; `top`, `bottom`: first input row of the block and one past its last.
 `counts`, `widths`: pointers to the divisors of averages per output row and column.
 `skips`: pointer to the first tap inside the input, per output column.
@@ -37,7 +37,7 @@ from .registers import SLACK, fill, join, scale
 BLOCK = 32
 
 
-class Shape(NamedTuple):
+class GradientGeometry(NamedTuple):
     """Numbers the kernels work from; sizes and windows along h and w are called tall and wide."""
 
     tall: int
@@ -147,7 +147,9 @@ def _maximum(grad, x, y, room, shape, b, top, bottom, size, skips):
 def _item(item, grad, x, y, numbers, counts, widths, skips):
     """Compute one block of rows of one plane."""
     n = numbers
-    shape = Shape(n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12])
+    shape = GradientGeometry(
+        n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12]
+    )
     blocks = (shape.tall + BLOCK - 1) // BLOCK
     b, number = divmod(item, blocks)
     top, bottom = number * BLOCK, min(number * BLOCK + BLOCK, shape.tall)
@@ -198,10 +200,10 @@ def _tables(problem) -> tuple[Any, ...]:
     widths, skips = np.ones(w.positions + SLACK, dtype), np.zeros(w.positions + SLACK, dtype)
     widths[:-SLACK], skips[:-SLACK] = windows.counts[2], w.skip
     counts = windows.counts[1].astype(dtype)
-    return tuple(map(read_only, (np.array(_shape(problem)), counts, widths, skips)))
+    return tuple(map(read_only, (np.array(_geometry(problem)), counts, widths, skips)))
 
 
-def _shape(problem) -> Shape:
+def _geometry(problem) -> GradientGeometry:
     """Return the numbers of `problem`."""
     _d, h, w = problem.lines
     lead = -(-w.window // 16) * 16
@@ -210,7 +212,7 @@ def _shape(problem) -> Shape:
     line = max(w.size + w.before + w.window * (1 + w.stride), pitch) + 16 * w.stride + 2 * SLACK
     rows = 3 * (BLOCK + 2 * h.window) if is_max else (BLOCK + h.window) // h.stride + 2
     room = 2 * line + (rows + 2) * pitch
-    return Shape(
+    return GradientGeometry(
         h.size, w.size, h.window, h.stride, h.before, w.window, w.stride, w.before, lead, pitch,
         line, is_max, room,
     )  # fmt: skip
@@ -218,7 +220,7 @@ def _shape(problem) -> Shape:
 
 def scratch_elements(problem) -> int:
     """Return the elements of scratch of one thread."""
-    return _shape(problem).room
+    return _geometry(problem).room
 
 
 def work(problem) -> float:

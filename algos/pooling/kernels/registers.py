@@ -16,17 +16,9 @@ Arguments that mean the same in every kernel; indices, pitches and widths count 
 
 from __future__ import annotations
 
-from typing import Any
-
-import numba
-from llvmlite import ir
-from numba.core import types
-
 from algos.backend.compiler import kernel
-from algos.backend.emitter import Emitter, Vector, element
+from algos.backend.emitter import Emitter, Vector, element, intrinsic, ir, types
 from algos.simd.registers import lanes, load, load_alternate, splat, store, store_lanes
-
-intrinsic: Any = numba.extending.intrinsic
 
 #: Elements behind a row of scratch: four of the widest registers in float32.
 SLACK = 64

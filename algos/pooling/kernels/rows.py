@@ -46,7 +46,7 @@ BLOCK = 32
 AFRESH, BOTH_SIDES, ALTERNATE = range(3)
 
 
-class Shape(NamedTuple):
+class RowsGeometry(NamedTuple):
     """Numbers that kernels need; sizes and windows along h and w are called tall and wide."""
 
     depth: int
@@ -175,7 +175,7 @@ def _alternate_rows(
 @kernel(allocates=True)
 def _item(item, x, y, numbers, places, counts, widths, offsets, lowest):
     n = numbers
-    shape = Shape(
+    shape = RowsGeometry(
         n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12], n[13],
         n[14], n[15], n[16], n[17], n[18],
     )  # fmt: skip
@@ -224,7 +224,7 @@ def _tables(problem) -> tuple[Any, ...]:
     """What `_pool` is told about a problem: numbers, places, counts, widths, offsets, lowest."""
     windows = windows_of(problem)
     dtype = np.dtype(problem.dtype).type
-    shape = _shape(problem)
+    shape = _geometry(problem)
     places = np.array([np.concatenate(windows.begin), np.concatenate(windows.taps)])
     widths = np.ones(problem.lines[2].positions + SLACK, dtype)
     widths[:-SLACK] = windows.counts[2]
@@ -239,10 +239,10 @@ def _tables(problem) -> tuple[Any, ...]:
     return *map(read_only, tables), lowest
 
 
-def _shape(problem) -> Shape:
+def _geometry(problem) -> RowsGeometry:
     _d, h, w = problem.lines
     pitch = -(-(max(w.reach, w.before + w.size) + SLACK) // 16) * 16
-    return Shape._make([
+    return RowsGeometry._make([
         *problem.planes[1:], *(line.dilation for line in problem.lines), h.window, h.before,
         w.before, w.stride, w.reach, pitch, _doublings(problem), len(_offsets(problem, pitch)),
         _block_rows(problem), w.window, *_inside(w), _method(problem),
@@ -304,7 +304,7 @@ def _offsets(problem, pitch: int) -> list[int]:
 
 def scratch_elements(problem) -> int:
     """Elements of scratch per thread: lines, three rows, and rows joined from the right."""
-    shape = _shape(problem)
+    shape = _geometry(problem)
     right = shape.block if shape.method == BOTH_SIDES else 0
     return (shape.doublings + 4 + right) * shape.pitch + 16 * shape.wide_stride + SLACK
 

@@ -1,0 +1,28 @@
+"""Choice of the object that computes a problem: the algorithm itself, or an adapter around it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core.family import CONVOLUTION
+from .biases import Biased
+from .gradients import Derived
+from .parts import Parts
+
+
+def performer(algorithm: Any, problem: Any) -> Any:
+    """Return the object that computes `problem` for `algorithm`.
+
+    It answers `why_not`, `workspace_bytes`, `work` and `error_bound` for the problem, and has
+    the method named by `problem.operation`.
+    """
+    if stand_in := algorithm.stand_in(problem):
+        return stand_in
+    if algorithm.family is not CONVOLUTION:
+        return algorithm
+    if isinstance(problem.bias, str):
+        return Biased(algorithm, performer)
+    own = problem.operation in algorithm.operations
+    if not (problem.is_plain or (own and algorithm.any_layer)):
+        return Parts(algorithm, performer)
+    return algorithm if own else Derived(algorithm)

@@ -1,0 +1,62 @@
+"""Descriptor text of a problem, written; `algos.core.descriptor` reads it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .connections import to_text
+
+OPERATION_WORDS = {"bwdd": "grad_input", "bwdw": "grad_weight"}
+
+
+def format_descriptor(problem: Any) -> str:
+    """The shortest descriptor that parses back to `problem`."""
+    names = problem.axis_names
+    before = [p[0] for p in problem.padding]
+    after = [p[1] for p in problem.padding]
+    columns = list(
+        zip(
+            problem.size,
+            problem.kernel,
+            problem.stride,
+            before,
+            after,
+            problem.dilation,
+            strict=True,
+        )
+    )
+    shown = names[:1] if len(set(columns)) == 1 else names
+
+    def spell(letter: str, values: list[int]) -> str:
+        return "".join(f"{letter}{axis}{v}" for axis, v in zip(shown, values, strict=False))
+
+    parts = [f"g{problem.groups}"] if problem.groups > 1 else []
+    parts += [
+        f"mb{problem.batch}",
+        f"ic{problem.in_channels}{spell('i', list(problem.size))}",
+        f"oc{problem.out_channels}",
+        spell("k", list(problem.kernel)),
+    ]
+    if set(problem.stride) != {1}:
+        parts.append(spell("s", list(problem.stride)))
+    if any(before):
+        parts.append(spell("p", before))
+    if before != after:
+        parts.append(spell("r", after))
+    if set(problem.dilation) != {1}:
+        parts.append(spell("d", [d - 1 for d in problem.dilation]))
+    if problem.dtype == "float64":
+        parts.append("f64")
+    parts += [word for word in ("flip", "bias") if getattr(problem, word)]
+    if isinstance(problem.bias, str):
+        parts[-1] += problem.bias
+    if problem.is_tiled:
+        parts.append("tile" + "x".join(map(str, problem.tile)))
+    if problem.connections:
+        parts.append("conn" + to_text(problem.connections))
+    if problem.fit != "floor":
+        parts.append(problem.fit)
+    parts += [word for word, operation in OPERATION_WORDS.items() if operation == problem.operation]
+    if problem.name:
+        parts.append('n"{}"'.format(problem.name.replace('"', "'")))
+    return "_".join(parts)

@@ -1,0 +1,130 @@
+"""Every algorithm of every family: ours, found in the modules of `algos`, and plug-ins.
+
+An algorithm is registered by being defined: discovery imports every module of the package and
+collects the classes that carry a name.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+from . import plugins
+from .adapters.gradients import takes_any_kernel
+from .core.errors import ConvbenchError, closest, shown
+from .core.family import CONVOLUTION, MODULES, POOLING, AlgorithmBase, Family, algorithms_in
+from .inception.algorithm import Branches
+
+FAMILIES = (CONVOLUTION, POOLING, MODULES)
+
+
+def of(family: Family) -> dict[str, Any]:
+    """Return every algorithm of `family` by name, in alphabetical order."""
+    return _registries()[family]
+
+
+def convolutions() -> dict[str, Any]:
+    """Return every algorithm of convolution by name, in alphabetical order."""
+    return of(CONVOLUTION)
+
+
+def poolings() -> dict[str, Any]:
+    """Return every pooling algorithm by name, in alphabetical order."""
+    return of(POOLING)
+
+
+def get(name: str, among: Iterable[Family] = FAMILIES) -> Any:
+    """Return the first algorithm called `name` in the families `among` which to look.
+
+    Raises
+    ------
+    ConvbenchError
+        With what the algorithm does instead, or with the nearest known name.
+    """
+    asked = tuple(among)
+    for family in asked:
+        if name in of(family):
+            return of(family)[name]
+    for other in FAMILIES:
+        if name in of(other):
+            verbs = " or ".join(family.does for family in asked)
+            raise ConvbenchError(f"{name} can {other.does}, it cannot {verbs}")
+    known = list(dict.fromkeys(name for family in asked for name in of(family)))
+    noun = "algorithm" if CONVOLUTION in asked else f"{asked[0].name} algorithm"
+    raise ConvbenchError(f"there is no {noun} {shown(name)}; {closest(name, known)}")
+
+
+def get_for(problem: Any, algorithm: Any) -> Any:
+    """Return the algorithm that `algorithm` names or is, of the family of `problem`."""
+    return resolve(algorithm, problem.family)
+
+
+def resolve(algorithm: Any, family: Family = CONVOLUTION) -> Any:
+    """Return the algorithm of `family` that `algorithm` names or is.
+
+    Raises
+    ------
+    ConvbenchError
+        With the nearest known name, what the algorithm does instead, or the type that is no name.
+    """
+    if isinstance(algorithm, str):
+        return of(family).get(algorithm) or get(algorithm, (family,))
+    if isinstance(algorithm, AlgorithmBase):
+        if algorithm.family is family:
+            return algorithm
+        raise ConvbenchError(
+            f"{algorithm.name} can {algorithm.family.does}, it cannot {family.does}"
+        )
+    raise ConvbenchError(
+        f"algorithm {shown(algorithm)} must be a name, such as {next(iter(of(family)))!r}, or "
+        f"an algorithm"
+    )
+
+
+@cache
+def _registries() -> dict[Family, dict[str, Any]]:
+    """Discover all algorithms, once a process."""
+    package = importlib.import_module(__package__)
+    modules = pkgutil.walk_packages(package.__path__, f"{__package__}.")
+    ours = [a for info in modules for a in algorithms_in(importlib.import_module(info.name))]
+    found: dict[Family, dict[str, Any]] = {family: {} for family in FAMILIES}
+    for algorithm in sorted([*ours, *plugins.from_entry_points()], key=lambda a: a.name):
+        known = found[algorithm.family]
+        if algorithm.name in known:
+            raise ConvbenchError(f"two algorithms are called {algorithm.name!r}; rename one")
+        known[algorithm.name] = algorithm
+    for name, algorithm in found[CONVOLUTION].items():
+        if takes_any_kernel(algorithm, (3, 3), "float32"):
+            pooling = found[POOLING].get(name, found[POOLING]["parallel"])
+            found[MODULES][name] = Branches(algorithm, pooling)
+    return found
+
+
+def load_file(path: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Register the algorithms that a Python file defines; return their names.
+
+    A file that is loaded already is not run again.
+
+    Raises
+    ------
+    ConvbenchError
+        If the file cannot be read or run, defines no algorithm, or calls one by a name that
+        is taken. Nothing is registered then.
+    """
+    algorithms, new = plugins.from_file(path)
+    names = [algorithm.name for algorithm in algorithms]
+    if new:
+        for algorithm in algorithms:
+            if algorithm.name in of(algorithm.family) or names.count(algorithm.name) > 1:
+                plugins.forget(path)
+                raise ConvbenchError(
+                    f"algorithm file {os.fspath(path)!r} calls an algorithm {algorithm.name!r}, "
+                    f"a name that is taken; choose another"
+                )
+        for algorithm in algorithms:
+            of(algorithm.family)[algorithm.name] = algorithm
+    return tuple(names)

@@ -1,0 +1,51 @@
+"""`parallel` held to the definition in NumPy float64."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import algos
+from algos.registry import get
+
+
+def reference(problem, x, w, bias=None):
+    """Cross-correlation (or convolution) in float64, one tap at a time; padding is zeros."""
+    axes = problem.axes
+    x, w = x.astype(float), w.astype(float)
+    if problem.flip:
+        w = w[(..., *[slice(None, None, -1)] * axes)]
+    room = [(before, max(after, r - before - size)) for (before, after), r, size in zip(
+        problem.padding, problem.reach, problem.size, strict=True)]  # fmt: skip
+    x = np.pad(x, [(0, 0), (0, 0), *room])
+    groups = problem.groups
+    outputs = problem.out_channels // groups
+    y = np.zeros((problem.batch, groups, outputs, *problem.output_size))
+    x = x.reshape(problem.batch, groups, -1, *x.shape[2:])
+    w = w.reshape(groups, outputs, *w.shape[1:])
+    for tap in np.ndindex(*problem.kernel):
+        window = x[(..., *[
+            slice(t * d, t * d + (o - 1) * s + 1, s)
+            for t, d, o, s in zip(
+                tap, problem.dilation, problem.output_size, problem.stride, strict=True)
+        ])]  # fmt: skip
+        y += np.einsum("bgc...,goc->bgo...", window, w[(..., *tap)])
+    y = y.reshape(problem.output_shape)
+    return y if bias is None else y + bias.reshape(-1, *[1] * axes)
+
+
+def check(problem, seed=0, threads=None):
+    """Random numbers within the derived bound; out starts as NaN, the inputs are read-only."""
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal(problem.input_shape).astype(problem.dtype)
+    w = rng.standard_normal(problem.kernel_shape).astype(problem.dtype)
+    bias = rng.standard_normal(problem.out_channels).astype(problem.dtype)
+    for array in (x, w, bias):
+        array.flags.writeable = False
+    given = bias if problem.bias else None
+    out = np.full(problem.output_shape, np.nan, problem.dtype)
+    algos.plan(problem, w, given, algorithm="parallel", threads=threads)(x, out)
+    exact = reference(problem, x, w, given)
+    magnitude = reference(problem, abs(x), abs(w), None if given is None else abs(given))
+    bound = get("parallel").error_bound(problem, x, w, magnitude)
+    np.testing.assert_array_less(abs(out - exact), bound + 1e-12 * magnitude + 1e-300)
+    return out

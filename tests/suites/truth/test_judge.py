@@ -1,0 +1,102 @@
+"""The judge is judged: every canary must be caught, every true algorithm must pass."""
+
+from dataclasses import replace
+
+import pytest
+
+from algos import Problem
+from algos.core.family import algorithms_in
+from algos.registry import convolutions
+from suites.cases import generate
+from suites.cases.suite import Case
+from suites.truth import canaries
+from suites.truth.judge import judge
+from suites.verification.shrink import shrink
+
+OURS = [name for name, algorithm in convolutions().items() if not algorithm.is_peer]
+CANARIES = algorithms_in(canaries)
+
+
+def test_there_are_enough_canaries():
+    assert len(CANARIES) >= 15
+
+
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("canary", CANARIES, ids=lambda canary: canary.name)
+def test_every_canary_is_caught_each_time(canary, seed):
+    caught = (
+        judge(canary, case, threads=2, seed=seed).status == "failed"
+        for case in generate.cases(120, seed, generate.OPERATIONS)
+    )
+    assert any(caught)
+
+
+LONG = ("parallel", "low-rank", "winograd2", "winograd4")  # compile much for so many cases
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in OURS]
+)
+def test_every_algorithm_passes(name):
+    judged = exact = properties = 0
+    for case in generate.cases(50, 3, generate.OPERATIONS):
+        found = judge(convolutions()[name], case, threads=2, seed=3)
+        assert found.status != "failed", f"{case}: {found.reason}"
+        assert found.error_over_bound <= 1
+        judged += found.status == "ok"
+        exact += found.exact
+        properties += found.properties
+    few = name.startswith("winograd")
+    assert judged > (1 if few else 9)
+    assert exact > (0 if few else 2)
+    assert properties > (1 if few else 9)
+
+
+def test_an_output_that_is_mostly_zero_is_mistrusted():
+    padded = Problem(size=(1,), kernel=1, padding=3)
+    found = judge(convolutions()["naive"], Case(padded, "integers", "integers"), threads=1)
+    assert found.status == "mistrusted"
+    assert "zero" in found.reason
+
+
+def test_a_law_alone_can_convict():
+    """Right on every question of the oracle; the kernel of any later problem is doubled."""
+    naive = convolutions()["naive"]
+
+    class Lawless(type(naive)):
+        name = "lawless"
+        first = None
+
+        def prepare(self, problem, w, threads):
+            type(self).first = self.first or problem
+            return super().prepare(problem, w if problem == self.first else 2 * w, threads)
+
+    case = Case(Problem(size=(9,), kernel=3, stride=2), "integers", "integers")
+    reasons = set()
+    for seed in range(12):
+        Lawless.first = None
+        reasons.add(judge(Lawless(), case, threads=1, seed=seed).reason)
+    assert any("law of convolution" in reason for reason in reasons)
+
+
+def test_large_problems_are_judged_on_a_sample_in_reasonable_time():
+    problem = Problem(size=(56, 56), kernel=3, in_channels=64, out_channels=64, padding=1)
+    found = judge(convolutions()["im2col"], Case(problem, "random", "random"), threads=2)
+    assert found.status == "ok"
+    assert 0 < found.error_over_bound < 1
+
+
+@pytest.mark.parametrize("canary", CANARIES[::4], ids=lambda canary: canary.name)
+def test_failures_shrink_to_something_small(canary):
+    case = next(
+        case
+        for case in generate.cases(120, operations=generate.OPERATIONS)
+        if judge(canary, case, threads=2).status == "failed"
+    )
+
+    def fails(problem):
+        return judge(canary, replace(case, problem=problem), threads=2).status == "failed"
+
+    smallest = shrink(case.problem, fails)
+    assert fails(smallest)
+    assert smallest.multiply_adds <= max(70, case.problem.multiply_adds // 2)

@@ -1,0 +1,65 @@
+"""Laws of convolution, on random problems, with no oracle in sight."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from problems import problems
+
+from algos import Plan
+from algos.adapters import performer
+from algos.registry import convolutions
+from suites.cases.fills import largest_integer
+from suites.truth.properties import PROPERTIES
+
+OURS = [name for name, algorithm in convolutions().items() if not algorithm.is_peer]
+
+
+def runner(algorithm):
+    """Convolves integers exactly, or answers None where rounding might not be undone."""
+
+    def run(problem, x, w):
+        able = performer(algorithm, problem)
+        if able.why_not(problem, w):
+            return None
+        bias = np.zeros(problem.bias_shape, problem.dtype) if problem.bias else None
+        y = Plan(problem, w, bias, algorithm=algorithm)(x)
+        if able.exact_on_integers:
+            return y
+        most = np.array([float((problem.taps + 1) * largest_integer(problem) ** 2)])
+        bound = able.error_bound(problem, x, w, most)
+        return np.rint(y) if np.max(bound) < 0.5 else None
+
+    return run
+
+
+@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("law", PROPERTIES, ids=lambda law: law.__name__)
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@given(problem=problems(largest=9, plain=False), seed=st.integers(0, 2**32 - 1))
+def test_law_holds(law, name, problem, seed):
+    holds = law(problem, np.random.default_rng(seed), runner(convolutions()[name]))
+    assert holds is not False, (law.__doc__ or "").strip()
+
+
+@pytest.mark.parametrize("law", PROPERTIES, ids=lambda law: law.__name__)
+def test_law_applies_somewhere_and_can_be_broken(law):
+    naive = runner(convolutions()["naive"])
+    applied, broken = [], []
+
+    @settings(max_examples=60, deadline=None, database=None, derandomize=True)
+    @given(problem=problems(largest=9, plain=False))
+    def look(problem):
+        applied.append(law(problem, np.random.default_rng(0), naive))
+        calls = itertools.count(1)
+
+        def wrong(p, x, w):
+            return naive(p, x, w) + next(calls) ** 2
+
+        broken.append(law(problem, np.random.default_rng(0), wrong))
+
+    look()
+    assert True in applied
+    assert False in broken

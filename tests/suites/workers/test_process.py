@@ -1,0 +1,186 @@
+"""A worker process answers, or its end is told in plain words."""
+
+import json
+from pathlib import Path
+
+import psutil
+import pytest
+
+from algos.registry import get
+from suites.workers.process import Worker, WorkerDiedError
+
+BROKEN = str(Path(__file__).parents[2] / "helpers" / "broken.py")
+CASE = {"problem": "mb1_ic2ih9_oc3_kh3_bias", "weights": "random", "pixels": "random"}
+
+
+@pytest.fixture(scope="module")
+def living():
+    """One worker for every test that leaves it alive."""
+    worker = Worker(2, [BROKEN])
+    yield worker
+    worker.close()
+
+
+def load(worker, algorithm, timeout=60.0, **more):
+    return worker.ask(
+        timeout, do="load", cell=0, case=CASE, algorithm=algorithm, threads_wanted=1, seed=0, **more
+    )
+
+
+def test_a_cell_is_loaded_calibrated_and_sampled(living):
+    answer = load(living, "naive")
+    assert answer["status"] == "ok"
+    assert answer["reason"] == ""
+    assert 0 <= answer["error_over_bound"] <= 1
+    assert answer["threads_seen"]["numba"] == 1
+    assert min(answer["compile_s"], answer["prepare_s"], answer["first_call_s"]) >= 0
+    calibrated = living.ask(60, do="calibrate", cell=0, seconds=0.001)
+    assert calibrated["loops"] >= 1
+    assert calibrated["once_s"] > 0
+    assert living.ask(60, do="sample", cell=0, loops=calibrated["loops"])["seconds"] > 0
+    assert living.ask(60, do="drop") == {}
+
+
+def test_what_is_not_supported_says_why(living):
+    answer = load(living, "separable")
+    assert answer["status"] == "unsupported"
+    assert "rank" in answer["reason"]
+
+
+def test_what_an_algorithm_prints_is_no_answer(living):
+    assert load(living, "prints")["status"] == "ok"
+    assert living.ask(60, do="sample", cell=0, loops=2)["seconds"] > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("raises", "it raised RuntimeError: first line second line"),
+        ("confused", "it raised KeyError: 'size'"),
+        ("meddles", "read-only"),
+        ("off-by-one", "times the error bound"),
+        ("unfinished", "nan"),
+        ("nosuch", "there is no algorithm 'nosuch'"),
+    ],
+)
+def test_a_failure_that_leaves_the_worker_alive(living, name, reason):
+    answer = load(living, name)
+    assert answer["status"] == "failed"
+    assert reason in answer["reason"]
+    assert load(living, "naive")["status"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("segfault", "its process was ended by SIGSEGV"),
+        ("exits", "its process exited with code 3"),
+        ("sysexit", "its process exited with code 1: enough"),
+    ],
+)
+def test_the_end_of_a_worker_is_told(name, reason):
+    worker = Worker(1, [BROKEN])
+    with pytest.raises(WorkerDiedError) as death:
+        load(worker, name)
+    assert str(death.value) == reason
+    with pytest.raises(WorkerDiedError):  # and again, whoever asks
+        load(worker, "naive")
+    worker.close()
+    worker.close()
+
+
+def test_one_that_hangs_is_ended():
+    worker = Worker(1, [BROKEN])
+    load(worker, "naive")
+    with pytest.raises(WorkerDiedError, match="no answer within 1 s"):
+        load(worker, "hangs", timeout=1.0)
+    assert not psutil.pid_exists(worker.pid)
+
+
+def test_one_that_cannot_start_says_why(tmp_path):
+    file = tmp_path / "bad.py"
+    file.write_text("import nosuchmodule\n")
+    worker = Worker(1, [str(file)])
+    with pytest.raises(WorkerDiedError, match="No module named 'nosuchmodule'"):
+        load(worker, "naive")
+    worker.close()
+
+
+def test_memory_beyond_what_was_predicted_is_refused(living):
+    answer = load(living, "glutton", allowance=1 << 30)
+    assert answer["status"] == "failed"
+    assert "memory" in answer["reason"]
+    assert load(living, "naive", allowance=1 << 30)["status"] == "ok"
+
+
+def test_a_compilation_makes_a_sample_worthless(living):
+    assert load(living, "recompiles")["status"] == "ok"
+    assert living.ask(60, do="sample", cell=0, loops=2)["seconds"] is None
+    assert load(living, "naive")["status"] == "ok"
+    assert living.ask(60, do="sample", cell=0, loops=2)["seconds"] > 0
+
+
+def test_a_fresh_worker_finds_the_cache_warm(living):
+    """What one process compiled no other has to; two at once do not spoil it for each other."""
+    load(living, "naive")
+    others = [Worker(2) for _ in range(2)]
+    about = {"case": CASE, "algorithm": "naive", "threads_wanted": 1, "seed": 0}
+    for other in others:  # both at once, as no run does
+        other._socket.sendall(json.dumps({"do": "again", "cell": 0, **about}).encode() + b"\n")
+    for other in others:
+        answer = json.loads(other._line(60))
+        assert answer["compile_s"] == 0
+        assert answer["load_s"] > 0
+        other.close()
+
+
+def test_workers_are_forked_from_one_process_without_pools():
+    first, second = Worker(2), Worker(2)
+    parents = {psutil.Process(worker.pid).ppid() for worker in (first, second)}
+    assert len(parents) == 1
+    assert psutil.Process(parents.pop()).num_threads() == 1
+    first.close()
+    second.close()
+
+
+def holds(pid, library):
+    """Whether a process has a compiled library of this name."""
+    return any(library in area.path for area in psutil.Process(pid).memory_maps())
+
+
+@pytest.mark.skipif(not hasattr(psutil.Process, "memory_maps"), reason="not told here")
+def test_a_fresh_worker_has_what_its_algorithm_would_import():
+    plain, ready = Worker(2), Worker(2, libraries=("scipy.ndimage", "no.such.module"))
+    assert not holds(plain.pid, "_nd_image")
+    assert holds(ready.pid, "_nd_image")
+    nursery = psutil.Process(ready.pid).parent()
+    assert nursery != psutil.Process(plain.pid).parent()  # nobody else carries it along
+    assert nursery.num_threads() == 1
+    plain.close()
+    ready.close()
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize(
+    ("name", "file"), [("torch", "libtorch_cpu"), ("opencv-filter2d", "cv2.abi3")]
+)
+def test_a_worker_of_a_peer_is_born_with_it_and_its_own_pool(name, file):
+    (module,) = get(name).libraries
+    pytest.importorskip(module)
+    worker = Worker(2, libraries=(module,))
+    nursery = psutil.Process(worker.pid).parent()
+    assert holds(worker.pid, file)
+    case = {"problem": "mb1_ic8ih64_oc8_kh3", "weights": "random", "pixels": "random"}
+    answer = worker.ask(60, do="load", cell=0, case=case, algorithm=name, threads_wanted=2, seed=0)
+    assert answer["status"] == "ok", answer
+    assert answer["threads_seen"][module] == 2
+    assert nursery.num_threads() == 1  # pools are its children's
+    worker.close()
+
+
+def test_threads_are_set_and_read_back(living):
+    answer = living.ask(
+        60, do="load", cell=0, case=CASE, algorithm="im2col", threads_wanted=2, seed=0
+    )
+    assert answer["status"] == "ok"
+    assert set(answer["threads_seen"].values()) == {2}
