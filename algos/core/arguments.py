@@ -22,7 +22,8 @@ def whole_number(name: str, value: Any, least: int = 1, most: int | None = MOST)
     """`value` as one int from `least` to `most`."""
     number = _index(value)
     if number is None:
-        raise ConvbenchError(f"{name} {shown(value)} must be one whole number")
+        wanted = "one whole number" if is_several(value) else "one of the whole numbers"
+        raise ConvbenchError(f"{name} {shown(value)} must be {wanted}")
     _check_range(name, value, (number,), least, most)
     return number
 
@@ -97,7 +98,8 @@ def dtype_name(value: Any, known: Sequence[str]) -> str:
         with suppress(TypeError):
             value = np.dtype(value).name
     if not isinstance(value, str) or value not in known:
-        raise ConvbenchError(f"dtype {shown(value)} is not supported; known: {', '.join(known)}")
+        word = value if isinstance(value, str) else shown(value)
+        raise ConvbenchError(f"dtype {shown(value)} is not supported; {closest(word, list(known))}")
     return value
 
 
@@ -126,8 +128,10 @@ def _index(value: Any) -> int | None:
 def _check_range(
     name: str, value: Any, numbers: tuple[int, ...], least: int, most: int | None
 ) -> None:
-    along = " along every axis" if is_several(value) else ""
+    must = f"{name} {shown(value)} must be"
+    if is_several(value):
+        must += " along every axis"
     if not numbers or min(numbers) < least:
-        raise ConvbenchError(f"{name} {shown(value)} must be at least {least}{along}")
+        raise ConvbenchError(f"{must} a whole number of at least {least}")
     if most is not None and max(numbers) > most:
-        raise ConvbenchError(f"{name} {shown(value)} must be at most {most}{along}")
+        raise ConvbenchError(f"{must} a whole number of at most {most}")

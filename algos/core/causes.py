@@ -22,6 +22,7 @@ _HOUSE = Path(__file__).resolve().parents[2]
 _OURS = tuple(_HOUSE / name for name in ("algos", "suites", "results"))
 _STANDARD = Path(sysconfig.get_path("stdlib")).resolve()
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_HEADING = re.compile(r"^Traceback \(most recent call last\):\n", re.MULTILINE)
 _STEP = re.compile(r"(?:Failed in \w+ mode pipeline \(step: [^)]*\)\s*)+")
 _INNER = re.compile(r"(?:raised a specific error|Rejected as [^\n]*):\s*\n")
 _TYPED = re.compile(r"\w+(?:Error|Exception): ")
@@ -52,12 +53,15 @@ def said(error: BaseException) -> str:
 
 
 def whole(error: BaseException) -> str:
-    """Return everything that Python and Numba say of `error`, from the user's first line on."""
+    """Return everything that Python and Numba say of `error`, from the user's first line on.
+
+    The headings of tracebacks are left out: their lines are the user's, not a crash of ours.
+    """
     first = error.__traceback__
     while first is not None and _is_ours(first.tb_frame.f_code.co_filename):
         first = first.tb_next
     lines = traceback.format_exception(type(error), error, first or error.__traceback__)
-    return _COLOUR.sub("", "".join(lines)).rstrip()
+    return _HEADING.sub("", _COLOUR.sub("", "".join(lines))).rstrip()
 
 
 def _is_numbas(error: BaseException) -> bool:

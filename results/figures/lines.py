@@ -158,7 +158,7 @@ def _scales(
         axes.set(xscale="log", yscale="log", ylim=ends)
         axes.xaxis.set_major_locator(FixedLocator(chosen))
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{at:.4g}"))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{at:.6g}"))
         log_ticks(axes.yaxis, *ends, lambda at: short(text(at)), most=12)
 
 

@@ -47,7 +47,7 @@ _SCALES = {
     "speedup": "times as fast as {baseline}",
     "gflops": "effective GFLOP/s",
     "roofline": "share of the roofline",
-    "bandwidth": "share of the bandwidth, input and output moved once",
+    "bandwidth": "share of the bandwidth",
     "peer": "their time / ours",
 }
 
@@ -155,7 +155,7 @@ def draw_rows(
 
 def _title(threads: str, peaks: Mapping[str, float]) -> str:
     """Thread count, and the peaks that lines stand for, by dtype."""
-    said = [f"{three_digits(rate)} GFLOP/s" for rate in peaks.values()]
+    said = [three_digits(rate) for rate in peaks.values()]
     if len(said) > 1:
         said = [f"{text} {dtype}" for text, dtype in zip(said, peaks, strict=True)]
     return joined([threads, f"line: peak {', '.join(said)}" if said else ""])
@@ -244,10 +244,10 @@ def _x_axis(all_axes: list[Axes], value: str, ends: tuple[float, float]) -> None
     if value == "gflops":
         all_axes[0].set_xlim(ends)
         return
-    text = _TEXTS[value]
+    text, most = _TEXTS[value], 7 if len(all_axes) == 1 else 4
     for axes in all_axes:
         axes.set(xscale="log", xlim=ends)
-        log_ticks(axes.xaxis, *ends, lambda at: short(text(at)), most=7)
+        log_ticks(axes.xaxis, *ends, lambda at: short(text(at)), most=most)
         if value in _REFERENCES:
             axes.axvline(_REFERENCES[value], color=GREY, lw=1, zorder=1.5)
 

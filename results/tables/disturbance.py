@@ -1,4 +1,4 @@
-"""How much else a machine did during a run: in numbers, in sentences, and how grave that is.
+"""Disturbance of a run by other work on the machine: its sentences, and how grave it is.
 
 The facts are counted while a run goes on (`suites.machine.noise`) and kept in its last record. How grave
 they are, only the samples tell: a pass is read by its shortest samples, so most runs beside
@@ -33,7 +33,7 @@ QUIET, NOTE, DISTRUST = "quiet", "note", "distrust"
 
 
 def facts(noise: Mapping[str, Any], cores: int | None = None) -> list[str]:
-    """What else was at work, one clause each; nothing where all was quiet."""
+    """Return a clause for everything else that was at work; none where all was quiet."""
     said = []
     if (others := noise.get("other_cores") or 0.0) > FEW_CORES:
         of = f" of {cores}" if cores else ""

@@ -1,4 +1,4 @@
-"""Which algorithm costs least if one is to do every problem, and who could not be asked."""
+"""The algorithm that costs least if one is to do every problem, and those that lack times."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .labels import GROUP, in_order, lead_text, listed
 
 
 def one_for_all(here: pd.DataFrame, within: str) -> list[str]:
-    """What it costs to use one algorithm throughout, for the one that costs least.
+    """Say what it costs to use one algorithm throughout, for the one that costs least.
 
     Algorithms that cannot do every problem are out. Those that can, but lack times, are judged
-    on problems for which all have times; what each of them lacks is said. Whoever is beaten on
-    its own problems already does not narrow the comparison.
+    on problems for which all have times; what each of them lacks is said. An algorithm that
+    is beaten on its own problems already does not narrow the comparison.
     """
     keys = [name for name in GROUP if name != "threads"]
     table: Any = here.pivot_table(index=keys, columns="algorithm", values="time_s", sort=False)

@@ -231,7 +231,7 @@ def drift(values: Sequence[float] | np.ndarray, least: float = 0.0) -> float:
 
 
 def time_drift(samples: Passes) -> float:
-    """How many times as long late passes took as early ones; 1 where no drift is to be seen."""
+    """Return the time of late passes over that of early ones; 1 where no drift is seen."""
     times = [found for _, found in sorted(pass_times(samples).items())]
     return math.exp(drift(times, math.log1p(LEAST_DRIFT)))
 

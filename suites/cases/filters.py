@@ -28,6 +28,8 @@ Size = tuple[int, ...]
 
 #: Kernel values that are no filters.
 _WORDS = ("random", "rank1", *fills.WEIGHTS)
+#: Elements of the largest hand-made kernel: half a gigabyte while it is being made.
+MOST_ELEMENTS = 1 << 24
 
 
 def names() -> list[str]:
@@ -114,6 +116,11 @@ def make(spec: str, kernel_size: Size | None = None, axes: int | None = None) ->
         raise ConvbenchError(
             f"filter {name!r} has {len(size)} axes, the problem has {axes}; "
             f"choose one that exists in {axes}: gaussian, box, laplacian, sharpen, identity"
+        )
+    if math.prod(size) > MOST_ELEMENTS:
+        raise ConvbenchError(
+            f"a kernel of {_times(size)} is too large to be made by hand; "
+            f"at most {MOST_ELEMENTS} elements are supported"
         )
     return build(name, size, *(_number(spec, text) for text in numbers[1:]))
 

@@ -58,7 +58,7 @@ def interruptions() -> dict[str, int]:
 
 
 def warnings(found: dict[str, Any]) -> list[str]:
-    """What else was at work, a clause each; how grave that is, `results.tables.disturbance` says."""
+    """Return clauses on what else was at work; `results.tables.disturbance` weighs them."""
     return facts(found, psutil.cpu_count())
 
 

@@ -43,7 +43,7 @@ class Settings:
 
     @property
     def short(self) -> bool:
-        """Whether the budget is below what verdicts are expected to take."""
+        """True if the budget is below what verdicts are expected to take."""
         return self.budget < self.needed
 
 

@@ -1,4 +1,4 @@
-"""How long a run needs before it can say anything: its first pass, and four of the contenders.
+"""Time that a run needs for verdicts: its first pass, and four more of the contenders.
 
 An estimate ahead of any measurement, good to a factor of two; it knows no machine, so that a run
 that is taken up again on another day asks for the same budget. Tuned on a 2-core AVX-512 machine.
@@ -55,7 +55,7 @@ def _work(case: Case, name: str) -> float:
 
 
 def shortfall(budget: float, needed: float) -> str:
-    """What a budget below the need means, as a sentence; empty where it suffices."""
+    """Return a sentence on a budget below the need; empty where it suffices."""
     if budget >= needed:
         return ""
     return (

@@ -38,6 +38,9 @@ from .round import Round, Turn
 PASS_SHARE = 1 / (2.4 * MIN_PASSES)
 #: Blocks of a problem in a pass: as many as its share of the time allows, up to this.
 MAX_BLOCKS = 40
+#: Parts of the budget that may be spent when the first pass begins, and more until it ends, if
+#: memory is to be weighed; whoever is later leaves that out.
+WEIGHING_BEGUN, WEIGHING_DONE = 0.2, 0.4
 #: A default budget may become so many times as long, where the machine is slower than expected.
 STRETCH = 2.0
 #: Multiply-adds that claim as much of the time budget as every problem gets anyway.
@@ -114,6 +117,13 @@ class Run:
             wanted = self.budget - self.remaining() + seconds
             most = STRETCH * self.settings.budget
             self.budget = max(self.budget, min(most, wanted))
+
+    def _in_time(self) -> bool:
+        """Return True while the first pass is on schedule, so that memory can be weighed too."""
+        cells = [cell for group in self.groups for cell in group.cells]
+        done = sum(bool(cell.work) or not cell.alive for cell in cells) / len(cells)
+        spent = 1 - self.remaining() / self.budget
+        return not self.settings.short and spent <= WEIGHING_BEGUN + WEIGHING_DONE * done
 
     def _economise(self) -> Iterator[LeftOut]:
         """Go on with the contenders alone where the fewest passes of all do not fit the budget."""
@@ -285,7 +295,7 @@ class Run:
         self.bench.verify(cell)
         if not cell.alive:
             return 0
-        if not self.settings.short:
+        if self._in_time():
             self.bench.weigh(cell)
         return memory_needed(problem, cell.implementation, cell.threads)
 

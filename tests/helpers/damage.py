@@ -16,9 +16,10 @@ STRANGE: tuple[Any, ...] = (
 )  # fmt: skip
 Lines = list[bytes]
 FOREIGN = (
-    b"[]", b"{}", b"0", b"null", b'"text"', b'{"record": "cell"}', b'{"record": "run"}', b"{'a': 1}",
+    b"[]", b"{}", b"0", b"null", b'"text"', b'{"record": "cell"}', b'{"record": "run"}',
     b'{"record": "pass", "group": 0, "pass": 0, "samples_s": {}}', b'{"record": ["cell"]}',
-    b'{"record": "end"}', b"<html></html>", b"a,b,c", b"[" * 5000, b'{"a":' * 5000, b"\xef\xbb\xbf{}",
+    b'{"record": "end"}', b"<html></html>", b"a,b,c", b"[" * 5000, b'{"a":' * 5000,
+    b"\xef\xbb\xbf{}", b"{'a': 1}",
     b'{"name": "package", "version": "1.0.0", "dependencies": {}}', b"9" * 6000,
 )  # fmt: skip
 

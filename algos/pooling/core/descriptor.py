@@ -20,6 +20,7 @@ from .spelling import OPTIONS, WORDS
 
 _NAME = re.compile(r'_*n"([^"]*)"$')
 _LETTERS = {"size": "i", "window": "k", "stride": "s", "dilation": "d"}
+_FLAGS = ("overlapping", "count_include_pad")
 _PART = re.compile(
     r"_*(?:(mb|ic|[iokspdr][dhw])([0-9]+)|(" + "|".join(OPTIONS) + r')=([^_"]+)|([a-z][a-z0-9]+))'
 )
@@ -83,6 +84,10 @@ def _enter(
         enter(text, at, key, number, numbers)
     elif option in OPTIONS:
         found[option] = _read(value)
+        if option in _FLAGS and not isinstance(found[option], bool):
+            raise ConvbenchError(
+                f"descriptor {text!r}, column {at + 1}: {option}={value!r} must be True or False"
+            )
     elif word in KINDS:
         found["kind"] = word
     elif word in WORDS:

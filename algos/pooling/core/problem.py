@@ -486,15 +486,15 @@ def _check_fractional(problem: PoolProblem) -> None:
 
 
 def _fractional_line(problem: PoolProblem, axis: int) -> WindowAxis:
-    size = problem.size[axis]
-    positions = fractional_positions(size, problem.ratio[axis], problem.overlapping)
+    size, overlapping = problem.size[axis], bool(problem.overlapping)
+    positions = fractional_positions(size, problem.ratio[axis], overlapping)
     if not positions:
         raise ConvbenchError(
             f"{size} sample along {problem.axis_names[axis]} is too few for overlapping windows; "
             f"say overlapping=False, or give a larger input"
         )
     seed = (problem.seed, axis)
-    return fractional(size, positions, problem.sequence, problem.overlapping, seed)
+    return fractional(size, positions, problem.sequence, overlapping, seed)
 
 
 def _check_channels(problem: PoolProblem) -> None:

@@ -74,6 +74,7 @@ def test_the_whole_begins_at_the_users_file_and_leaves_nothing_of_numba_out(algo
     assert re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip() in text
     assert f'File "{algorithms.__file__}", line 8' in text or "mine.py (8)" in text
     assert "\x1b" not in text
+    assert "Traceback" not in text
 
 
 def test_a_long_message_is_cut_between_words():

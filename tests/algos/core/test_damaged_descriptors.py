@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from algos import ConvbenchError
+from algos import ConvbenchError, Problem
 from algos.core.errors import LONGEST, shortened
 from algos.notation import parse
 from suites.cli import main
@@ -24,7 +24,7 @@ WHOLE = (
     "average_mb8_ic512ih7_output=1,2_count_include_pad=False",
     "gaussian_ic1ih9_kh3_sigma=1.5",
     "stochastic_ic1ih25_ratio=1.41_sequence=random_overlapping=False_seed=3",
-    "mixed_ic1ih8_levels=4x2,2_mix=0.3",
+    "mixed_ic1ih8_levels=4x2,2x1_mix=0.3",
     "maxout_mb1_ic6ih4_pieces=3",
     "inception_mb1_ic192ih28_ones=64_threes=96,128_fives=16,32_pooled=32",
 )
@@ -65,11 +65,11 @@ def outcome(text: str) -> str:
     return "\n".join(family_cases(problem).explain(problem))
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_damaged_descriptors_are_refused_in_a_short_sentence(seed):
     rng = random.Random(seed)
     refused = 0
-    for _ in range(500):
+    for _ in range(300):
         text = damaged(rng)
         begun = time.process_time()
         try:
@@ -80,7 +80,7 @@ def test_damaged_descriptors_are_refused_in_a_short_sentence(seed):
         outcome(text)
         # A guard against enumeration, which takes minutes; arithmetic takes milliseconds.
         assert time.process_time() - begun < 5, text[:300]
-    assert refused > 100
+    assert refused > 60
 
 
 def test_the_words_that_hold_are_read():
@@ -90,11 +90,12 @@ def test_the_words_that_hold_are_read():
 
 LIMITED = """
 import resource
+from pathlib import Path
 from test_damaged import damaged, outcome, random
-most = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize() + (256 << 20)
+most = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() + (256 << 20)
 resource.setrlimit(resource.RLIMIT_AS, (most, most))
 rng = random.Random(99)
-for _ in range(1000):
+for _ in range(400):
     outcome(damaged(rng))
 print("done")
 """
@@ -131,6 +132,12 @@ def test_what_is_too_large_is_shown_and_refused(text, capsys):
     assert len(message) < 600
 
 
+def test_a_kernel_beyond_the_memory_is_not_made(capsys):
+    words = ["run", "--weights", "gaussian", "--problem", f"mb1_ic1ih9_oc1_kh{10**7}_ph{10**7}"]
+    assert main(words) == 2
+    assert "is too large to be made" in capsys.readouterr().err
+
+
 def test_sizes_beyond_the_address_space_are_refused(capsys):
     for text in ("max_mb1_ic1ih999999999999999999_kh3", "mb1_ic1ih9_oc1_kh281474976710656_dh99"):
         assert main(["shape", text]) == 2
@@ -139,6 +146,16 @@ def test_sizes_beyond_the_address_space_are_refused(capsys):
         parse(f"mb1_ic1ih9_oc1_kh3_dh{2**47}_ph{2**47}")
     with pytest.raises(ConvbenchError, match="column 8: a number of 5000 digits"):
         parse("mb1_ic" + "1" + "ih" + "9" * 5000)
+    for value in (10**5000, -(10**5000)):
+        with pytest.raises(ConvbenchError, match="size is larger than"):
+            Problem(size=value, kernel=1)
+    with pytest.raises(ConvbenchError, match="must be a table of 2 rows"):
+        parse("mb1_ic3iw9_oc2_kw2_conn7" + "1" * 12000)
+
+
+def test_flags_of_pooling_are_true_or_false():
+    with pytest.raises(ConvbenchError, match="overlapping='no' must be True or False"):
+        parse("max_mb1_ic1iw25_ratio=1.5_overlapping=no")
 
 
 def test_channels_of_a_table_are_not_enumerated():

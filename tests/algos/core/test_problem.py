@@ -179,7 +179,7 @@ def test_a_kernel_larger_than_the_padded_input_is_refused_with_the_numbers():
         ({"stride": (1,)}, ("stride (1,)", "1 entries", "2 spatial axes")),
         ({"dilation": 0}, ("dilation 0", "at least 1")),
         ({"dilation": (1, 1.5)}, ("dilation (1, 1.5)", "whole numbers")),
-        ({"batch": 0}, ("batch 0", "at least 1")),
+        ({"batch": -1}, ("batch -1", "at least 0")),
         ({"batch": "many"}, ("batch 'many'", "whole numbers")),
         ({"in_channels": -1}, ("in_channels -1", "at least 1")),
         ({"groups": 0}, ("groups 0", "at least 1")),

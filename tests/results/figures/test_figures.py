@@ -217,17 +217,17 @@ def hollow(sheet: Sheet) -> int:
 
 def test_scales_follow_the_marks_and_arrowheads_show_what_goes_on(tmp_path: Path) -> None:
     frame = results.read(write_run(tmp_path, wild(), limits=LIMITS))
-    assert (frame["time_high_s"] / frame["time_low_s"]).min() > 1e6
+    assert (frame["time_high_s"] / frame["time_low_s"]).min() > 1e5
     with rc_context():
         made = {sheet.name: sheet for sheet in sheets(frame)}
     share = made["share-of-roofline"].axes[0]
     low, high = share.get_xlim()
     marks = frame["roofline_percent"]
-    assert low > marks.min() / 10 and high < max(marks.max(), 100) * 10
+    assert low > marks.min() / 20 and high < 100 * 20
     assert hollow(made["share-of-roofline"]) > 0
     assert "arrowhead" in made["share-of-roofline"].detail
     title = made["throughput"].axes[0].get_title(loc="left")
-    assert title == "line: peak 100 GFLOP/s"
+    assert title == "line: peak 100"
     assert made["throughput"].axes[0].get_xlim()[1] < 150
 
 
