@@ -125,7 +125,8 @@ def spatial(
     per_axis: list[Axis] = []
     for axis in axes:
         per_axis.append(read_axis(text, axis, numbers) if axis in given else per_axis[-1])
-    return Axis(*zip(*per_axis, strict=True))._asdict()
+    columns = zip(*per_axis, strict=True)
+    return dict(zip(Axis._fields, columns, strict=True))
 
 
 def axes_given(numbers: dict[str, int]) -> set[str]:

@@ -42,7 +42,7 @@ def _cut(value: str) -> str:
 
 
 #: Characters of a value that an error repeats.
-LONGEST = 60
+MOST_SHOWN = 60
 
 
 def shown(value: object) -> str:
@@ -51,7 +51,7 @@ def shown(value: object) -> str:
         text = " ".join(repr(value).split())
     except Exception:  # a whole number of 5000 digits has no text
         text = f"a value of type {type(value).__name__}"
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+    return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 1]}…"
 
 
 class KernelRefusedError(ConvbenchError):
@@ -62,5 +62,5 @@ def closest(word: str, known: list[str]) -> str:
     """A "did you mean" clause for a misspelt `word`, or the list of what is known."""
     from difflib import get_close_matches
 
-    near = get_close_matches(word[:LONGEST], known, n=1, cutoff=0.5)
+    near = get_close_matches(word[:MOST_SHOWN], known, n=1, cutoff=0.5)
     return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"

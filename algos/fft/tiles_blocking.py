@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from algos.core.problem import Problem
 from algos.simd import registers as simd
 
-from .transform import line
+from .transform import factors, passes
 
 Three = tuple[int, int, int]
 
@@ -66,13 +67,23 @@ class TilesGeometry(NamedTuple):
     chunks: int
 
 
-class TilesBlocking(NamedTuple):
-    """Shape, passes and twiddle factors; the last two are given for each of the three axes."""
+@dataclass(frozen=True, eq=False)
+class TilesBlocking:
+    """Geometry, passes and twiddle factors; the last two are given for each of the three axes.
+
+    The factors are computed when they are first used: predicting memory needs none of them.
+    """
 
     shape: TilesGeometry
     numbers: np.ndarray
-    passes: tuple[np.ndarray, np.ndarray, np.ndarray]
-    factors: tuple[np.ndarray, np.ndarray, np.ndarray]
+    passes: tuple[np.ndarray, ...]
+    lines: tuple[tuple[int, int], ...]
+    dtype: str
+
+    @cached_property
+    def factors(self) -> tuple[np.ndarray, ...]:
+        """Twiddle factors of each axis."""
+        return tuple(factors(length, stop, self.dtype) for length, stop in self.lines)
 
     @property
     def pairs(self) -> int:
@@ -97,8 +108,8 @@ def blocking(problem: Problem, tile: Three, threads: int) -> TilesBlocking:
     reaches = ordered(problem, v.reach)
     extents = ordered(problem, v.extent)
     counts = [-(-(r - e + 1) // s) for r, e, s in zip(reaches, extents, steps, strict=True)]
-    lines = [line(sides[0], 1, problem.dtype), line(sides[1], 1, problem.dtype),
-             line(sides[2], lane, problem.dtype)]  # fmt: skip
+    lines = ((sides[0], 1), (sides[1], 1), (sides[2], lane))
+    cuts = [passes(length, stop) for length, stop in lines]
     many = sides[0] * sides[1] > 1
     pitch = sides[2] + (lane if many else 0)
     pairs = -(-v.batch * math.prod(counts) // 2)
@@ -109,10 +120,8 @@ def blocking(problem: Problem, tile: Three, threads: int) -> TilesBlocking:
         *(before for before, _ in ordered(problem, v.padding)), *sides, *steps, *counts,
         pitch, sides[0] * sides[1] * pitch + lane, lane if many else 1,
         pitch if many else lane, lane if many else lane * lane,
-        *(len(blocks.passes) for blocks in lines), min(outputs, -(-threads // (pairs * v.groups))),
+        *map(len, cuts), min(outputs, -(-threads // (pairs * v.groups))),
     ))  # fmt: skip
-    first, second, third = lines
     return TilesBlocking(
-        shape, np.array(shape), tuple(blocks.passes.reshape(-1) for blocks in (first, second, third)),  # type: ignore[arg-type]
-        (first.factors, second.factors, third.factors),
-    )  # fmt: skip
+        shape, np.array(shape), tuple(cut.reshape(-1) for cut in cuts), lines, problem.dtype
+    )

@@ -23,7 +23,7 @@ Measurements: docs/kernels.md.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -39,35 +39,28 @@ _PASS = {8: 1.0, 4: 0.75, 3: 0.75, 2: 0.6}
 LENGTHS = sorted(odd << a for odd in (1, 3, 9) for a in range(28))
 
 
-class Transform(NamedTuple):
-    """Transform of lines of one length, as arrays for kernels.
-
-    `passes` holds for each pass its radix, the length of its blocks, and the index in `factors` of
-    its twiddle factors.
-    """
-
-    passes: np.ndarray
-    factors: np.ndarray
+@lru_cache(maxsize=256)
+def passes(length: int, stop: int) -> np.ndarray:
+    """Return for each pass its radix, the length of its blocks, and the index of its factors."""
+    found, block, near = [], length, 0
+    for radix in _radices(length // stop):
+        found.append((radix, block, near))
+        near += 2 * (radix - 1) * (block // radix)
+        block //= radix
+    return np.array(found, np.int64).reshape(-1, 3)
 
 
 @lru_cache(maxsize=256)
-def line(length: int, stop: int, dtype: str) -> Transform:
-    """Return the passes from blocks of `length` down to blocks of `stop`.
-
-    The quotient of the two must be 2^a·3^b.
-    """
-    passes, factors = [], [np.zeros(0)]
-    block, near = length, 0
+def factors(length: int, stop: int, dtype: str) -> np.ndarray:
+    """Return the twiddle factors of all passes, about 2·`length` numbers."""
+    found, block = [np.zeros(0)], length
     for radix in _radices(length // stop):
         short = block // radix
         angles = np.outer(np.arange(1, radix), np.arange(short)) / block
         roots = np.exp(-2j * np.pi * angles).ravel()
-        passes.append((radix, block, near))
-        factors += [roots.real, roots.imag]
-        near += 2 * roots.size
+        found += [roots.real, roots.imag]
         block = short
-    table = np.array(passes, np.int64).reshape(-1, 3)
-    return Transform(table, np.concatenate(factors).astype(dtype))
+    return np.concatenate(found).astype(dtype)
 
 
 def _radices(quotient: int) -> list[int]:

@@ -231,7 +231,7 @@ class InceptionProblem:
 
 
 _PART = re.compile(
-    r'_*(?:(mb|ic|ih|iw)([0-9]+)|(ones|threes|fives|pooled)=([0-9]+)(?:,([0-9]+))?|(f32|f64)|n"([^"]*)"$)'
+    r'_*(?:(mb|ic|ih|iw)([0-9]+)|(ones|threes|fives|pooled)=([0-9]+(?:,[0-9]+)*)|(f32|f64)|n"([^"]*)"$)'
 )
 
 
@@ -249,12 +249,12 @@ def parse_inception(text: str, **defaults: Any) -> InceptionProblem:
                 f"parts such as mb1, ic192, ih28, ones=64, threes=96,128, fives=16,32, pooled=32, "
                 f'f64 or n"name"'
             )
-        key, number, width, channels, made, dtype, name = match.groups()
+        key, number, width, channels, dtype, name = match.groups()
         if key:
             enter(text, at, key, number, numbers)
         elif width:
-            counts = tuple(whole(text, n, at) for n in (channels, made) if n)
-            if made and width in ("ones", "pooled"):
+            counts = tuple(whole(text, n, at) for n in channels.split(","))
+            if len(counts) > 1 and width in ("ones", "pooled"):
                 raise ConvbenchError(
                     f"descriptor {text!r}, column {at + 1}: {width} are made at once; give one "
                     f"number of channels"

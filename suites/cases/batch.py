@@ -64,7 +64,7 @@ _DIRECTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "pool": {**dict.fromkeys(_FORWARD, ("forward",)), "BWD_D": ("grad_input",)},
 }
-_POOLINGS = {
+_POOLINGS: dict[str, dict[str, Any]] = {
     "max": {"kind": "max"},
     "avg_p": {"kind": "average"},
     "avg_np": {"kind": "average", "count_include_pad": False},

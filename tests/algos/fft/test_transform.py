@@ -9,7 +9,7 @@ from algos.core.arrays import read_only
 from algos.core.problem import Problem
 from algos.fft import fused as fft_fused
 from algos.fft import tiles as fft_tiles
-from algos.fft.transform import line, passes_cost
+from algos.fft.transform import passes, passes_cost
 
 pytestmark = pytest.mark.slow
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
     ("length", "radices"), [(512, [8, 8, 8]), (256, [8, 8, 4]), (384, [3, 8, 4, 4]), (1, [])]
 )
 def test_lengths_are_split_into_few_passes(length, radices):
-    assert line(length, 1, "float64").passes[:, 0].tolist() == radices
+    assert passes(length, 1)[:, 0].tolist() == radices
 
 
 def test_a_length_that_splits_badly_costs_more():

@@ -96,7 +96,7 @@ def test_sizes_and_kernels_span_what_they_promise():
 
 def layers(name: str) -> list[Problem]:
     """Every layer of a network in order, repeated ones too, as its file lists them."""
-    file = Path(suite.__file__).with_name(f"{name}.toml")
+    file = Path(suite.__file__).parents[1] / f"{name}.toml"
     (sweep,) = tomllib.loads(file.read_text(encoding="utf-8"))["sweep"]
     bias = sweep.get("bias", False)
     return [parse_descriptor(text, bias=bias) for text in sweep["problems"]]
