@@ -1,4 +1,4 @@
-"""How to convolve: interchangeable algorithms behind one interface.
+"""Convolution and pooling: interchangeable algorithms behind one interface.
 
 >>> import numpy as np, algos
 >>> x = np.random.default_rng(0).random((1, 3, 32, 32), dtype=np.float32)

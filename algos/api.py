@@ -124,7 +124,7 @@ def plan(
 
 
 def bias_kind(bias: np.ndarray | None, w: np.ndarray) -> bool | str:
-    """What shares a value of `bias`, in the words of `Problem`, by its shape."""
+    """Return the kind of bias that the shape of `bias` implies, as `Problem.bias` names it."""
     if bias is None or np.ndim(bias) < 2:
         return bias is not None
     axes = np.ndim(bias) - 1
@@ -133,7 +133,7 @@ def bias_kind(bias: np.ndarray | None, w: np.ndarray) -> bool | str:
 
 
 def problem_of(x: np.ndarray, w: np.ndarray, bias: bool | str = False, **fields: Any) -> Problem:
-    """The problem that convolving `x` of shape (N, C, *size) with `w` poses."""
+    """Return the problem that convolving `x` of shape (N, C, *size) with `w` poses."""
     x, w = as_array("input", x), as_array("kernel", w)
     try:
         return _posed(x.shape, w.shape, x.dtype, w.dtype, bias, **fields)
@@ -146,7 +146,7 @@ def _posed(
     x: tuple[int, ...], w: tuple[int, ...], x_type: np.dtype, w_type: np.dtype, bias: bool | str,
     **fields: Any,
 ) -> Problem:  # fmt: skip
-    """The problem of arrays of shapes `x` and `w`."""
+    """Return the problem of arrays of shapes `x` and `w`."""
     axes = len(x) - 2
     check_layouts(x, w, **{key: fields[key] for key in ("groups", "tile") if key in fields})
     period = w[: len(w) - len(x)]
@@ -188,13 +188,13 @@ def _posed(
 
 
 def names(problem: Problem | None = None) -> list[str]:
-    """Names of all algorithms, or of those that can do `problem`."""
+    """Return the names of all algorithms, or of those that can do `problem`."""
     reasons = {} if problem is None else why_not(problem)
     return [name for name in registry.convolutions() if name not in reasons]
 
 
 def why_not(problem: Problem, w: np.ndarray | None = None) -> dict[str, str]:
-    """Why some algorithms cannot do `problem`: a sentence by name; the able ones are absent.
+    """Return the reasons why algorithms cannot do `problem`, by name; able ones are absent.
 
     With the kernel `w` given, reasons that lie in its values are found too, such as a rank
     that rules out separable passes.

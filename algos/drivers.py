@@ -1,7 +1,7 @@
 """Descriptors of benchdnn's drivers other than convolution: deconvolution and pooling.
 
-Their letters are those of `algos.core.descriptor`, but what is a problem there differs (oneDNN,
-tests/benchdnn/doc/driver_conv.md and driver_pool.md):
+Their letters are those of `algos.core.descriptor`, but they define problems differently (oneDNN,
+tests/benchdnn/doc, driver_conv.md and driver_pool.md):
 
 - deconv: ic and ih are the deconvolution's input, oc and oh its output. It is the gradient of
   the input of a *mirrored* convolution, whose input has the size of that output.
@@ -162,9 +162,8 @@ def _scanned(
 
 
 def _without_lone_dilation(numbers: dict[str, int]) -> dict[str, int]:
-    """Return `numbers` but for dilations of axes of which nothing else is given.
-
-    benchdnn's pooling does not count them as given.
+    """Return `numbers` without the dilations of axes that have no other values, as benchdnn's
+    pooling.
     """
     given = axes_given({key: n for key, n in numbers.items() if key[0] != "d"})
     return {key: n for key, n in numbers.items() if key[0] != "d" or key[1] in given}

@@ -40,12 +40,12 @@ def convolve(
         where SciPy wraps around in the narrower of their types. float32 with float32 gives
         float32, everything else float64.
     mode : {"full", "same", "valid"}
-        As in SciPy: "same" is centred and as large as `image`; "valid" needs one array to
+        The same as SciPy's: "same" is centred and as large as `image`; "valid" needs one array to
         be at least as large as the other along every axis.
     method : str
-        "auto", or one of our algorithm names; SciPy's "direct" stands for "parallel". "auto"
-        takes a direct sum where the arrays hold NaN, infinity, or numbers so large that sums
-        may overflow: other algorithms would spread them.
+        "auto", or one of our algorithm names; SciPy's "direct" stands for "parallel". "auto" takes
+        a direct sum if the arrays hold NaN, infinity, or numbers so large that sums may overflow.
+        Other algorithms would spread them.
 
     Returns
     -------
@@ -138,7 +138,7 @@ def _filter(
 def _problem(
     size: tuple[int, ...], kernel: tuple[int, ...], mode: str, flip: bool, dtype: str
 ) -> Problem:
-    """The problem of an image and a kernel of these sizes."""
+    """Return the problem of an image and a kernel of these sizes."""
     padding = {
         "full": tuple((k - 1, k - 1) for k in kernel),
         "same": tuple((k // 2, (k - 1) // 2) for k in kernel),
@@ -148,7 +148,7 @@ def _problem(
 
 
 def _choose(problem: Problem, x: np.ndarray, w: np.ndarray) -> str:
-    """Name of an algorithm: few taps go direct, many to separable passes, else to the FFT.
+    """Return the name of an algorithm: direct for few taps, separable passes or FFT for many.
 
     A rule of thumb. The suites measure where the true borders lie on a machine; this only
     avoids the worst.
@@ -172,7 +172,7 @@ def _may_overflow(x: np.ndarray, w: np.ndarray) -> bool:
 
 
 def _largest_sum(image: np.ndarray, kernel: np.ndarray) -> float:
-    """An upper bound on the size of a sum of products; raises where it is not exact in float64."""
+    """Return an upper bound on a sum of products; raise if it is not exact in float64."""
     sizes, taps = (np.abs(array.astype(np.float64)) for array in (image, kernel))
     largest = min(float(sizes.max() * taps.sum()), float(taps.max() * sizes.sum()))
     if largest < EXACT:

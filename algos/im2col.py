@@ -1,19 +1,18 @@
 """Patches unrolled into columns, then one matrix product per group.
 
-Every output position becomes a column that holds the C/groups · ΠF samples its kernel sees;
-the layer is then kernel matrix × column matrix, and BLAS does the work (Chellapilla, Puri &
-Simard, *High Performance Convolutional Neural Networks for Document Processing*, 2006; the
-"matrix multiplication" section of the CS231n notes). The price is memory: overlapping
-windows copy each sample up to ΠF times. Columns are therefore built and multiplied in slabs
-of bounded size, each slab on one thread, columns and product alike: two pools of threads that
-took turns would wait for each other's spinning to end. A 1×1 kernel with stride 1 and no
-padding needs no columns at all: the input is the column matrix already, and BLAS spreads the
-one product over the threads. Nor does a kernel that covers the whole input, which is a fully
-connected layer (see `dense`).
+Every output position becomes a column of the C/groups · ΠF samples that its kernel sees. The layer
+is then kernel matrix × column matrix, a product that BLAS computes. *Sources*: Chellapilla, Puri &
+Simard, *High Performance Convolutional Neural Networks for Document Processing*, 2006; the "matrix
+multiplication" section of the CS231n notes. The price is memory: overlapping windows copy each
+sample up to ΠF times. Columns are therefore built and multiplied in slabs of bounded size. One
+thread builds a slab and multiplies it. Two thread pools that took turns would wait for each other's
+spinning to end. A 1×1 kernel with stride 1 and no padding needs no columns: the input already is
+the column matrix. BLAS then spreads the one product over the threads. A kernel that covers the
+whole input, a fully connected layer, needs none either (see `dense`).
 
-The gradients are products of the same matrices: of the kernel, output gradient × transposed
-columns; of the input, transposed kernel × output gradient, whose columns are then added back to
-where they would have been taken from (col2im).
+The gradients are products of the same matrices. For the kernel: output gradient × transposed
+columns. For the input: transposed kernel × output gradient, whose columns are added back to their
+places in the input (col2im).
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +46,11 @@ LEAST_BYTES = 1 << 17
 
 
 @kernel
-def _unroll(x, kernel_size, stride, dilation, before, output_size, start, columns):
+def _unroll(
+    x: np.ndarray, kernel_size: tuple[int, int, int], stride: tuple[int, int, int],
+    dilation: tuple[int, int, int], before: tuple[int, int, int], output_size: tuple[int, int, int],
+    start: int, columns: np.ndarray,
+) -> None:  # fmt: skip
     """Copy the columns of the output positions from `start` on, for one image and one group.
 
     `x`: array (C/groups, D, H, W). Nothing outside it is read.
@@ -80,7 +84,11 @@ def _unroll(x, kernel_size, stride, dilation, before, output_size, start, column
 
 
 @kernel
-def _fold(columns, kernel_size, stride, dilation, before, output_size, start, x):
+def _fold(
+    columns: np.ndarray, kernel_size: tuple[int, int, int], stride: tuple[int, int, int],
+    dilation: tuple[int, int, int], before: tuple[int, int, int], output_size: tuple[int, int, int],
+    start: int, x: np.ndarray,
+) -> None:  # fmt: skip
     """Add `columns` back to the samples of `x` that `_unroll` would copy them from.
 
     The arguments are those of `_unroll`, with `x` as the result.
@@ -112,7 +120,7 @@ def _fold(columns, kernel_size, stride, dilation, before, output_size, start, x)
 
 
 @kernel
-def add_strided(target, source, stride):
+def add_strided(target: np.ndarray, source: np.ndarray, stride: int) -> None:
     """Add target[k·stride] += source[k] for every k of the array `source`.
 
     The case `stride` = 1 is separate, so that it vectorises.
@@ -126,7 +134,7 @@ def add_strided(target, source, stride):
 
 
 def columns(problem: Problem, x: np.ndarray) -> np.ndarray:
-    """The patches of `x` as columns: ``w.reshape(O, -1) @ columns`` is the convolution.
+    """Return the patches of `x` as columns: ``w.reshape(O, -1) @ columns`` is the convolution.
 
     A column holds the samples under the kernel at one output position, channel by channel and
     tap by tap. Columns of further images follow those of the first. Where the problem flips
@@ -180,7 +188,7 @@ class Im2col(Algorithm):
         return Dense(self) if is_fully_connected(problem) else None
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
-        """Bytes of each thread's slab of columns, and of the flipped kernel."""
+        """Return the bytes of each thread's slab of columns, and of the flipped kernel."""
         columns = 0 if _is_pointwise(problem) else problem.taps * _slab(problem)
         kernel = math.prod(problem.kernel_shape)
         # Each product of the kernel gradient is held next to the sum of all.
@@ -199,7 +207,10 @@ class Im2col(Algorithm):
         w = as_correlation(problem, w)
         return w.reshape(problem.groups, problem.out_channels // problem.groups, problem.taps)
 
-    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+    def forward(
+        self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
+        threads: int,
+    ) -> None:  # fmt: skip
         v = problem.volume
         x = x.reshape(v.batch, v.groups, v.in_channels // v.groups, *v.size)
         y = out.reshape(v.batch, v.groups, v.out_channels // v.groups, -1)
@@ -218,7 +229,9 @@ class Im2col(Algorithm):
         if problem.bias:
             y += bias.reshape(v.groups, -1, 1)
 
-    def grad_input(self, problem, g, prepared, out, threads) -> None:
+    def grad_input(
+        self, problem: Problem, g: np.ndarray, prepared: Any, out: np.ndarray, threads: int
+    ) -> None:
         v = problem.volume
         g = g.reshape(v.batch, v.groups, v.out_channels // v.groups, -1)
         images = out.reshape(v.batch, v.groups, v.in_channels // v.groups, *v.size)
@@ -228,7 +241,9 @@ class Im2col(Algorithm):
         ]
         _divide(lambda some: _spread(problem, some), tasks, threads)
 
-    def grad_weight(self, problem, x, g, out, threads) -> None:
+    def grad_weight(
+        self, problem: Problem, x: np.ndarray, g: np.ndarray, out: np.ndarray, threads: int
+    ) -> None:
         v = problem.volume
         x = x.reshape(v.batch, v.groups, v.in_channels // v.groups, *v.size)
         g = g.reshape(v.batch, v.groups, v.out_channels // v.groups, -1)

@@ -4,15 +4,17 @@ Goodfellow, Bengio & Courville, *Deep Learning* (2016), eq. 9.7 with the stride 
 
     Z[i, j, k] = Σ_{l,m,n} V[l, (j−1)·s + m, (k−1)·s + n] · K[i, l, m, n]
 
-and the two gradients that train it, eq. 9.11 for the kernel's and eq. 9.13 for the input's.
-In a tiled layer (eq. 9.10) K has indices before these: position j modulo the period t. With a
-table of connections the sum over l leaves out the channels that are not connected to i.
+and the two gradients that train it: eq. 9.11 for the kernel, eq. 9.13 for the input. In a tiled
+layer (eq. 9.10) K has indices before these: position j modulo the period t. With a table of
+connections the sum over l leaves out the channels that are not connected to i.
 
 Cost: every multiply-add of the definition, one after the other, on one thread. It is the
 algorithm to read first, and the baseline the others are compared with.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
@@ -126,7 +128,7 @@ def _gradient_of_kernel(G, V, stride, dilation, before, groups, phase, t, dK):  
 
 @kernel
 def _meeting(position, tap, stride, dilation, before, outputs):
-    """The output whose `tap` lies on `position` of the input along one axis, or −1."""
+    """Return the output whose `tap` lies on `position` of the input along one axis, or −1."""
     shifted = position + before - tap * dilation
     if shifted < 0 or shifted % stride or shifted // stride >= outputs:
         return -1
@@ -137,9 +139,8 @@ def _meeting(position, tap, stride, dilation, before, outputs):
 def _gradient_of_input(K, G, table, stride, dilation, before, groups, dV):  # noqa: N803
     """Eq. 9.13: h(K, G, s)[i, j, k] = Σ_{l,m} Σ_{n,p} Σ_q K[q, i, m, p] · G[q, l, n].
 
-    The sums run over (l−1)·s + m = j and (n−1)·s + p = k: i is the input channel, q the output
-    channel, (e, j, k) the input position, (z, m, p) the tap and (h, l, n) the output position
-    that meets it.
+    The sums run over (l−1)·s + m = j and (n−1)·s + p = k. Channels are i (input) and q (output).
+    Positions are (e, j, k) in the input, (z, m, p) in the kernel and (h, l, n) in the output.
     """
     t = K.shape[:3]
     outputs_per_group, inputs_per_group = K.shape[3] // groups, K.shape[4]
@@ -182,24 +183,31 @@ class Naive(Algorithm):
     any_layer = True
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> np.ndarray:
-        """Kernels as volumes ``(*t, O, C/groups, *kernel)``, flipped for convolution."""
+        """Return the kernels as volumes ``(*t, O, C/groups, *kernel)``, flipped for convolution."""
         return as_correlation(problem, w).reshape(_every_kernel(problem))
 
-    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+    def forward(
+        self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
+        threads: int,
+    ) -> None:  # fmt: skip
         v = problem.volume
         _cross_correlate(
             x.reshape(v.input_shape), prepared, v.table, bias, v.stride, v.dilation, v.before,
             v.groups, out.reshape(v.output_shape),
         )  # fmt: skip
 
-    def grad_input(self, problem, g, prepared, out, threads) -> None:
+    def grad_input(
+        self, problem: Problem, g: np.ndarray, prepared: Any, out: np.ndarray, threads: int
+    ) -> None:
         v = problem.volume
         _gradient_of_input(
             prepared, g.reshape(v.output_shape), v.table, v.stride, v.dilation, v.before,
             v.groups, out.reshape(v.input_shape),
         )  # fmt: skip
 
-    def grad_weight(self, problem, x, g, out, threads) -> None:
+    def grad_weight(
+        self, problem: Problem, x: np.ndarray, g: np.ndarray, out: np.ndarray, threads: int
+    ) -> None:
         v = problem.volume
         gradient = out.reshape(_every_kernel(problem))
         for phase in np.ndindex(v.tile):
@@ -214,6 +222,6 @@ class Naive(Algorithm):
 
 
 def _every_kernel(problem: Problem) -> tuple[int, ...]:
-    """The shape of all kernels of a layer as volumes, whatever its tile."""
+    """Return the shape of all kernels of a layer as volumes, tiled or not."""
     v = problem.volume
     return (*v.tile, v.out_channels, v.in_channels // v.groups, *v.kernel)

@@ -13,7 +13,7 @@ from .pooling.core.problem import KINDS
 
 
 def parse(text: str, **defaults: Any) -> Any:
-    """Return the problem that a descriptor describes, of whichever family its first word is.
+    """Return the problem that a descriptor describes; its first word names the family.
 
     One of benchdnn's drivers before a colon, ``deconv:`` or ``pool:``, says how to read it.
 

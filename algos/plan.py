@@ -35,10 +35,10 @@ def _performer(chosen: Algorithm, problem: Problem) -> tuple[Algorithm, bool]:
 
 
 class Plan:
-    """A callable for arrays of one shape: ``plan(x) -> y``, and alike for the gradients.
+    """A callable for arrays of one shape: ``plan(x) -> y``, and likewise for the gradients.
 
-    What it is called with are the problem's operands that are no kernel: the input x; for
-    "grad_input" the gradient g of the output; for "grad_weight" both, and no kernel is given.
+    Call it with every operand except the kernel: the input x, or for "grad_input" the gradient g of
+    the output. "grad_weight" takes both and no kernel.
 
     A plan keeps the kernel and the bias as they were when it was made: it does not see what is
     written into them later. With ``copy=False`` the caller promises to write nothing there.

@@ -1,8 +1,8 @@
 """Algorithms from outside this package, in the registry like our own.
 
 A file is named by the user, and what is wrong with it is the user's to hear. An entry point of
-the group ``convbench.algorithms`` comes with an installed package: where it cannot be loaded, an
-algorithm of its name stands in and gives the reason, and everything else goes on.
+the group ``convbench.algorithms`` comes with an installed package. If it cannot be loaded, a
+placeholder algorithm of its name gives the reason; nothing else is affected.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _load(file: Path, shown: str) -> list[Any]:
 
 
 def _run(file: Path, shown: str) -> ModuleType:
-    """The module in `file`, under a name of its own so that it shadows no other."""
+    """Return the module in `file`, under a name of its own so that it shadows no other."""
     if not file.is_file():
         raise ConvbenchError(f"algorithm file {shown!r} does not exist")
     name = f"convbench_file_{file.stem}_{zlib.crc32(str(file).encode()):08x}"
@@ -98,7 +98,7 @@ class _Broken(Algorithm):
 
 
 def from_entry_points() -> list[Algorithm]:
-    """What installed packages offer; an entry names a module of algorithms, or one class."""
+    """Return the algorithms of installed packages; an entry names a module or one class."""
     found: list[Algorithm] = []
     for entry in importlib.metadata.entry_points(group=GROUP):
         try:

@@ -69,7 +69,7 @@ def resolve(algorithm: Any, family: Family = CONVOLUTION) -> Any:
     Raises
     ------
     ConvbenchError
-        With the nearest known name, what the algorithm does instead, or the type that is no name.
+        With the nearest known name, what the algorithm does instead, or the type if it is not str.
     """
     if isinstance(algorithm, str):
         return of(family).get(algorithm) or get(algorithm, (family,))

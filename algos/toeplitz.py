@@ -141,7 +141,7 @@ class Toeplitz(Algorithm):
         return _too_large(problem, self.workspace_bytes(problem, 1))
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
-        """Bytes of the matrix, of the places of a pair of channels, and of their elements."""
+        """Return the bytes of the matrix, and of the places and elements of a pair of channels."""
         there = _entry_count(problem) * (24 + problem.groups * problem.itemsize)
         return int(self._elements(problem)) * problem.itemsize + there
 
@@ -158,14 +158,19 @@ class Toeplitz(Algorithm):
         """Return the matrix of every group."""
         return _dense(problem, as_correlation(problem, w))
 
-    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+    def forward(
+        self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
+        threads: int,
+    ) -> None:  # fmt: skip
         x, y = (a.reshape(problem.batch, problem.groups, -1) for a in (x, out))
         with blas_threads(threads), np.errstate(all="ignore"):
             for g, part in enumerate(prepared):
                 y[:, g] = x[:, g] @ part.T
         out += bias.reshape(-1, *[1] * problem.axes)
 
-    def grad_input(self, problem, g, prepared, out, threads) -> None:
+    def grad_input(
+        self, problem: Problem, g: np.ndarray, prepared: Any, out: np.ndarray, threads: int
+    ) -> None:
         g, result = (a.reshape(problem.batch, problem.groups, -1) for a in (g, out))
         with blas_threads(threads), np.errstate(all="ignore"):
             for number, part in enumerate(prepared):
@@ -183,7 +188,7 @@ class SparseToeplitz(Algorithm):
         return _too_large(problem, self.workspace_bytes(problem, 1))
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
-        """Bytes of elements and their columns, and of the group being built."""
+        """Return the bytes of elements and their columns, and of the group being built."""
         elements, places = problem.multiply_adds // problem.batch, _entry_count(problem)
         building = elements // problem.groups * (8 + problem.itemsize)
         return elements * (4 + problem.itemsize) + building + 24 * places
@@ -214,13 +219,18 @@ class SparseToeplitz(Algorithm):
             for part in kernels
         ]
 
-    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+    def forward(
+        self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
+        threads: int,
+    ) -> None:  # fmt: skip
         x, y = (a.reshape(problem.batch, problem.groups, -1) for a in (x, out))
         for g, part in enumerate(prepared):
             y[:, g] = (part @ x[:, g].T).T
         out += bias.reshape(-1, *[1] * problem.axes)
 
-    def grad_input(self, problem, g, prepared, out, threads) -> None:
+    def grad_input(
+        self, problem: Problem, g: np.ndarray, prepared: Any, out: np.ndarray, threads: int
+    ) -> None:
         g, result = (a.reshape(problem.batch, problem.groups, -1) for a in (g, out))
         for number, part in enumerate(prepared):
             result[:, number] = (part.T @ g[:, number].T).T

@@ -33,7 +33,7 @@ def grad_input(
     threads: int | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
-    """The gradient of a loss with respect to a layer's input (Goodfellow eq. 9.13).
+    """Return the gradient of a loss with respect to a layer's input (Goodfellow eq. 9.13).
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def grad_weight(
     threads: int | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
-    """The gradient of a loss with respect to a layer's kernels (Goodfellow eq. 9.11).
+    """Return the gradient of a loss with respect to a layer's kernels (Goodfellow eq. 9.11).
 
     Parameters
     ----------
@@ -160,12 +160,12 @@ def conv_transpose(
     algorithm: str | Algorithm = "parallel",
     threads: int | None = None,
 ) -> np.ndarray:
-    """Transposed convolution: from the output of a layer back to the size of its input.
+    """Compute the transposed convolution: from a layer's output back to the size of its input.
 
     The same as `grad_input`, in the terms of PyTorch's `conv_transpose2d` and as a layer of
-    its own, with a bias. Where the layer's stride leaves samples over, several sizes belong to
-    one `g`: the smallest is taken, `output_padding` samples more, or the `output_size` given
-    (Goodfellow 9.5: the size must be told, it does not follow).
+    its own, with a bias. If the layer's stride leaves samples over, several sizes belong to one
+    `g`: the smallest, `output_padding` samples more, or a given `output_size` (Goodfellow 9.5: the
+    size must be given, it does not follow).
 
     Parameters
     ----------
@@ -225,7 +225,7 @@ def conv_transpose(
 
 
 def grad_bias(g: np.ndarray, kind: str = "channel", *, tile: Any = None) -> np.ndarray:
-    """The gradient of a loss with respect to a layer's biases (Goodfellow 9.5, last paragraph).
+    """Return the gradient of a loss with respect to a layer's biases (Goodfellow 9.5, end).
 
     Sums run in float64 and are rounded once.
 
@@ -234,8 +234,8 @@ def grad_bias(g: np.ndarray, kind: str = "channel", *, tile: Any = None) -> np.n
     g : ndarray, shape (N, O, *output_size)
         Gradient of the loss with respect to the layer's output.
     kind : {"channel", "location", "tile"}
-        What shares a bias: a whole output channel; nothing, every location has its own; or
-        the locations that a period of `tile` makes alike.
+        The outputs that share a bias: a whole output channel; nothing, every location has its own;
+        or all locations that are equal modulo `tile`.
     tile : int or tuple of int
         With "tile": the period t per axis.
 
@@ -275,7 +275,7 @@ def grad_bias(g: np.ndarray, kind: str = "channel", *, tile: Any = None) -> np.n
 
 
 def _one_kernel(what: str, g: np.ndarray, w: np.ndarray) -> np.ndarray:
-    """The first of the kernels of a tile, or `w` itself; raises where `g` and it do not match."""
+    """Return the first kernel of a tile, or `w` itself; raise if `g` does not match it."""
     check_gradient_layouts(g.shape, w.shape, what)
     tiled = g.ndim >= 3 and w.ndim == 2 * g.ndim - 2 and 0 not in w.shape
     one = w[(0,) * (g.ndim - 2)] if tiled else w
@@ -317,7 +317,7 @@ def _check_gradient(problem: Problem, g: np.ndarray) -> None:
 
 
 def _sizes(problem: Problem, axis: int, outputs: int) -> str:
-    """The input sizes of one axis that give `outputs` positions, as text."""
+    """Return the input sizes of one axis that give `outputs` positions, as text."""
     least = (outputs - 1) * problem.stride[axis] + problem.extent[axis]
     least -= sum(problem.padding[axis])
     most = least + problem.stride[axis] - 1 if problem.fit == "floor" else least
@@ -331,7 +331,7 @@ def _transposed_size(
     g: np.ndarray, w: np.ndarray, stride: tuple[int, ...], padding: Padding,
     dilation: tuple[int, ...], more: tuple[int, ...],
 ) -> tuple[tuple[int, ...], Sides, tuple[int, ...]]:  # fmt: skip
-    """Size, padding and samples to append, for a size of (W − 1)·S − P + extent + `more`.
+    """Return size, padding and samples to append, for a size of (W − 1)·S − P + extent + `more`.
 
     `more` is PyTorch's output_padding. From a stride on, a layer of that size would have more
     outputs than `g`: then padding behind is left out, and what still lacks is appended.

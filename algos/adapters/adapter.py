@@ -14,7 +14,7 @@ from ..core.problem import Problem
 class Adapter(Algorithm):
     """Object that computes a problem by way of others, for `algorithm` and under its name.
 
-    Whatever an adapter does not define itself, it answers as the algorithm does.
+    Methods that an adapter does not define are those of the algorithm.
     """
 
     def __init__(self, algorithm: Algorithm) -> None:
@@ -27,7 +27,7 @@ class Adapter(Algorithm):
         return self.algorithm.why_not(problem, w)
 
 
-#: Statements of an algorithm that hold for its adapters alike: all that a class declares.
+#: Class attributes of an algorithm, which hold for its adapters too.
 _FORWARDED = tuple(
     name
     for base in reversed(Algorithm.__mro__)

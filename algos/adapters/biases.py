@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -46,18 +47,23 @@ class Biased(Resolving):
         plain = unbiased(problem)
         return self.performer(plain).work(plain)
 
-    def prepare(self, problem, w, threads):
+    def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Any:
         plain = unbiased(problem)
         return self.performer(plain).prepare(plain, w, threads)
 
-    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+    def forward(
+        self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
+        threads: int,
+    ) -> None:  # fmt: skip
         plain = unbiased(problem)
         none = no_bias(plain.out_channels, bias.dtype)
         self.performer(plain).forward(plain, x, prepared, none, out, threads)
         with np.errstate(all="ignore"):  # NaN and infinity are data here
             out += at_locations(problem, bias)
 
-    def error_bound(self, problem, x, w, magnitude):
+    def error_bound(
+        self, problem: Problem, x: np.ndarray, w: np.ndarray, magnitude: np.ndarray
+    ) -> np.ndarray | float:
         """Return the algorithm's own bound plus one rounding of the sum."""
         plain = unbiased(problem)
         own = self.performer(plain).error_bound(plain, x, w, magnitude)

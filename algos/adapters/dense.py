@@ -8,6 +8,8 @@ gᵀ·x. BLAS reads all operands in place; each group is a product of its own.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from algos.backend.threads import blas_threads
@@ -39,17 +41,24 @@ class Dense(Adapter):
         turned = int(np.prod(problem.kernel_shape)) if problem.flip else 0
         return (turned + int(np.prod(problem.result_shape))) * problem.itemsize
 
-    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+    def forward(
+        self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
+        threads: int,
+    ) -> None:  # fmt: skip
         with blas_threads(threads), np.errstate(all="ignore"):  # NaN and infinity are data here
             _by_group(out, problem)[...] = _by_group(x, problem) @ prepared.swapaxes(1, 2)
         if problem.bias:
             out += bias.reshape(-1, *[1] * problem.axes)
 
-    def grad_input(self, problem, g, prepared, out, threads) -> None:
+    def grad_input(
+        self, problem: Problem, g: np.ndarray, prepared: Any, out: np.ndarray, threads: int
+    ) -> None:
         with blas_threads(threads), np.errstate(all="ignore"):
             _by_group(out, problem)[...] = _by_group(g, problem) @ prepared
 
-    def grad_weight(self, problem, x, g, out, threads) -> None:
+    def grad_weight(
+        self, problem: Problem, x: np.ndarray, g: np.ndarray, out: np.ndarray, threads: int
+    ) -> None:
         matrices = out.reshape(problem.groups, -1, problem.taps)
         with blas_threads(threads), np.errstate(all="ignore"):
             np.matmul(_by_group(g, problem).swapaxes(1, 2), _by_group(x, problem), out=matrices)

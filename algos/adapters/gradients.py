@@ -156,8 +156,8 @@ def exchange(problem: Problem, x: np.ndarray, g: np.ndarray) -> tuple[np.ndarray
 def takes_any_kernel(algorithm: Algorithm, kernel: tuple[int, ...], dtype: str) -> bool:
     """Return False if `algorithm` refuses random numbers of this shape for a kernel.
 
-    Asked of an image and a kernel of one size, no larger than `PROBE` along any axis. An
-    algorithm that does not do that problem at all, whatever the kernel, gets True.
+    Asked of an image and a kernel of one size, no larger than `PROBE` along any axis. An algorithm
+    that supports no kernel of that problem gets True.
     """
     taps = tuple(min(n, PROBE) for n in kernel)
     problem = Problem(size=taps, kernel=taps, dtype=dtype)
@@ -215,7 +215,7 @@ class Derived(Adapter):
         return held + most
 
     def prepared_bytes(self, problem: Problem, threads: int) -> int:
-        """Bytes of the kernels of all phases, prepared or as they are."""
+        """Return the bytes of the kernels of all phases, prepared or as they are."""
         return sum(
             self.algorithm.prepared_bytes(phase.problem, threads)
             or math.prod(phase.problem.kernel_shape) * problem.itemsize
@@ -245,20 +245,26 @@ class Derived(Adapter):
             for phase in phases(problem)
         ]
 
-    def grad_input(self, problem, g, prepared, out, threads) -> None:
+    def grad_input(
+        self, problem: Problem, g: np.ndarray, prepared: Any, out: np.ndarray, threads: int
+    ) -> None:
         bias = no_bias(problem.in_channels, g.dtype)
         parts = phases(problem)
         if not parts or set(problem.stride) != {1}:
             out[...] = 0
         for phase, ready in zip(parts, prepared, strict=True):
-            source = read_only(np.ascontiguousarray(g[(..., *phase.source)]))
-            target = out[(..., *phase.positions)]
+            read: Index = (..., *phase.source)
+            written: Index = (..., *phase.positions)
+            source = read_only(np.ascontiguousarray(g[read]))
+            target = out[written]
             result = out if target.shape == out.shape else np.empty(target.shape, out.dtype)
             self.algorithm.forward(phase.problem, source, ready, bias, result, threads)
             if result is not out:
                 target[...] = result
 
-    def grad_weight(self, problem, x, g, out, threads) -> None:
+    def grad_weight(
+        self, problem: Problem, x: np.ndarray, g: np.ndarray, out: np.ndarray, threads: int
+    ) -> None:
         derived = exchanged(problem)
         images, kernel = map(read_only, exchange(problem, x, g))
         if reason := self._why_not(derived, kernel):  # its values are known only now
@@ -270,7 +276,9 @@ class Derived(Adapter):
         result = result.swapaxes(0, 1)
         out[...] = np.flip(result, tuple(range(2, result.ndim))) if problem.flip else result
 
-    def error_bound(self, problem, x, w, magnitude):
+    def error_bound(
+        self, problem: Problem, x: np.ndarray, w: np.ndarray, magnitude: np.ndarray
+    ) -> np.ndarray | float:
         """Return the largest error bound of the convolutions."""
         if problem.operation == "grad_weight":
             images, kernel = exchange(problem, x, w)
@@ -278,7 +286,8 @@ class Derived(Adapter):
         correlating = as_correlation(problem, w).reshape(w.shape)
         bound: np.ndarray = np.zeros_like(magnitude)
         for phase in phases(problem):
-            source = np.ascontiguousarray(x[(..., *phase.source)])
+            read: Index = (..., *phase.source)
+            source = np.ascontiguousarray(x[read])
             kernel = phase.kernel(correlating)
             part = self.algorithm.error_bound(phase.problem, source, kernel, magnitude)
             bound = np.maximum(bound, part)

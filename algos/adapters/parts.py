@@ -123,7 +123,7 @@ class Parts(Resolving):
         return self.performer(part.problem)
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
-        """Bytes that the prepared parts need, and of the arrays of the largest."""
+        """Return the bytes that the prepared parts need, and of the arrays of the largest."""
         own = [
             (self._performer(part).workspace_bytes(part.problem, threads), part.problem)
             for part in parts(problem)
@@ -142,7 +142,10 @@ class Parts(Resolving):
             for part in parts(problem)
         ]
 
-    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+    def forward(
+        self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
+        threads: int,
+    ) -> None:  # fmt: skip
         for part, ready in zip(parts(problem), prepared, strict=True):
             source = read_only(np.ascontiguousarray(x[part.inputs]))
             offset = read_only(bias[part.outputs[1]]) if problem.connections else bias
@@ -150,7 +153,9 @@ class Parts(Resolving):
             self._performer(part).forward(part.problem, source, ready, offset, result, threads)
             out[part.outputs] = result
 
-    def grad_input(self, problem, g, prepared, out, threads) -> None:
+    def grad_input(
+        self, problem: Problem, g: np.ndarray, prepared: Any, out: np.ndarray, threads: int
+    ) -> None:
         out[...] = 0
         for part, ready in zip(parts(problem), prepared, strict=True):
             source = read_only(np.ascontiguousarray(g[part.outputs]))
@@ -159,7 +164,9 @@ class Parts(Resolving):
             with np.errstate(all="ignore"):  # NaN and infinity are data here
                 out[part.inputs] += result
 
-    def grad_weight(self, problem, x, g, out, threads) -> None:
+    def grad_weight(
+        self, problem: Problem, x: np.ndarray, g: np.ndarray, out: np.ndarray, threads: int
+    ) -> None:
         out[...] = 0
         for part in parts(problem):
             first, second = (
@@ -170,7 +177,9 @@ class Parts(Resolving):
             self._performer(part).grad_weight(part.problem, first, second, result, threads)
             out[part.kernels] = result
 
-    def error_bound(self, problem, x, w, magnitude):
+    def error_bound(
+        self, problem: Problem, x: np.ndarray, w: np.ndarray, magnitude: np.ndarray
+    ) -> np.ndarray | float:
         """Return the largest bound of the parts; for grad_input, which adds parts, their sum."""
         bounds = []
         for part in parts(problem):

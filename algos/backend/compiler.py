@@ -1,15 +1,15 @@
-"""How convbench compiles: one decorator, one set of floating-point freedoms, one cache.
+"""Compilation of kernels: one decorator, one set of floating-point freedoms, one cache.
 
-Numba's on-disk cache looks at the file of the compiled function alone, so a kernel that
-inlines a building block from another file would survive a change of that block. The cache
-here therefore lives in a folder named after the digest of every source file of `algos`.
+Numba's on-disk cache checks only the file of the compiled function. A kernel that inlines a
+building block from another file would survive a change of that block. The cache here therefore
+lives in a folder named after the digest of every source file of `algos`.
 
-Nor does it expect two processes to compile the same function at once for different types: both
-may choose the same file for their code, and one of them would later be handed the other's. Saving
-is therefore done by one process at a time. Worse, it tells functions of one name and signature
-apart by a number that every process counts for itself: two variants made by one factory, compiled
-by two processes, may be given the same symbol, and whoever links both from the cache calls one of
-them twice (numba issue 10486). Here these numbers are drawn at random.
+Nor does it expect two processes to compile one function for different types at the same time. Both
+may choose the same file for their code, and one would later load the other's. One process at a time
+therefore saves. Worse, it tells functions of one name and signature apart by a counter that every
+process starts anew. Two variants made by one factory, compiled by two processes, may get the same
+symbol. A process that links both from the cache then calls one of them twice (numba issue 10486).
+Here these numbers are drawn at random.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _config: Any = numba.config
 
 
 class _Lots:
-    """Numbers that no two processes share, be they forks of one that was drawing already."""
+    """Random numbers that no two processes share, not even forks of one process."""
 
     def __iter__(self) -> _Lots:
         return self
@@ -110,7 +110,7 @@ def _save_in_turn(saved: Any) -> None:
 
 @contextmanager
 def _turn(folder: Path) -> Iterator[None]:
-    make_private(folder.parent, parents=False)  # it may have been cleared away meanwhile
+    make_private(folder.parent, parents=False)  # another process may have removed it
     folder.mkdir(exist_ok=True)
     with (folder / "lock").open("wb") as lock:
         if fcntl:

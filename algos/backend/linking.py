@@ -2,8 +2,8 @@
 
 Numba compiles a kernel that other kernels call into machine code of its own. It optimises it twice
 and wraps it for Python and for C. Then it passes the optimised code to each caller, where all of
-this is done again. Here a kernel that kernels call is a `KernelBody`: its functions are simplified one by
-one and go into its callers. Only a kernel called from Python becomes machine code.
+this is done again. Here a kernel called by kernels is a `KernelBody`: its functions are simplified
+one by one and go into its callers. Only a kernel called from Python becomes machine code.
 
 A kernel that takes long to compile, and long enough to run, is compiled once and called by its
 address: `apart` calls it, and `threaded` lets Numba's threads call it.
@@ -107,12 +107,12 @@ def apart(compiled: Any) -> Any:
     tell = _teller(compiled)
 
     @intrinsic
-    def call(typing, *arguments):
+    def call(typing: Any, *arguments: Any) -> Any:
         kinds = tuple(map(types.unliteral, arguments))
         told = partial(tell, kinds)
         symbol, result = told()
 
-        def emit(context, builder, signature, values):
+        def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             context.active_code_library._reload_init.add(told)
             convention = context.call_conv
             function = _declared(convention, builder.module, symbol, result, kinds)
@@ -137,12 +137,12 @@ def threaded(compiled: Any) -> Any:
     tell = partial(_tell_of_threads, _teller(compiled))
 
     @intrinsic
-    def run(typing, *arguments):
+    def run(typing: Any, *arguments: Any) -> Any:
         kinds = (types.intp, *map(types.unliteral, arguments[1:]))
         told = partial(tell, kinds)
         symbol, result = told()
 
-        def emit(context, builder, signature, values):
+        def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             context.active_code_library._reload_init.add(told)
             convention = context.call_conv
             work = _declared(convention, builder.module, symbol, result, kinds)

@@ -96,7 +96,7 @@ class _Handler(ctypes.Structure):
 
 
 def poison_memory(byte: int = BYTES[0]) -> None:
-    """Fill whatever this process allocates from now on with `byte`.
+    """Fill all memory that this process allocates from now on with `byte`.
 
     Call it on the main thread, first before any kernel that allocates is linked.
     """
@@ -122,7 +122,7 @@ def _filling() -> ctypes.c_int32:
 
 
 def _compiled() -> Any:
-    """The engine that holds the functions above as machine code."""
+    """Return the engine that holds the functions above as machine code."""
     rtsys.initialize(cpu_target.target_context)  # names its functions, which it does once
     source = _NUMPY_FUNCTIONS
     for name, parameters in _ALLOCATORS.items():
@@ -147,7 +147,7 @@ def _numpy_table() -> Any:
 
 
 def _capsule(address: int, name: bytes) -> Any:
-    """A Python object around a C pointer; `name` must outlive it."""
+    """Return a Python object around a C pointer; `name` must outlive it."""
     new = ctypes.pythonapi.PyCapsule_New
     new.restype = ctypes.py_object
     new.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]

@@ -21,8 +21,8 @@ def make_private(folder: Path, parents: bool = True) -> str | None:
     folder : Path
         Folders above it that are missing are created as private as it is.
     parents : bool
-        Check every folder above it too. Unnecessary beside our own source files: to
-        replace the folder there is to be able to replace the sources.
+        Check every folder above it too. Unnecessary next to our own source files: a user who can
+        replace the folder there can replace the sources.
     """
     if not folder.is_absolute():
         return f"{folder} is not an absolute path"

@@ -26,7 +26,7 @@ from .linking import launch_threads
 
 
 def available() -> int:
-    """The most threads a call may use: the cores at hand, or NUMBA_NUM_THREADS."""
+    """Return the most threads a call may use: the cores at hand, or NUMBA_NUM_THREADS."""
     config: Any = numba.config
     return config.NUMBA_NUM_THREADS
 
@@ -38,7 +38,7 @@ def in_use() -> int:
 
 
 def check(threads: int | None) -> int:
-    """`threads`, or where None all that the caller may use at present.
+    """Return `threads`, or where None all that the caller may use at present.
 
     Those are as many as Numba may use, and no more than a limit put on every OpenMP pool in
     this process, as by ``threadpoolctl.threadpool_limits(1)``.
@@ -61,19 +61,19 @@ SMALL_WORK, SMALL_BYTES = 2**21, 2**20
 
 
 def is_small(multiply_adds: float, moved: float) -> bool:
-    """Whether a second thread would cost more than it saves, or might."""
+    """Return True if a second thread may cost more time than it saves."""
     return multiply_adds < SMALL_WORK and moved < SMALL_BYTES
 
 
-#: Held while a call computes with several threads. By one thread, which may take it again.
+#: Lock held while a call computes with several threads; its owner may take it again.
 _several = threading.RLock()
 
 
 class share:  # noqa: N801 - used as a context manager, like a function
-    """Within ``with share(n) as count:`` parallel kernels use `count` threads.
+    """Context manager: within ``with share(n) as count:`` parallel kernels use `count` threads.
 
-    That is `n`, or 1 while another thread of this process computes with several: callers that
-    are threads themselves fill the cores already, and not every threading layer of Numba bears
+    `count` is `n`, or 1 while another thread of this process computes with several threads. Callers
+    that are threads themselves already fill the cores. Some threading layers of Numba cannot run
     two parallel regions at once.
     """
 
@@ -100,7 +100,7 @@ class share:  # noqa: N801 - used as a context manager, like a function
 
 @contextmanager
 def blas_threads(threads: int) -> Iterator[None]:
-    """Within ``with blas_threads(n):`` every BLAS loaded in this process uses `n` threads."""
+    """Let every BLAS loaded in this process use `n` threads within ``with blas_threads(n):``."""
     pools = [(pool, pool.get_num_threads()) for pool in _blas_pools()]
     changed = [(pool, before) for pool, before in pools if before != threads]
     for pool, _ in changed:
@@ -123,7 +123,7 @@ _fft_workers: int | None = None
 
 
 def fft_workers(threads: int) -> int:
-    """`threads`, for the ``workers`` of scipy.fft: they last for a call, so they are noted."""
+    """Note and return `threads`, for the ``workers`` of scipy.fft, which last for one call."""
     global _fft_workers
     _fft_workers = threads
     return threads
@@ -134,7 +134,7 @@ _in_use: int | None = None
 
 
 def load(library: str) -> Any:
-    """The module `library`, imported on the first call, its pool set as `use` said."""
+    """Return the module `library`, imported on the first call, its pool set as `use` said."""
     if library in sys.modules:
         return sys.modules[library]
     module = importlib.import_module(library)
@@ -168,7 +168,7 @@ class library_threads:  # noqa: N801 - used as a context manager, like a functio
 
 
 def read_back() -> dict[str, int]:
-    """The thread counts in force now, by pool: ``{"numba": 2, "openblas": 2}``.
+    """Return the thread counts in force now, by pool: ``{"numba": 2, "openblas": 2}``.
 
     A library that has not been loaded has no pool and no entry; scipy.fft, whose threads belong
     to a call, has one where it was called since `use`.
@@ -202,7 +202,7 @@ def _openmp_pools() -> list[Any]:
 
 
 def use(threads: int) -> dict[str, int]:
-    """Set every pool of this process to `threads` for good; returns what is read back."""
+    """Set every pool of this process to `threads` for good; return the counts read back."""
     global _in_use, _fft_workers
     _in_use, _fft_workers = check(threads), None
     launch_threads()
@@ -215,7 +215,7 @@ def use(threads: int) -> dict[str, int]:
 
 
 def threading_layer() -> str:
-    """Numba's threading layer in use here: "tbb", "omp" or "workqueue"."""
+    """Return Numba's threading layer in use: "tbb", "omp" or "workqueue"."""
     launch_threads()
     _touch(np.zeros(2))
     return numba.threading_layer()
@@ -223,10 +223,10 @@ def threading_layer() -> str:
 
 @threaded
 @kernel
-def _touch_one(i, array):
+def _touch_one(i: int, array: np.ndarray) -> None:
     array[i] = i
 
 
 @kernel
-def _touch(array):
+def _touch(array: np.ndarray) -> None:
     _touch_one(array.size, array)

@@ -27,8 +27,8 @@ class Algorithm(AlgorithmBase):
 
     family = CONVOLUTION
 
-    #: Operations of a `Problem` that the class computes by a method of its own. The others are
-    #: made of forward convolutions, see `algos.adapters`, and its methods are never asked about them.
+    #: Operations of a `Problem` that the class computes by a method of its own. The others are made
+    #: of forward convolutions (see `algos.adapters`); its methods never see them.
     operations: tuple[str, ...] = ("forward",)
 
     #: True where its `operations` include tiled layers and connection tables. For others these
@@ -36,7 +36,7 @@ class Algorithm(AlgorithmBase):
     any_layer: bool = False
 
     def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
-        """A sentence saying why this algorithm cannot do `problem`, or None if it can.
+        """Return a sentence saying why this algorithm cannot do `problem`, or None if it can.
 
         With the kernel `w` given, its values may be a reason too: `forward` is never handed a
         kernel that was refused here, not even where a gradient takes the kernel's place.
@@ -44,22 +44,23 @@ class Algorithm(AlgorithmBase):
         return None
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
-        """Bytes needed beyond input, kernel and output at the most, prepared kernel included."""
+        """Return the most bytes needed beyond input, kernel and output; includes the prepared
+        kernel."""
         return 0
 
     def prepared_bytes(self, problem: Problem, threads: int) -> int:
-        """How many of `workspace_bytes` what `prepare` returns holds; 0 for the kernel itself."""
+        """Return how much of `workspace_bytes` the prepared kernel holds; 0 for `w` itself."""
         return 0
 
     def starts_region(self, problem: Problem, threads: int) -> bool:
-        """Whether calls with so many threads may start a parallel region of Numba's.
+        """Return True if a call with `threads` threads may start a parallel region of Numba.
 
-        Where not, its count of threads is left as it is, which saves microseconds.
+        If False, Numba's number of threads is not set, which saves microseconds.
         """
         return True
 
     def work(self, problem: Problem) -> float:
-        """How much there is to do for `problem`, in any unit that time is proportional to.
+        """Return the amount of work for `problem`, in any unit proportional to time.
 
         By default the multiply-adds of the definition. The harness predicts from it, and from
         the time another problem took, whether a call would take too long.
@@ -67,7 +68,7 @@ class Algorithm(AlgorithmBase):
         return problem.multiply_adds
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Any:
-        """Whatever can be worked out from the kernel `w` alone, once for many inputs."""
+        """Return what can be computed once from the kernel `w` and used for many inputs."""
         return w
 
     def forward(
@@ -113,36 +114,36 @@ class Algorithm(AlgorithmBase):
     def error_bound(
         self, problem: Problem, x: np.ndarray, w: np.ndarray, magnitude: np.ndarray
     ) -> np.ndarray | float:
-        """An upper bound on |computed − exact| for each element of `magnitude`.
+        """Return an upper bound on |computed − exact| for each element of `magnitude`.
 
-        `x` and `w` are the problem's operands, whatever the operation; `magnitude` is
-        |x| ⋆ |w| + |bias|, exactly, at some positions of the result. The bound
-        here is that of any direct method: n products and a bias summed in any order, with or
-        without FMA, err by at most γ·magnitude, γ = (n+1)u / (1 − (n+1)u) (Higham, *Accuracy
-        and Stability of Numerical Algorithms*, 2nd ed., eq. 3.5), plus n + 1 roundings that
-        may fall among the subnormals.
+        `x` and `w` are the problem's operands for every operation; `magnitude` is |x| ⋆ |w| +
+        |bias|, exactly, at some positions of the result. The bound here is that of any direct
+        method. It sums n products and a bias in any order, with or without FMA. It errs by at most
+        γ·magnitude with γ = (n+1)u / (1 − (n+1)u), plus n + 1 roundings that may fall among the
+        subnormals. *Source*: Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed., eq.
+        3.5.
         """
         return gamma(problem.terms + 1, problem.dtype) * magnitude + subnormal_error(problem)
 
 
 def unit_roundoff(dtype: str) -> float:
-    """u: half the distance from 1 to the next larger number of `dtype`."""
+    """Return u, half the distance from 1 to the next larger number of `dtype`."""
     return float(np.finfo(dtype).eps) / 2
 
 
 def gamma(n: int, dtype: str) -> float:
-    """γ_n = n·u / (1 − n·u), Higham's constant for n roundings in a chain."""
+    """Return γ_n = n·u / (1 − n·u), Higham's constant for n roundings in a chain."""
     nu = n * unit_roundoff(dtype)
     return nu / (1 - nu)
 
 
 def subnormal_error(problem: Problem) -> float:
-    """What n + 1 products may lose to gradual underflow, each half the smallest subnormal."""
+    """Return the bound of gradual underflow: half the smallest subnormal per product."""
     return (problem.terms + 1) * float(np.finfo(problem.dtype).smallest_subnormal)
 
 
 def as_correlation(problem: Problem, w: np.ndarray) -> np.ndarray:
-    """`w` as contiguous volume kernels for cross-correlation: flipped if the problem flips."""
+    """Return `w` as contiguous kernels for cross-correlation: flipped if the problem flips."""
     w = w.reshape(problem.volume.kernel_shape)
     if problem.flip:
         w = read_only(np.ascontiguousarray(w[..., ::-1, ::-1, ::-1]))

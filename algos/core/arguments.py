@@ -19,7 +19,7 @@ MOST = 2**40
 
 
 def whole_number(name: str, value: Any, least: int = 1, most: int | None = MOST) -> int:
-    """`value` as one int from `least` to `most`."""
+    """Return `value` as one int from `least` to `most`."""
     number = _index(value)
     if number is None:
         wanted = "one whole number" if is_several(value) else "one of the whole numbers"
@@ -31,7 +31,7 @@ def whole_number(name: str, value: Any, least: int = 1, most: int | None = MOST)
 def whole_numbers(
     name: str, value: Any, least: int = 1, most: int | None = MOST
 ) -> tuple[int, ...]:
-    """`value`, one whole number or several, as a tuple of ints from `least` to `most`."""
+    """Return `value`, one whole number or several, as a tuple of ints from `least` to `most`."""
     numbers = tuple(map(_index, several(value)))
     if None in numbers:
         raise ConvbenchError(f"{name} {shown(value)} must be whole numbers")
@@ -40,7 +40,7 @@ def whole_numbers(
 
 
 def per_axis(name: str, value: Any, axes: int, least: int = 1) -> tuple[int, ...]:
-    """`value`, one whole number or one per axis, as one per axis."""
+    """Return `value`, one whole number or one per axis, as one per axis."""
     numbers = whole_numbers(name, value, least)
     if not is_several(value):
         return numbers * axes
@@ -55,7 +55,7 @@ def per_axis(name: str, value: Any, axes: int, least: int = 1) -> tuple[int, ...
 def number(
     name: str, value: Any, low: float, high: float, expected: str, closed: bool = False
 ) -> float:
-    """`value` as a float in (low, high), or in [low, high] where `closed`."""
+    """Return `value` as a float in (low, high), or in [low, high] where `closed`."""
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value.item()
     if not isinstance(value, Real) or isinstance(value, bool | np.bool_):
@@ -70,14 +70,14 @@ def number(
 
 
 def truth(name: str, value: Any) -> bool:
-    """`value` as a bool; nothing but True and False is one."""
+    """Return `value` as a bool; nothing but True and False is one."""
     if not isinstance(value, bool | np.bool_):
         raise ConvbenchError(f"{name} {shown(value)} must be True or False")
     return bool(value)
 
 
 def choice(name: str, value: Any, known: Iterable[str]) -> str:
-    """`value`, one of the words in `known`."""
+    """Return `value`, one of the words in `known`."""
     words = list(known)
     if not isinstance(value, str) or value not in words:
         word = value if isinstance(value, str) else shown(value)
@@ -86,14 +86,14 @@ def choice(name: str, value: Any, known: Iterable[str]) -> str:
 
 
 def text(name: str, value: Any) -> str:
-    """`value`, which must be text."""
+    """Return `value`, which must be text."""
     if not isinstance(value, str):
         raise ConvbenchError(f"{name} {shown(value)} must be text")
     return value
 
 
 def dtype_name(value: Any, known: Sequence[str]) -> str:
-    """Name of a data type, given as its name, a NumPy type or a `numpy.dtype`."""
+    """Return the name of a data type, given as its name, a NumPy type or a `numpy.dtype`."""
     if isinstance(value, type | np.dtype):
         with suppress(TypeError):
             value = np.dtype(value).name
@@ -111,12 +111,12 @@ def is_several(value: Any) -> bool:
 
 
 def several(value: Any) -> tuple[Any, ...]:
-    """The entries of `value`, or `value` itself as the only one."""
+    """Return the entries of `value`, or `value` itself as the only one."""
     return tuple(value) if is_several(value) else (value,)
 
 
 def _index(value: Any) -> int | None:
-    """`value` as an int; None where it is none, and for truth values."""
+    """Return `value` as an int; None where it is none, and for truth values."""
     if isinstance(value, bool | np.bool_) or getattr(value, "dtype", None) == np.dtype(bool):
         return None
     try:

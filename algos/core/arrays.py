@@ -13,7 +13,7 @@ from .errors import ConvbenchError, shown
 
 
 def as_array(what: str, array: Any) -> np.ndarray:
-    """`array` as NumPy's; `what` is its name in complaints."""
+    """Return `array` as NumPy's; `what` is its name in complaints."""
     if isinstance(array, np.ndarray):
         return array
     try:
@@ -39,7 +39,7 @@ def check_addressable(problem: Any) -> None:
 
 
 def new(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """An array for a result; its elements are garbage."""
+    """Return an array for a result; its elements are garbage."""
     try:
         return np.empty(shape, dtype)
     except (MemoryError, ValueError):  # more than there is, or than NumPy can count
@@ -51,7 +51,7 @@ def new(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 
 
 def narrowed(what: str, array: np.ndarray, dtype: DTypeLike) -> np.ndarray:
-    """`array` as one of `dtype`; raises where a finite number would become infinite."""
+    """Return `array` as one of `dtype`; raises where a finite number would become infinite."""
     dtype = np.dtype(dtype)
     with np.errstate(over="ignore"):
         result = array.astype(dtype, copy=False)
@@ -70,7 +70,7 @@ def narrowed(what: str, array: np.ndarray, dtype: DTypeLike) -> np.ndarray:
 
 
 def take(what: str, array: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """`array` as a read-only, C-contiguous, aligned one of `dtype`; copied only where it is not.
+    """Return `array` read-only, C-contiguous, aligned and of `dtype`; copied only if needed.
 
     All inputs being read-only views, Numba compiles a kernel once. `what` is its name in
     complaints.
@@ -94,7 +94,7 @@ def take(what: str, array: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.n
 
 
 def read_only(array: np.ndarray) -> np.ndarray:
-    """A view that cannot be written through."""
+    """Return a view that cannot be written through."""
     view = array.view()
     view.setflags(False)  # type: ignore[call-arg]  # by name it takes twice as long
     return view
@@ -102,7 +102,7 @@ def read_only(array: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def no_bias(channels: int, dtype: str | np.dtype) -> np.ndarray:
-    """A bias of zeros, ``(channels,)``: read-only, as all that is given."""
+    """Return a bias of zeros, ``(channels,)``: read-only, as all that is given."""
     return read_only(np.zeros(channels, dtype))
 
 

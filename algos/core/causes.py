@@ -69,7 +69,7 @@ def _is_numbas(error: BaseException) -> bool:
 
 
 def _cause(error: BaseException) -> str:
-    """The message; of a report of Numba's, the innermost one."""
+    """Return the message; of a report of Numba's, the innermost one."""
     text = _COLOUR.sub("", str(error)).strip()
     if not _is_numbas(error):
         return text
@@ -79,9 +79,9 @@ def _cause(error: BaseException) -> str:
 
 
 def _place(error: BaseException) -> str:
-    """``file:line`` of the line nearest to the cause that is no library's; "" where none is known.
+    """Return ``file:line`` of the last line outside libraries before the cause; "" if unknown.
 
-    A line of convbench is named only where no other is to be had.
+    A line of convbench is named only as a last resort.
     """
     places: list[tuple[str, int]] = []
     if isinstance(error, SyntaxError) and error.filename:

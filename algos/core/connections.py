@@ -46,7 +46,7 @@ def resolve_connections(value: Any, outputs: int, inputs: int) -> tuple[int, ...
 
 
 def _is_on(entry: Any) -> bool:
-    """An entry of a table as a truth value."""
+    """Return an entry of a table as a truth value."""
     if isinstance(entry, str | bytes) or np.ndim(entry) or entry not in (0, 1):
         raise ConvbenchError(
             f"connections hold {shown(entry)}; expected a table of True and False, or of 1 and 0"

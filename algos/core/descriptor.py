@@ -1,18 +1,18 @@
 """The text form of a problem: oneDNN benchdnn's convolution descriptor.
 
 ``mb1_ic3ih227_oc96_kh11_sh4ph0_n"alexnet:conv1"`` reads: batch 1, 3 input channels,
-227×227, 96 output channels, 11×11 kernel, stride 4, no padding. The rules are benchdnn's
-(oneDNN, tests/benchdnn/doc/driver_conv.md): underscores are ignored, a missing ``w`` axis
-is taken from ``h`` and a missing ``h`` from ``d``, the output size is deduced or, where
-given, fixes the padding; ``dh`` counts the zeros between taps (dilation − 1); the batch is
-2 where it is not given or 0; the name comes last.
+227×227, 96 output channels, 11×11 kernel, stride 4, no padding. The rules are benchdnn's (oneDNN,
+tests/benchdnn/doc/driver_conv.md). Underscores are ignored. A missing ``w`` axis is taken from
+``h`` and a missing ``h`` from ``d``. The output size is deduced; a given one fixes the padding;
+``dh`` counts the zeros between taps (dilation − 1); the batch is 2 where it is not given or 0; the
+name comes last.
 
 What benchdnn cannot say follows as words of our own: ``rd rh rw`` padding behind where it
 differs from the padding before, and ``_f64``, ``_flip``, ``_bias``, ``_ceil``, ``_exact``;
 ``_bwdd`` and ``_bwdw`` (its ``--dir=BWD_D`` and ``BWD_W``) ask for the gradient of the input
-and of the kernel. ``_tile2x3`` is the period of a tiled layer, ``_biaslocation`` and ``_biastile``
-are biases that a channel does not share, and ``_conn7.e.1c`` is a table of connections: a
-hexadecimal number per output channel, whose bits are the input channels it sums over.
+and of the kernel. ``_tile2x3`` is the period of a tiled layer. ``_biaslocation`` and ``_biastile``
+are biases that a channel does not share. ``_conn7.e.1c`` is a table of connections: a hexadecimal
+number per output channel, whose bits are its input channels.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _NAME = re.compile(r'n(?:"([^"]*)"|(\S*))$')
 
 
 class DescriptorError(ConvbenchError):
-    """Text that is no descriptor, as opposed to one that describes what cannot be done.
+    """Error for text that does not parse, unlike a descriptor of something impossible.
 
     ``column`` counts from 1 and says where reading stopped.
     """
@@ -62,7 +62,7 @@ class DescriptorError(ConvbenchError):
 
 
 def parse_descriptor(text: str, **defaults: Any) -> Problem:
-    """The problem that `text` describes.
+    """Return the problem that `text` describes.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def parse_descriptor(text: str, **defaults: Any) -> Problem:
     DescriptorError
         Naming the column where the text cannot be read, or what is missing.
     ConvbenchError
-        If what it describes is no problem: a kernel larger than its input, say.
+        If it describes an impossible problem, such as a kernel larger than its input.
 
     Examples
     --------
@@ -116,7 +116,7 @@ def spatial(
 ) -> dict[str, Any]:
     """Return size, kernel, stride, dilation and padding, with one entry per axis.
 
-    An axis of which nothing is given takes all from the one before it.
+    An axis without any values takes all from the axis before it.
     """
     given = axes_given(numbers)
     if not given:
@@ -130,7 +130,7 @@ def spatial(
 
 
 def axes_given(numbers: dict[str, int]) -> set[str]:
-    """Return the axes (d, h, w) of which `numbers` give anything."""
+    """Return the axes (d, h, w) that have a value in `numbers`."""
     return {key[1] for key in numbers if key not in ("g", "mb", "ic", "oc")}
 
 
@@ -195,7 +195,7 @@ def scan(text: str) -> tuple[dict[str, int], dict[str, Any]]:
 
 
 def _layer(text: str, at: int, match: re.Match[str]) -> dict[str, Any]:
-    """The field of a problem that one of the longer words spells."""
+    """Return the field of a problem that one of the longer words spells."""
     if match["bias"]:
         return {"bias": match["bias"]}
     if match["tile"]:

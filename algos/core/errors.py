@@ -15,9 +15,9 @@ _VALUE = re.compile(
 
 
 class ConvbenchError(ValueError):
-    """What was asked for cannot be done; the text says what, why, and what to do.
+    """Error for a request that cannot be met; the text says what, why, and what to do.
 
-    Values that the text quotes are cut to a readable length here, for every error alike.
+    Long values quoted in the text are cut here to a readable length.
     """
 
     def __init__(self, message: str = "") -> None:
@@ -46,7 +46,7 @@ MOST_SHOWN = 60
 
 
 def shown(value: object) -> str:
-    """`value` as an error repeats it: on one line, and cut where it is long."""
+    """Return `value` as an error repeats it: on one line, and cut where it is long."""
     try:
         text = " ".join(repr(value).split())
     except Exception:  # a whole number of 5000 digits has no text
@@ -59,7 +59,7 @@ class KernelRefusedError(ConvbenchError):
 
 
 def closest(word: str, known: list[str]) -> str:
-    """A "did you mean" clause for a misspelt `word`, or the list of what is known."""
+    """Return a "did you mean" clause for a misspelt `word`, or the list of what is known."""
     from difflib import get_close_matches
 
     near = get_close_matches(word[:MOST_SHOWN], known, n=1, cutoff=0.5)

@@ -38,7 +38,7 @@ class AlgorithmBase:
     confines_nonfinite: bool = True
 
     #: True where integers, small enough, give exactly the right integers. Else the result is exact
-    #: once rounded, wherever `error_bound` is below ½.
+    #: once rounded, provided `error_bound` is below ½.
     exact_on_integers: bool = True
 
     #: True keeps an algorithm out of runs that do not ask for it by name.

@@ -67,26 +67,26 @@ class Problem:
         kernel is shared and the layer is locally connected (eq. 9.9). Kernels beyond the
         output size are used nowhere.
     connections : table (O, C) of truth values, or one whole number per output channel
-        Which input channels an output channel sums over (fig. 9.15), where not over all; a
-        number's bit c stands for input channel c. Kernels keep their shape; the values of
-        absent connections are not read and their gradients are zero.
+        Input channels that an output channel sums over (fig. 9.15), if not all. Bit c of a number
+        stands for input channel c. Kernels keep their shape; the values of absent connections are
+        not read and their gradients are zero.
     dtype : {"float32", "float64"}
-        Of input, kernel and output alike.
+        Type of input, kernel and output.
     flip : bool
         True flips the kernel (convolution, Goodfellow eq. 9.5); False does not
         (cross-correlation, eq. 9.6, what networks call convolution).
     bias : bool or str
-        Whether a bias is added: one per output "channel" (as True), per "location" of the
-        output, or per channel and kernel of the "tile".
+        Kind of bias: one per output "channel" (as True), per "location" of the output, or per
+        channel and kernel of the "tile".
     fit : {"floor", "ceil", "exact"}
-        Where the stride does not fit: leave the rest unused, add a ragged last
-        position that reads zeros, or refuse. With "ceil" the kernel may exceed the padded
-        input by less than a stride, as in PyTorch's pooling.
+        If the stride does not fit: leave the rest unused, add a ragged last position that reads
+        zeros, or refuse. With "ceil" the kernel may exceed the padded input by less than a stride,
+        as in PyTorch's pooling.
     operation : {"forward", "grad_input", "grad_weight"}
-        What is computed of this layer: its output y from input x and kernel w; the gradient
-        of the input from that of the output, g, and w (also known as transposed
-        convolution, Goodfellow eq. 9.13); or the gradient of w from x and g (eq. 9.11).
-        Sizes and shapes always speak of the layer.
+        Result of the layer to compute: its output y from input x and kernel w; the gradient of the
+        input from that of the output, g, and w (also known as transposed convolution, Goodfellow
+        eq. 9.13); or the gradient of w from x and g (eq. 9.11). Sizes and shapes always speak of
+        the layer.
     name : str
         A label; two problems that differ in name alone are equal.
 
@@ -179,7 +179,7 @@ class Problem:
 
     @property
     def family(self) -> Family:
-        """Whose algorithms compute it."""
+        """Family of the algorithms that compute it."""
         return CONVOLUTION
 
     @property
@@ -242,7 +242,7 @@ class Problem:
 
     @cached_property
     def operands(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Shapes of the two arrays that are multiplied, in the order they are handed over."""
+        """Shapes of the two arrays that are multiplied, in the order a call takes them."""
         return {
             "forward": (self.input_shape, self.kernel_shape),
             "grad_input": (self.output_shape, self.kernel_shape),
@@ -266,12 +266,12 @@ class Problem:
 
     @cached_property
     def is_tiled(self) -> bool:
-        """Whether there is more than one kernel to a pair of channels."""
+        """True if a pair of channels has more than one kernel."""
         return max(self.tile) > 1
 
     @cached_property
     def is_plain(self) -> bool:
-        """Whether every position has the same kernel, and every channel of a group all others."""
+        """True if all positions share one kernel and no connection within a group is missing."""
         return not self.is_tiled and self.connections is None
 
     @cached_property
@@ -302,9 +302,9 @@ class Problem:
     def terms(self) -> int:
         """Most products summed into one element of the result: what rounding errors grow with.
 
-        An output sums over channels and taps; an input's gradient over output channels and
-        the taps that meet it, at most ⌈F·gcd(S, D)/S⌉ an axis; a kernel's over images and
-        the output positions that use it.
+        An output sums over channels and taps. An input's gradient sums over output channels and the
+        taps that meet it, at most ⌈F·gcd(S, D)/S⌉ per axis. A kernel's gradient sums over images
+        and the output positions that use it.
         """
         if self.operation == "forward":
             widest = map(int.bit_count, self.connections or ())
@@ -369,7 +369,7 @@ class Problem:
         return OPERATIONS
 
     def asking(self, operation: str) -> Problem:
-        """The same layer, asked for `operation`; a gradient knows no bias."""
+        """Return the same layer, asked for `operation`; a gradient knows no bias."""
         return replace(self, operation=operation, bias=self.bias and operation == "forward")
 
     @property

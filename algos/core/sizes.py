@@ -1,10 +1,11 @@
-"""How many positions fit: padding, extent, output size and reads, for every operation.
+"""Arithmetic of sizes: padding, extent, output size and reads, for every operation.
 
-Everything here is arithmetic on whole numbers: its cost does not grow with the sizes.
+All functions compute with whole numbers; their cost does not grow with the sizes.
 
     output = (W − (F − 1)·D − 1 + P)/S + 1
 
-with input size W, window or kernel size F, dilation D, padding P (both sides) and stride S.
+W is the input size, F the window or kernel size, D the dilation. P is the padding of both sides, S
+the stride.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ Sides = tuple[tuple[int, int], ...]
 
 
 def extent(taps: int, dilation: int) -> int:
-    """Samples that dilated taps span, (F − 1)·D + 1."""
+    """Return the number of samples that dilated taps span, (F − 1)·D + 1."""
     return (taps - 1) * dilation + 1
 
 
 def output_positions(size: int, extent: int, stride: int, sides: tuple[int, int], fit: str) -> int:
-    """(W − extent + P)/S + 1, rounded as `fit` says."""
+    """Return (W − extent + P)/S + 1, rounded as `fit` says."""
     up = stride - 1 if fit == "ceil" else 0
     return (size + sum(sides) - extent + up) // stride + 1
 
@@ -114,7 +115,7 @@ def check_fit(
 def resolve_padding(
     padding: Padding, size: Sequence[int], extent: Sequence[int], stride: Sequence[int]
 ) -> Sides:
-    """`padding` as one (before, after) pair per axis."""
+    """Return `padding` as one (before, after) pair per axis."""
     axes = len(size)
     if isinstance(padding, str):
         choice("padding", padding, PADDINGS)
@@ -142,7 +143,7 @@ def resolve_padding(
 
 
 def same_padding(size: int, extent: int, stride: int) -> tuple[int, int]:
-    """Padding that gives ceil(W/S) positions, the odd sample behind."""
+    """Return the padding that gives ceil(W/S) positions, the odd sample behind."""
     positions = -(-size // stride)
     total = max((positions - 1) * stride + extent - size, 0)
     return total // 2, total - total // 2

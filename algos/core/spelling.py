@@ -10,7 +10,7 @@ OPERATION_WORDS = {"bwdd": "grad_input", "bwdw": "grad_weight"}
 
 
 def format_descriptor(problem: Any) -> str:
-    """The shortest descriptor that parses back to `problem`."""
+    """Return the shortest descriptor that parses back to `problem`."""
     names = problem.axis_names
     before = [p[0] for p in problem.padding]
     after = [p[1] for p in problem.padding]

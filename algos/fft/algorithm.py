@@ -25,6 +25,7 @@ Measurements: docs/kernels.md.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -58,7 +59,9 @@ STRETCH = 1024
 
 @threaded
 @kernel
-def _multiply_stretch(item, stretches, x, w, groups, y):
+def _multiply_stretch(
+    item: int, stretches: int, x: np.ndarray, w: np.ndarray, groups: int, y: np.ndarray
+) -> None:
     """Compute `_multiply` for some frequencies of one tile.
 
     `item`: number of the stretch, counted over tiles and the `stretches` of a tile.
@@ -81,7 +84,7 @@ def _multiply_stretch(item, stretches, x, w, groups, y):
 
 
 @kernel
-def _multiply(x, w, groups, y):
+def _multiply(x: np.ndarray, w: np.ndarray, groups: int, y: np.ndarray) -> None:
     """Compute y[m, o, f] = Σ_c x[m, c, f] · w[o, c, f] over the input channels of o's group.
 
     `x`: spectra (M, C, F). `w`: spectra (O, C/groups, F). `y`: spectra (M, O, F).
@@ -142,7 +145,10 @@ class FFT(Algorithm):
             np.conjugate(transformed, out=spectra[start : start + len(some)])
         return spectra.reshape(*w.shape[:2], *spectrum(grid))
 
-    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+    def forward(
+        self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
+        threads: int,
+    ) -> None:  # fmt: skip
         v, grid = problem.volume, tile_grid(problem)
         x, y = x.reshape(v.input_shape), out.reshape(v.output_shape)
         w = prepared.reshape(*prepared.shape[:2], -1)
@@ -152,10 +158,14 @@ class FFT(Algorithm):
         if problem.bias:
             y += bias.reshape(-1, 1, 1, 1)
 
-    def grad_weight(self, problem, x, g, out, threads) -> None:
+    def grad_weight(
+        self, problem: Problem, x: np.ndarray, g: np.ndarray, out: np.ndarray, threads: int
+    ) -> None:
         weights.grad_weight(problem, x, g, out, threads)
 
-    def error_bound(self, problem, x, w, magnitude):
+    def error_bound(
+        self, problem: Problem, x: np.ndarray, w: np.ndarray, magnitude: np.ndarray
+    ) -> np.ndarray | float:
         """Return the normwise bound of `spectral_error`, the same for every output element."""
         if problem.operation == "grad_weight":
             return weights.error_bound(problem, x, w, magnitude)
@@ -164,7 +174,10 @@ class FFT(Algorithm):
         return spectral_error(problem, grid.tile, norms, w, magnitude)
 
 
-def _filter(problem, grid, x, w, y, some, threads) -> None:
+def _filter(
+    problem: Problem, grid: Any, x: np.ndarray, w: np.ndarray, y: np.ndarray, some: Any,
+    threads: int,
+) -> None:  # fmt: skip
     """Write the outputs of the tiles at the places `some`; `w` are the spectra of the kernels."""
     v = problem.volume
     spectra = to_spectra(problem, gather(v, grid, x, some), threads)

@@ -131,7 +131,7 @@ def butterfly(typing, data, at, plane, step, factors, near, count, RADIX, SIGN, 
     """
     radix, sign, kind = (value.literal_value for value in (RADIX, SIGN, KIND))
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = _start(context, builder, data)
         data_, at_, plane_, step_, factors_, near_, count_ = arguments[:7]
         number = lambda value: ir.Constant(ir.IntType(64), value)  # noqa: E731
@@ -172,7 +172,7 @@ def square(typing, data, at, plane, step, SIGN):
     """
     (sign,) = (SIGN.literal_value,)
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = _start(context, builder, data)
         data_, at_, plane_, step_, _ = arguments
         lanes = simd.kind.lanes
@@ -204,7 +204,7 @@ def multiply(typing, total, at, x, from_x, plane, w, from_w, w_plane, ADD):
     """
     (add,) = (ADD.literal_value,)
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = _start(context, builder, total)
         total_, at_, x_, from_x_, plane_, w_, from_w_, w_plane_, _ = arguments
         value = simd.product(

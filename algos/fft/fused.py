@@ -1,9 +1,9 @@
 """Convolution as multiplication of spectra, with our own transforms from reading to writing.
 
-The method is that of `algos.fft.algorithm`. Here one thread reads a pair of tiles, transforms, multiplies,
-transforms back and writes it in one sweep, in vector registers. Spectra that are only multiplied
-need no sorting. Two real tiles that travel as one complex tile need no half spectra. The kernels
-are in `fft.tiles`; this module chooses the size of the tiles.
+The method is that of `algos.fft.algorithm`. In one sweep, in vector registers, one thread reads a
+pair of tiles, transforms, multiplies, transforms back and writes it. Spectra that are only
+multiplied need no sorting. Two real tiles that travel as one complex tile need no half spectra. The
+kernels are in `fft.tiles`; this module chooses the size of the tiles.
 
 Since tiles travel in pairs, a NaN or infinity in the input spreads to its pair of tiles. The error
 is relative to the pair's norm, not to each output element.
@@ -14,6 +14,7 @@ from __future__ import annotations
 import itertools
 import math
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -108,12 +109,17 @@ class FusedFFT(Algorithm):
         w = read_only(as_correlation(problem, w))
         return fft_tiles.prepare(problem, tile_grid(problem).tile, w, threads)
 
-    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+    def forward(
+        self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
+        threads: int,
+    ) -> None:  # fmt: skip
         fft_tiles.forward(
             problem, tile_grid(problem).tile, read_only(x), prepared, read_only(bias), out, threads
         )
 
-    def error_bound(self, problem, x, w, magnitude):
+    def error_bound(
+        self, problem: Problem, x: np.ndarray, w: np.ndarray, magnitude: np.ndarray
+    ) -> np.ndarray | float:
         """Return the normwise bound of `spectral_error`, the same for every output element."""
         v, grid = problem.volume, tile_grid(problem)
         norms = tile_norms(v, grid, x.reshape(v.input_shape))

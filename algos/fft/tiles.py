@@ -337,13 +337,13 @@ def buffers(blocks: TilesBlocking) -> tuple[int, int]:
 
 
 def workspace(problem: Problem, tile: Three, threads: int) -> int:
-    """Bytes of the kernel's spectra and of every thread's tiles."""
+    """Return the bytes of the kernel's spectra and of every thread's tiles."""
     tiles = threads * sum(buffers(blocking(problem, tile, threads)))
     return spectra_bytes(problem, tile, threads) + tiles * problem.itemsize
 
 
 def spectra_bytes(problem: Problem, tile: Three, threads: int) -> int:
-    """Bytes of the kernel's spectra."""
+    """Return the bytes of the kernel's spectra."""
     shape = blocking(problem, tile, threads).shape
     return problem.out_channels * shape.inputs * 2 * shape.plane * problem.itemsize
 

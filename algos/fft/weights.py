@@ -8,6 +8,7 @@ transform per pair of channels remains. Tiles are small, because those pairs are
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +33,7 @@ def workspace_bytes(problem: Problem) -> int:
 
 @threaded
 @kernel
-def _accumulate_one(o, x, g, groups, y):
+def _accumulate_one(o: int, x: np.ndarray, g: np.ndarray, groups: int, y: np.ndarray) -> None:
     """Compute `_accumulate` for output channel o."""
     first = o // (y.shape[0] // groups) * y.shape[1]
     for c in range(y.shape[1]):
@@ -44,7 +45,7 @@ def _accumulate_one(o, x, g, groups, y):
 
 
 @kernel
-def _accumulate(x, g, groups, y):
+def _accumulate(x: np.ndarray, g: np.ndarray, groups: int, y: np.ndarray) -> None:
     """Add y[o, c, f] += Σ_m x[m, c, f] · conj(g[m, o, f]), with c counted within o's group.
 
     `x`: spectra (M, C, F). `g`: spectra (M, O, F). `y`: spectra (O, C/groups, F).
@@ -61,7 +62,9 @@ def _gather_outputs(v: Problem, grid: TileGrid, g: np.ndarray, places: list) -> 
     return tiles
 
 
-def _spectra(problem, grid, x, g, some, threads) -> list[np.ndarray]:
+def _spectra(
+    problem: Problem, grid: Any, x: np.ndarray, g: np.ndarray, some: Any, threads: int
+) -> list[np.ndarray]:
     """Return the spectra of both operands at the places `some`, ``(M, C, F)`` and ``(M, O, F)``."""
     v = problem.volume
     return [

@@ -39,7 +39,7 @@ class Branches(AlgorithmBase):
         return next(filter(None, self._ask(problem, "why_not")), None)
 
     def workspace_bytes(self, problem: InceptionProblem, threads: int) -> int:
-        """Bytes that all steps need, which keep them, and the results between steps."""
+        """Return the bytes that all steps need, which keep them, and the results between steps."""
         between = sum(math.prod(step.output_shape) for b in problem.branches for step in b[:-1])
         return sum(self._ask(problem, "workspace_bytes", threads)) + between * problem.itemsize
 

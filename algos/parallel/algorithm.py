@@ -13,21 +13,20 @@ compiled once for all sizes:
 - `parallel.generic`: plain loops. For kernels that hold inf or NaN, which others would
   multiply by the zeros of the padding.
 
-The gradient of the input is made of convolutions like these. That of the kernel sums over
-positions, for which `parallel.weights` has a kernel with output channels in the lanes, and
-`parallel.dots` one with positions for layers of a single tap; where channels are few, it too is
-made of a convolution.
+The gradient of the input is made of convolutions like these. The gradient of the kernel sums over
+positions. `parallel.weights` computes it with output channels in the lanes, `parallel.dots` with
+positions in the lanes for layers of a single tap. For few channels it too is computed as a
+convolution.
 
-Which one runs is decided by the problem alone, by an estimate of the register operations
-each would need; so is the order of summation, and the number of threads changes no bit of
-the result.
+The problem alone decides which one runs, by an estimate of the register operations that each needs.
+It also decides the order of summation, so the number of threads changes no bit of the result.
 """
 
 from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -48,11 +47,37 @@ from . import weights as direct_weights
 from .tables import Tables, own_connections
 from .unshared import Unshared, few_share
 
-PATHS: dict[str, Any] = {
+
+class Path(Protocol):
+    """Module that convolves forward in one way."""
+
+    def cost(self, problem: Problem) -> float: ...
+
+    def workspace_bytes(self, problem: Problem, threads: int) -> int: ...
+
+    def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Any: ...
+
+    def forward(
+        self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
+        threads: int,
+    ) -> None: ...  # fmt: skip
+
+
+class WeightsPath(Protocol):
+    """Module that computes the gradient of the kernel in one way."""
+
+    def workspace_bytes(self, problem: Problem, threads: int) -> int: ...
+
+    def grad_weight(
+        self, problem: Problem, x: np.ndarray, g: np.ndarray, out: np.ndarray, threads: int
+    ) -> None: ...
+
+
+PATHS: dict[str, Path] = {
     "channels": direct_channels, "pixels": direct_pixels, "planes": direct_planes,
     "rows": direct_rows,
 }  # fmt: skip
-WEIGHTS_PATHS: dict[str, Any] = {"weights": direct_weights, "dots": direct_dots}
+WEIGHTS_PATHS: dict[str, WeightsPath] = {"weights": direct_weights, "dots": direct_dots}
 
 
 class Prepared(NamedTuple):
@@ -84,7 +109,7 @@ class Parallel(Algorithm):
         return None
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
-        """The packed kernel, and per thread the part of the input at work."""
+        """Return the bytes of the packed kernel and of each thread's part of the input."""
         if problem.operation == "grad_weight":
             path = choose_weights_path(problem)
             if path in WEIGHTS_PATHS:
@@ -107,14 +132,19 @@ class Parallel(Algorithm):
         path = choose_path(problem)
         return Prepared(path, PATHS[path].prepare(problem, w, threads))
 
-    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+    def forward(
+        self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
+        threads: int,
+    ) -> None:  # fmt: skip
         if prepared.path == "generic":
             with share(threads):
                 direct_generic.forward(problem, x, prepared.detail, bias, out)
         else:
             PATHS[prepared.path].forward(problem, x, prepared.detail, bias, out, threads)
 
-    def grad_weight(self, problem, x, g, out, threads) -> None:
+    def grad_weight(
+        self, problem: Problem, x: np.ndarray, g: np.ndarray, out: np.ndarray, threads: int
+    ) -> None:
         path = choose_weights_path(problem)
         # Where g is not finite, the zeros of the padding must not be multiplied by it.
         if path == "exchanged" or (path == "weights" and not _is_finite(g)):
@@ -128,7 +158,7 @@ class Parallel(Algorithm):
 
 @lru_cache(maxsize=1024)
 def choose_weights_path(problem: Problem) -> str:
-    """ "dots" or "weights", or "exchanged" where the derived convolution needs fewer operations."""
+    """Return "dots" or "weights", or "exchanged" if the derived convolution is cheaper."""
     if direct_dots.suits(problem):
         return "dots"
     derived = exchanged(problem)
@@ -138,7 +168,7 @@ def choose_weights_path(problem: Problem) -> str:
 
 @lru_cache(maxsize=1024)
 def choose_path(problem: Problem) -> str:
-    """The one of PATHS where `problem` needs fewest register operations per product."""
+    """Return the key of `PATHS` that needs the fewest register operations per product."""
     return min(PATHS, key=lambda path: PATHS[path].cost(problem))
 
 

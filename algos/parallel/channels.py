@@ -29,6 +29,8 @@ Measurements: docs/kernels.md.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from algos.backend.compiler import fixed_tuple, kernel, threaded
@@ -61,7 +63,7 @@ __all__ = ["blocking", "cost", "forward", "prepare", "workspace_bytes"]
 _NUMBERS = len(ChannelsGeometry._fields)
 
 
-def _make_tile(pixels, vectors):
+def _make_tile(pixels: int, vectors: int) -> Any:
     """Return the innermost kernel for a register tile of `pixels` × `vectors`."""
     registers = pixels * vectors
 
@@ -392,8 +394,8 @@ def prepare(problem: Problem, w: np.ndarray, threads: int) -> tuple[ChannelsBloc
 
 
 def forward(
-    problem: Problem, x: np.ndarray, prepared: tuple[ChannelsBlocking, np.ndarray], bias: np.ndarray,
-    out: np.ndarray, threads: int,
+    problem: Problem, x: np.ndarray, prepared: tuple[ChannelsBlocking, np.ndarray],
+    bias: np.ndarray, out: np.ndarray, threads: int,
 ) -> None:  # fmt: skip
     """Write the output for `x`, with `prepared` as returned by `prepare`."""
     blocks, packed = prepared

@@ -94,10 +94,10 @@ class ChannelsBlocking:
     """Blocking of one problem: the table for the compiled kernel, and the sizes of its buffers."""
 
     shape: ChannelsGeometry
-    #: Concatenation of four parts. First `ChannelsGeometry`. Then the class of every output plane and output
-    #: row. Then, for every pair of classes, the position of its taps (counted from the end of
-    #: `ChannelsGeometry`) and the number of taps per channel. Last, for every pair, its taps inside the input:
-    #: (offset into the strip, offset into the weights).
+    #: Four parts in one array. First `ChannelsGeometry`. Then the class of every output plane and
+    #: output row. Then, for every pair of classes, the position of its taps (counted from the end
+    #: of `ChannelsGeometry`) and the number of taps per channel. Last, for every pair, its taps
+    #: inside the input: (offset into the strip, offset into the weights).
     table: np.ndarray
     #: Output channels of a register tile; elements of the packed kernel.
     stretch: int

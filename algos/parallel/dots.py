@@ -52,7 +52,7 @@ def _add_dots(typing, tile, a, i, a_step, b, j, b_step, count, WHOLE):
     """
     kind, whole = tile.dtype, WHOLE.literal_value
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         tile_, a_, i_, a_step_, b_, j_, b_step_, count_, _ = arguments
         sums = simd.items(tile_)
@@ -189,7 +189,7 @@ def _chunks(problem: Problem, threads: int) -> tuple[tuple[int, int], int]:
 
 
 def workspace_bytes(problem: Problem, threads: int) -> int:
-    """Bytes of sums of a block of tiles, for all threads."""
+    """Return the bytes of sums of a block of tiles, for all threads."""
     lane = simd.lanes_of(problem.itemsize)
     return threads * _chunks(problem, threads)[1] * _SUMS * lane * problem.itemsize
 

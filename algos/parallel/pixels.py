@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -51,7 +52,7 @@ def _spread(typing, array, index, count):
     """
     kind = Vector(array.dtype)
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         array_, index_, count_ = arguments
         last = builder.sub(count_, number(1))
@@ -152,7 +153,7 @@ def _sizes(problem: Problem, threads: int) -> tuple[int, tuple[int, ...]]:
 
 
 def workspace_bytes(problem: Problem, threads: int) -> int:
-    """Bytes of the packed kernel."""
+    """Return the bytes of the packed kernel."""
     return _sizes(problem, threads)[0] * problem.itemsize
 
 

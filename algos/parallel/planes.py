@@ -28,6 +28,7 @@ Measurements and rejected variants: docs/kernels.md.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -52,7 +53,7 @@ __all__ = ["cost", "forward", "prepare", "workspace_bytes"]
 _NUMBERS = len(PlanesGeometry._fields)
 
 
-def _make_slide(vectors):
+def _make_slide(vectors: int) -> Any:
     """Return the kernel for stride 1 that goes down some rows with `vectors` side by side."""
     two = 2 * vectors
 
@@ -96,7 +97,7 @@ def _make_slide(vectors):
     return slide
 
 
-def _make_halving_slide(vectors):
+def _make_halving_slide(vectors: int) -> Any:
     """Return the same kernel for stride 2."""
 
     @kernel
@@ -225,7 +226,7 @@ def _share(workers, x, weights, bias, table, out):
 
 
 def workspace_bytes(problem: Problem, threads: int) -> int:
-    """Bytes of the copied kernel and the zero behind it."""
+    """Return the bytes of the copied kernel and the zero behind it."""
     return (math.prod(problem.kernel_shape) + 1) * problem.itemsize
 
 

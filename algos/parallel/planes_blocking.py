@@ -132,7 +132,7 @@ def _side_by_side(vectors: int, stride: int) -> int:
 
 @lru_cache(maxsize=256)
 def blocking(problem: Problem, threads: int) -> np.ndarray:
-    """Return the numbers of `PlanesGeometry`; the order of summation does not depend on `threads`."""
+    """Return the numbers of `PlanesGeometry`; `threads` does not change the order of sums."""
     v = problem.volume
     height, width = v.output_size[1:]
     lane = simd.lanes_of(problem.itemsize)

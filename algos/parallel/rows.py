@@ -1,9 +1,9 @@
 """Direct convolution with neighbouring pixels in the lanes of vector registers.
 
-Meant for images and depthwise layers, where an output channel sums few input channels. Kernels of 3
-× 3 on small maps go to `parallel.planes` instead. A register tile holds R output rows × V vectors of
-one channel. An input row is read once per kernel column, at any shift, and serves every output row
-of the tile that it reaches. That gives up to R multiply-adds for one load, without im2col and
+Meant for images and depthwise layers, where an output channel sums few input channels. Kernels of
+3×3 on small maps go to `parallel.planes` instead. A register tile holds R output rows × V vectors
+of one channel. An input row is read once per kernel column, at any shift, and serves every output
+row of the tile that it reaches. That gives up to R multiply-adds for one load, without im2col and
 without a copy. Columns outside the image are masked. Rows outside it are replaced by a row of
 zeros. So the inner loop has no border.
 
@@ -34,6 +34,7 @@ Measurements and rejected variants: docs/kernels.md.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -60,7 +61,7 @@ __all__ = ["blocking", "cost", "folded", "forward", "prepare", "workspace_bytes"
 _NUMBERS = len(RowsGeometry._fields)
 
 
-def _make_run(taps, vectors, least):
+def _make_run(taps: int, vectors: int, least: Any) -> Any:
     """Return the innermost kernel for runs of `taps` kernel rows and tiles `vectors` wide.
 
     It stops when `least` vectors or fewer are left.
@@ -331,7 +332,9 @@ def forward(
         out[...] = y[:, :, : out.shape[-1]].reshape(out.shape)
 
 
-def _run(x, weights, bias, table, out, threads):
+def _run(
+    x: np.ndarray, weights: np.ndarray, bias: np.ndarray, table: Any, out: np.ndarray, threads: int
+) -> None:
     """Run the kernel on flat arrays, in this thread alone or shared among `threads`."""
     arguments = x.ravel(), weights, bias, table, out.ravel()
     if threads == 1:

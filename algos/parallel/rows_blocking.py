@@ -75,8 +75,8 @@ class RowsGeometry(NamedTuple):
 class RowsBlocking:
     """Blocking of one problem."""
 
-    #: `RowsGeometry`; then the shift of every kernel column; then (first input row, taps, first column,
-    #: columns) of every run of kernel rows.
+    #: `RowsGeometry`; then the shift of every kernel column; then (first input row, taps, first
+    #: column, columns) of every run of kernel rows.
     table: np.ndarray
     #: Taps of a plane in the order of their use.
     order: np.ndarray

@@ -12,6 +12,7 @@ the same computation with the table transposed and the kernels flipped.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -44,7 +45,10 @@ def own_connections(problem: Problem) -> bool:
 
 @threaded
 @kernel(allocates=True)
-def _plane(item, x, w, starts, channels, bias, shifts, pitch, out):
+def _plane(
+    item: int, x: np.ndarray, w: np.ndarray, starts: np.ndarray, channels: np.ndarray,
+    bias: np.ndarray, shifts: np.ndarray, pitch: tuple[int, int], out: np.ndarray,
+) -> None:  # fmt: skip
     """Compute output plane number `item`, counted over images and output channels."""
     n, o = divmod(item, out.shape[1])
     planes, rows, columns = out.shape[2:]
@@ -65,7 +69,10 @@ def _plane(item, x, w, starts, channels, bias, shifts, pitch, out):
 
 
 @kernel
-def _run(x, w, starts, channels, bias, shifts, pitch, out):
+def _run(
+    x: np.ndarray, w: np.ndarray, starts: np.ndarray, channels: np.ndarray, bias: np.ndarray,
+    shifts: np.ndarray, pitch: tuple[int, int], out: np.ndarray,
+) -> None:  # fmt: skip
     """Compute every output plane, split among threads.
 
     `x`: padded input (N, C, elements); plane and row begin `pitch` elements apart.
@@ -95,7 +102,7 @@ class Tables(Parts):
     def work(self, problem: Problem) -> float:
         return problem.multiply_adds
 
-    def prepare(self, problem, w, threads):
+    def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Any:
         """Return ((starts, channels), kernels) of the connections, or (None, the prepared parts).
 
         Kernels that are not finite take the parts: the zeros of the padding must not meet them.
@@ -110,7 +117,10 @@ class Tables(Parts):
         starts = np.concatenate([[0], np.cumsum(table.sum(axis=1))]).astype(np.int64)
         return (starts, np.nonzero(table)[1].astype(np.int64)), connected
 
-    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+    def forward(
+        self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
+        threads: int,
+    ) -> None:  # fmt: skip
         v = problem.volume
         if prepared[0] is None:
             super().forward(problem, x, prepared[1], bias, out, threads)
@@ -119,7 +129,9 @@ class Tables(Parts):
             v, x.reshape(v.input_shape), v.before, prepared, bias, out.reshape(v.output_shape)
         )
 
-    def grad_input(self, problem, g, prepared, out, threads) -> None:
+    def grad_input(
+        self, problem: Problem, g: np.ndarray, prepared: Any, out: np.ndarray, threads: int
+    ) -> None:
         v = problem.volume
         if prepared[0] is None:
             super().grad_input(problem, g, prepared[1], out, threads)
@@ -129,7 +141,10 @@ class Tables(Parts):
         _convolve(v, g.reshape(v.output_shape), before, prepared, none, out.reshape(v.input_shape))
 
 
-def _convolve(v: Problem, x: np.ndarray, before, prepared, bias, out: np.ndarray) -> None:
+def _convolve(
+    v: Problem, x: np.ndarray, before: tuple[int, ...], prepared: Any, bias: np.ndarray,
+    out: np.ndarray,
+) -> None:  # fmt: skip
     """Run the kernel over `x`, padded with `before` zeros in front and enough zeros behind."""
     (starts, channels), kernels = prepared
     size = [o + e - 1 for o, e in zip(out.shape[2:], v.extent, strict=True)]

@@ -25,6 +25,7 @@ Arguments that mean the same in every kernel:
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -293,21 +294,28 @@ class Unshared(Adapter):
         """Return the kernels as ``(kernels, O, C/groups · ΠF)``, flipped for convolution."""
         return as_correlation(problem, w).reshape(-1, problem.out_channels, problem.taps)
 
-    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+    def forward(
+        self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
+        threads: int,
+    ) -> None:  # fmt: skip
         v = problem.volume
         _forward(
             x.reshape(v.input_shape), prepared, bias, v.kernel, v.tile, v.stride, v.dilation,
             v.before, v.groups, _kernels(v), threads, _block(v), out.reshape(v.output_shape),
         )  # fmt: skip
 
-    def grad_input(self, problem, g, prepared, out, threads) -> None:
+    def grad_input(
+        self, problem: Problem, g: np.ndarray, prepared: Any, out: np.ndarray, threads: int
+    ) -> None:
         v = problem.volume
         columns = np.empty((v.batch, v.groups, *v.output_size, v.taps), out.dtype)
         g = g.reshape(v.output_shape)
         _spread(g, prepared, v.tile, v.groups, _kernels(v), columns)
         _fold(columns, v.kernel, v.stride, v.dilation, v.before, out.reshape(v.input_shape))
 
-    def grad_weight(self, problem, x, g, out, threads) -> None:
+    def grad_weight(
+        self, problem: Problem, x: np.ndarray, g: np.ndarray, out: np.ndarray, threads: int
+    ) -> None:
         v = problem.volume
         if _kernels(v) < math.prod(v.tile):
             out[...] = 0

@@ -29,7 +29,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -113,7 +113,7 @@ class WeightsBlocking:
     waste: float
 
 
-def _make_tile(scalars, vectors):
+def _make_tile(scalars: Any, vectors: int) -> Any:
     """Return the innermost kernel for a register tile of `scalars` × `vectors`."""
     registers = scalars * vectors
 
@@ -373,7 +373,7 @@ def _elements(blocks: WeightsBlocking, problem: Problem) -> tuple[int, int, int]
 
 
 def workspace_bytes(problem: Problem, threads: int) -> int:
-    """Bytes of laid-out input and output gradient, and of each thread's sums."""
+    """Return the bytes of laid-out input and output gradient, and of each thread's sums."""
     x, g, sums = _elements(blocking(problem), problem)
     return (x + g + threads * sums) * problem.itemsize
 

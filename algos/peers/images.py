@@ -1,8 +1,8 @@
-"""What operators on one image need to compute a layer: loops, and the output size asked for.
+"""Tools to compute a layer with operators on one image: loops and output sizes.
 
-SciPy, NumPy and OpenCV filter one image with one kernel. A batch, or a depthwise layer, is one
-call per image and channel; where outputs sum over channels, the results of their calls are
-summed, which is how their users do it, as long as it is a few calls.
+SciPy, NumPy and OpenCV filter one image with one kernel. A batch or a depthwise layer takes one
+call per image and channel. If outputs sum over channels, the results of these calls are summed, as
+users of these libraries do for few channels.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Run = Callable[[np.ndarray, np.ndarray, float, np.ndarray], None]
 
 
 def not_offered(operator: str, problem: Problem) -> str | None:
-    """Why `operator`, which filters one image densely, is not for `problem`."""
+    """Return the reason why `operator`, which filters one image densely, cannot do `problem`."""
     if set(problem.stride) != {1}:
         return f"{operator} has no stride"
     if set(problem.dilation) != {1}:
@@ -46,7 +46,7 @@ def not_offered(operator: str, problem: Problem) -> str | None:
 
 @lru_cache(maxsize=256)
 def as_image(problem: Problem) -> Problem:
-    """A 1-D problem as one of images of a single row; others as they are."""
+    """Return a 1-D problem as one of images of a single row; others as they are."""
     if problem.axes > 1:
         return problem
     fields = ("size", "kernel", "stride", "dilation", "tile")
@@ -55,7 +55,7 @@ def as_image(problem: Problem) -> Problem:
 
 
 def for_convolution(problem: Problem, w: np.ndarray) -> np.ndarray:
-    """`w`, contiguous, as an operator that flips its kernel wants it; ``w.shape`` stays."""
+    """Return `w`, contiguous, as an operator that flips its kernel wants it; ``w.shape`` stays."""
     if problem.flip:
         return w
     axes = tuple(range(2, w.ndim))
@@ -63,16 +63,15 @@ def for_convolution(problem: Problem, w: np.ndarray) -> np.ndarray:
 
 
 def for_correlation(problem: Problem, w: np.ndarray) -> np.ndarray:
-    """`w`, contiguous, as an operator that does not flip wants it; ``w.shape`` stays."""
+    """Return `w`, contiguous, as an operator that does not flip wants it; ``w.shape`` stays."""
     return as_correlation(problem, w).reshape(w.shape)
 
 
 def each_image(
     problem: Problem, x: np.ndarray, kernels: Any, bias: np.ndarray, out: np.ndarray, run: Run
 ) -> None:
-    """Compute a layer by single images: ``kernels[o][c]`` is whatever `run` takes for one.
-
-    x : (N, C, *size); bias : (O,); out : (N, O, *output_size). An output's first channel is
+    """Compute a layer by single images: ``kernels[o][c]`` is one kernel in the form that `run`
+    takes. x : (N, C, *size); bias : (O,); out : (N, O, *output_size). An output's first channel is
     written with the bias for offset, further ones are added to it.
     """
     outputs = problem.out_channels // problem.groups
@@ -89,7 +88,7 @@ def each_image(
 
 @dataclass(frozen=True)
 class SameSize:
-    """How an operator whose output is as large as its input gives the output asked for.
+    """Way to the requested output for an operator whose output is as large as its input.
 
     `anchor` is the tap that lies on the position computed. The image is first laid into
     `size` zeros at `place` where it has to grow (padding beyond "same"), and of the result
@@ -123,7 +122,7 @@ class SameSize:
 
 @lru_cache(maxsize=256)
 def same_size(problem: Any) -> SameSize:
-    """The `SameSize` of a problem with stride 1, of convolution or of pooling."""
+    """Return the `SameSize` of a problem with stride 1, of convolution or of pooling."""
     anchor, size, place = [], [], []
     for w, e, o, (before, _) in zip(
         problem.size, problem.extent, problem.output_size, problem.padding, strict=True
@@ -141,7 +140,7 @@ def same_size(problem: Any) -> SameSize:
 
 
 def same_size_bytes(problem: Problem) -> int:
-    """What `SameSize.filter` and `each_image` hold beside input and output."""
+    """Return the bytes that `SameSize.filter` and `each_image` hold beside input and output."""
     placed = same_size(problem)
     images = sum(part is not None for part in (placed.place, placed.kept))
     scratch = math.prod(problem.output_size) * (problem.in_channels > problem.groups)
@@ -150,9 +149,10 @@ def same_size_bytes(problem: Problem) -> int:
 
 @lru_cache(maxsize=256)
 def in_full(problem: Problem) -> tuple[Index, Index]:
-    """Where in the "full" result (of W + F − 1 samples) the output lies, and where it goes.
+    """Return the part of the "full" result (W + F − 1 samples) to copy, and its place in the
+    output.
 
-    Outputs that the second leaves out see nothing but padding: they are the bias alone.
+    Outputs outside that place see only padding: they equal the bias.
     """
     sources, targets = [], []
     for w, e, o, (before, _) in zip(
@@ -167,7 +167,7 @@ def in_full(problem: Problem) -> tuple[Index, Index]:
 
 
 def mode_of(problem: Problem) -> Literal["valid", "same", "full"]:
-    """SciPy's and NumPy's name for the padding; "full" where it has none of its own."""
+    """Return SciPy's and NumPy's name for the padding; "full" where they have none."""
     if not any(map(any, problem.padding)):
         return "valid"
     if all(
@@ -188,7 +188,7 @@ def take(problem: Problem, result: np.ndarray, mode: str, out: np.ndarray) -> No
 
 
 def covered(problem: Problem, out: np.ndarray) -> np.ndarray:
-    """The part of `out` that the kernel reaches; the rest, padding alone, is set to zero."""
+    """Return the part of `out` that the kernel reaches; the rest, padding alone, is set to zero."""
     _, targets = in_full(problem)
     part = out[(..., *targets)]
     if part.shape != out.shape:

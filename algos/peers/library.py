@@ -11,7 +11,7 @@ _DISTRIBUTIONS = {"cv2": "opencv-python-headless"}
 
 @cache
 def missing(module: str, title: str) -> str | None:
-    """None where `module` can be imported, else what to install; imports nothing."""
+    """Return None if `module` can be imported, else what to install; import nothing."""
     if importlib.util.find_spec(module) is None:
         return f"{title} is not installed; pip install {_DISTRIBUTIONS.get(module, module)}"
     return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from algos.backend.threads import blas_threads
@@ -36,10 +38,13 @@ class NumpyConvolve(Algorithm):
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> np.ndarray:
         return for_correlation(problem, w)
 
-    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+    def forward(
+        self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
+        threads: int,
+    ) -> None:  # fmt: skip
         mode = mode_of(problem)
 
-        def run(image, kernel, offset, into):
+        def run(image: Any, kernel: Any, offset: Any, into: Any) -> None:
             take(problem, np.correlate(image, kernel, mode), mode, into)
             if offset:
                 into += offset

@@ -51,24 +51,27 @@ class OpenCVFilter2D(Algorithm):
         return missing("cv2", "OpenCV") or not_offered(self.operator, problem)
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
-        """Images grown or cut; for many taps, the blocks it transforms, in float64."""
+        """Return the bytes of grown or cut images and, for many taps, of float64 blocks."""
         image = as_image(problem)
         blocks = [max(256, round(5.5 * taps)) for taps in image.kernel]
         transforms = 24 * math.prod(blocks) if math.prod(image.kernel) >= 50 else 0
         return same_size_bytes(image) + transforms
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Any:
-        """The kernels for correlation, ``(O, C/groups, F_h, F_w)``."""
+        """Return the kernels for correlation, ``(O, C/groups, F_h, F_w)``."""
         load("cv2")
         return for_correlation(problem, w).reshape(as_image(problem).kernel_shape)
 
-    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+    def forward(
+        self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
+        threads: int,
+    ) -> None:  # fmt: skip
         cv2 = load("cv2")
         problem = as_image(problem)
         placed = same_size(problem)
         x, out = x.reshape(problem.input_shape), out.reshape(problem.output_shape)
 
-        def run(image, kernel, offset, into):
+        def run(image: Any, kernel: Any, offset: Any, into: Any) -> None:
             placed.filter(image, into, lambda a, b: self._filter(cv2, a, kernel, placed, offset, b))
 
         with library_threads("cv2", threads):
@@ -82,13 +85,15 @@ class OpenCVFilter2D(Algorithm):
             borderType=cv2.BORDER_CONSTANT,
         )  # fmt: skip
 
-    def error_bound(self, problem, x, w, magnitude):
-        """Of a direct method; of transforms in float64 where OpenCV chooses them.
+    def error_bound(
+        self, problem: Problem, x: np.ndarray, w: np.ndarray, magnitude: np.ndarray
+    ) -> np.ndarray | float:
+        """Return the bound of a direct method, or of transforms in float64 where OpenCV uses them.
 
-        Its choice and block sizes are read from its source (`dftFilter2D` in
-        filter.dispatch.cpp and `crossCorr` in templmatch.cpp): blocks of at least 256 − F + 1
-        and 4.5·F outputs in transforms of the next length that its DFT likes. Whatever the
-        data, they are float64; a result in float32 is rounded once.
+        Choice and block sizes follow its source (`dftFilter2D` in filter.dispatch.cpp and
+        `crossCorr` in templmatch.cpp). Blocks have at least 256 − F + 1 and 4.5·F outputs, in
+        transforms of the next length that suits its DFT. Transforms are float64 for all data; a
+        result in float32 is rounded once.
         """
         cv2 = load("cv2")
         problem = as_image(problem)
@@ -114,8 +119,8 @@ class OpenCVFilter2D(Algorithm):
 class OpenCVSepFilter2D(OpenCVFilter2D):
     """cv2.sepFilter2D for kernels that are outer products, in the data's precision.
 
-    The factors are found and rounded once, in `prepare`, as `separable` does; kernels that
-    have none are refused alike.
+    The factors are found and rounded once, in `prepare`, as `separable` does; kernels without
+    factors are refused in the same words.
     """
 
     name = "opencv-sepfilter2d"
@@ -130,13 +135,13 @@ class OpenCVSepFilter2D(OpenCVFilter2D):
         return Separable().work(problem)
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
-        """Images grown or cut, and a ring of filtered rows as high as the kernel."""
+        """Return the bytes of grown or cut images and of a ring of rows as high as the kernel."""
         image = as_image(problem)
         ring = threads * image.kernel[0] * same_size(image).size[1] * problem.itemsize
         return same_size_bytes(image) + ring
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Any:
-        """Taps along h and w of every kernel, as pairs."""
+        """Return the taps along h and w of every kernel, as pairs."""
         load("cv2")
         _, along_h, along_w = cross_factors(as_correlation(problem, w))
         return [
@@ -144,13 +149,17 @@ class OpenCVSepFilter2D(OpenCVFilter2D):
             for channels in zip(along_h, along_w, strict=True)
         ]
 
-    def _filter(self, cv2, image, kernel, placed, offset, into) -> None:
+    def _filter(
+        self, cv2: Any, image: Any, kernel: Any, placed: Any, offset: Any, into: Any
+    ) -> None:
         along_h, along_w = kernel
         cv2.sepFilter2D(
             image, -1, along_w, along_h, dst=into, anchor=placed.anchor[::-1], delta=offset,
             borderType=cv2.BORDER_CONSTANT,
         )  # fmt: skip
 
-    def error_bound(self, problem, x, w, magnitude):
-        """As `Separable.error_bound`: it makes the same two passes with the same factors."""
+    def error_bound(
+        self, problem: Problem, x: np.ndarray, w: np.ndarray, magnitude: np.ndarray
+    ) -> np.ndarray | float:
+        """Return `Separable.error_bound`: the two passes and their factors are the same."""
         return Separable().error_bound(problem, x, w, magnitude)

@@ -40,7 +40,10 @@ class OpenCVPool(PoolAlgorithm):
     def work(self, problem: PoolProblem) -> float:
         return float(problem.axes * math.prod(problem.planes))
 
-    def forward(self, problem, x, gate, out, switches, threads) -> None:
+    def forward(
+        self, problem: PoolProblem, x: np.ndarray, gate: np.ndarray, out: np.ndarray,
+        switches: np.ndarray | None, threads: int,
+    ) -> None:  # fmt: skip
         cv2 = load("cv2")
         placed = same_size(problem)
         lead = (0,) * (2 - problem.axes)
@@ -49,7 +52,7 @@ class OpenCVPool(PoolAlgorithm):
         ones = np.ones(window, np.uint8)
         is_max = problem.kind == "max"
 
-        def operator(source, result):
+        def operator(source: np.ndarray, result: np.ndarray) -> None:
             source, target = (a.reshape(-1, a.shape[-1]) for a in (source, result))
             if is_max:
                 cv2.dilate(source, ones, dst=target, anchor=anchor, borderType=cv2.BORDER_CONSTANT)
@@ -64,7 +67,9 @@ class OpenCVPool(PoolAlgorithm):
             for image, into in zip(images, out.reshape(-1, *problem.output_size), strict=True):
                 placed.filter(image, into, operator, -np.inf if is_max else 0.0)
 
-    def error_bound(self, problem, first, magnitude):
+    def error_bound(
+        self, problem: PoolProblem, first: np.ndarray, magnitude: np.ndarray
+    ) -> np.ndarray | float:
         if problem.kind == "max":
             return 0.0
         return running_error(problem, first, magnitude)

@@ -15,7 +15,7 @@ from .images import same_size
 
 
 def not_slid(operator: str, problem: PoolProblem) -> str | None:
-    """Why `operator`, a dense filter whose output is as large as its input, is not for pooling."""
+    """Return the reason why `operator`, a dense filter of unchanged size, cannot do a pooling."""
     if problem.kind not in ("max", "average"):
         return f"{operator} has no {problem.kind} pooling"
     if problem.operation != "forward":
@@ -32,10 +32,10 @@ def not_slid(operator: str, problem: PoolProblem) -> str | None:
 
 
 def running_error(problem: PoolProblem, x: np.ndarray, magnitude: np.ndarray) -> np.ndarray:
-    """A bound for means by running sums in double precision, rounded once an axis.
+    """Return a bound for means by running sums in double precision, rounded once an axis.
 
-    A running sum adds and subtracts for every sample of a line, each time with a rounding of at
-    most u·F·max|x|; what it is divided by takes the F away again.
+    A running sum adds and subtracts once per sample of a line. Each step rounds by at most
+    u·F·max|x|; the division by F cancels the F.
     """
     steps = sum(2 * (size + window) for size, window in zip(problem.size, problem.window))  # noqa: B905
     largest = float(np.abs(x).max(initial=0.0))
@@ -67,7 +67,10 @@ class ScipyNdimagePool(PoolAlgorithm):
     def work(self, problem: PoolProblem) -> float:
         return float(problem.axes * math.prod(problem.planes))
 
-    def forward(self, problem, x, gate, out, switches, threads) -> None:
+    def forward(
+        self, problem: PoolProblem, x: np.ndarray, gate: np.ndarray, out: np.ndarray,
+        switches: np.ndarray | None, threads: int,
+    ) -> None:  # fmt: skip
         ndimage = load("scipy.ndimage")
         placed = same_size(problem)
         origin = [a - f // 2 for a, f in zip(placed.anchor, problem.window, strict=True)]
@@ -75,7 +78,7 @@ class ScipyNdimagePool(PoolAlgorithm):
         function = ndimage.maximum_filter if is_max else ndimage.uniform_filter
         fill = -np.inf if is_max else 0.0
 
-        def operator(source, result):
+        def operator(source: np.ndarray, result: np.ndarray) -> None:
             function(
                 source, problem.window, output=result, mode="constant", cval=fill, origin=origin
             )
@@ -84,7 +87,9 @@ class ScipyNdimagePool(PoolAlgorithm):
         for image, into in zip(images, out.reshape(-1, *problem.output_size), strict=True):
             placed.filter(image, into, operator, fill)
 
-    def error_bound(self, problem, first, magnitude):
+    def error_bound(
+        self, problem: PoolProblem, first: np.ndarray, magnitude: np.ndarray
+    ) -> np.ndarray | float:
         if problem.kind == "max":
             return 0.0
         return running_error(problem, first, magnitude)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from algos.backend.threads import library_threads, load
 from algos.pooling.core.algorithm import PoolAlgorithm, window_roundings
 from algos.pooling.core.problem import PoolProblem
@@ -30,7 +32,7 @@ class TorchPool(PoolAlgorithm):
         return missing("torch", "PyTorch") or _not_offered(problem)
 
     def workspace_bytes(self, problem: PoolProblem, threads: int) -> int:
-        """The result before it is copied, an index for every maximum; backward the input's too."""
+        """Return the bytes of the result before its copy and of an index per maximum."""
         made, given = math.prod(problem.output_shape), math.prod(problem.input_shape)
         backward = problem.operation == "grad_input"
         return made * (problem.itemsize + 8) + backward * 2 * given * problem.itemsize
@@ -38,12 +40,18 @@ class TorchPool(PoolAlgorithm):
     def arithmetic(self, problem: PoolProblem) -> tuple[str, float]:
         return problem.dtype, window_roundings(problem) + 4
 
-    def forward(self, problem, x, gate, out, switches, threads) -> None:
+    def forward(
+        self, problem: PoolProblem, x: np.ndarray, gate: np.ndarray, out: np.ndarray,
+        switches: np.ndarray | None, threads: int,
+    ) -> None:  # fmt: skip
         torch = load("torch")
         with torch.inference_mode(), library_threads("torch", threads):
             _copy(_pooled(problem, _tensor(x)), _tensor(out))
 
-    def grad_input(self, problem, grad_out, x, gate, out, threads) -> None:
+    def grad_input(
+        self, problem: PoolProblem, grad_out: np.ndarray, x: np.ndarray, gate: np.ndarray,
+        out: np.ndarray, threads: int,
+    ) -> None:  # fmt: skip
         torch = load("torch")
         with torch.enable_grad(), library_threads("torch", threads):
             given = _tensor(x).detach().requires_grad_()
@@ -71,7 +79,7 @@ def _not_offered(problem: PoolProblem) -> str | None:
 
 
 def _pooled(problem: PoolProblem, x: Any) -> Any:
-    """The result as a tensor of PyTorch's own."""
+    """Return the result as a tensor of PyTorch's own."""
     functional = load("torch").nn.functional
     short = {"max": "max", "average": "avg", "l2": "lp"}[problem.kind]
     if problem.layout == "adaptive":

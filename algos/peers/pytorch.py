@@ -26,14 +26,14 @@ TRANSPOSED_CHANNELS = 16
 class Torch(Algorithm):
     """torch.conv1d, conv2d, conv3d on contiguous tensors; oneDNN for float32.
 
-    Input, kernel and bias are shared with NumPy, not copied. PyTorch has no way to convolve
-    into memory of the caller's (`aten::convolution.out` copies as well), so the result is
-    copied to the output once: 2 to 25 % of the time of a layer, most where there is least to
-    compute. Zeros are added by `constant_pad_nd` where they differ on the two sides, which is
-    what PyTorch itself does for ``padding="same"``. Everything runs in inference mode. Products
-    are summed in the data's precision, directly or as a matrix product; oneDNN no longer has
-    Winograd's algorithm on x86, so the bound is the one of any direct method. Gradients are
-    those of `aten::convolution_backward`, as autograd calls it, for one operand alone.
+    Input, kernel and bias are shared with NumPy, not copied. PyTorch cannot convolve into memory of
+    the caller (`aten::convolution.out` copies as well). The result is therefore copied to the
+    output once. The copy takes 2 to 25 % of the time of a layer, most for the smallest layers.
+    Zeros are added by `constant_pad_nd` where they differ on the two sides, which is what PyTorch
+    itself does for ``padding="same"``. Everything runs in inference mode. Products are summed in
+    the data's precision, directly or as a matrix product. The oneDNN library no longer has
+    Winograd's algorithm on x86, so the bound is that of any direct method. Gradients are those of
+    `aten::convolution_backward`, as autograd calls it, for one operand alone.
     """
 
     is_peer = True
@@ -46,7 +46,8 @@ class Torch(Algorithm):
         return missing("torch", "PyTorch")
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
-        """The result before it is copied; input, kernel and result in oneDNN's blocks of 16.
+        """Return the bytes of the result before its copy, and of all arrays in oneDNN's blocks of
+        16.
 
         float64 is not oneDNN's: PyTorch unrolls the columns (im2col) of the whole batch, group
         by group.
@@ -63,44 +64,51 @@ class Torch(Algorithm):
         return counts * problem.itemsize
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Any:
-        """The kernels for cross-correlation as a tensor."""
+        """Return the kernels for cross-correlation as a tensor."""
         load("torch")
         return _tensor(for_correlation(problem, w))
 
-    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+    def forward(
+        self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
+        threads: int,
+    ) -> None:  # fmt: skip
         torch = load("torch")
         with torch.inference_mode(), library_threads("torch", threads):
             offset = _tensor(bias) if problem.bias else None
             y = self.convolve(problem, _tensor(x), prepared, offset)
             _copy(y, _tensor(out).view(y.shape))
 
-    def grad_input(self, problem, g, prepared, out, threads) -> None:
+    def grad_input(
+        self, problem: Problem, g: np.ndarray, prepared: Any, out: np.ndarray, threads: int
+    ) -> None:
         torch, image = load("torch"), self._image(problem)
         with torch.inference_mode(), library_threads("torch", threads):
-            g = self._laid_out(_tensor(g).view(image.output_shape))
+            slope = self._laid_out(_tensor(g).view(image.output_shape))
             sizes = zip(image.size, _padding(image).extra, strict=True)
             extended = [n + sum(extra) for n, extra in sizes]
-            x = self._laid_out(g.new_empty((image.batch, image.in_channels, *extended)))
-            result = self._backward(image, g, x, prepared, 0)
+            x = self._laid_out(slope.new_empty((image.batch, image.in_channels, *extended)))
+            result = self._backward(image, slope, x, prepared, 0)
             for axis, (n, (before, _)) in enumerate(
                 zip(image.size, _padding(image).extra, strict=True), 2
             ):
                 result = result.narrow(axis, before, n)
             _copy(result, _tensor(out).view(image.input_shape))
 
-    def grad_weight(self, problem, x, g, out, threads) -> None:
+    def grad_weight(
+        self, problem: Problem, x: np.ndarray, g: np.ndarray, out: np.ndarray, threads: int
+    ) -> None:
         torch, image = load("torch"), self._image(problem)
         with torch.inference_mode(), library_threads("torch", threads):
-            g = self._laid_out(_tensor(g).view(image.output_shape))
-            x = _padding(image).extend(_tensor(x).view(image.input_shape))
-            w = self._laid_out(g.new_empty(image.kernel_shape))
-            result = self._backward(image, g, self._laid_out(x), w, 1)
+            slope = self._laid_out(_tensor(g).view(image.output_shape))
+            extended = _padding(image).extend(_tensor(x).view(image.input_shape))
+            w = self._laid_out(slope.new_empty(image.kernel_shape))
+            result = self._backward(image, slope, self._laid_out(extended), w, 1)
             if problem.flip:
                 result = result.flip(tuple(range(2, result.ndim)))
             _tensor(out).view(image.kernel_shape).copy_(result)
 
     def _backward(self, image: Problem, g: Any, x: Any, w: Any, wanted: int) -> Any:
-        """The gradient of the input (0) or of the kernel (1); the other is not computed."""
+        """Return the gradient of the input (0) or of the kernel (1); the other is not computed."""
         mask = [number == wanted for number in range(3)]
         return load("torch").ops.aten.convolution_backward(
             g, x, w, None, image.stride, _padding(image).both, image.dilation, False,
@@ -108,15 +116,15 @@ class Torch(Algorithm):
         )[wanted]  # fmt: skip
 
     def _image(self, problem: Problem) -> Problem:
-        """What PyTorch is asked to compute in place of `problem`."""
+        """Return the problem that PyTorch computes in place of `problem`."""
         return problem
 
     def _laid_out(self, x: Any) -> Any:
-        """A tensor in the memory layout that is meant."""
+        """Return `x` in the memory layout of this algorithm."""
         return x
 
     def convolve(self, problem: Problem, x: Any, prepared: Any, bias: Any) -> Any:
-        """The result in PyTorch's own memory and layout, of tensors; what its users wait for."""
+        """Return the result for tensors, in PyTorch's own memory and layout."""
         torch = load("torch")
         p = _padding(problem)
         function = (torch.conv1d, torch.conv2d, torch.conv3d)[problem.axes - 1]
@@ -128,11 +136,10 @@ class Torch(Algorithm):
 class TorchChannelsLast(Torch):
     """torch.conv2d, conv3d with channels last in memory, laid out so and back on each call.
 
-    Arrays here have their channels first, so the two changes of layout belong to a call, as
-    they would for anybody who holds such arrays; with a single channel there is nothing to
-    move. One spatial axis is an image of one row. PyTorch asks a tensor's strides for its
-    layout and takes one of a single channel for contiguous: the strides are therefore made,
-    not asked for, which is 8 times as fast on a large image of one channel.
+    Arrays here have their channels first, so a call includes the two changes of layout. With a
+    single channel nothing is moved. One spatial axis is an image of one row. PyTorch reads the
+    layout from a tensor's strides and takes a tensor of one channel for contiguous. The strides are
+    therefore set explicitly, which is 8 times as fast on a large image of one channel.
     """
 
     name = "torch-channels-last"
@@ -145,7 +152,8 @@ class TorchChannelsLast(Torch):
         return None
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
-        """Kernels, input and result with channels last, and what oneDNN makes of the first."""
+        """Return the bytes of all arrays with channels last, and of oneDNN's copy of the
+        kernels."""
         counts = 2 * math.prod(problem.kernel_shape) + math.prod(problem.output_shape)
         counts += math.prod(problem.input_shape)
         return counts * problem.itemsize
@@ -157,7 +165,7 @@ class TorchChannelsLast(Torch):
         return _channels_last(x)
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Any:
-        """The kernels for cross-correlation as a tensor with channels last."""
+        """Return the kernels for cross-correlation as a tensor with channels last."""
         prepared = super().prepare(problem, w, threads)
         return _channels_last(prepared.view(as_image(problem).kernel_shape))
 
@@ -185,7 +193,7 @@ class TorchPrepacked(TorchChannelsLast):
     operations = ("forward",)
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Any:
-        """The kernels in whatever blocked layout oneDNN wants for this problem."""
+        """Return the kernels in the blocked layout that oneDNN wants for this problem."""
         torch, image = load("torch"), as_image(problem)
         if not (
             torch.backends.mkldnn.is_available()
@@ -219,7 +227,7 @@ class Padding:
     extra: tuple[tuple[int, int], ...]
 
     def extend(self, x: Any) -> Any:
-        """`x` with the extra zeros around it."""
+        """Return `x` with the extra zeros around it."""
         if not any(map(any, self.extra)):
             return x
         last_axis_first = [n for pair in reversed(self.extra) for n in pair]
@@ -228,7 +236,7 @@ class Padding:
 
 @lru_cache(maxsize=256)
 def _padding(problem: Problem) -> Padding:
-    """The padding of `problem` in PyTorch's terms: alike on both sides, rounded down.
+    """Return the padding of `problem` in PyTorch's terms: the same on both sides, rounded down.
 
     Zeros behind count only as far as an output position reads them, so a ragged last position
     gets them and an unused rest does not.
@@ -256,14 +264,14 @@ class _Writable:
 
 
 def _tensor(array: np.ndarray) -> Any:
-    """A tensor on the memory of `array`, which is not written unless it is the output."""
+    """Return a tensor on the memory of `array`, which is not written unless it is the output."""
     if not array.flags.writeable:
         array = np.asarray(_Writable(array))
     return load("torch").from_numpy(array)
 
 
 def _channels_last(x: Any) -> Any:
-    """`x` (N, C, *size) with the strides, and where there is more than one the copy, of NHWC."""
+    """Return `x` (N, C, *size) with the strides of NHWC; copied only if it has several channels."""
     n, c = x.shape[:2]
     size: Sequence[int] = x.shape[2:]
     if c == 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -20,10 +21,10 @@ LINE_TAPS = 16
 class ScipyNdimage(Algorithm):
     """scipy.ndimage.correlate, borders constant, written straight into the output.
 
-    Its sums run in double precision whatever the data are, and are rounded once: the bound is
-    γ_{n+1} of float64, and of the problem's dtype only for that rounding, the bias and the sum
-    over channels. Taps below 2.2e-16 in size are taken for zero by it, which the bound does
-    not forgive. It runs on one thread.
+    Its sums run in double precision for all data and are rounded once. The bound is γ_{n+1} of
+    float64. The problem's dtype counts only for that rounding, the bias and the sum over channels.
+    Taps below 2.2e-16 in size are taken for zero by it, which the bound does not forgive. It runs
+    on one thread.
     """
 
     is_peer = True
@@ -38,17 +39,20 @@ class ScipyNdimage(Algorithm):
         return same_size_bytes(problem) + 8 * math.prod(problem.kernel_shape)
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> np.ndarray:
-        """The kernels for correlation, in the double precision that they are used in."""
+        """Return the kernels for correlation, in the double precision that they are used in."""
         return for_correlation(problem, w).astype(np.float64)
 
-    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+    def forward(
+        self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
+        threads: int,
+    ) -> None:  # fmt: skip
         ndimage = load("scipy.ndimage")
         placed = same_size(problem)
         origin = [a - k // 2 for a, k in zip(placed.anchor, problem.kernel, strict=True)]
         line = problem.axes == 1 and problem.kernel[0] >= LINE_TAPS
 
-        def run(image, kernel, offset, into):
-            def operator(source, result):
+        def run(image: Any, kernel: Any, offset: Any, into: Any) -> None:
+            def operator(source: np.ndarray, result: np.ndarray) -> None:
                 if line:
                     ndimage.correlate1d(
                         source, kernel, output=result, mode="constant", origin=origin[0]
@@ -62,8 +66,10 @@ class ScipyNdimage(Algorithm):
 
         each_image(problem, x, prepared, bias, out, run)
 
-    def error_bound(self, problem, x, w, magnitude):
-        """γ_{n+1}(float64)·magnitude for the sums, γ_{C+2}·magnitude for what is rounded after."""
+    def error_bound(
+        self, problem: Problem, x: np.ndarray, w: np.ndarray, magnitude: np.ndarray
+    ) -> np.ndarray | float:
+        """Return γ_{n+1}(float64)·magnitude for the sums plus γ_{C+2}·magnitude for the rest."""
         later = gamma(problem.in_channels // problem.groups + 2, problem.dtype)
         sums = gamma(problem.taps + 1, "float64")
         return (sums + later + sums * later) * magnitude + subnormal_error(problem)

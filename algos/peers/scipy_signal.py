@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import scipy
@@ -41,11 +42,14 @@ class ScipyDirect(Algorithm):
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> np.ndarray:
         return for_convolution(problem, w)
 
-    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+    def forward(
+        self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
+        threads: int,
+    ) -> None:  # fmt: skip
         signal = load("scipy.signal")
         mode = mode_of(problem)
 
-        def run(image, kernel, offset, into):
+        def run(image: Any, kernel: Any, offset: Any, into: Any) -> None:
             if image.ndim == 2:
                 result = signal.convolve2d(image, kernel, mode)
             else:
@@ -62,9 +66,8 @@ class ScipyFFT(Algorithm):
     """scipy.signal.fftconvolve: one transform of the whole image; batches in one call.
 
     Images and channels are axes that it carries along, so a layer is one call, with channels
-    summed afterwards. It takes the transform of the kernel anew on each call; there is nothing
-    to prepare but the flip. "full" is asked for and the output cut from it, which saves the
-    copy that its other modes make.
+    summed afterwards. It transforms the kernel anew on each call, so only the flip is prepared. The
+    mode is always "full" with the output cut from it, which saves the copy of the other modes.
     """
 
     is_peer = True
@@ -79,24 +82,27 @@ class ScipyFFT(Algorithm):
         return not_offered(f"scipy.signal.{self.function}", problem)
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
-        """Spectra of input, kernel and product, the last transformed back in two steps."""
+        """Return the bytes of the three spectra; the product is transformed back in two steps."""
         pairs = problem.out_channels * (problem.in_channels // problem.groups)
         images = problem.batch * (problem.in_channels + 3 * pairs) + pairs
         return images * math.prod(self._tile(problem)) * problem.itemsize
 
     def work(self, problem: Problem) -> float:
-        """Samples transformed times the logarithm of their number."""
+        """Return the number of samples transformed, times its logarithm."""
         pairs = problem.out_channels * (problem.in_channels // problem.groups)
         transforms = problem.batch * (problem.in_channels + pairs) + pairs
         samples = math.prod(_full(problem))
         return transforms * samples * math.log2(math.prod(self._tile(problem)) + 1)
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> np.ndarray:
-        """Kernels to be flipped, ``(1, groups, O/groups, C/groups, *kernel)``."""
+        """Return the kernels to be flipped, ``(1, groups, O/groups, C/groups, *kernel)``."""
         g = problem.groups
         return for_convolution(problem, w).reshape(1, g, problem.out_channels // g, *w.shape[1:])
 
-    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+    def forward(
+        self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
+        threads: int,
+    ) -> None:  # fmt: skip
         convolve = getattr(load("scipy.signal"), self.function)
         n, g, spatial = problem.batch, problem.groups, tuple(range(-problem.axes, 0))
         x = x.reshape(n, g, 1, -1, *problem.size)
@@ -111,8 +117,10 @@ class ScipyFFT(Algorithm):
         if problem.bias:
             out += bias.reshape(-1, *[1] * problem.axes)
 
-    def error_bound(self, problem, x, w, magnitude):
-        """`spectral_error` of one tile that holds the whole image."""
+    def error_bound(
+        self, problem: Problem, x: np.ndarray, w: np.ndarray, magnitude: np.ndarray
+    ) -> np.ndarray | float:
+        """Return `spectral_error` of one tile that holds the whole image."""
         part = x.reshape(problem.volume.input_shape).astype(np.float64)
         norms = np.sqrt(np.einsum("ncdhw,ncdhw->nc", part, part))
         additions = problem.in_channels // problem.groups
@@ -133,7 +141,7 @@ class ScipyOverlapAdd(ScipyFFT):
     function = "oaconvolve"
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
-        """As much again for the overlaps as blocks are longer than their steps."""
+        """Return the inherited bytes, scaled by block length over step for the overlaps."""
         longer = 1.0
         for size, taps in zip(problem.size, problem.kernel, strict=True):
             block = _block(size, taps)
@@ -142,8 +150,10 @@ class ScipyOverlapAdd(ScipyFFT):
         padded = problem.batch * problem.in_channels * math.prod(_full(problem)) * problem.itemsize
         return int(longer * super().workspace_bytes(problem, threads)) + padded
 
-    def error_bound(self, problem, x, w, magnitude):
-        """`spectral_error` of the blocks: up to 2^axes of them overlap in one output.
+    def error_bound(
+        self, problem: Problem, x: np.ndarray, w: np.ndarray, magnitude: np.ndarray
+    ) -> np.ndarray | float:
+        """Return `spectral_error` of the blocks: up to 2^axes of them overlap in one output.
 
         The sum of their bounds is at most 2^axes times that of the block of largest norm. Along
         an axis that is not cut, where another one is, SciPy transforms exactly W + F − 1
@@ -175,16 +185,16 @@ class ScipyOverlapAdd(ScipyFFT):
 
 
 def _full(problem: Problem) -> list[int]:
-    """Samples of the full result, per axis."""
+    """Return the number of samples of the full result, per axis."""
     return [w + k - 1 for w, k in zip(problem.size, problem.kernel, strict=True)]
 
 
 def _block(size: int, taps: int) -> tuple[int, int] | None:
     """Transform length of `oaconvolve` along an axis and the image's step, or None: no blocks.
 
-    Its rule (SciPy 1.17): with overlap K = shorter − 1 the cost N·log2(2N)/(N − K) is least at
-    N = −K·W₋₁(−1/(2eK)), W₋₁ Lambert's function; blocks are for shorter arrays below half of
-    the longer one. The kernel is what is cut where it is the longer; the image is then whole.
+    Its rule (SciPy 1.17): with overlap K = shorter − 1 the cost N·log2(2N)/(N − K) is least at N =
+    −K·W₋₁(−1/(2eK)). W₋₁ is Lambert's function. Blocks are used if the shorter array is below half
+    of the longer one. The kernel is what is cut where it is the longer; the image is then whole.
     """
     longer, shorter = max(size, taps), min(size, taps)
     if shorter == 1 or 2 * shorter >= longer:

@@ -132,7 +132,7 @@ def pool_grad(
     out: np.ndarray | None = None,
     **options: Any,
 ) -> np.ndarray:
-    """The gradient of ``pool(x, kind, **options)`` at x, given that at its output.
+    """Return the gradient of ``pool(x, kind, **options)`` at x, given that at its output.
 
     Of equal maxima the first in row-major order receives the gradient. Stochastic pooling
     in training gives it to the sample that `pool` chose with the same seed.
@@ -164,7 +164,7 @@ def pool_grad(
 def pool_problem_of(
     x: np.ndarray, kind: str = "max", *, size: Any = None, output_size: Any = None, **options: Any
 ) -> PoolProblem:
-    """The problem that ``pool(x, kind, **options)`` poses."""
+    """Return the problem that ``pool(x, kind, **options)`` poses."""
     x = as_array("input", x)
     if not 3 <= x.ndim <= 5 or 0 in x.shape[1:]:
         raise ConvbenchError(
@@ -259,7 +259,7 @@ def unpool(
 def _unpooled_size(
     pooled: tuple[int, ...], size: Any, stride: Any, padding: Any, dilation: Any, output_size: Any
 ) -> tuple[int, ...]:
-    """The size to return to, checked against the windows where they are given."""
+    """Return the size to return to, checked against the windows where they are given."""
     axes = len(pooled)
     if size is None:
         if output_size is None:
@@ -287,7 +287,7 @@ def _unpooled_size(
 
 
 @kernel
-def _place(values, switches, into):
+def _place(values: np.ndarray, switches: np.ndarray, into: np.ndarray) -> None:
     """into[b, switches[b, i]] = values[b, i], in order."""
     for b in range(values.shape[0]):
         for i in range(values.shape[1]):
@@ -296,13 +296,13 @@ def _place(values, switches, into):
 
 
 def names(problem: PoolProblem | None = None) -> list[str]:
-    """Names of all pooling algorithms, or of those that can do `problem`."""
+    """Return the names of all pooling algorithms, or of those that can do `problem`."""
     reasons = {} if problem is None else why_not(problem)
     return [name for name in registry.poolings() if name not in reasons]
 
 
 def why_not(problem: PoolProblem) -> dict[str, str]:
-    """Why some algorithms cannot do `problem`: a sentence by name; the able ones are absent."""
+    """Return the reasons why algorithms cannot do `problem`, by name; able ones are absent."""
     check_problem(problem, PoolProblem)
     asked = problem.with_images
     reasons = {name: performer(a, asked).why_not(asked) for name, a in registry.poolings().items()}

@@ -36,7 +36,7 @@ class PoolPlan:
     gate : (*window) or (C, *window), for kind "gated"
         Weights ω of the gate 1/(1 + exp(−Σ ω·x)), one set for all channels or for each.
     algorithm, threads
-        As in `pool`.
+        The same as for `pool`.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class PoolPlan:
     def grad_input(
         self, grad_out: np.ndarray, x: np.ndarray | None = None, out: np.ndarray | None = None
     ) -> np.ndarray:
-        """The gradient at the input, ``(N, C, *size)``, of ⟨grad_out, pool(x)⟩.
+        """Return the gradient at the input, ``(N, C, *size)``, of ⟨grad_out, pool(x)⟩.
 
         Parameters
         ----------
@@ -179,7 +179,7 @@ class PoolPlan:
     def _out(
         self, out: np.ndarray | None, shape: tuple[int, ...], *inputs: tuple[str, np.ndarray]
     ) -> np.ndarray:
-        """`out`, checked, or a new array."""
+        """Return `out`, checked, or a new array."""
         if out is None:
             return new(shape, self._dtype)
         check_out(out, shape, self._dtype)
@@ -189,7 +189,7 @@ class PoolPlan:
 
 
 def _resolve_gate(problem: PoolProblem, gate: np.ndarray | None) -> np.ndarray:
-    """The gate as float64 volumes, ``(1 or C, d, h, w)``."""
+    """Return the gate as float64 volumes, ``(1 or C, d, h, w)``."""
     if problem.kind != "gated":
         if gate is not None:
             raise ConvbenchError(f"{problem.kind} pooling has no gate; leave it out")

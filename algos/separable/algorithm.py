@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -99,7 +100,10 @@ class Separable(Algorithm):
         factors = cross_factors(as_correlation(problem, w))
         return Factors(tuple(f[:, :, None].astype(w.dtype) for f in factors))
 
-    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+    def forward(
+        self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
+        threads: int,
+    ) -> None:  # fmt: skip
         v, terms = problem.volume, prepared.along[0].shape[2]
         x, out = x.reshape(v.input_shape), out.reshape(v.output_shape)
         if sweeps.suits(v, terms):
@@ -111,7 +115,9 @@ class Separable(Algorithm):
                 _tile(v, threads, terms), _streams(v), out, threads=threads,
             )  # fmt: skip
 
-    def error_bound(self, problem, x, w, magnitude):
+    def error_bound(
+        self, problem: Problem, x: np.ndarray, w: np.ndarray, magnitude: np.ndarray
+    ) -> np.ndarray | float:
         """Bound the error by γ_m · (|x| ⋆ |w̃|) + |x| ⋆ |w − w̃|.
 
         Here w̃ is the product of the rounded factors. m counts the longest chain of roundings of an
@@ -234,7 +240,7 @@ def _streams(v: Problem) -> bool:
 
 
 def _factor_bytes(problem: Problem) -> int:
-    """Bytes of the factors of one term."""
+    """Return the bytes of the factors of one term."""
     kernels = problem.out_channels * (problem.in_channels // problem.groups)
     return kernels * sum(problem.volume.kernel) * problem.itemsize
 

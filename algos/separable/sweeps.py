@@ -21,6 +21,7 @@ Measurements and rejected variants: docs/kernels.md.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -50,7 +51,7 @@ SMALL, LARGE = 5, 7
 ROWS = 4
 
 
-def _make_sweep(taps, is_even):
+def _make_sweep(taps: int, is_even: int) -> Any:
     """Return the kernel for `taps` taps; `is_even` is 1 if they read the same backwards, else 0."""
 
     @kernel

@@ -7,6 +7,9 @@ row. They have masked lanes, whose memory is not touched. Arrays are addressed a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from algos.backend.emitter import Emitter, Vector, element, intrinsic, literals, number, types
 
 __all__ = ["TAPS", "WEIGHTS", "add_row", "add_run", "splat_each", "store_run"]
@@ -21,7 +24,7 @@ def splat_each(typing, array, index, COUNT):
     """Return COUNT vectors, the i-th with ``array[index + i]`` in every lane."""
     kind, (count,) = Vector(array.dtype), literals(COUNT)
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         array_, index_, _ = arguments
         at = [simd.pointer(signature.args[0], array_, index_, i) for i in range(count)]
@@ -47,24 +50,24 @@ def add_row(typing, tile, weights, x, at, first, width, TOP, STEP, COLUMNS):
     kind, lanes = tile.dtype, tile.dtype.lanes
     top, step, columns = literals(TOP, STEP, COLUMNS)
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         tile_, weights_, x_, at_, first_, width_ = arguments[:6]
         sums, factors = simd.items(tile_), simd.items(weights_)
 
-        def read(plus, at_end):
+        def read(plus: Any, at_end: Any) -> Any:
             pointer = simd.pointer(signature.args[2], x_, at_, plus)
             if at_end:
                 return simd.load_lanes(pointer, simd.lanes_below(first_, plus, width_))
             return simd.load(pointer)
 
-        def neighbours():
+        def neighbours() -> Iterator[tuple[int, int, Any]]:
             """Yield, for one kernel column after the other, the samples of every vector of sums."""
             for n in range(TAPS):
                 for c in range(columns):
                     yield n, c, read(c * lanes + n, c == columns - 1 or c == n == 0)
 
-        def halved():
+        def halved() -> Iterator[tuple[int, int, Any]]:
             """Yield the same for stride 2; even and odd columns are separated in registers."""
             count = 2 * columns + 1
             row = [read(m * lanes, m == 0 or m >= count - 3) for m in range(count)]
@@ -95,7 +98,7 @@ def add_run(typing, run, array, at, count):
     """
     kind = run.dtype
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         run_, array_, at_, count_ = arguments
         values = simd.items(run_)
@@ -113,7 +116,7 @@ def store_run(typing, run, array, at, count):
     """Write the vectors of `run` from ``array[at]`` on, `count` elements in all."""
     kind = run.dtype
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         run_, array_, at_, count_ = arguments
         values = simd.items(run_)

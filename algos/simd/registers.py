@@ -65,7 +65,7 @@ def pointer(typing, array):
     registers. The array must outlive the pointer.
     """
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return context.make_array(signature.args[0])(context, builder, value=arguments[0]).data
 
     return types.CPointer(array.dtype)(array), emit
@@ -75,7 +75,7 @@ def pointer(typing, array):
 def further(typing, start, count):
     """Return the pointer `count` elements further."""
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.gep(arguments[0], [arguments[1]])
 
     return start(start, types.intp), emit
@@ -88,7 +88,7 @@ def distance(typing, start, end):
     The pointers may belong to different arrays, if these lie whole elements apart.
     """
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         i64 = ir.IntType(64)
         first, last = (builder.ptrtoint(argument, i64) for argument in arguments)
         size = ir.Constant(i64, start.dtype.bitwidth // 8)
@@ -102,7 +102,7 @@ def lanes(typing, array):
     """Return the number of elements of `array` that one register holds."""
     count = lanes_of(array.dtype.bitwidth // 8)
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return context.get_constant(types.intp, count)
 
     return types.intp(array), emit
@@ -113,7 +113,7 @@ def load(typing, array, index, COUNT):
     """Return COUNT vectors of consecutive elements of `array`, from `index` on."""
     kind, (count,) = Vector(array.dtype), literals(COUNT)
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         return simd.tuple_of(simd.load_row(signature.args[0], arguments[0], arguments[1], count))
 
@@ -125,7 +125,7 @@ def store(typing, array, index, tile):
     """Write the vectors of `tile` to consecutive elements of `array`, from `index` on."""
     kind = tile.dtype
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> None:
         simd = Emitter(context, builder, kind)
         for i, value in enumerate(simd.items(arguments[2])):
             at = simd.pointer(signature.args[0], arguments[0], arguments[1], i * kind.lanes)
@@ -144,7 +144,7 @@ def store_past(typing, array, index, tile):
     """
     kind = tile.dtype
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         for i, value in enumerate(simd.items(arguments[2])):
             at = simd.pointer(signature.args[0], arguments[0], arguments[1], i * kind.lanes)
@@ -158,7 +158,7 @@ def store_past(typing, array, index, tile):
 def streamed(typing):
     """Wait until other threads can see all that this thread wrote by `store_past`."""
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         builder.fence("seq_cst")
         return context.get_dummy_value()
 
@@ -170,7 +170,7 @@ def to_boundary(typing, array, index):
     """Return the elements from ``array[index]`` to the next address aligned to a register."""
     kind = Vector(array.dtype)
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         i64 = ir.IntType(64)
         at = builder.ptrtoint(simd.pointer(signature.args[0], *arguments), i64)
@@ -185,7 +185,7 @@ def store_lanes(typing, array, index, vector, first, last):
     """Write lanes first <= lane < last of `vector` to ``array[index + lane]``, no others."""
     kind = vector
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> None:
         simd = Emitter(context, builder, kind)
         at = simd.pointer(signature.args[0], arguments[0], arguments[1])
         simd.store_lanes(arguments[2], at, arguments[3], arguments[4])
@@ -198,7 +198,7 @@ def load_alternate(typing, array, index, FIRST):
     """Return every second element of the two vectors at `index`, from FIRST (0 or 1) on."""
     kind, (odd,) = Vector(array.dtype), literals(FIRST)
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         array_, index_, _ = arguments
         low = simd.load(simd.pointer(signature.args[0], array_, index_))
@@ -214,7 +214,7 @@ def load_square(typing, array, index, step):
     """Return as many vectors as a vector has lanes, the i-th from ``array[index + i·step]`` on."""
     kind = Vector(array.dtype)
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         values = []
         for i in range(kind.lanes):
@@ -234,7 +234,7 @@ def load_part(typing, array, index, step, rows, count):
     """
     kind = Vector(array.dtype)
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         array_, index_, step_, rows_, count_ = arguments
         none = ir.Constant(count_.type, 0)
@@ -258,7 +258,7 @@ def store_rows(typing, tile, array, index, step, rows, first, last):
     """
     kind = tile.dtype
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> None:
         simd = Emitter(context, builder, kind)
         values, array_, index_, step_, rows_, first_, last_ = arguments
         for i, value in enumerate(simd.items(values)):
@@ -275,7 +275,7 @@ def store_rows(typing, tile, array, index, step, rows, first, last):
 def prefetch(typing, array, index):
     """Prefetch the cache line of ``array[index]`` into L2; any index is harmless."""
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, Vector(array.dtype))
         at = builder.bitcast(
             simd.pointer(signature.args[0], *arguments), ir.IntType(8).as_pointer()
@@ -295,7 +295,7 @@ def splat(typing, array, index, COUNT):
     """Return COUNT vectors, each with ``array[index]`` in every lane."""
     kind, (count,) = Vector(array.dtype), literals(COUNT)
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         at = simd.pointer(signature.args[0], arguments[0], arguments[1])
         return simd.tuple_of([simd.splat(builder.load(at, typ=element(kind)))] * count)
@@ -308,7 +308,7 @@ def repeat(typing, tile, TIMES):
     """Return the vectors of `tile`, repeated TIMES times."""
     (times,) = literals(TIMES)
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, tile.dtype)
         return simd.tuple_of(simd.items(arguments[0]) * times)
 
@@ -327,7 +327,7 @@ def add_outer(typing, tile, scalars, i, vectors, j, ROWS, COLUMNS):
     kind = tile.dtype
     rows, columns = literals(ROWS, COLUMNS)
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         tile_, scalars_, i_, vectors_, j_, _, _ = arguments
         sums = simd.items(tile_)
@@ -350,7 +350,7 @@ def add_products(typing, tile, a, i, step, b, j, count):
     """
     kind, rows = tile.dtype, tile.count
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         tile_, a_, i_, step_, b_, j_, count_ = arguments
         sums = simd.items(tile_)
@@ -370,7 +370,7 @@ def sum_lanes(typing, tile):
     """Return the sum of the lanes of each vector of `tile`, added pairwise by halves."""
     kind, rows = tile.dtype, tile.count
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         sums = []
         for vector in simd.items(arguments[0]):
@@ -395,7 +395,7 @@ def transpose(typing, tile):
     """
     kind = tile.dtype
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         rows = simd.transposed(simd.items(arguments[0]))
         return simd.tuple_of(rows)

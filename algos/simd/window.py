@@ -36,7 +36,7 @@ def add_window(
     kind = tile.dtype
     taps, rows, columns, is_inside = literals(TAPS, ROWS, COLUMNS, IS_INSIDE)
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         tile_, scalars_, i_, vectors_, starts_, shift_, low_, high_ = arguments[:8]
         sums = simd.items(tile_)
@@ -74,7 +74,7 @@ def add_shifted(typing, tile, scalars, i, vectors, at, TAPS):
     kind = tile.dtype
     (taps,) = literals(TAPS)
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         tile_, scalars_, i_, vectors_, at_, _ = arguments
         sums, lanes = simd.items(tile_), kind.lanes
@@ -125,12 +125,12 @@ def pass_both(
     kind, rows = behind.dtype, behind.count
     is_inside, is_even = literals(IS_INSIDE, IS_EVEN)
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         along_h, along_w, (total,), left, right = (simd.items(a) for a in arguments[:5])
         x_, at_, pitch_, first_, width_, top_, height_ = arguments[5:12]
 
-        def read(q):
+        def read(q: Any) -> Any:
             index = builder.add(at_, builder.mul(pitch_, number(q)))
             pointer = simd.pointer(signature.args[5], x_, index)
             if is_inside:
@@ -164,7 +164,7 @@ def load_block(typing, array, index, step, rows, count, ROWS, COLUMNS):
     kind = Vector(array.dtype)
     most, columns = literals(ROWS, COLUMNS)
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         array_, index_, step_, rows_, count_, _, _ = arguments
         masks = [simd.lanes_below(number(0), c * kind.lanes, count_) for c in range(columns)]
@@ -191,12 +191,12 @@ def store_block(typing, tile, array, index, step, rows, count, ROWS, COLUMNS):
     kind = tile.dtype
     most, columns = literals(ROWS, COLUMNS)
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         tile_, array_, index_, step_, rows_, count_, _, _ = arguments
         values = simd.items(tile_)
 
-        def pointer(r, c):
+        def pointer(r: Any, c: Any) -> Any:
             at = builder.add(index_, builder.mul(step_, number(r)))
             return simd.pointer(signature.args[1], array_, at, c * kind.lanes)
 
@@ -229,7 +229,7 @@ def load_inside(typing, array, index, first, count):
     """
     kind = Vector(array.dtype)
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         array_, index_, first_, count_ = arguments
         at = simd.pointer(signature.args[0], array_, index_)
@@ -247,7 +247,7 @@ def split_pairs(typing, array, index, first, count):
     """
     kind = Vector(array.dtype)
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         array_, index_, first_, count_ = arguments
         both = [

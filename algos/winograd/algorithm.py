@@ -11,6 +11,8 @@ the largest numbers that share a tile, not to each output.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from algos.core.algorithm import Algorithm, as_correlation
@@ -68,36 +70,45 @@ class Winograd(Algorithm):
         channels = problem.in_channels // problem.groups * problem.out_channels
         return problem.batch * rows * columns * channels * points
 
-    def prepare(self, problem, w, threads) -> tuple[TilesBlocking, np.ndarray]:
+    def prepare(
+        self, problem: Problem, w: np.ndarray, threads: int
+    ) -> tuple[TilesBlocking, np.ndarray]:
         blocks = blocking(problem, self.step, threads)
         s = blocks.shape
-        blocks = s.groups * s.blocks
-        packed = simd.aligned(blocks * s.inputs * TAPS * TAPS * blocks.stretch, w.dtype)
+        count = s.groups * s.blocks
+        packed = simd.aligned(count * s.inputs * TAPS * TAPS * blocks.stretch, w.dtype)
         correlating = as_correlation(problem, w)
         rows = correlating.reshape(problem.out_channels, -1)
         direct_channels.pack_weights(rows, s.groups, blocks.stretch, packed, threads)
-        weights = simd.aligned(blocks * s.points * s.inputs * blocks.stretch, w.dtype)
+        weights = simd.aligned(count * s.points * s.inputs * blocks.stretch, w.dtype)
         winograd_kernels.transform_weights(
-            packed.reshape(blocks, -1), s.inputs, blocks.stretch, self.step,
-            weights.reshape(blocks, -1),
+            packed.reshape(count, -1), s.inputs, blocks.stretch, self.step,
+            weights.reshape(count, -1),
         )  # fmt: skip
         return blocks, weights
 
-    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+    def forward(
+        self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
+        threads: int,
+    ) -> None:  # fmt: skip
         blocks, weights = prepared
         buffers = (
             simd.aligned(threads * n, x.dtype).reshape(threads, n)
             for n in (blocks.transforms, blocks.sums, blocks.outputs, blocks.starts)
         )
         winograd_kernels.forward(
-            x.reshape(-1), weights,
-            bias, blocks.offsets, blocks.places, out.reshape(-1), blocks.numbers, blocks.items, *buffers,
+            x.reshape(-1), weights, bias, blocks.offsets, blocks.places, out.reshape(-1),
+            blocks.numbers, blocks.items, *buffers,
         )  # fmt: skip
 
-    def grad_weight(self, problem, x, g, out, threads) -> None:
+    def grad_weight(
+        self, problem: Problem, x: np.ndarray, g: np.ndarray, out: np.ndarray, threads: int
+    ) -> None:
         winograd_weights.grad_weight(problem, self.step, x, g, out, threads)
 
-    def error_bound(self, problem, x, w, magnitude):
+    def error_bound(
+        self, problem: Problem, x: np.ndarray, w: np.ndarray, magnitude: np.ndarray
+    ) -> np.ndarray | float:
         """Return the bound through |Aᵀ|, |G| and |Bᵀ|, the same for every element of the result."""
         if problem.operation == "grad_weight":
             return winograd_error.weights_bound(problem, self.step, x, w)

@@ -35,6 +35,8 @@ Measurements: docs/kernels.md.
 
 from __future__ import annotations
 
+from typing import Any
+
 from algos.backend.compiler import fixed_tuple, kernel, threaded
 from algos.parallel.channels import finish, run_tile
 from algos.simd.registers import clear, further, lanes, pointer, prefetch
@@ -57,7 +59,7 @@ from .transforms import (
 _NUMBERS = len(TilesGeometry._fields)
 
 
-def _make_way_in(m):
+def _make_way_in(m: int) -> Any:
     """Return the kernel of stage 1 for tiles of m × m outputs."""
     size = m + TAPS - 1
 
@@ -108,7 +110,7 @@ def _make_way_in(m):
 _way_in2, _way_in4 = _make_way_in(2), _make_way_in(4)
 
 
-def _make_way_out(m):
+def _make_way_out(m: int) -> Any:
     """Return the kernel of stage 3 for tiles of m × m outputs."""
 
     @kernel

@@ -76,7 +76,7 @@ def transform(typing, tile, OUTPUTS, WHICH):
     """Return the matrix WHICH of F(OUTPUTS, 3) times the vectors of `tile`."""
     matrix = _matrix(OUTPUTS.literal_value, WHICH.literal_value)
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, tile.dtype)
         return simd.tuple_of(_multiply(simd, matrix, simd.items(arguments[0])))
 
@@ -93,7 +93,7 @@ def transform_square(typing, array, index, step, OUTPUTS, WHICH):
     matrix = _matrix(OUTPUTS.literal_value, WHICH.literal_value)
     rows, columns = matrix.shape
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         array_, index_, step_ = arguments[:3]
         turned = []
@@ -118,7 +118,7 @@ def load_spaced(typing, array, index, step, COUNT):
     """Return a tuple of COUNT vectors, the i-th from ``array[index + i·step]`` on."""
     kind, count = Vector(array.dtype), COUNT.literal_value
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         found = []
         for i in range(count):
@@ -135,7 +135,7 @@ def store_spaced(typing, tile, array, index, step):
     """Write vector i of `tile` to ``array[index + i·step]`` on."""
     kind = tile.dtype
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         values, array_, index_, step_ = arguments
         for i, value in enumerate(simd.items(values)):
@@ -154,7 +154,7 @@ def store_tile(typing, tile, array, index, step, bias, first, COLUMNS):
     """
     kind, columns = tile.dtype, COLUMNS.literal_value
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         values, array_, index_, step_, bias_, first_ = arguments[:6]
         offset = simd.load(simd.pointer(signature.args[4], bias_, first_))
@@ -187,7 +187,7 @@ def load_windows(typing, x, start, places, at, first, before, width, zeros, zero
     """
     kind, m = Vector(x.dtype), OUTPUTS.literal_value
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         x_, start_, places_, at_, first_, before_, width_, zeros_, zero_, shift_, _ = arguments
         zeros_ = builder.gep(zeros_, [zero_])
@@ -234,7 +234,7 @@ def store_pieces(typing, tile, array, index, step, between, PIECES):
     """Write the vectors as `store_spaced` does, in PIECES equal parts `between` elements apart."""
     kind, pieces = tile.dtype, PIECES.literal_value
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         values, array_, index_, step_, between_ = arguments[:5]
         width = kind.lanes // pieces

@@ -36,6 +36,8 @@ Measurements: docs/kernels.md.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from algos.backend.compiler import apart, fixed_tuple, kernel, threaded
@@ -60,7 +62,7 @@ from .weights_blocking import WeightsGeometry, blocking
 _NUMBERS = len(WeightsGeometry._fields)
 
 
-def _make_way_in(m, taken, which):
+def _make_way_in(m: int, taken: Any, which: Any) -> Any:
     """Return the kernel of stage 1 for tiles of `taken` × `taken` samples and matrix `which`."""
     size, overlap = m + TAPS - 1, taken - m
 
@@ -151,7 +153,7 @@ def _transform(x, is_input, s, item, first, rows, lines, target):
                  s.columns, s.band, s.line, lines, target, at, block, plane)  # fmt: skip
 
 
-def _make_way_out(m):
+def _make_way_out(m: int) -> Any:
     """Return the kernel that ends stage 2 for tiles of m × m outputs."""
 
     @kernel

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
 from algos.backend.compiler import kernel
 from algos.simd.registers import REGISTERS, add_outer, lanes, load, pointer, repeat, splat, store
 
@@ -13,7 +17,7 @@ UNROLLED = 8
 
 
 @kernel
-def multiply_add(scalars, vectors, rounds, out):
+def multiply_add(scalars: Any, vectors: Any, rounds: int, out: np.ndarray) -> float:
     """`rounds` times ROWS × COLUMNS fused multiply-adds of whole registers, in registers alone.
 
     scalars : (ROWS,); vectors : (COLUMNS · lanes,); out : (ROWS · COLUMNS · lanes,).
@@ -27,7 +31,9 @@ def multiply_add(scalars, vectors, rounds, out):
 
 
 @kernel
-def read(scalars, source, other, rounds, target):
+def read(
+    scalars: Any, source: np.ndarray, other: np.ndarray, rounds: int, target: np.ndarray
+) -> float:
     """Go over `source` `rounds` times; the sum of what was seen keeps the compiler honest."""
     s, p = pointer(scalars), pointer(source)
     step = UNROLLED * lanes(p)
@@ -40,7 +46,9 @@ def read(scalars, source, other, rounds, target):
 
 
 @kernel
-def copy(scalars, source, other, rounds, target):
+def copy(
+    scalars: Any, source: np.ndarray, other: np.ndarray, rounds: int, target: np.ndarray
+) -> float:
     """target = source, `rounds` times."""
     p, q = pointer(source), pointer(target)
     step = UNROLLED * lanes(p)
@@ -51,7 +59,9 @@ def copy(scalars, source, other, rounds, target):
 
 
 @kernel
-def triad(scalars, source, other, rounds, target):
+def triad(
+    scalars: Any, source: np.ndarray, other: np.ndarray, rounds: int, target: np.ndarray
+) -> float:
     """target = source + scalar · other, `rounds` times: two streams in, one out (STREAM)."""
     s, p, o, q = pointer(scalars), pointer(source), pointer(other), pointer(target)
     step = UNROLLED * lanes(p)

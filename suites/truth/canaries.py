@@ -29,7 +29,10 @@ class _Canary(Algorithm):
         """The right answer to `problem`, into `out`."""
         self._right.forward(problem, x, self._right.prepare(problem, w, 1), bias, out, 1)
 
-    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+    def forward(
+        self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
+        threads: int,
+    ) -> None:  # fmt: skip
         self.compute(problem, x, prepared, bias, out)
         self.spoil(problem, x, out)
 
@@ -42,7 +45,10 @@ class FlippedKernel(_Canary):
 
     name = "canary-flipped-kernel"
 
-    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+    def forward(
+        self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
+        threads: int,
+    ) -> None:  # fmt: skip
         self.compute(replace(problem, flip=not problem.flip), x, prepared, bias, out)
 
 
@@ -51,7 +57,7 @@ class ShiftedByOne(_Canary):
 
     name = "canary-shifted-by-one"
 
-    def spoil(self, problem, x, out) -> None:
+    def spoil(self, problem: Problem, x: np.ndarray, out: np.ndarray) -> None:
         out[:] = np.roll(out, 1, axis=-1)
 
 
@@ -60,7 +66,10 @@ class WrongSide(_Canary):
 
     name = "canary-wrong-side"
 
-    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+    def forward(
+        self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
+        threads: int,
+    ) -> None:  # fmt: skip
         sides = tuple((after, before) for before, after in problem.padding)
         self.compute(replace(problem, padding=sides), x, prepared, bias, out)
 
@@ -70,7 +79,7 @@ class LastRowMissing(_Canary):
 
     name = "canary-last-row-missing"
 
-    def spoil(self, problem, x, out) -> None:
+    def spoil(self, problem: Problem, x: np.ndarray, out: np.ndarray) -> None:
         out[:, :, -1] = np.nan
 
 
@@ -79,7 +88,7 @@ class LastColumnZero(_Canary):
 
     name = "canary-last-column-zero"
 
-    def spoil(self, problem, x, out) -> None:
+    def spoil(self, problem: Problem, x: np.ndarray, out: np.ndarray) -> None:
         out[..., -1] = 0
 
 
@@ -88,7 +97,7 @@ class DroppedTap(_Canary):
 
     name = "canary-dropped-tap"
 
-    def prepare(self, problem, w, threads) -> np.ndarray:
+    def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> np.ndarray:
         w = w.copy()
         w.reshape(*w.shape[:2], -1)[..., -1] = 0
         return w
@@ -99,7 +108,7 @@ class LastChannelMissing(_Canary):
 
     name = "canary-last-channel-missing"
 
-    def prepare(self, problem, w, threads) -> np.ndarray:
+    def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> np.ndarray:
         w = w.copy()
         if w.shape[1] > 1:
             w[:, -1] = 0
@@ -111,7 +120,10 @@ class GroupCrossed(_Canary):
 
     name = "canary-group-crossed"
 
-    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+    def forward(
+        self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
+        threads: int,
+    ) -> None:  # fmt: skip
         channels = problem.in_channels // problem.groups
         turned = np.roll(x, channels if problem.groups > 1 else 0, axis=1)
         self.compute(problem, turned, prepared, bias, out)
@@ -122,7 +134,10 @@ class StridePhase(_Canary):
 
     name = "canary-stride-phase"
 
-    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+    def forward(
+        self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
+        threads: int,
+    ) -> None:  # fmt: skip
         late = x
         for axis, stride in enumerate(problem.stride, 2):
             late = np.roll(late, -1 if stride > 1 else 0, axis=axis)
@@ -134,7 +149,10 @@ class DilationIgnored(_Canary):
 
     name = "canary-dilation-ignored"
 
-    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+    def forward(
+        self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
+        threads: int,
+    ) -> None:  # fmt: skip
         sides = tuple(
             (before, max(0, reach - before - size))
             for (before, _), reach, size in zip(
@@ -153,7 +171,7 @@ class HalfPrecision(_Canary):
 
     name = "canary-half-precision"
 
-    def spoil(self, problem, x, out) -> None:
+    def spoil(self, problem: Problem, x: np.ndarray, out: np.ndarray) -> None:
         with np.errstate(over="ignore"):
             out[:] = out.astype(np.float16)
 
@@ -163,7 +181,7 @@ class SinglePrecision(_Canary):
 
     name = "canary-single-precision"
 
-    def spoil(self, problem, x, out) -> None:
+    def spoil(self, problem: Problem, x: np.ndarray, out: np.ndarray) -> None:
         with np.errstate(over="ignore"):
             out[:] = out.astype(np.float32)
 
@@ -173,7 +191,10 @@ class Uninitialised(_Canary):
 
     name = "canary-uninitialised"
 
-    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+    def forward(
+        self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
+        threads: int,
+    ) -> None:  # fmt: skip
         whole = np.empty_like(out)
         self.compute(problem, x, prepared, bias, whole)
         middle = out.size // 2
@@ -186,7 +207,10 @@ class ThreadDependent(_Canary):
 
     name = "canary-thread-dependent"
 
-    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+    def forward(
+        self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
+        threads: int,
+    ) -> None:  # fmt: skip
         self.compute(problem, x, prepared, bias, out)
         if threads > 1:
             out.reshape(-1)[-1] += out.reshape(-1)[-1] or 1
@@ -197,7 +221,7 @@ class ChangesInput(_Canary):
 
     name = "canary-changes-input"
 
-    def spoil(self, problem, x, out) -> None:
+    def spoil(self, problem: Problem, x: np.ndarray, out: np.ndarray) -> None:
         ctypes.memset(x.ctypes.data, 0, x.itemsize)  # compiled code heeds no flags
         if not x.reshape(-1)[0]:
             ctypes.memset(x.ctypes.data, 1, x.itemsize)
@@ -208,7 +232,7 @@ class BlockBoundary(_Canary):
 
     name = "canary-block-boundary"
 
-    def spoil(self, problem, x, out) -> None:
+    def spoil(self, problem: Problem, x: np.ndarray, out: np.ndarray) -> None:
         if out.shape[-1] > 64:
             out[..., 64] += abs(out[..., 64]).max() + 1
 
@@ -218,7 +242,10 @@ class BiasForgotten(_Canary):
 
     name = "canary-bias-forgotten"
 
-    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+    def forward(
+        self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
+        threads: int,
+    ) -> None:  # fmt: skip
         self.compute(problem, x, prepared, np.zeros_like(bias), out)
 
 
@@ -227,7 +254,7 @@ class FirstImageOnly(_Canary):
 
     name = "canary-first-image-only"
 
-    def spoil(self, problem, x, out) -> None:
+    def spoil(self, problem: Problem, x: np.ndarray, out: np.ndarray) -> None:
         out[:] = out[:1]
 
 
@@ -239,7 +266,7 @@ class StaleWorkspace(_Canary):
     def __init__(self) -> None:
         self._left: dict[Problem, np.ndarray] = {}
 
-    def spoil(self, problem, x, out) -> None:
+    def spoil(self, problem: Problem, x: np.ndarray, out: np.ndarray) -> None:
         out += self._left.get(problem, np.zeros_like(out))
         self._left = {problem: out.copy()}
 
@@ -249,7 +276,7 @@ class SpreadsNaN(_Canary):
 
     name = "canary-spreads-nan"
 
-    def spoil(self, problem, x, out) -> None:
+    def spoil(self, problem: Problem, x: np.ndarray, out: np.ndarray) -> None:
         with np.errstate(invalid="ignore"):
             out += 0 * x.sum()
 
@@ -259,7 +286,10 @@ class SwallowsNaN(_Canary):
 
     name = "canary-swallows-nan"
 
-    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+    def forward(
+        self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
+        threads: int,
+    ) -> None:  # fmt: skip
         self.compute(problem, np.nan_to_num(x, posinf=0, neginf=0), prepared, bias, out)
 
 
@@ -268,7 +298,9 @@ class LooseBound(_Canary):
 
     name = "canary-loose-bound"
 
-    def error_bound(self, problem, x, w, magnitude):
+    def error_bound(
+        self, problem: Problem, x: np.ndarray, w: np.ndarray, magnitude: np.ndarray
+    ) -> np.ndarray | float:
         return 1e6 * (magnitude + 1)
 
 
@@ -277,7 +309,7 @@ class RaggedEndDropped(_Canary):
 
     name = "canary-ragged-end"
 
-    def spoil(self, problem, x, out) -> None:
+    def spoil(self, problem: Problem, x: np.ndarray, out: np.ndarray) -> None:
         whole = replace(problem, fit="floor")
         if whole.output_size[-1] < problem.output_size[-1]:
             out[..., -1] = out[..., -2]
@@ -291,7 +323,7 @@ class NotRepeatable(_Canary):
     def __init__(self) -> None:
         self._calls = 0
 
-    def spoil(self, problem, x, out) -> None:
+    def spoil(self, problem: Problem, x: np.ndarray, out: np.ndarray) -> None:
         self._calls += 1
         if self._calls % 2:
             out.reshape(-1)[0] = np.nextafter(out.reshape(-1)[0], np.inf, dtype=out.dtype)
@@ -303,7 +335,7 @@ class TileOffByOne(_Canary):
     name = "canary-tile-off-by-one"
     any_layer = True
 
-    def prepare(self, problem, w, threads) -> np.ndarray:
+    def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> np.ndarray:
         return _next_kernel(problem, w)
 
 
@@ -313,7 +345,10 @@ class ConnectionsIgnored(_Canary):
     name = "canary-connections-ignored"
     any_layer = True
 
-    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+    def forward(
+        self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
+        threads: int,
+    ) -> None:  # fmt: skip
         self.compute(replace(problem, connections=None), x, prepared, bias, out)
 
 
@@ -323,7 +358,10 @@ class ConnectionsReversed(_Canary):
     name = "canary-connections-reversed"
     any_layer = True
 
-    def forward(self, problem, x, prepared, bias, out, threads) -> None:
+    def forward(
+        self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
+        threads: int,
+    ) -> None:  # fmt: skip
         turned = problem.table[:, ::-1] if problem.connections else None
         self.compute(replace(problem, connections=turned), x, prepared, bias, out)
 
@@ -341,10 +379,14 @@ class _GradientCanary(_Canary):
 
     operations = ("forward", "grad_input", "grad_weight")
 
-    def grad_input(self, problem, g, prepared, out, threads) -> None:
+    def grad_input(
+        self, problem: Problem, g: np.ndarray, prepared: Any, out: np.ndarray, threads: int
+    ) -> None:
         self._right.grad_input(problem, g, self._right.prepare(problem, prepared, 1), out, 1)
 
-    def grad_weight(self, problem, x, g, out, threads) -> None:
+    def grad_weight(
+        self, problem: Problem, x: np.ndarray, g: np.ndarray, out: np.ndarray, threads: int
+    ) -> None:
         self._right.grad_weight(problem, x, g, out, 1)
 
 
@@ -353,7 +395,9 @@ class PhasesSwapped(_GradientCanary):
 
     name = "canary-phases-swapped"
 
-    def grad_input(self, problem, g, prepared, out, threads) -> None:
+    def grad_input(
+        self, problem: Problem, g: np.ndarray, prepared: Any, out: np.ndarray, threads: int
+    ) -> None:
         super().grad_input(problem, g, prepared, out, threads)
         stride = problem.stride[-1]
         if stride > 1:
@@ -367,7 +411,9 @@ class UnreachedLeft(_GradientCanary):
 
     name = "canary-unreached-left"
 
-    def grad_input(self, problem, g, prepared, out, threads) -> None:
+    def grad_input(
+        self, problem: Problem, g: np.ndarray, prepared: Any, out: np.ndarray, threads: int
+    ) -> None:
         before, read = out.copy(), np.empty_like(out)
         super().grad_input(problem, np.ones_like(g), np.ones_like(prepared), read, threads)
         super().grad_input(problem, g, prepared, out, threads)
@@ -379,7 +425,9 @@ class Overwrites(_GradientCanary):
 
     name = "canary-overwrites"
 
-    def grad_input(self, problem, g, prepared, out, threads) -> None:
+    def grad_input(
+        self, problem: Problem, g: np.ndarray, prepared: Any, out: np.ndarray, threads: int
+    ) -> None:
         last, reached = np.zeros_like(prepared), np.empty_like(out)
         taps = (*[slice(None)] * 2, *[-1] * problem.axes)
         last[taps] = 1
@@ -396,7 +444,9 @@ class GradientGroupCrossed(_GradientCanary):
 
     name = "canary-gradient-group-crossed"
 
-    def grad_weight(self, problem, x, g, out, threads) -> None:
+    def grad_weight(
+        self, problem: Problem, x: np.ndarray, g: np.ndarray, out: np.ndarray, threads: int
+    ) -> None:
         outputs = problem.out_channels // problem.groups
         turned = np.roll(g, outputs if problem.groups > 1 else 0, axis=1)
         super().grad_weight(problem, x, turned, out, threads)
@@ -407,7 +457,9 @@ class LastImageForgotten(_GradientCanary):
 
     name = "canary-last-image-forgotten"
 
-    def grad_weight(self, problem, x, g, out, threads) -> None:
+    def grad_weight(
+        self, problem: Problem, x: np.ndarray, g: np.ndarray, out: np.ndarray, threads: int
+    ) -> None:
         part = g.copy()
         part[max(1, len(g) - 1) :] = 0
         super().grad_weight(problem, x, part, out, threads)
@@ -418,7 +470,9 @@ class GradientDense(_GradientCanary):
 
     name = "canary-gradient-dense"
 
-    def grad_weight(self, problem, x, g, out, threads) -> None:
+    def grad_weight(
+        self, problem: Problem, x: np.ndarray, g: np.ndarray, out: np.ndarray, threads: int
+    ) -> None:
         sides = tuple(
             (before, max(0, reach - before - size))
             for (before, _), reach, size in zip(
@@ -437,7 +491,9 @@ class AddsToGarbage(_GradientCanary):
 
     name = "canary-adds-to-garbage"
 
-    def grad_weight(self, problem, x, g, out, threads) -> None:
+    def grad_weight(
+        self, problem: Problem, x: np.ndarray, g: np.ndarray, out: np.ndarray, threads: int
+    ) -> None:
         held = out.copy()
         super().grad_weight(problem, x, g, out, threads)
         out += held
@@ -448,7 +504,9 @@ class GradientNotFlipped(_GradientCanary):
 
     name = "canary-gradient-not-flipped"
 
-    def grad_weight(self, problem, x, g, out, threads) -> None:
+    def grad_weight(
+        self, problem: Problem, x: np.ndarray, g: np.ndarray, out: np.ndarray, threads: int
+    ) -> None:
         super().grad_weight(replace(problem, flip=False), x, g, out, threads)
 
 
@@ -457,7 +515,9 @@ class GradientChannelsSwapped(_GradientCanary):
 
     name = "canary-gradient-channels-swapped"
 
-    def grad_input(self, problem, g, prepared, out, threads) -> None:
+    def grad_input(
+        self, problem: Problem, g: np.ndarray, prepared: Any, out: np.ndarray, threads: int
+    ) -> None:
         w = prepared
         if problem.groups == 1 and w.shape[0] == w.shape[1]:
             w = np.ascontiguousarray(w.swapaxes(0, 1))
@@ -470,7 +530,9 @@ class GradientTileOffByOne(_GradientCanary):
     name = "canary-gradient-tile-off-by-one"
     any_layer = True
 
-    def grad_weight(self, problem, x, g, out, threads) -> None:
+    def grad_weight(
+        self, problem: Problem, x: np.ndarray, g: np.ndarray, out: np.ndarray, threads: int
+    ) -> None:
         super().grad_weight(problem, x, g, out, threads)
         out[...] = _next_kernel(problem, out)
 
@@ -481,7 +543,9 @@ class AbsentGradient(_GradientCanary):
     name = "canary-absent-gradient"
     any_layer = True
 
-    def grad_weight(self, problem, x, g, out, threads) -> None:
+    def grad_weight(
+        self, problem: Problem, x: np.ndarray, g: np.ndarray, out: np.ndarray, threads: int
+    ) -> None:
         super().grad_weight(replace(problem, connections=None), x, g, out, threads)
 
 
@@ -490,7 +554,7 @@ class UnwrittenTemporary(_Canary):
 
     name = "canary-unwritten-temporary"
 
-    def spoil(self, problem, x, out) -> None:
+    def spoil(self, problem: Problem, x: np.ndarray, out: np.ndarray) -> None:
         sums = np.empty(out.size + 1, out.dtype)
         sums[:-1] = out.reshape(-1)
         with np.errstate(all="ignore"):
@@ -503,12 +567,12 @@ class UnwrittenScratch(_Canary):
 
     name = "canary-unwritten-scratch"
 
-    def spoil(self, problem, x, out) -> None:
+    def spoil(self, problem: Problem, x: np.ndarray, out: np.ndarray) -> None:
         _add_scratch(out.reshape(-1))
 
 
 @kernel(allocates=True, cache=False)
-def _add_scratch(flat):
+def _add_scratch(flat: np.ndarray) -> None:
     scratch = np.empty(16, flat.dtype)
     scratch[:15] = 0
     for value in scratch:

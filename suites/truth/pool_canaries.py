@@ -6,6 +6,8 @@ are reduced to, or where a gradient goes.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from algos.backend.compiler import kernel
@@ -31,7 +33,10 @@ class _Canary(PoolAlgorithm):
     def spoil(self, problem: PoolProblem, out: np.ndarray) -> None:
         """Break the right answer."""
 
-    def forward(self, problem, x, gate, out, switches, threads) -> None:
+    def forward(
+        self, problem: PoolProblem, x: np.ndarray, gate: np.ndarray, out: np.ndarray,
+        switches: np.ndarray | None, threads: int,
+    ) -> None:  # fmt: skip
         shape = problem.pooled_planes
         _pool(
             x.reshape(problem.planes), gate, self.bend(problem, windows_of(problem)),
@@ -40,7 +45,10 @@ class _Canary(PoolAlgorithm):
         )  # fmt: skip
         self.spoil(problem, out)
 
-    def grad_input(self, problem, grad_out, x, gate, out, threads) -> None:
+    def grad_input(
+        self, problem: PoolProblem, grad_out: np.ndarray, x: np.ndarray, gate: np.ndarray,
+        out: np.ndarray, threads: int,
+    ) -> None:  # fmt: skip
         out[...] = 0
         _spread(
             grad_out.reshape(problem.pooled_planes), x.reshape(problem.planes), gate,
@@ -54,7 +62,10 @@ class WrongSwitch(_Canary):
 
     name = "canary-wrong-switch"
 
-    def forward(self, problem, x, gate, out, switches, threads) -> None:
+    def forward(
+        self, problem: PoolProblem, x: np.ndarray, gate: np.ndarray, out: np.ndarray,
+        switches: np.ndarray | None, threads: int,
+    ) -> None:  # fmt: skip
         super().forward(problem, x, gate, out, switches, threads)
         if switches is not None:
             switches.reshape(-1)[-1] += 1
@@ -65,7 +76,10 @@ class LastOfEqual(_Canary):
 
     name = "canary-last-of-equal"
 
-    def grad_input(self, problem, grad_out, x, gate, out, threads) -> None:
+    def grad_input(
+        self, problem: PoolProblem, grad_out: np.ndarray, x: np.ndarray, gate: np.ndarray,
+        out: np.ndarray, threads: int,
+    ) -> None:  # fmt: skip
         ramp = np.arange(x.size, dtype=x.dtype).reshape(x.shape) / x.size / 4
         super().grad_input(problem, grad_out, x + ramp, gate, out, threads)
 
@@ -75,7 +89,7 @@ class PaddingAsMaximum(_Canary):
 
     name = "canary-padding-as-maximum"
 
-    def spoil(self, problem, out) -> None:
+    def spoil(self, problem: PoolProblem, out: np.ndarray) -> None:
         if problem.kind != "max":
             return
         y = out.reshape(problem.pooled_planes)
@@ -89,7 +103,7 @@ class DividesByWindow(_Canary):
 
     name = "canary-divides-by-window"
 
-    def bend(self, problem, windows) -> Windows:
+    def bend(self, problem: PoolProblem, windows: Any) -> Windows:
         return windows._replace(counts=tuple(line.full.astype(float) for line in problem.lines))
 
 
@@ -98,7 +112,7 @@ class DividesBySamples(_Canary):
 
     name = "canary-divides-by-samples"
 
-    def bend(self, problem, windows) -> Windows:
+    def bend(self, problem: PoolProblem, windows: Any) -> Windows:
         counts = tuple(np.maximum(line.taps, 1).astype(float) for line in problem.lines)
         return windows._replace(counts=counts)
 
@@ -108,7 +122,7 @@ class RaggedDropped(_Canary):
 
     name = "canary-ragged-dropped"
 
-    def spoil(self, problem, out) -> None:
+    def spoil(self, problem: PoolProblem, out: np.ndarray) -> None:
         if problem.layout == "regular" and problem.fit == "ceil":
             line = problem.lines[2]
             if line.counted[-1] < line.full[-1]:
@@ -120,7 +134,7 @@ class DilationIgnored(_Canary):
 
     name = "canary-dilation-ignored"
 
-    def bend(self, problem, windows) -> Windows:
+    def bend(self, problem: PoolProblem, windows: Any) -> Windows:
         return windows._replace(dilation=(1, 1, 1))
 
 
@@ -129,7 +143,7 @@ class TapForgotten(_Canary):
 
     name = "canary-pool-tap-forgotten"
 
-    def bend(self, problem, windows) -> Windows:
+    def bend(self, problem: PoolProblem, windows: Any) -> Windows:
         taps = np.maximum(windows.taps[2] - 1, 1)
         return windows._replace(taps=(*windows.taps[:2], taps))
 
@@ -139,7 +153,7 @@ class ShiftedByOne(_Canary):
 
     name = "canary-pool-shifted-by-one"
 
-    def bend(self, problem, windows) -> Windows:
+    def bend(self, problem: PoolProblem, windows: Any) -> Windows:
         line = problem.lines[2]
         room = line.begin + (line.taps - 1) * line.dilation + 1 < line.size
         return windows._replace(begin=(*windows.begin[:2], line.begin + room))
@@ -150,7 +164,7 @@ class AdaptiveRoundedDown(_Canary):
 
     name = "canary-adaptive-rounded-down"
 
-    def bend(self, problem, windows) -> Windows:
+    def bend(self, problem: PoolProblem, windows: Any) -> Windows:
         if problem.layout != "adaptive":
             return windows
         taps = []
@@ -165,7 +179,7 @@ class FractionalDisjoint(_Canary):
 
     name = "canary-fractional-disjoint"
 
-    def bend(self, problem, windows) -> Windows:
+    def bend(self, problem: PoolProblem, windows: Any) -> Windows:
         if problem.layout != "fractional":
             return windows
         return windows._replace(taps=tuple(np.maximum(taps - 1, 1) for taps in windows.taps))
@@ -176,7 +190,7 @@ class OtherNorm(_Canary):
 
     name = "canary-other-norm"
 
-    def twist(self, problem, rule) -> Rule:
+    def twist(self, problem: PoolProblem, rule: Any) -> Rule:
         return rule._replace(p=rule.p + 1)
 
 
@@ -185,7 +199,7 @@ class SharesExchanged(_Canary):
 
     name = "canary-shares-exchanged"
 
-    def twist(self, problem, rule) -> Rule:
+    def twist(self, problem: PoolProblem, rule: Any) -> Rule:
         return rule._replace(mix=1 - rule.mix)
 
 
@@ -194,7 +208,7 @@ class OtherSeed(_Canary):
 
     name = "canary-other-seed"
 
-    def twist(self, problem, rule) -> Rule:
+    def twist(self, problem: PoolProblem, rule: Any) -> Rule:
         return rule._replace(seed=np.uint64(rule.seed + np.uint64(1)))
 
 
@@ -203,7 +217,7 @@ class WeightsNotNormal(_Canary):
 
     name = "canary-weights-not-normal"
 
-    def bend(self, problem, windows) -> Windows:
+    def bend(self, problem: PoolProblem, windows: Any) -> Windows:
         return windows._replace(weights=tuple(1.001 * weights for weights in windows.weights))
 
 
@@ -212,7 +226,10 @@ class NaNLost(_Canary):
 
     name = "canary-nan-lost"
 
-    def forward(self, problem, x, gate, out, switches, threads) -> None:
+    def forward(
+        self, problem: PoolProblem, x: np.ndarray, gate: np.ndarray, out: np.ndarray,
+        switches: np.ndarray | None, threads: int,
+    ) -> None:  # fmt: skip
         x = np.where(np.isnan(x), x.dtype.type(-np.inf), x)
         super().forward(problem, x, gate, out, switches, threads)
 
@@ -222,7 +239,10 @@ class ShortSums(_Canary):
 
     name = "canary-short-sums"
 
-    def forward(self, problem, x, gate, out, switches, threads) -> None:
+    def forward(
+        self, problem: PoolProblem, x: np.ndarray, gate: np.ndarray, out: np.ndarray,
+        switches: np.ndarray | None, threads: int,
+    ) -> None:  # fmt: skip
         if problem.kind == "average":
             with np.errstate(all="ignore"):
                 x = x.astype(np.float16).astype(x.dtype)
@@ -234,7 +254,10 @@ class Unwritten(_Canary):
 
     name = "canary-pool-unwritten"
 
-    def forward(self, problem, x, gate, out, switches, threads) -> None:
+    def forward(
+        self, problem: PoolProblem, x: np.ndarray, gate: np.ndarray, out: np.ndarray,
+        switches: np.ndarray | None, threads: int,
+    ) -> None:  # fmt: skip
         held = out.reshape(-1)[-1]
         super().forward(problem, x, gate, out, switches, threads)
         out.reshape(-1)[-1] = held
@@ -245,7 +268,10 @@ class FirstChannelOnly(_Canary):
 
     name = "canary-first-channel-only"
 
-    def forward(self, problem, x, gate, out, switches, threads) -> None:
+    def forward(
+        self, problem: PoolProblem, x: np.ndarray, gate: np.ndarray, out: np.ndarray,
+        switches: np.ndarray | None, threads: int,
+    ) -> None:  # fmt: skip
         if problem.kind != "maxout":
             x = np.broadcast_to(x[:1, :1], x.shape).copy()
         super().forward(problem, x, gate, out, switches, threads)
@@ -256,7 +282,10 @@ class GradientAddsToGarbage(_Canary):
 
     name = "canary-pool-adds-to-garbage"
 
-    def grad_input(self, problem, grad_out, x, gate, out, threads) -> None:
+    def grad_input(
+        self, problem: PoolProblem, grad_out: np.ndarray, x: np.ndarray, gate: np.ndarray,
+        out: np.ndarray, threads: int,
+    ) -> None:  # fmt: skip
         held = out.copy()
         super().grad_input(problem, grad_out, x, gate, out, threads)
         out += held
@@ -267,7 +296,10 @@ class GradientLost(_Canary):
 
     name = "canary-gradient-lost"
 
-    def grad_input(self, problem, grad_out, x, gate, out, threads) -> None:
+    def grad_input(
+        self, problem: PoolProblem, grad_out: np.ndarray, x: np.ndarray, gate: np.ndarray,
+        out: np.ndarray, threads: int,
+    ) -> None:  # fmt: skip
         without = grad_out.copy()
         without[..., -1] = 0
         super().grad_input(problem, without, x, gate, out, threads)
@@ -278,7 +310,10 @@ class GradientNotDivided(_Canary):
 
     name = "canary-gradient-not-divided"
 
-    def grad_input(self, problem, grad_out, x, gate, out, threads) -> None:
+    def grad_input(
+        self, problem: PoolProblem, grad_out: np.ndarray, x: np.ndarray, gate: np.ndarray,
+        out: np.ndarray, threads: int,
+    ) -> None:  # fmt: skip
         super().grad_input(problem, grad_out, x, gate, out, threads)
         if problem.kind == "average":
             out *= problem.taps
@@ -289,7 +324,7 @@ class UnwrittenTemporary(_Canary):
 
     name = "canary-pool-unwritten-temporary"
 
-    def spoil(self, problem, out) -> None:
+    def spoil(self, problem: PoolProblem, out: np.ndarray) -> None:
         sums = np.empty(out.size + 1, out.dtype)
         sums[:-1] = out.reshape(-1)
         with np.errstate(all="ignore"):
@@ -302,13 +337,16 @@ class UnwrittenScratch(_Canary):
 
     name = "canary-pool-unwritten-scratch"
 
-    def grad_input(self, problem, grad_out, x, gate, out, threads) -> None:
+    def grad_input(
+        self, problem: PoolProblem, grad_out: np.ndarray, x: np.ndarray, gate: np.ndarray,
+        out: np.ndarray, threads: int,
+    ) -> None:  # fmt: skip
         super().grad_input(problem, grad_out, x, gate, out, threads)
         _add_scratch(out.reshape(-1))
 
 
 @kernel(allocates=True, cache=False)
-def _add_scratch(flat):
+def _add_scratch(flat: np.ndarray) -> None:
     scratch = np.empty(16, flat.dtype)
     scratch[:15] = 0
     for value in scratch:

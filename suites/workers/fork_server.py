@@ -39,7 +39,7 @@ from . import worker
 
 
 @kernel
-def _wake(number):
+def _wake(number: int) -> int:
     return number + 1
 
 

@@ -1,4 +1,4 @@
-"""What algorithms say they need is what they hold: weighed, each in a process of its own."""
+"""Algorithms predict the memory they hold; each is measured in a process of its own."""
 
 import itertools
 from dataclasses import replace
@@ -38,7 +38,7 @@ OURS = [name for name, algorithm in convolutions().items() if not algorithm.is_p
 
 
 def weighed(algorithm, labels=PROBLEMS, operations=OPERATIONS):
-    """What was weighed, with bytes predicted and measured, of all that `algorithm` can do."""
+    """Return the measured cases of `algorithm`, with bytes predicted and measured."""
     worker = Worker(1)
     try:
         for label, operation in itertools.product(labels, operations):

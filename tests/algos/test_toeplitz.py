@@ -68,7 +68,7 @@ def test_a_1x1_convolution_is_a_fully_connected_layer_over_channels():
 
 
 def test_a_fully_connected_layer_is_a_convolution():
-    """Of a kernel as large as the input, or of 1×1 on an image of one pixel."""
+    """Its kernel is as large as the input, or 1×1 on an image of one pixel."""
     x, dense = integers((3, 4, 5, 6)), integers((8, 4 * 5 * 6))
     expected = x.reshape(3, -1) @ dense.T
     for name in ("naive", "im2col", "parallel"):

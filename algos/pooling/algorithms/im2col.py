@@ -1,19 +1,21 @@
 """Windows copied out into the rows of a matrix, each row then reduced.
 
-The remark of the CS231n notes (Karpathy et al., "Convolutional Networks"): pooling can be
-computed like convolution, with every channel an image of its own, so that a row holds one
-window of one channel. The reduction is one call over the matrix, a gradient is spread by
-adding the rows back (col2im). The price is memory: a sample is copied into every window that
-covers it, and an index is kept with it. Planes are therefore taken in slabs.
+The CS231n notes (Karpathy et al., "Convolutional Networks") remark that pooling can be computed
+like convolution. Every channel is an image of its own, so a row holds one window of one channel.
+The reduction is one call over the matrix; a gradient is spread by adding the rows back (col2im).
+The price is memory: a sample is copied into every window that covers it, and an index is kept with
+it. Planes are therefore taken in slabs.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
 from algos.pooling.core.algorithm import PoolAlgorithm
+from algos.pooling.core.problem import PoolProblem
 from algos.pooling.kernels.columns import Grid, grid_of, reduce, shares_of, slopes
 
 #: Bytes of columns held at a time.
@@ -26,12 +28,15 @@ class Im2col(PoolAlgorithm):
     name = "im2col"
     gives_switches = True
 
-    def workspace_bytes(self, problem, threads) -> int:
-        """The index, what it is worked out from, and some float64 copies of a slab."""
+    def workspace_bytes(self, problem: PoolProblem, threads: int) -> int:
+        """Return the bytes of the index, its ingredients, and some float64 copies of a slab."""
         cells = math.prod(problem.pooled_planes[1:]) * problem.taps
         return 18 * cells + 4 * 8 * cells * _planes_at_a_time(problem)
 
-    def forward(self, problem, x, gate, out, switches, threads) -> None:
+    def forward(
+        self, problem: PoolProblem, x: np.ndarray, gate: np.ndarray, out: np.ndarray,
+        switches: np.ndarray | None, threads: int,
+    ) -> None:  # fmt: skip
         grid = grid_of(problem)
         y = out.reshape(problem.planes[0], -1)
         where = None if switches is None else switches.reshape(y.shape)
@@ -43,7 +48,10 @@ class Im2col(PoolAlgorithm):
                 rows = np.arange(grid.index.shape[0])
                 where[slab] = np.where(tap >= 0, grid.index[rows, np.maximum(tap, 0)], -1)
 
-    def grad_input(self, problem, grad_out, x, gate, out, threads) -> None:
+    def grad_input(
+        self, problem: PoolProblem, grad_out: np.ndarray, x: np.ndarray, gate: np.ndarray,
+        out: np.ndarray, threads: int,
+    ) -> None:  # fmt: skip
         grid = grid_of(problem)
         given = grad_out.reshape(problem.planes[0], -1)
         into = out.reshape(problem.planes[0], -1)
@@ -59,13 +67,15 @@ class Im2col(PoolAlgorithm):
                 plane[:] = np.bincount(kept, rows[grid.inside], minlength=samples)
 
 
-def _planes_at_a_time(problem) -> int:
+def _planes_at_a_time(problem: PoolProblem) -> int:
     cells = math.prod(problem.pooled_planes[1:]) * problem.taps
     return max(1, min(problem.planes[0], SLAB_BYTES // (8 * cells)))
 
 
-def _slabs(problem, x: np.ndarray, gate: np.ndarray, grid: Grid):
-    """For some planes at a time: (slice, their columns, gate, uniform numbers)."""
+def _slabs(
+    problem: PoolProblem, x: np.ndarray, gate: np.ndarray, grid: Grid
+) -> Iterator[tuple[slice, np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield (slice, their columns, gate, uniform numbers) for some planes at a time."""
     planes = x.reshape(problem.planes[0], -1)
     positions = grid.index.shape[0]
     step = _planes_at_a_time(problem)

@@ -29,6 +29,7 @@ import numpy as np
 from algos.backend.compiler import kernel, threaded
 from algos.pooling.core.algorithm import PoolAlgorithm, overlap
 from algos.pooling.core.geometry import windows_of
+from algos.pooling.core.problem import PoolProblem
 
 
 @kernel
@@ -168,39 +169,47 @@ class Integral(PoolAlgorithm):
     name = "integral"
     confines_nonfinite = False
 
-    def why_not(self, problem) -> str | None:
+    def why_not(self, problem: PoolProblem) -> str | None:
         if problem.kind != "average":
             return f"a table of sums gives averages, not {problem.kind}"
         if any(line.dilation > 1 and line.window > 1 for line in problem.lines):
             return "a window with holes has no corners in a table of sums"
         return None
 
-    def workspace_bytes(self, problem, threads) -> int:
-        """Bytes of one table per thread, with one float64 per sample or two."""
+    def workspace_bytes(self, problem: PoolProblem, threads: int) -> int:
+        """Return the bytes of one table per thread, with one float64 per sample or two."""
         table = 8 * math.prod(line.size + 1 for line in problem.lines)
         planes = min(threads, problem.planes[0])
         return planes * table * (2 if problem.dtype == "float64" else 1)
 
-    def work(self, problem) -> float:
+    def work(self, problem: PoolProblem) -> float:
         """Return the number of additions that form the table, and of those at its corners."""
         axes = problem.axes
         return float(axes * math.prod(problem.planes) + 2**axes * math.prod(problem.pooled_planes))
 
-    def forward(self, problem, x, gate, out, switches, threads) -> None:
+    def forward(
+        self, problem: PoolProblem, x: np.ndarray, gate: np.ndarray, out: np.ndarray,
+        switches: np.ndarray | None, threads: int,
+    ) -> None:  # fmt: skip
         windows = windows_of(problem)
         _average(
             x.reshape(problem.planes), windows.begin, windows.taps, windows.counts,
             problem.dtype == "float64", out.reshape(problem.pooled_planes),
         )  # fmt: skip
 
-    def grad_input(self, problem, grad_out, x, gate, out, threads) -> None:
+    def grad_input(
+        self, problem: PoolProblem, grad_out: np.ndarray, x: np.ndarray, gate: np.ndarray,
+        out: np.ndarray, threads: int,
+    ) -> None:  # fmt: skip
         windows = windows_of(problem)
         _spread(
             grad_out.reshape(problem.pooled_planes), windows.begin, windows.taps, windows.counts,
             problem.dtype == "float64", out.reshape(problem.planes),
         )  # fmt: skip
 
-    def error_bound(self, problem, first, magnitude):
+    def error_bound(
+        self, problem: PoolProblem, first: np.ndarray, magnitude: np.ndarray
+    ) -> np.ndarray | float:
         """Bound the error by the table's error at 2^d corners over the count, plus one rounding.
 
         `first` is what the table sums: the input, or backward the output gradient. An entry is the

@@ -12,12 +12,13 @@ import numpy as np
 from algos.backend.compiler import kernel
 from algos.pooling.core.algorithm import PoolAlgorithm
 from algos.pooling.core.geometry import AVERAGE, MAX, rule_of, windows_of
+from algos.pooling.core.problem import PoolProblem
 from algos.pooling.kernels.reduce import count_of, pool_row, spread_plane
 
 
 @kernel
 def _pool_row(x, windows, code, b, d, h, y, switches):
-    """One row of maxima or averages; x (B, D, H, W), y and switches (B, *positions)."""
+    """Pool one row of maxima or averages; x (B, D, H, W), y and switches (B, *positions)."""
     for w in range(y.shape[3]):
         best, total, place = -np.inf, 0.0, np.int64(-1)
         for i in range(windows.taps[0][d]):
@@ -61,17 +62,23 @@ class Naive(PoolAlgorithm):
     name = "naive"
     gives_switches = True
 
-    def workspace_bytes(self, problem, threads) -> int:
+    def workspace_bytes(self, problem: PoolProblem, threads: int) -> int:
         return 16 * problem.taps
 
-    def forward(self, problem, x, gate, out, switches, threads) -> None:
+    def forward(
+        self, problem: PoolProblem, x: np.ndarray, gate: np.ndarray, out: np.ndarray,
+        switches: np.ndarray | None, threads: int,
+    ) -> None:  # fmt: skip
         shape = problem.pooled_planes
         _pool(
             x.reshape(problem.planes), gate, windows_of(problem), rule_of(problem), problem.taps,
             out.reshape(shape), no_switches() if switches is None else switches.reshape(shape),
         )  # fmt: skip
 
-    def grad_input(self, problem, grad_out, x, gate, out, threads) -> None:
+    def grad_input(
+        self, problem: PoolProblem, grad_out: np.ndarray, x: np.ndarray, gate: np.ndarray,
+        out: np.ndarray, threads: int,
+    ) -> None:  # fmt: skip
         out[...] = 0
         _spread(
             grad_out.reshape(problem.pooled_planes), x.reshape(problem.planes), gate,
@@ -80,5 +87,5 @@ class Naive(PoolAlgorithm):
 
 
 def no_switches() -> np.ndarray:
-    """What kernels are handed where no switches are asked for."""
+    """Return the empty array that kernels take if no switches are requested."""
     return np.empty((0, 0, 0, 0), np.int64)

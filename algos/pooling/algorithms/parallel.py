@@ -1,9 +1,9 @@
-"""The fast one: rows in vector registers, doubled windows, threads.
+"""Fast pooling: rows in vector registers, doubled windows, threads.
 
-Maxima and averages over regular windows take `rows`: windows of up to `rows.DIRECT` taps read
-each sample straight from memory or the nearest cache; larger ones are built by doubling, which
-costs log2 of the window. Everything else (other kinds, other layouts, switches, gradients) is
-the plain loop of `reduce`, one row or one plane per thread.
+Maxima and averages over regular windows take `rows`. Windows of up to `rows.DIRECT` taps read each
+sample straight from memory or the nearest cache. Larger ones are built by doubling, which costs
+log2 of the window. Everything else (other kinds, other layouts, switches, gradients) is the plain
+loop of `reduce`, one row or one plane per thread.
 
 The order of summation depends on the problem alone: the number of threads changes no bit.
 """
@@ -15,6 +15,7 @@ import numpy as np
 from algos.backend.compiler import kernel, threaded
 from algos.pooling.core.algorithm import PoolAlgorithm
 from algos.pooling.core.geometry import Windows, rule_of, windows_of
+from algos.pooling.core.problem import PoolProblem
 from algos.pooling.kernels import gradient_rows, rows
 from algos.pooling.kernels.reduce import pool_row, spread_plane
 
@@ -55,27 +56,30 @@ class Parallel(PoolAlgorithm):
     name = "parallel"
     gives_switches = True
 
-    def workspace_bytes(self, problem, threads) -> int:
+    def workspace_bytes(self, problem: PoolProblem, threads: int) -> int:
         if rows.applies_to(problem):
             return threads * rows.scratch_elements(problem) * problem.itemsize
         if gradient_rows.applies_to(problem):
             return threads * gradient_rows.scratch_elements(problem) * problem.itemsize
         return threads * 16 * problem.taps
 
-    def work(self, problem) -> float:
+    def work(self, problem: PoolProblem) -> float:
         if rows.applies_to(problem):
             return rows.work(problem)
         if gradient_rows.applies_to(problem):
             return gradient_rows.work(problem)
         return problem.multiply_adds
 
-    def arithmetic(self, problem) -> tuple[str, float]:
+    def arithmetic(self, problem: PoolProblem) -> tuple[str, float]:
         """Averages by rows are summed in the problem's dtype, however the sums are paired."""
         if rows.applies_to(problem) or gradient_rows.applies_to(problem):
             return problem.dtype, sum(line.window for line in problem.lines) + 2
         return super().arithmetic(problem)
 
-    def forward(self, problem, x, gate, out, switches, threads) -> None:
+    def forward(
+        self, problem: PoolProblem, x: np.ndarray, gate: np.ndarray, out: np.ndarray,
+        switches: np.ndarray | None, threads: int,
+    ) -> None:  # fmt: skip
         if switches is None and rows.applies_to(problem):
             rows.forward(problem, x, out)
             return
@@ -85,7 +89,10 @@ class Parallel(PoolAlgorithm):
             out.reshape(shape), no_switches() if switches is None else switches.reshape(shape),
         )  # fmt: skip
 
-    def grad_input(self, problem, grad_out, x, gate, out, threads) -> None:
+    def grad_input(
+        self, problem: PoolProblem, grad_out: np.ndarray, x: np.ndarray, gate: np.ndarray,
+        out: np.ndarray, threads: int,
+    ) -> None:  # fmt: skip
         if gradient_rows.applies_to(problem):
             gradient_rows.grad_input(problem, grad_out, x, out)
             return

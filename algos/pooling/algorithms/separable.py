@@ -9,13 +9,15 @@ will do, adaptive and fractional ones too. Backward, the passes run transposed, 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from algos.backend.compiler import kernel, threaded
 from algos.core.arrays import read_only
 from algos.pooling.core.algorithm import PoolAlgorithm
-from algos.pooling.core.geometry import windows_of
+from algos.pooling.core.geometry import Windows, windows_of
+from algos.pooling.core.problem import PoolProblem
 from algos.pooling.kernels.lines import BUNDLE, along_axis, bundle_of, bundles, gather, scatter
 
 _MAX, _SUM, _SPREAD = range(3)
@@ -57,7 +59,7 @@ def _spread(line, begin, taps, dilation, weights, result):
 @threaded
 @kernel(allocates=True)
 def _bundle(item, x, outer, inner, code, size, begin, taps, dilation, weights, y):
-    """Some lines of `_pass`."""
+    """Do the pass over some of the lines of `_pass`."""
     positions = len(begin)
     given, made = (positions, size) if code == _SPREAD else (size, positions)
     line = np.zeros((given, BUNDLE), x.dtype)
@@ -74,7 +76,7 @@ def _bundle(item, x, outer, inner, code, size, begin, taps, dilation, weights, y
 
 @kernel
 def _pass(x, outer, inner, code, size, begin, taps, dilation, weights, y):
-    """One axis, of `size` samples and as many positions as `begin`; x and y are flat.
+    """Do one axis of `size` samples and as many positions as `begin`; x and y are flat.
 
     Forward x is (outer, size, inner) and y (outer, positions, inner); `_SPREAD` goes back.
     """
@@ -87,20 +89,20 @@ class Separable(PoolAlgorithm):
 
     name = "separable"
 
-    def why_not(self, problem) -> str | None:
+    def why_not(self, problem: PoolProblem) -> str | None:
         if problem.kind not in ("max", "maxout", "average", "gaussian"):
             return f"{problem.kind} pooling over a rectangle is no product of passes along its axes"
         if problem.operation == "grad_input" and problem.kind in ("max", "maxout"):
             return "its passes find maxima but not where they lie, which their gradient needs"
         return None
 
-    def workspace_bytes(self, problem, threads) -> int:
+    def workspace_bytes(self, problem: PoolProblem, threads: int) -> int:
         between = max(math.prod(shape) for shape in _shapes(problem))
         longest = max(line.size + line.positions for line in problem.lines)
         return (2 * between + threads * BUNDLE * longest) * problem.itemsize
 
-    def work(self, problem) -> float:
-        """Reads of all passes."""
+    def work(self, problem: PoolProblem) -> float:
+        """Return the number of reads of all passes."""
         return float(
             sum(
                 math.prod(shape) // line.positions * line.reads
@@ -108,7 +110,7 @@ class Separable(PoolAlgorithm):
             )
         )
 
-    def arithmetic(self, problem) -> tuple[str, float]:
+    def arithmetic(self, problem: PoolProblem) -> tuple[str, float]:
         """Sums in the problem's dtype: F roundings in each pass, and one for each weight."""
         _, roundings = super().arithmetic(problem)
         once = sum(line.window for line in problem.lines) + 8
@@ -119,7 +121,10 @@ class Separable(PoolAlgorithm):
             weights *= 2.0**-29
         return problem.dtype, once + 3 + weights
 
-    def forward(self, problem, x, gate, out, switches, threads) -> None:
+    def forward(
+        self, problem: PoolProblem, x: np.ndarray, gate: np.ndarray, out: np.ndarray,
+        switches: np.ndarray | None, threads: int,
+    ) -> None:  # fmt: skip
         windows, shapes = windows_of(problem), _shapes(problem)
         code = _MAX if problem.kind in ("max", "maxout") else _SUM
         source, weights = x, _weights(problem, windows, x.dtype)
@@ -139,7 +144,10 @@ class Separable(PoolAlgorithm):
         else:
             y[...] = source.reshape(y.shape)
 
-    def grad_input(self, problem, grad_out, x, gate, out, threads) -> None:
+    def grad_input(
+        self, problem: PoolProblem, grad_out: np.ndarray, x: np.ndarray, gate: np.ndarray,
+        out: np.ndarray, threads: int,
+    ) -> None:  # fmt: skip
         windows, shapes = windows_of(problem), _shapes(problem)
         weights = _weights(problem, windows, out.dtype)
         source = grad_out.reshape(problem.pooled_planes)
@@ -158,22 +166,22 @@ class Separable(PoolAlgorithm):
         out[...] = source.reshape(out.shape)
 
 
-def counts_of(windows, dtype) -> np.ndarray:
-    """What averages divide by, ``(*positions)``."""
+def counts_of(windows: Windows, dtype: Any) -> np.ndarray:
+    """Return the divisors of averages, ``(*positions)``."""
     d, h, w = windows.counts
     return (d[:, None, None] * h[:, None] * w).astype(dtype)
 
 
-def _weights(problem, windows, dtype) -> list[np.ndarray]:
-    """Weights of the taps inside the input: a Gaussian's, or ones."""
+def _weights(problem: PoolProblem, windows: Windows, dtype: Any) -> list[np.ndarray]:
+    """Return the weights of the taps inside the input: a Gaussian's, or ones."""
     if problem.kind == "gaussian":
         return [weights.astype(dtype) for weights in windows.weights]
     return [np.ones((line.positions, line.window), dtype) for line in problem.lines]
 
 
-def _shapes(problem) -> list[tuple[int, ...]]:
-    """The array before the first pass and after each, the last axis first."""
-    shapes = [problem.planes]
+def _shapes(problem: PoolProblem) -> list[tuple[int, ...]]:
+    """Return the shapes of the array before the first pass and after each, last axis first."""
+    shapes: list[tuple[int, ...]] = [problem.planes]
     for axis in (2, 1, 0):
         shape = list(shapes[-1])
         shape[axis + 1] = problem.lines[axis].positions

@@ -18,6 +18,7 @@ import numpy as np
 from algos.backend.compiler import kernel, threaded
 from algos.core.arrays import read_only
 from algos.pooling.core.algorithm import PoolAlgorithm
+from algos.pooling.core.problem import PoolProblem
 from algos.pooling.kernels.lines import BUNDLE, along_axis, bundle_of, bundles, gather, scatter
 
 
@@ -88,7 +89,7 @@ class VanHerk(PoolAlgorithm):
 
     name = "van_herk"
 
-    def why_not(self, problem) -> str | None:
+    def why_not(self, problem: PoolProblem) -> str | None:
         if problem.kind not in ("max", "maxout"):
             return f"it is for maxima; {problem.kind} pooling is no running maximum"
         if problem.operation == "grad_input":
@@ -97,18 +98,21 @@ class VanHerk(PoolAlgorithm):
             return f"its blocks are as long as the window, and {problem.layout} windows differ"
         return None
 
-    def workspace_bytes(self, problem, threads) -> int:
-        """Bytes of the result of each pass but the last, and of two bundles of lines per thread."""
+    def workspace_bytes(self, problem: PoolProblem, threads: int) -> int:
+        """Return the bytes of all results but the last, and of two bundles of lines per thread."""
         shapes = _shapes(problem)
         between = sum(int(np.prod(shape)) for shape in shapes[1:-1])
         reach = max(line.reach for line in problem.lines)
         return (between + threads * 2 * BUNDLE * reach) * problem.itemsize
 
-    def work(self, problem) -> float:
+    def work(self, problem: PoolProblem) -> float:
         """Return three comparisons for each sample of each pass."""
         return 3.0 * sum(int(np.prod(shape)) for shape in _shapes(problem)[:-1])
 
-    def forward(self, problem, x, gate, out, switches, threads) -> None:
+    def forward(
+        self, problem: PoolProblem, x: np.ndarray, gate: np.ndarray, out: np.ndarray,
+        switches: np.ndarray | None, threads: int,
+    ) -> None:  # fmt: skip
         shapes, lines = _shapes(problem), problem.lines
         axes = _axes(problem)
         if not axes:
@@ -125,14 +129,14 @@ class VanHerk(PoolAlgorithm):
             source = read_only(target)
 
 
-def _axes(problem) -> list[int]:
+def _axes(problem: PoolProblem) -> list[int]:
     """Return the axes that need a pass, the last first: its bundles are transposed while long."""
     return [axis for axis in (2, 1, 0) if not problem.lines[axis].is_trivial]
 
 
-def _shapes(problem) -> list[tuple[int, ...]]:
+def _shapes(problem: PoolProblem) -> list[tuple[int, ...]]:
     """Return the shape of the array before the first pass and after each."""
-    shapes = [problem.planes]
+    shapes: list[tuple[int, ...]] = [problem.planes]
     for axis in _axes(problem):
         shape = list(shapes[-1])
         shape[axis + 1] = problem.lines[axis].positions

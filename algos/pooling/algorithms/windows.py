@@ -14,7 +14,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from algos.pooling.core.algorithm import PoolAlgorithm
 from algos.pooling.core.geometry import gaussian_weights, windows_of
-from algos.pooling.core.windows import regular
+from algos.pooling.core.problem import PoolProblem
+from algos.pooling.core.windows import WindowAxis, regular
 from algos.pooling.kernels.columns import norm
 
 _TAPS = (-3, -2, -1)
@@ -25,7 +26,7 @@ class Windows(PoolAlgorithm):
 
     name = "windows"
 
-    def why_not(self, problem) -> str | None:
+    def why_not(self, problem: PoolProblem) -> str | None:
         if problem.layout not in ("regular", "channels"):
             return f"a strided view needs evenly spaced windows of one size, not {problem.layout}"
         if problem.kind not in ("max", "maxout", "average", "l2", "lp", "gaussian"):
@@ -37,19 +38,22 @@ class Windows(PoolAlgorithm):
             return "its one set of weights does not fit windows that are cut short"
         return None
 
-    def workspace_bytes(self, problem, threads) -> int:
-        """Bytes of the padded input and, for norms, of a copy of every window."""
+    def workspace_bytes(self, problem: PoolProblem, threads: int) -> int:
+        """Return the bytes of the padded input and, for norms, of a copy of every window."""
         padded = problem.planes[0] * math.prod(line.reach for line in problem.lines)
         copies = 3 * 8 * problem.taps * math.prod(problem.pooled_planes)
         return padded * problem.itemsize + (copies if problem.kind in ("l2", "lp") else 0)
 
-    def arithmetic(self, problem) -> tuple[str, float]:
+    def arithmetic(self, problem: PoolProblem) -> tuple[str, float]:
         dtype, roundings = super().arithmetic(problem)
         if problem.kind == "average" and problem.operation == "forward":
             return problem.dtype, problem.taps + 1
         return dtype, roundings
 
-    def forward(self, problem, x, gate, out, switches, threads) -> None:
+    def forward(
+        self, problem: PoolProblem, x: np.ndarray, gate: np.ndarray, out: np.ndarray,
+        switches: np.ndarray | None, threads: int,
+    ) -> None:  # fmt: skip
         fill = -np.inf if problem.kind in ("max", "maxout") else 0.0
         padded = _padded(problem, x.reshape(problem.planes), fill)
         view = _view(problem, padded)
@@ -65,7 +69,10 @@ class Windows(PoolAlgorithm):
             with np.errstate(over="ignore", under="ignore"):
                 y[...] = norm(view.reshape(*view.shape[:4], -1), problem.exponent)
 
-    def grad_input(self, problem, grad_out, x, gate, out, threads) -> None:
+    def grad_input(
+        self, problem: PoolProblem, grad_out: np.ndarray, x: np.ndarray, gate: np.ndarray,
+        out: np.ndarray, threads: int,
+    ) -> None:  # fmt: skip
         """Add every tap's share of the gradient through a strided view of its samples."""
         grad = grad_out.reshape(problem.pooled_planes).astype(np.float64)
         padded = np.zeros((problem.planes[0], *_reach(problem)))
@@ -84,24 +91,24 @@ class Windows(PoolAlgorithm):
         out.reshape(problem.planes)[whole] = padded[part]
 
 
-def _is_even(line, included: bool) -> bool:
+def _is_even(line: WindowAxis, included: bool) -> bool:
     """Return True if every window counts all of its taps."""
     before, after = (line.before, line.after) if included else (0, 0)
     return line.before == before and line.reach <= before + line.size + after
 
 
-def _reach(problem) -> tuple[int, ...]:
+def _reach(problem: PoolProblem) -> tuple[int, ...]:
     """Return the samples that windows span along each axis."""
     return tuple(line.reach for line in problem.lines)
 
 
-def _counts(problem) -> np.ndarray:
+def _counts(problem: PoolProblem) -> np.ndarray:
     """Return the divisor of the average of every window, for broadcasting."""
     d, h, w = windows_of(problem).counts
     return d[:, None, None] * h[:, None] * w
 
 
-def _weights(problem) -> list[np.ndarray]:
+def _weights(problem: PoolProblem) -> list[np.ndarray]:
     """Return the weights of a whole window along each axis, with taps in the padding."""
     axes = (*[None] * (3 - problem.axes), *(problem.sigma or [None] * problem.axes))
     return [
@@ -112,7 +119,7 @@ def _weights(problem) -> list[np.ndarray]:
     ]
 
 
-def _overlap(problem) -> tuple[tuple, tuple]:
+def _overlap(problem: PoolProblem) -> tuple[tuple, tuple]:
     """Return the indices where input and padded input coincide: into the one and into the other."""
     whole, part = [], []
     for line in problem.lines:
@@ -122,7 +129,7 @@ def _overlap(problem) -> tuple[tuple, tuple]:
     return (..., *whole), (..., *part)
 
 
-def _padded(problem, x: np.ndarray, fill: float) -> np.ndarray:
+def _padded(problem: PoolProblem, x: np.ndarray, fill: float) -> np.ndarray:
     """Return the input as far as windows reach, with `fill` around it."""
     if all(line.before == 0 and line.reach <= line.size for line in problem.lines):
         return x
@@ -132,7 +139,7 @@ def _padded(problem, x: np.ndarray, fill: float) -> np.ndarray:
     return padded
 
 
-def _view(problem, padded: np.ndarray, writeable: bool = False) -> np.ndarray:
+def _view(problem: PoolProblem, padded: np.ndarray, writeable: bool = False) -> np.ndarray:
     """Return the view ``(B, *positions, *taps)``, strided and dilated."""
     spans = tuple((line.window - 1) * line.dilation + 1 for line in problem.lines)
     view = sliding_window_view(padded, spans, axis=(1, 2, 3), writeable=writeable)

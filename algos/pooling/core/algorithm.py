@@ -35,15 +35,15 @@ class PoolAlgorithm(AlgorithmBase):
         return _Pyramid(self) if problem.layout == "pyramid" else None
 
     def why_not(self, problem: PoolProblem) -> str | None:
-        """A sentence saying why this algorithm cannot do `problem`, or None if it can."""
+        """Return a sentence saying why this algorithm cannot do `problem`, or None if it can."""
         return None
 
     def workspace_bytes(self, problem: PoolProblem, threads: int) -> int:
-        """Bytes needed beyond input and output."""
+        """Return the bytes needed beyond input and output."""
         return 0
 
     def work(self, problem: PoolProblem) -> float:
-        """How much there is to do, in any unit that time is proportional to."""
+        """Return the amount of work, in any unit proportional to time."""
         return problem.multiply_adds
 
     def forward(
@@ -57,8 +57,8 @@ class PoolAlgorithm(AlgorithmBase):
     ) -> None:
         """Write the output for `x` (N, C, *size) into `out` (N, C, *output_size).
 
-        `switches`, where asked for, is int64 of the output's shape and takes the flat index
-        of each chosen sample among the samples of its plane, -1 where none was.
+        `switches`, if requested, is int64 of the output's shape. It takes the flat index of each
+        chosen sample within its plane, -1 where none was chosen.
         """
         raise NotImplementedError
 
@@ -75,7 +75,7 @@ class PoolAlgorithm(AlgorithmBase):
         raise NotImplementedError
 
     def arithmetic(self, problem: PoolProblem) -> tuple[str, float]:
-        """The dtype sums are formed in, and the longest chain of roundings in it.
+        """Return the dtype sums are formed in, and the longest chain of roundings in it.
 
         The default is that of window-by-window loops in float64: `window_roundings`.
         """
@@ -84,15 +84,15 @@ class PoolAlgorithm(AlgorithmBase):
     def error_bound(
         self, problem: PoolProblem, first: np.ndarray, magnitude: np.ndarray
     ) -> np.ndarray | float:
-        """An upper bound on |computed − exact| for each element of `magnitude`.
+        """Return an upper bound on |computed − exact| for each element of `magnitude`.
 
         `first` is the first operand: the input, or for its gradient that of the output.
-        `magnitude` is what the roundings act upon: Σ w·|x| for weighted averages, the norm
-        itself for Lp, and so on (`suites.truth.pool_oracle` says for each kind); for a gradient, the
-        same sum over the windows that cover a sample. The bound is γ_m·magnitude for m
-        roundings in a chain (Higham, *Accuracy and Stability of Numerical Algorithms*,
-        2nd ed., lemma 3.1), one more of the output's own dtype where that is narrower, and
-        what may fall among the subnormals. A maximum is a copy: its bound is 0.
+        `magnitude` is the value that roundings act upon: Σ w·|x| for weighted averages, the norm
+        itself for Lp, and so on. `suites.truth.pool_oracle` gives it for each kind. For a gradient
+        it is the same sum over the windows that cover a sample. The bound is γ_m·magnitude for m
+        roundings in a chain (Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed.,
+        lemma 3.1). It adds one rounding of the output's own dtype if that is narrower, and the loss
+        among subnormals. A maximum is a copy: its bound is 0.
         """
         backward = problem.operation == "grad_input"
         if problem.kind in ("max", "maxout") or (
@@ -111,7 +111,7 @@ class PoolAlgorithm(AlgorithmBase):
 
 
 class _Pyramid(PoolAlgorithm):
-    """What an algorithm says of a pyramid, from what it says of its levels."""
+    """Pyramid version of an algorithm, which pools each level as a problem of its own."""
 
     def __init__(self, algorithm: PoolAlgorithm) -> None:
         self._of = algorithm
@@ -120,7 +120,7 @@ class _Pyramid(PoolAlgorithm):
         return next(filter(None, map(self._of.why_not, problem.parts)), None)
 
     def workspace_bytes(self, problem: PoolProblem, threads: int) -> int:
-        """A level's own, and its result before that takes its place."""
+        """Return the largest need of a level, and the bytes of its result before the copy."""
         most = max(self._of.workspace_bytes(part, threads) for part in problem.parts)
         return most + max(math.prod(part.result_shape) for part in problem.parts) * problem.itemsize
 
@@ -130,7 +130,7 @@ class _Pyramid(PoolAlgorithm):
     def error_bound(
         self, problem: PoolProblem, first: np.ndarray, magnitude: np.ndarray
     ) -> np.ndarray | float:
-        """That of the worst level; backward the sum of all, and of adding them up."""
+        """Return the bound of the worst level; backward the sum of all, and of adding them up."""
         bounds = [np.asarray(self._of.error_bound(p, first, magnitude)) for p in problem.parts]
         if problem.operation == "forward":
             return np.max(np.broadcast_arrays(*bounds), axis=0)
@@ -144,12 +144,12 @@ def _gamma(roundings: float, dtype: str) -> float:
 
 
 def window_roundings(problem: PoolProblem) -> float:
-    """Roundings a term passes when each window is computed for itself, by kind.
+    """Return the roundings a term passes when each window is computed for itself, by kind.
 
     average : n terms and a division.
-    lp : with m = max|x|, y = m·(Σ(|x|/m)^p)^(1/p). A quotient's rounding enters its power p
-        times, the power itself errs by 2u, and the sum of n terms by γ_n; the root divides
-        their total by p, and adds the rounding of 1/p times the logarithm of a sum <= n. A
+    lp : with m = max|x|, y = m·(Σ(|x|/m)^p)^(1/p). A quotient's rounding enters its power p times.
+    The power itself errs by 2u, the sum of n terms by γ_n. The root divides their total by p. It
+    adds the rounding of 1/p times the logarithm of a sum <= n. A
         gradient is a power p − 1 of a quotient of such.
     gaussian : a weight's exponent q errs by 3u·q, hence the weight by as much, per axis.
     stochastic : two sums, a quotient, and the squares.
@@ -168,5 +168,5 @@ def window_roundings(problem: PoolProblem) -> float:
 
 
 def overlap(problem: PoolProblem) -> int:
-    """The most windows that cover one sample."""
+    """Return the most windows that cover one sample."""
     return math.prod(line.most_over for line in problem.lines)

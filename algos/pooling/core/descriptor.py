@@ -2,8 +2,8 @@
 
 ``max_mb1_ic64ih112_kh3_sh2ph1_ceil`` reads: maxima over 3×3 windows, two samples apart, of 64
 channels of 112×112 with padding 1; ``average_mb8_ic512ih7_output=1``: adaptive averages. The
-letters are those of `algos.core.descriptor`; what they cannot say follows as ``option=value``. Unlike
-there, each letter by itself is passed on to the axes behind: ``kh9kw5_ph2`` pads both.
+letters are those of `algos.core.descriptor`; other fields follow as ``option=value``. Unlike there,
+each letter by itself is passed on to the following axes: ``kh9kw5_ph2`` pads both.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PART = re.compile(
 
 
 def parse_pool_descriptor(text: str, **defaults: Any) -> PoolProblem:
-    """The problem that `text` describes; `defaults` are fields for what it leaves open.
+    """Return the problem that `text` describes; `defaults` are fields for what it leaves open.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def parse_pool_descriptor(text: str, **defaults: Any) -> PoolProblem:
 def _enter(
     text: str, at: int, match: re.Match, numbers: dict[str, int], found: dict[str, Any]
 ) -> None:
-    """One part of the text into `numbers` or `found`."""
+    """Put one part of the text into `numbers` or `found`."""
     key, number, option, value, word = match.groups()
     if key:
         enter(text, at, key, number, numbers)
@@ -101,7 +101,7 @@ def _enter(
 
 
 def _columns(text: str, numbers: dict[str, int]) -> dict[str, Any]:
-    """Fields that are given by letter and axis."""
+    """Return the fields that are given by letter and axis."""
     axes = AXES[max((1 + "whd".index(key[1]) for key in numbers if key[0] == "i" and key != "ic"),
                     default=1)]  # fmt: skip
     result: dict[str, Any] = {}

@@ -1,7 +1,7 @@
-"""PoolProblem: one pooling asked for, with its output size and its cost.
+"""PoolProblem: one pooling to compute, with its output size and its cost.
 
-Two questions describe it: what a window is reduced to (`kind`), and where the windows lie,
-which is one of four layouts:
+Two fields describe it: the reduction of a window (`kind`) and the layout of the windows. The four
+layouts are:
 
 - regular: a `window` with stride, padding and dilation; all of the input for ``"global"``;
 - adaptive: as many windows as the `output` has elements, as even as can be;
@@ -86,11 +86,11 @@ class PoolProblem:
     window : int, per axis, or "global"
         Size F of regular windows in taps.
     stride, padding, dilation, fit
-        As in `algos.Problem`, but a stride that is not given is the window. Padding is never
-        a maximum; averages count its zeros where `count_include_pad`. ``fit="ceil"`` keeps
-        the smaller region on the right (Goodfellow et al., *Deep Learning*, fig. 9.10),
-        provided it begins inside the input or the padding before it, as PyTorch has it. The
-        window may then exceed the padded input by less than a stride.
+        The same as for `algos.Problem`, except that the default stride is the window. Padding is
+        never a maximum; averages count its zeros where `count_include_pad`. ``fit="ceil"`` keeps
+        the smaller region on the right (Goodfellow et al., *Deep Learning*, fig. 9.10). It must
+        begin inside the input or the padding before it, as in PyTorch. The window may then exceed
+        the padded input by less than a stride.
     output : int or per axis
         Adaptive: the output size.
     levels : tuple of int or of tuples
@@ -102,13 +102,13 @@ class PoolProblem:
     overlapping : bool
         Fractional: whether neighbouring windows share their border sample.
     seed : int
-        Of fractional windows and of stochastic samples.
+        Seed of fractional windows and of stochastic samples.
     count_include_pad : bool
         Whether zeros of the padding count in an average.
     p : float
-        Above 0, finite.
+        Exponent of the norm, above 0 and finite.
     sigma : float, per axis, or None
-        Of the Gaussian, in samples; None is a quarter of each window's span.
+        Standard deviation of the Gaussian in samples; None is a quarter of each window's span.
     mode : {"train", "test"}
         Stochastic: sample a tap by its probability, or weight all taps by theirs.
     mix : float
@@ -191,7 +191,7 @@ class PoolProblem:
 
     @property
     def family(self) -> Family:
-        """Whose algorithms compute it."""
+        """Family of the algorithms that compute it."""
         return POOLING
 
     @property
@@ -213,7 +213,7 @@ class PoolProblem:
         return {*KINDS[self.kind], *LAYOUTS.get(self.layout, ())}
 
     def _refuse_strangers(self) -> None:
-        """An option that would be ignored is a mistake."""
+        """Refuse options that would be ignored."""
         options = self._options
         for name in sorted({option for group in (KINDS, LAYOUTS) for many in group.values()
                             for option in many} - options):  # fmt: skip
@@ -323,7 +323,7 @@ class PoolProblem:
 
     @property
     def is_linear(self) -> bool:
-        """Whether the result depends linearly on the input, and its gradient not on it at all."""
+        """True if the result is linear in the input; its gradient then does not depend on it."""
         return self.kind in ("average", "gaussian")
 
     @property
@@ -391,7 +391,7 @@ class PoolProblem:
         return OPERATIONS
 
     def asking(self, operation: str) -> PoolProblem:
-        """The same layer, asked for `operation`."""
+        """Return the same layer, asked for `operation`."""
         return replace(self, operation=operation)
 
     @property
@@ -424,7 +424,7 @@ class PoolProblem:
 
 
 def _each(size: int) -> WindowAxis:
-    """Every sample for itself."""
+    """Reduce every sample for itself."""
     return regular(size, 1, 1, 1, (0, 0), size)
 
 
@@ -522,7 +522,7 @@ _LINES = {
 
 
 def _numbers(name: str, value: Any, axes: int, high: float, expected: str) -> tuple[float, ...]:
-    """`value`, one number or one per axis, as one positive float per axis."""
+    """Return `value`, one number or one per axis, as one positive float per axis."""
     values = several(value) if is_several(value) else (value,) * axes
     if len(values) != axes:
         raise ConvbenchError(

@@ -15,7 +15,7 @@ WORDS: dict[str, tuple[str, Any]] = {
 
 
 def format_pool_descriptor(problem: Any, defaults: dict[str, Any]) -> str:
-    """The shortest descriptor that parses back to `problem`."""
+    """Return the shortest descriptor that parses back to `problem`."""
     names = problem.axis_names
     columns: dict[str, tuple[int, ...]] = {"i": problem.size}
     if problem.layout == "regular":

@@ -1,8 +1,8 @@
 """Positions of the windows along one axis, for every way of laying them out.
 
-A `WindowAxis` describes them: regular windows (size, stride, padding, dilation), adaptive ones, and the
-random ones of fractional pooling all come to the same few numbers per output position, cut to
-the input, so that no kernel needs to ask whether a sample exists.
+A `WindowAxis` describes regular windows (size, stride, padding, dilation), adaptive ones, and the
+random ones of fractional pooling. All have the same few numbers per output position, cut to the
+input. No kernel therefore needs to test whether a sample exists.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class WindowAxis:
     positions : int
         Output positions.
     window, fewest : int
-        Taps of the largest and of the smallest window, wherever they lie.
+        Taps of the largest and of the smallest window, padding included.
     reads : int
         Samples read in all.
     most_over : int
@@ -101,7 +101,7 @@ class WindowAxis:
 
     @property
     def full(self) -> np.ndarray:
-        """Taps of the window wherever they lie, int64."""
+        """Taps of the window inside or outside the input, int64."""
         return self.places.full
 
     @property

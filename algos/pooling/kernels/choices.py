@@ -13,6 +13,8 @@ Arguments that mean the same in every kernel; indices and widths count elements:
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from algos.backend.compiler import kernel
@@ -31,7 +33,7 @@ def challenge(typing, best, which, value, number):
     """
     kind = best.dtype
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         (a,), (old,), (b,) = (simd.items(argument) for argument in arguments[:3])
         larger = builder.fcmp_unordered(">", b, a)
@@ -47,7 +49,7 @@ def where(typing, which, number, value):
     """Return `value` in lanes where `which` is `number`, zero in others; tuples of one vector."""
     kind = value.dtype
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         (a,), (b,) = simd.items(arguments[0]), simd.items(arguments[2])
         same = builder.fcmp_ordered("==", a, simd.splat(arguments[1]))
@@ -61,7 +63,7 @@ def interleave(typing, even, odd):
     """Return two vectors that hold the elements of `even` and `odd` in turn."""
     kind = even.dtype
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         (a,), (b,) = simd.items(arguments[0]), simd.items(arguments[1])
         order = [n // 2 + kind.lanes * (n % 2) for n in range(2 * kind.lanes)]
@@ -76,7 +78,7 @@ def nothing(typing, array):
     """Return a vector of zeros."""
     kind = Vector(array.dtype)
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         return simd.tuple_of([ir.Constant(simd.type, None)])
 

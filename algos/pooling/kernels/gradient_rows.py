@@ -28,6 +28,7 @@ import numpy as np
 from algos.backend.compiler import kernel, threaded
 from algos.core.arrays import read_only
 from algos.pooling.core.geometry import kept, windows_of
+from algos.pooling.core.problem import PoolProblem
 from algos.simd.registers import copy, pointer
 
 from .choices import choose_along, choose_row, spread
@@ -171,7 +172,7 @@ def _spread(grad, x, y, numbers, counts, widths, skips):
     _item(y.shape[0] * blocks, grad, x, y, numbers, counts, widths, skips)
 
 
-def applies_to(problem) -> bool:
+def applies_to(problem: PoolProblem) -> bool:
     """Return True for gradients of maxima or averages over regular windows of planes."""
     return (
         problem.operation == "grad_input"
@@ -182,7 +183,7 @@ def applies_to(problem) -> bool:
     )
 
 
-def grad_input(problem, grad: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
+def grad_input(problem: PoolProblem, grad: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
     """Write the gradient (N, C, *size) into `out`."""
     volumes, depth, tall, wide = problem.planes
     planes = volumes * depth
@@ -193,7 +194,7 @@ def grad_input(problem, grad: np.ndarray, x: np.ndarray, out: np.ndarray) -> Non
 
 
 @kept
-def _tables(problem) -> tuple[Any, ...]:
+def _tables(problem: PoolProblem) -> tuple[Any, ...]:
     """Return the arrays numbers, counts, widths and skips."""
     dtype = np.dtype(problem.dtype)
     windows, (_, _h, w) = windows_of(problem), problem.lines
@@ -203,7 +204,7 @@ def _tables(problem) -> tuple[Any, ...]:
     return tuple(map(read_only, (np.array(_geometry(problem)), counts, widths, skips)))
 
 
-def _geometry(problem) -> GradientGeometry:
+def _geometry(problem: PoolProblem) -> GradientGeometry:
     """Return the numbers of `problem`."""
     _d, h, w = problem.lines
     lead = -(-w.window // 16) * 16
@@ -218,12 +219,12 @@ def _geometry(problem) -> GradientGeometry:
     )  # fmt: skip
 
 
-def scratch_elements(problem) -> int:
+def scratch_elements(problem: PoolProblem) -> int:
     """Return the elements of scratch of one thread."""
     return _geometry(problem).room
 
 
-def work(problem) -> float:
+def work(problem: PoolProblem) -> float:
     """Return the number of times one sample is joined with another, over all passes."""
     _, h, w = problem.lines
     planes = problem.planes[0] * problem.planes[1]

@@ -1,9 +1,9 @@
 """Rows of samples joined in vector registers: by the maximum, which keeps NaN, or by the sum.
 
 Which of the two is decided by the type of `lowest`, so that no loop tests for it: -inf for maxima,
-None for sums. The sign ⊕ below stands for either. Arrays are addressed as in `algos.simd.registers`; all may
-be pointers. Rows of scratch have `SLACK` elements behind the last one in use, which may be read and
-overwritten.
+None for sums. The sign ⊕ below stands for either. Arrays are addressed as in
+`algos.simd.registers`. All may be pointers. Rows of scratch have `SLACK` elements behind the last
+one in use, which may be read and overwritten.
 
 Arguments that mean the same in every kernel; indices, pitches and widths count elements:
 
@@ -15,6 +15,8 @@ Arguments that mean the same in every kernel; indices, pitches and widths count 
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from algos.backend.compiler import kernel
 from algos.backend.emitter import Emitter, Vector, element, intrinsic, ir, types
@@ -34,7 +36,7 @@ def combine(typing, tile, other, lowest):
     kind = tile.dtype
     is_sum = isinstance(lowest, types.NoneType)
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         joined = []
         for a, b in zip(simd.items(arguments[0]), simd.items(arguments[1]), strict=True):
@@ -56,7 +58,7 @@ def load_part(typing, array, index, count):
     """
     kind = Vector(array.dtype)
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         at = simd.pointer(signature.args[0], arguments[0], arguments[1])
         mask = simd.lanes_below(ir.Constant(ir.IntType(64), 0), 0, arguments[2])
@@ -73,7 +75,7 @@ def load_every(typing, array, index, stride):
     """
     kind = Vector(array.dtype)
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         array_, index_, stride_ = arguments
         value = ir.Constant(simd.type, ir.Undefined)
@@ -92,7 +94,7 @@ def halves(typing, tile):
     """Return the even and the odd elements of two vectors, as two vectors."""
     kind = tile.dtype
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         a, b = simd.items(arguments[0])
         even = list(range(0, 2 * kind.lanes, 2))
@@ -106,7 +108,7 @@ def follow(typing, tile, last):
     """Return a vector's elements from the second on, then the first of `last`."""
     kind = tile.dtype
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         (a,), (b,) = simd.items(arguments[0]), simd.items(arguments[1])
         return simd.tuple_of([simd.shuffle(a, b, list(range(1, kind.lanes + 1)))])
@@ -119,7 +121,7 @@ def over(typing, tile, factor, array, index):
     """Return tile / (factor · array[index:]), element by element."""
     kind = tile.dtype
 
-    def emit(context, builder, signature, arguments):
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         tile_, factor_, array_, index_ = arguments
         values = simd.items(tile_)

@@ -1,20 +1,19 @@
 """Maxima and averages over regular windows, one output row after the other.
 
-The rows under a window are joined first, sample by sample in vector registers, into a line that
-stays in the nearest cache; then the samples along the line. Few rows are read afresh for every
-output row. Many are joined twice, from both sides of a block as long as the window, whatever
-its length: van Herk's way (see `van_herk`), which serves sums as well as maxima, for the two
-parts of a window do not overlap. Along the line a window of many taps is built by doubling:
-from windows of 1 come those of 2, 4, 8, …; a maximum is that of two overlapping powers of two,
-a sum that of the powers in the window's binary digits. Nothing is ever subtracted, so no error
-outlives its window, and no NaN.
+The rows under a window are joined first, in vector registers, into a line that stays in the nearest
+cache. Then the samples along the line are joined. Few rows are read afresh for every output row.
+Many rows are joined twice, from both sides of a block as long as the window. This is van Herk's way
+(see `van_herk`). It serves sums as well as maxima, because the two parts of a window do not
+overlap. Along the line a window of many taps is built by doubling: from windows of 1 come those of
+2, 4, 8 and so on. A maximum joins two overlapping powers of two. A sum joins the powers in the
+window's binary digits. Nothing is ever subtracted, so no error outlives its window, and no NaN.
 
 What bounds it: loads and stores of the nearest caches, four to ten vectors for each of output,
 and NaN, which costs a maximum a second instruction. On one Zen 4 core 3×3 maxima of 1024²
-float32 take 0.26 ms, which is 2.6 times copying the image, 15×15 and 63×63 seven to eight times;
-2×2 maxima of 64 maps of 112² at stride 2 take 0.1 ms, 1.3 times copying the maps. Rows copied
-into a line with its border, then folded in passes of their own, took 5 to 12 times as long; a
-line for windows at every second sample, twice as long as none.
+float32 take 0.26 ms, which is 2.6 times copying the image; 15×15 and 63×63 take seven to eight
+times. Maxima of 2×2 over 64 maps of 112² at stride 2 take 0.1 ms, 1.3 times copying the maps. Rows
+copied into a line with its border and folded in separate passes took 5 to 12 times as long. A line
+for windows at every second sample took twice as long as none.
 """
 
 from __future__ import annotations
@@ -27,6 +26,8 @@ import numpy as np
 from algos.backend.compiler import kernel, threaded
 from algos.core.arrays import read_only
 from algos.pooling.core.geometry import kept, windows_of
+from algos.pooling.core.problem import PoolProblem
+from algos.pooling.core.windows import WindowAxis
 from algos.simd.registers import lanes_of, pointer
 
 from .registers import SLACK, advance, double, fill, join, meet, pick, pick_alternate, pick_one
@@ -72,7 +73,7 @@ class RowsGeometry(NamedTuple):
 
 @kernel
 def _source(x, room, scratch, blank, shape, plane, deep, row, lowest):
-    """(pointer, offset) of input row `row`, joined over the `deep` planes from `plane` on."""
+    """Return (pointer, offset) of input row `row`, joined over `deep` planes from `plane`."""
     if not 0 <= row < shape.tall or deep == 0:
         return room, blank
     at = (plane * shape.tall + row) * shape.wide
@@ -99,7 +100,7 @@ def _along(room, shape, offsets, y, to, width, rows, widths, empty, lowest):
 def _block(
     x, y, room, shape, b, d, first, height, positions, places, counts, widths, offsets, lowest
 ):  # fmt: skip
-    """`height` output rows from `first` on of depth `d`; `room` is lines and rows of scratch."""
+    """Pool `height` output rows from `first` on of depth `d`; `room` is scratch."""
     pitch, wide, before = shape.pitch, shape.wide, shape.wide_before
     depths, talls, wides = positions
     running = (shape.doublings + 1) * pitch
@@ -144,7 +145,7 @@ def _block(
 def _alternate_rows(
     x, y, shape, b, d, first, height, positions, places, counts, widths, lowest
 ):  # fmt: skip
-    """The same for windows at every second sample of a row: memory to memory, without a line."""
+    """Pool windows at every second sample of a row, from memory to memory without a line."""
     depths, talls, wides = positions
     wide, before = shape.wide, shape.wide_before
     zero = widths[0] * 0
@@ -205,8 +206,8 @@ def _pool(x, y, numbers, places, counts, widths, offsets, lowest):
     _item(items, x, y, numbers, places, counts, widths, offsets, lowest)
 
 
-def applies_to(problem) -> bool:
-    """Whether `problem` is one of maxima or averages over regular windows, forward."""
+def applies_to(problem: PoolProblem) -> bool:
+    """Return True for maxima and averages over regular windows, forward."""
     return (
         problem.operation == "forward"
         and problem.kind in ("max", "average")
@@ -214,14 +215,14 @@ def applies_to(problem) -> bool:
     )
 
 
-def forward(problem, x: np.ndarray, out: np.ndarray) -> None:
+def forward(problem: PoolProblem, x: np.ndarray, out: np.ndarray) -> None:
     """Pool `x` (N, C, *size) into `out`."""
     _pool(x.reshape(problem.planes), out.reshape(problem.pooled_planes), *_tables(problem))
 
 
 @kept
-def _tables(problem) -> tuple[Any, ...]:
-    """What `_pool` is told about a problem: numbers, places, counts, widths, offsets, lowest."""
+def _tables(problem: PoolProblem) -> tuple[Any, ...]:
+    """Return the arguments of `_pool`: numbers, places, counts, widths, offsets, lowest."""
     windows = windows_of(problem)
     dtype = np.dtype(problem.dtype).type
     shape = _geometry(problem)
@@ -239,7 +240,7 @@ def _tables(problem) -> tuple[Any, ...]:
     return *map(read_only, tables), lowest
 
 
-def _geometry(problem) -> RowsGeometry:
+def _geometry(problem: PoolProblem) -> RowsGeometry:
     _d, h, w = problem.lines
     pitch = -(-(max(w.reach, w.before + w.size) + SLACK) // 16) * 16
     return RowsGeometry._make([
@@ -249,7 +250,7 @@ def _geometry(problem) -> RowsGeometry:
     ])  # fmt: skip
 
 
-def _method(problem) -> int:
+def _method(problem: PoolProblem) -> int:
     d, h, w = problem.lines
     if h.window > FEW_ROWS and h.stride == 1 and h.dilation == 1:
         return BOTH_SIDES
@@ -258,8 +259,8 @@ def _method(problem) -> int:
     return ALTERNATE if small and inner < outer else AFRESH
 
 
-def _inside(line) -> tuple[int, int]:
-    """First and one past the last position whose window lies wholly inside the input.
+def _inside(line: WindowAxis) -> tuple[int, int]:
+    """Return the range of positions whose window lies wholly inside the input.
 
     Nothing where they would not fill a register.
     """
@@ -268,8 +269,8 @@ def _inside(line) -> tuple[int, int]:
     return (inner, outer) if outer - inner >= lanes_of(4) else (0, 0)
 
 
-def _block_rows(problem) -> int:
-    """Output rows of a block, by the problem alone: a sum's order depends on it.
+def _block_rows(problem: PoolProblem) -> int:
+    """Return the output rows of a block, by the problem alone: they decide a sum's order.
 
     A window's worth where rows are joined from both sides, or a little less for an even number
     of blocks.
@@ -281,13 +282,13 @@ def _block_rows(problem) -> int:
     return math.ceil(h.positions / (2 * pairs))
 
 
-def _doublings(problem) -> int:
+def _doublings(problem: PoolProblem) -> int:
     window = problem.lines[2].window
     return 0 if window <= DIRECT else window.bit_length() - 1
 
 
-def _offsets(problem, pitch: int) -> list[int]:
-    """Where to find what a window along the line consists of; line n has windows of 2^n taps."""
+def _offsets(problem: PoolProblem, pitch: int) -> list[int]:
+    """Return the offsets of a window's pieces along the line; line n has windows of 2^n taps."""
     w = problem.lines[2]
     top = _doublings(problem)
     if top == 0:
@@ -302,15 +303,15 @@ def _offsets(problem, pitch: int) -> list[int]:
     return offsets
 
 
-def scratch_elements(problem) -> int:
-    """Elements of scratch per thread: lines, three rows, and rows joined from the right."""
+def scratch_elements(problem: PoolProblem) -> int:
+    """Return the elements of scratch per thread: lines, three rows, and joined rows."""
     shape = _geometry(problem)
     right = shape.block if shape.method == BOTH_SIDES else 0
     return (shape.doublings + 4 + right) * shape.pitch + 16 * shape.wide_stride + SLACK
 
 
-def work(problem) -> float:
-    """Joins of one sample with another, by all passes."""
+def work(problem: PoolProblem) -> float:
+    """Return the number of joins of two samples in all passes."""
     d, h, w = problem.lines
     rows = 3 if _method(problem) == BOTH_SIDES else h.window
     along = w.window if w.window <= DIRECT else 2 * math.log2(w.window) + 1

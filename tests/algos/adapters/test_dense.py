@@ -47,6 +47,6 @@ def test_who_takes_the_matrix_product():
     problem = Problem(size=(3, 4), kernel=(3, 4), in_channels=2, out_channels=5)
     assert is_fully_connected(problem)
     for name in ("im2col", "parallel"):
-        assert isinstance(performer(algos.core.algorithm.get(name), problem), Dense)
+        assert isinstance(performer(algos.registry.get(name), problem), Dense)
     padded = Problem(size=(3, 4), kernel=(3, 4), padding=1)
     assert not is_fully_connected(padded)

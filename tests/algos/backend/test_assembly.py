@@ -1,8 +1,8 @@
-"""What the innermost loops compile to: fused multiply-adds on whole registers, and no spills.
+"""Assembly of the innermost loops: fused multiply-adds on whole registers, and no spills.
 
 A kernel is compiled anew for it, since one that comes from the cache has no assembly to show.
-Where a register tile does not fit the register file, LLVM keeps part of it in memory and the
-loop stores and reloads vectors at the stack pointer: still right, and half as fast.
+If a register tile does not fit the register file, LLVM spills part of it to the stack. The loop
+then stores and reloads vectors at the stack pointer: still right, and half as fast.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ INT, INTS = types.intp, types.CPointer(types.int64)
 
 
 def assembly(dispatcher, signature):
-    """What `dispatcher`'s function compiles to for the argument types of `signature`."""
+    """Return the assembly of `dispatcher`'s function for the argument types of `signature`."""
     fresh = kernel(dispatcher.py_func, cache=False)
     fresh.compile(signature)
     return fresh.inspect_asm(fresh.signatures[0])
@@ -88,7 +88,7 @@ def assert_tight(loop, expected, reads=0):
 
 
 def channels_signature(dtype):
-    """Of the register tile that direct convolution and Winograd's products share."""
+    """Return the signature of the register tile of direct convolution and Winograd's products."""
     data = types.CPointer(dtype)
     return (data, INT, INTS, INT, data, INT, INT, data, INT, data, types.boolean)
 

@@ -1,4 +1,4 @@
-"""A kernel is compiled once, whatever the size; and what compiling takes is told."""
+"""A kernel is compiled once for all sizes, and the time of compiling is reported."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ SAME_KERNELS = {
 
 
 def call(descriptor, name):
-    """How many functions a plan for the problem and a call of it compile."""
+    """Return the number of functions that a plan for the problem and its call compile."""
     case = Case(parse_descriptor(descriptor), "rank1")
     x, w, bias = arrays(case)
     with clock.stopwatch() as elapsed:

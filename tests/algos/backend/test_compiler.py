@@ -44,7 +44,7 @@ def test_cache_folder_is_named_after_the_sources():
 
 
 def folder_in(tmp_path, **environment):
-    program = "from algos import jit; print(jit.cache_folder())"
+    program = "from algos.backend import compiler; print(compiler.cache_folder())"
     done = subprocess.run(
         [sys.executable, "-c", program],
         env={**os.environ, **environment},
@@ -69,7 +69,7 @@ def test_older_caches_go_but_for_a_few_and_others_stay(tmp_path):
 
 
 def beside(tmp_path, **more):
-    """How to start Python with this project at hand, and a cache of its own."""
+    """Return options of `subprocess` for a Python with this project and an empty cache."""
     environment = {
         **os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache"),
         "PYTHONPATH": str(Path(__file__).parents[3]),
@@ -80,7 +80,7 @@ def beside(tmp_path, **more):
 TWO_TYPES = """
 import sys
 import numpy as np
-from algos.jit import kernel
+from algos.backend.compiler import kernel
 
 @kernel
 def total(x):
@@ -95,7 +95,7 @@ print(sys.stdin.readline().strip(), float(total(np.full(3, 1.5, dtype))))
 
 
 def test_processes_that_compile_at_once_keep_their_code_apart(tmp_path):
-    """Each compiles for a type of its own; whoever loads afterwards gets what is right."""
+    """Each compiles for a type of its own; a later process loads the right code."""
     script = tmp_path / "two.py"
     script.write_text(TWO_TYPES)
     settings = beside(tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -108,7 +108,7 @@ def test_processes_that_compile_at_once_keep_their_code_apart(tmp_path):
 
 VARIANTS = """
 import sys
-from algos.jit import kernel
+from algos.backend.compiler import kernel
 
 def adding(number):
     @kernel
@@ -140,7 +140,7 @@ def test_variants_that_different_processes_compiled_stay_apart(tmp_path):
 
 APART = """
 import numpy as np
-from algos.jit import apart, kernel, threaded
+from algos.backend.compiler import apart, kernel, threaded
 
 def adding(number):
     @kernel
@@ -201,7 +201,7 @@ def test_kernels_apart_are_found_by_their_callers_again(tmp_path):
 
 
 PARTS = """
-from algos.jit import kernel
+from algos.backend.compiler import kernel
 
 @kernel
 def part(x):

@@ -35,7 +35,9 @@ def runs_here(width):
 
 @pytest.mark.parametrize(("cpu", "width"), NARROWER.items())
 def test_the_width_is_that_of_the_processor_compiled_for(cpu, width, tmp_path):
-    found = run(["-c", "from algos import simd; print(simd.REGISTER_BYTES)"], cpu, tmp_path)
+    found = run(
+        ["-c", "from algos.simd import registers; print(registers.REGISTER_BYTES)"], cpu, tmp_path
+    )
     assert found.stdout.strip() == str(width), found.stderr
 
 
@@ -51,16 +53,16 @@ def test_kernels_verify_with_narrower_registers(cpu, width, tmp_path):
     assert found.returncode == 0, found.stdout[-3000:] + found.stderr[-3000:]
 
 
-#: Prints the LLVM code of the register tile for 16-byte registers, of which ARM has 32.
+#: Prints the LLVM code of the register tile for 16-byte registers; ARM has 32 of them.
 TILE = """
 import numba
 from numba.core import types
-from algos import simd_emitter
-simd_emitter.REGISTERS = 32
-from algos import direct_channels
-from algos.jit import kernel
+from algos.backend import emitter
+emitter.REGISTERS = 32
+from algos.parallel import channels
+from algos.backend.compiler import kernel
 data, number = types.CPointer(numba.float32), types.intp
-tile = kernel(direct_channels._make_tile(*direct_channels.TILES[1]).py_func, cache=False)
+tile = kernel(channels._make_tile(*channels.TILES[1]).py_func, cache=False)
 tile.compile((data, number, types.CPointer(types.int64), number, data, number, number, data,
               number, data, types.boolean))
 print(tile.inspect_llvm(tile.signatures[0]))

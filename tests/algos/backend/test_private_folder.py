@@ -11,7 +11,7 @@ import pytest
 from algos.backend.private_folder import make_private
 
 ROOT = Path(__file__).parents[3]
-PROGRAM = "from algos import jit; print(jit.cache_folder())"
+PROGRAM = "from algos.backend import compiler; print(compiler.cache_folder())"
 
 
 def cache_folder(**environment):

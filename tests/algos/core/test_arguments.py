@@ -1,4 +1,4 @@
-"""Odd arguments: a sentence of ours, whatever a caller hands over."""
+"""Odd arguments: a sentence of ours for every kind of value."""
 
 import random
 
@@ -130,7 +130,7 @@ ODD = [
     np.array([0, 0]), np.array([2, 2]), np.array([1.5]), np.zeros((0, 2)), np.ones((1, 2, 3)),
     np.ones((0, 2, 8, 8)), np.ones((1, 0, 8, 8)), np.ones((2, 2, 3, 3), complex),
     np.ones((1, 2, 8, 8), "f4"), np.array("2020", "M8[s]"), np.array([None]), Problem(8, 3),
-    PoolProblem(8, window=2), algos.core.algorithm.get("naive"), slice(None), len,
+    PoolProblem(8, window=2), algos.registry.get("naive"), slice(None), len,
 ]  # fmt: skip
 
 

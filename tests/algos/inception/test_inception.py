@@ -32,8 +32,8 @@ def test_multiply_adds_are_the_papers(name):
 def test_the_naive_module_of_cs231n_costs_854_million():
     """28×28×256 into 128, 192, 96 and the pooled maps: 854 M, and 672 channels (lecture 9).
 
-    With 64 channels reduced to, its slide sums up to 358 M; the terms that it lists are 271 M,
-    and are 358 M with that of the 3×3 branch counted twice.
+    With 64 reduced channels, its slide sums up to 358 M. The terms that it lists are 271 M. They
+    are 358 M if the 3×3 branch is counted twice.
     """
     reduced = InceptionProblem((28, 28), 256, 128, (64, 192), (64, 96), 64)
     assert round(reduced.unreduced.textbook_multiply_adds / 1e6) == 854

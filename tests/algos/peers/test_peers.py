@@ -42,7 +42,7 @@ def ones(problem):
 
 
 def failures(name, count, seed=0):
-    """What `judge` says of each of `count` cases that a peer fails, and how many it can do."""
+    """Return the verdicts on `count` cases that a peer fails, and the number it can do."""
     verdicts = [
         (case, judge(get(name), case, threads=2, seed=seed)) for case in generate.cases(count, seed)
     ]
@@ -185,7 +185,7 @@ def test_thread_counts_are_honoured_and_put_back(name, function, installed, monk
 @pytest.mark.parametrize("name", ["opencv-filter2d", "torch"])
 def test_a_library_loaded_later_takes_the_count_in_use(name, installed):
     code = (
-        "from algos import threads\n"
+        "from algos.backend import threads\n"
         "threads.use(1)\n"
         f"threads.load({OPTIONAL[name]!r})\n"
         f"print(threads.read_back()[{OPTIONAL[name]!r}])"

@@ -22,7 +22,7 @@ SLID = [
 
 
 def failures(name, cases):
-    """What `judge` says of each case that a peer fails, and how many it can do."""
+    """Return the verdict on each case that a peer fails, and the number of cases it can do."""
     found = [(case, judge(registry.get(name, (POOLING,)), case, threads=2)) for case in cases]
     done = [pair for pair in found if pair[1].status != "unsupported"]
     return [f"{case.problem} {case.pixels}: {f.reason}" for case, f in done
