@@ -1,20 +1,21 @@
 """Problem files of oneDNN's benchdnn: descriptors, options, and files within files.
 
-The format is benchdnn's (oneDNN, tests/benchdnn/doc): tokens separated by
-blanks, ``#`` starts a comment, a backslash at the end of a line continues it. Options
-hold from where they stand until changed, through nested files too. Understood are
-``--mb`` (another batch size; 0 keeps each problem's), ``--dt`` and ``--cfg``, ``--dir``,
-``--match``, ``--reset`` and ``--batch``; where an option lists several values, every
-problem is taken with each. What speaks of memory layouts, post-operations and choice of
-implementation does not change what a convolution is, and is passed over.
+The format is benchdnn's (oneDNN, tests/benchdnn/doc). Blanks separate tokens, ``#`` starts a
+comment, and a backslash at the end of a line continues it. An option holds until it is changed,
+in nested files as well. If it lists several values, every problem is taken with each.
 
-A file is of one driver: convolution, unless its path has a prefix, ``deconv:FILE`` or
-``pool:FILE``, or the file holds ``--deconv`` or ``--pool``. For pooling ``--alg`` is understood
-too. A line that is plainly another driver's is never computed as something else.
+These options are understood: ``--mb`` (another batch size; 0 keeps each problem's), ``--dt``,
+``--cfg``, ``--dir``, ``--match``, ``--reset`` and ``--batch``, and for pooling ``--alg``. Options
+on memory layouts, post-operations and the choice of implementation are ignored, since they do not
+change the convolution.
 
-Departures: the gradient of the bias in ``BWD_WB`` is not computed, nor the bias of a
-deconvolution; and without ``--dir`` benchdnn adds a bias (``FWD_B``), here a problem is what its
-line says.
+A file belongs to one driver. This is convolution, unless its path has a prefix (``deconv:FILE``
+or ``pool:FILE``) or the file holds ``--deconv`` or ``--pool``. A line that clearly belongs to
+another driver is never computed.
+
+There are three departures from benchdnn. The gradient of the bias in ``BWD_WB`` is not computed.
+A deconvolution has no bias. Without ``--dir`` no bias is added, while benchdnn adds one
+(``FWD_B``).
 """
 
 from __future__ import annotations
@@ -45,8 +46,7 @@ _OTHER_DRIVERS = re.compile(
     r"reorder|concat|sum|shuffle|resampling|rnn|zeropad|graph|brgemm|sdpa|gated_mlp)"
 )
 _FORWARD = ("FWD_B", "FWD_D", "FWD_I")
-#: What a direction asks for, by driver: operations of a convolution, for a deconvolution of the
-#: mirrored one.
+#: Operations of a direction, by driver; those of a deconvolution are of the mirrored convolution.
 _DIRECTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "conv": {
         **dict.fromkeys(_FORWARD, ("forward",)),
@@ -79,14 +79,14 @@ _NAMES = {"conv": "convolution", "deconv": "deconvolution", "pool": "pooling"}
 
 
 class Batch(NamedTuple):
-    """What a problem file holds.
+    """The contents of a problem file.
 
     Parameters
     ----------
     cases : list of Case
         In the order of the file, each once.
     notes : list of str
-        Sentences on what was left out and why.
+        Sentences on what was left out, with reasons.
     """
 
     cases: list[Case]
@@ -98,16 +98,17 @@ def read(path: str | Path, match: str | None = None) -> Batch:
 
     Parameters
     ----------
-    path : str or Path
-        Before it there may be a driver and a colon, as in ``deconv:FILE``.
-    match : str, optional
-        A regular expression; only problems whose text it is found in are taken.
+    path : `str or Path`
+        A driver and a colon may come first, as in ``deconv:FILE``.
+    match : `str, optional`
+        Regular expression. Problems whose text does not match it are left out.
 
     Raises
     ------
     ConvbenchError
-        Naming file, line and column where it cannot be understood; if a nested file is
-        missing or includes itself; if no problem is left.
+        If the file cannot be understood, with file, line and column.
+        If a nested file is missing or includes itself.
+        If no problem is left.
     """
     driver, file = split(path)
     reader = _Reader(match=_pattern(match, "--match") if match else None, driver=driver)
@@ -125,7 +126,7 @@ def read(path: str | Path, match: str | None = None) -> Batch:
 
 
 def split(path: str | Path) -> tuple[str, Path]:
-    """Return the driver before a path and a colon, ``""`` where there is none, and the path."""
+    """Return the driver in front of a path, or ``""``, and the path without it."""
     driver, colon, rest = str(path).partition(":")
     if colon and driver in DRIVERS and not Path(path).exists():
         return driver, Path(rest).expanduser()
@@ -134,7 +135,7 @@ def split(path: str | Path) -> tuple[str, Path]:
 
 @dataclass
 class _Options:
-    """What ``--reset`` returns to; each tuple holds alternatives."""
+    """Options with the defaults that ``--reset`` restores; each tuple holds alternatives."""
 
     batches: tuple[int, ...] = (0,)
     dtypes: tuple[str, ...] = ("",)
@@ -148,15 +149,15 @@ class _Reader:
     match: re.Pattern[str] | None = None
     options: _Options = field(default_factory=_Options)
     driver: str = ""
-    #: Whether a line made sense for its driver alone, and sentences on those that did not,
-    #: although nobody said of which driver they are.
+    #: `certain` is True once a line fits only its own driver. `doubts` are sentences on lines that
+    #: do not fit, in files that name no driver.
     certain: bool = False
     doubts: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
 
     def file(self, path: Path, above: tuple[Path, ...]) -> Iterator[Case]:
-        """Every case of one file; `above` are the files that led here."""
+        """Yield every case of one file; `above` are the files that include it."""
         here = path.resolve()
         if here in above:
             chain = " → ".join(p.name for p in (*above, here))

@@ -1,8 +1,8 @@
 """The numbers a case is computed on: reproducible, the same in every process.
 
-Every array depends on the case and the seed alone. Random input is standard normal and
-random kernels are scaled by 1/√taps, so outputs stay of the order of one however long the
-sums are; hand-made kernels are divided by the number of channels they sum over.
+Every array depends only on the case and the seed. Random input is standard normal, and random
+kernels are scaled by 1/√taps. Hand-made kernels are divided by the number of channels that they
+sum over. So outputs stay of the order of one for sums of any length.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ RANDOM_WEIGHTS = ("random", "rank1", *fills.WEIGHTS)
 
 
 def arrays(case: Case, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """The two operands of a case, and its bias.
+    """Return the two operands of a case, and its bias.
 
     Parameters
     ----------
@@ -36,11 +36,12 @@ def arrays(case: Case, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarra
     Returns
     -------
     first : ndarray
-        Input (N, C, *size); for grad_input the output's gradient (N, O, *output_size).
+        `(N, C, *size)`, the input. For grad_input, the output's gradient.
     second : ndarray
-        Kernels (O, C/groups, *kernel); for grad_weight the output's gradient.
-    bias : ndarray, of the problem's ``bias_shape``, or None
-        All of the problem's dtype, C-contiguous and writeable.
+        `(O, C/groups, *kernel)`, the kernels. For grad_weight, the output's gradient.
+    bias : ndarray or None
+        `problem.bias_shape` is its shape. All arrays have the problem's dtype.
+        They are C-contiguous and writeable.
 
     Raises
     ------
@@ -49,8 +50,8 @@ def arrays(case: Case, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
     Examples
     --------
-    >>> case = Case(Problem(size=(8, 8), kernel=3, in_channels=2, out_channels=4))
-    >>> x, w, bias = arrays(case)
+    >>> problem = Problem(size=(8, 8), kernel=3, in_channels=2, out_channels=4)
+    >>> x, w, bias = arrays(Case(problem))
     >>> x.shape, w.shape, bias
     ((1, 2, 8, 8), (4, 2, 3, 3), None)
     """
@@ -67,40 +68,40 @@ def arrays(case: Case, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 def has_nonfinite(x: np.ndarray) -> bool:
-    """Whether `x` holds a NaN or an infinity (which an FFT spreads over the whole output)."""
+    """Return True if `x` holds a NaN or infinity, which an FFT spreads over the whole output."""
     return not bool(np.isfinite(x).all())
 
 
 def case_from_files(input: str, kernel: str, dtype: str = "float32") -> Case:  # noqa: A002
-    """The case of ``--input`` and ``--kernel``: one picture or array, one filter.
+    """Return the case of ``--input`` and ``--kernel``: one picture or array, one filter.
 
-    The output has the input's size, as one expects of a filtered picture
-    (`scipy.signal.convolve` with ``mode="same"``). The kernel is flipped: "filter with
-    this kernel" means convolution in signal processing (`scipy.signal.convolve`,
-    `scipy.ndimage.convolve`), and the hand-made kernels are written for it. Every plane
-    of a colour picture is filtered alike, as one image of a batch, unless the kernel file
-    holds (O, C, *kernel): then the planes are the channels of one image, and it is a
-    network layer, which does not flip.
+    The output has the input's size, as `scipy.signal.convolve` gives with ``mode="same"``. The
+    kernel is flipped. In signal processing, filtering means convolution (`scipy.signal.convolve`,
+    `scipy.ndimage.convolve`), and the hand-made kernels are written for it.
+
+    Every plane of a colour picture is filtered with the same kernel, as one image of a batch. A
+    kernel file of shape (O, C, *kernel) is a network layer instead. Then the planes are the
+    channels of one image, and the kernel is not flipped.
 
     Parameters
     ----------
-    input : str
+    input : `str`
         Path of a picture or a ``.npy`` array, or ``"photograph"`` or ``"mri"``.
-    kernel : str
-        A spec as `filters.make` reads it.
-    dtype : {"float32", "float64"}
+    kernel : `str`
+        Spec for `filters.make`.
+    dtype : `{"float32", "float64"}`
 
     Raises
     ------
     ConvbenchError
-        If one of them cannot be read or they do not fit each other.
+        If one of them cannot be read, or if they do not fit each other.
     """
     planes, size = pictures.size_of(input)
     axes = len(size)
     w = filters.make(kernel, None, axes)
     name = f"{pictures.label(input)}:{pictures.label(kernel)}"
     taps = w.shape[-axes:]
-    # Where scipy centres an even kernel; for an odd one this is "same".
+    # SciPy centres an even kernel in this way; for an odd one this is "same".
     padding = tuple((k // 2, (k - 1) // 2) for k in taps)
     fields: dict[str, Any] = {"size": size, "kernel": taps, "dtype": dtype, "padding": padding}
     if w.ndim == axes:
@@ -119,7 +120,7 @@ def case_from_files(input: str, kernel: str, dtype: str = "float32") -> Case:  #
 
 
 def _generator(case: Case, seed: int, part: str) -> np.random.Generator:
-    """A generator of its own for every array, so that none shifts another's numbers."""
+    """Return a generator for one array, independent of the other arrays' generators."""
     problem = replace(case.problem, name="")
     text = f"{problem} {case.weights} {case.pixels} {part}"
     digest = hashlib.sha256(text.encode()).digest()
@@ -195,7 +196,7 @@ def _kernels(case: Case, rng: np.random.Generator) -> np.ndarray:
 
 
 def _outer_products(problem: Problem, rng: np.random.Generator) -> np.ndarray:
-    """Per filter and channel the outer product of random vectors, rounded only at the end."""
+    """Return an outer product of random vectors per filter and channel, rounded at the end."""
     pairs = problem.kernel_shape[: -problem.axes]
     w = np.full(pairs + (1,) * problem.axes, 1 / math.sqrt(problem.taps))
     for axis, taps in enumerate(problem.kernel):

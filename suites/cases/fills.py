@@ -1,6 +1,6 @@
-"""Numbers made to find mistakes: exact integers, entries of very different size, cancellation.
+"""Numbers that reveal mistakes: exact integers, entries of very different size, cancellation.
 
-Each is a name that a `Case` may carry as its `weights` or `pixels`.
+Each kind has a name that a `Case` may have as its `weights` or `pixels`.
 """
 
 from __future__ import annotations
@@ -16,28 +16,30 @@ WEIGHTS = ("integers", "integer-rank1", "cancelling")
 
 
 def largest_integer(problem: Problem) -> int:
-    """The largest |value| such that no sum of products can leave the exact integers.
+    """Return the largest |value| for which every sum of products is an exact integer.
 
     A float32 holds every integer up to 2^24, a float64 up to 2^53. With inputs, kernels and
-    bias within ±R, a sum of n products stays below (n + 1)·R², so R = √(limit / (n + 1)),
-    at most 32 (the bound that oneDNN's benchdnn uses).
+    bias within ±R, a sum of n products stays below (n + 1)·R². So R is √(limit / (n + 1)), and at
+    most 32, the bound of oneDNN's benchdnn.
     """
     limit = 2 ** (24 if problem.dtype == "float32" else 53)
     return max(1, min(32, math.isqrt(limit // (problem.terms + 1))))
 
 
 def integers(rng: np.random.Generator, problem: Problem, shape: tuple[int, ...]) -> np.ndarray:
-    """Integers within ± `largest_integer`."""
+    """Return random integers within ± `largest_integer`."""
     most = largest_integer(problem)
     return rng.integers(-most, most, shape, endpoint=True).astype(problem.dtype)
 
 
 def pixels(kind: str, rng: np.random.Generator, problem: Problem) -> np.ndarray:
-    """First operand of one of the `PIXELS` kinds: input, or for grad_input output gradient.
+    """Return the first operand, of one of the `PIXELS` kinds.
 
-    spread : normal numbers scaled over six orders of magnitude.
-    spike : normal numbers, one of them a million.
-    offset : a thousand plus a little noise; cancels under a kernel whose sum is zero.
+    It is the input, or for grad_input the output's gradient.
+
+    `spread` : Normal numbers scaled over six orders of magnitude.
+    `spike` : Normal numbers, one of them a million.
+    `offset` : A thousand plus a little noise; cancels under a kernel whose sum is zero.
     """
     shape = problem.operands[0]
     if kind == "integers":
@@ -46,7 +48,7 @@ def pixels(kind: str, rng: np.random.Generator, problem: Problem) -> np.ndarray:
 
 
 def spoilt(kind: str, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Numbers of one of the `PIXELS` kinds that are no integers."""
+    """Return numbers of one of the `PIXELS` kinds other than integers."""
     x = rng.standard_normal(shape)
     if kind == "spread":
         x *= 10.0 ** rng.uniform(-3, 3, shape)
@@ -58,10 +60,10 @@ def spoilt(kind: str, rng: np.random.Generator, shape: tuple[int, ...]) -> np.nd
 
 
 def weights(kind: str, rng: np.random.Generator, problem: Problem) -> np.ndarray:
-    """Kernels of one of the `WEIGHTS` kinds, of the problem's ``kernel_shape``.
+    """Return kernels of one of the `WEIGHTS` kinds, of the problem's ``kernel_shape``.
 
-    integer-rank1 : outer products of integer vectors, within ± `largest_integer` altogether.
-    cancelling : a Laplacian of any size: every tap −1 but one, and their sum zero.
+    `integer-rank1` : Outer products of integer vectors, within ± `largest_integer` altogether.
+    `cancelling` : A Laplacian of any size: every tap but one is −1, and their sum is zero.
     """
     shape, pairs = problem.kernel_shape, problem.kernel_shape[: -problem.axes]
     if kind == "integers":

@@ -4,8 +4,8 @@ Every kernel is written for convolution, the operation that flips it (``flip=Tru
 Goodfellow eq. 9.5): ``sobel-x`` is positive where the picture gets brighter to the right.
 Under cross-correlation the odd ones (Sobel, edge, emboss) change sign.
 
-A spec is a name and its numbers, separated by colons: ``gaussian:15:2.5``. Left out, the
-size is the problem's kernel size, or else the filter's own.
+A spec is a name and its numbers, separated by colons: ``gaussian:15:2.5``. Without a size it has
+the problem's kernel size, or else the filter's own.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from .picture_files import load_array
 
 Size = tuple[int, ...]
 
-#: Kernel values that are no filters.
+#: Names of weights that are not filters.
 _WORDS = ("random", "rank1", *fills.WEIGHTS)
-#: Elements of the largest hand-made kernel: half a gigabyte while it is being made.
+#: Most elements of a hand-made kernel, which takes half a gigabyte while it is being made.
 MOST_ELEMENTS = 1 << 24
 
 
 def names() -> list[str]:
-    """The names that `make` knows, in the order they are documented."""
+    """Return the names that `make` knows, in the order of their documentation."""
     return list(FILTERS)
 
 
 def spellings() -> list[tuple[str, str, str]]:
-    """Per filter: its spec with the numbers it takes, its own size, and a sentence on it."""
+    """Return a row per filter: its spec with its numbers, its own size, and a sentence on it."""
     rows = []
     for name, (build, size, extras) in FILTERS.items():
         numbers = list(inspect.signature(build).parameters)[2 : 2 + extras]
@@ -49,27 +49,26 @@ def spellings() -> list[tuple[str, str, str]]:
 
 
 def is_path(spec: str) -> bool:
-    """Return True if `spec` names a file, by its form or because it is there."""
+    """Return True if `spec` names a file, by its form or because the file exists."""
     if spec in _WORDS or spec.partition(":")[0] in FILTERS:
         return False
-    dotted = ":" not in spec and bool(Path(spec).suffix)  # gaussian:15:2.5 is no file
+    dotted = ":" not in spec and bool(Path(spec).suffix)  # gaussian:15:2.5 is not a file
     return dotted or spec.lower().endswith(".npy") or "/" in spec or Path(spec).is_file()
 
 
 def make(spec: str, kernel_size: Size | None = None, axes: int | None = None) -> np.ndarray:
-    """The kernel that `spec` describes.
+    """Return the kernel that `spec` describes.
 
     Parameters
     ----------
     spec : str
-        ``"gaussian"``, ``"gaussian:15"``, ``"gaussian:15:2.5"`` (size, then sigma in
-        samples; by default size / 6), ``"gabor:21:45"`` (size, then angle in degrees),
-        one of `names()`, or the path of a ``.npy`` or ``.npz`` file.
-    kernel_size : tuple of int, optional
-        The size that the problem prescribes; the filter takes it, or refuses.
-    axes : int, optional
-        Number of spatial axes, 1 to 3; by default that of `kernel_size`, or else 2
-        (for a file: the file's own).
+        One of `names()`, or the path of a ``.npy`` or ``.npz`` file. Numbers may follow a name.
+        ``"gaussian:15:2.5"`` gives size and sigma in samples, by default size / 6.
+        ``"gabor:21:45"`` gives size and angle in degrees.
+    kernel_size : `tuple of int, optional`
+        The problem's kernel size; a filter that does not exist in it raises an error.
+    axes : `int, optional`
+        Number of spatial axes, 1 to 3; by default that of `kernel_size` or of the file, or 2.
 
     Returns
     -------
@@ -79,8 +78,8 @@ def make(spec: str, kernel_size: Size | None = None, axes: int | None = None) ->
     Raises
     ------
     ConvbenchError
-        If the spec is not understood, does not exist in that size or number of axes, or
-        the file cannot be read.
+        If the spec is not understood, or does not exist in that size or number of axes.
+        If the file cannot be read.
 
     Examples
     --------
@@ -152,7 +151,7 @@ def _number(spec: str, text: str) -> float:
 
 
 def _size(spec: str, text: str, axes: int) -> Size:
-    """``15`` along every axis, or ``15x1`` axis by axis."""
+    """Return the size in ``15``, for every axis, or in ``15x1``, axis by axis."""
     parts = text.split("x")
     if not all(part.isascii() and part.isdigit() and int(part) for part in parts):
         raise ConvbenchError(
@@ -170,7 +169,7 @@ def _times(size: Size) -> str:
 def _demand(
     name: str, size: Size, *, axes: Size = (1, 2, 3), only: Size = (), odd: bool = False
 ) -> None:
-    """Refuse the sizes in which a filter makes no sense."""
+    """Raise `ConvbenchError` for sizes in which a filter does not exist."""
     if len(size) not in axes:
         known = " or ".join(map(str, axes))
         raise ConvbenchError(f"filter {name!r} exists in {known} axes, not in {len(size)}")
@@ -184,7 +183,7 @@ def _demand(
 
 
 def _coordinates(size: Size) -> list[np.ndarray]:
-    """Distance from the kernel's centre in samples, per axis, ready to broadcast."""
+    """Return the distances from the kernel's centre in samples, per axis, ready to broadcast."""
     offsets = [np.arange(s) - (s - 1) / 2 for s in size]
     return list(np.meshgrid(*offsets, indexing="ij", sparse=True))
 

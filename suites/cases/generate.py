@@ -62,10 +62,10 @@ FILLS = (
     ("rank1", "spike"),
 )
 
-#: How many of its fills a problem that a user names is judged on.
+#: Number of fills on which a problem that a user names is judged.
 LISTED_FILLS = 4
 
-#: What a gradient of the kernel is computed from: input and output gradient.
+#: Fills of the input and output gradient, from which a gradient of the kernel is computed.
 GRADIENT_FILLS = (
     ("integers", "integers"),
     ("random", "random"),
@@ -74,23 +74,22 @@ GRADIENT_FILLS = (
     ("random", "spike"),
 )
 
-#: What to draw operations from: forward as often as both gradients together.
+#: Operations to draw from; forward comes as often as both gradients together.
 OPERATIONS = ("forward", "grad_input", "forward", "grad_weight")
 
 
 def fills_for(operation: str) -> tuple[tuple[str, str], ...]:
-    """The fills that go with an operation."""
+    """Return the fills that go with an operation."""
     return GRADIENT_FILLS if operation == "grad_weight" else FILLS
 
 
 def cases(count: int, seed: int = 0, operations: Sequence[str] = ("forward",)) -> list[Case]:
-    """`count` cases, the same for the same `seed`.
+    """Return `count` cases, the same for the same `seed`.
 
-    Operations are drawn from `operations`; `OPERATIONS` has all of them.
-    The fixed problems come first, each in both data types; then those around thresholds, in an
-    order that depends on the seed, and a random one after every two of them. The fills go
-    round, half of them with outer products for kernels, so that separable algorithms have
-    as much to do as the others.
+    Operations are drawn from `operations`; `OPERATIONS` has all of them. The fixed problems come
+    first, each in both data types. Problems around thresholds follow, in an order that depends on
+    the seed, with a random problem after every two. The fills take turns. Half of them have outer
+    products for kernels, so that separable algorithms are tested as often as others.
     """
     drawn, rng = _problems(random.Random(seed)), random.Random(seed)
     found = []
@@ -168,7 +167,7 @@ def _draw(rng: random.Random) -> dict[str, Any]:
 
 
 def simpler(p: Problem) -> Iterator[dict[str, Any]]:
-    """Changes that leave one thing less of a problem, boldest first."""
+    """Yield changes that each simplify one field of a problem, boldest first."""
     yield {"batch": 1}
     yield {"groups": 1, "in_channels": p.in_channels // p.groups,
            "out_channels": p.out_channels // p.groups}  # fmt: skip

@@ -1,4 +1,4 @@
-"""Sentences on what a descriptor leaves open, for people who read it differently."""
+"""Notes on the defaults of a descriptor that a reader may not expect."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ is taken from another; write pw4 for the same
 
 
 def _one_axis(text: str) -> list[str]:
-    """Return sentences on fields that one axis has and another, which is spelled too, has not."""
+    """Return sentences on fields that are given for one axis but not for another given axis."""
     numbers = _numbers(text)
     given = axes_given(numbers)
     axes = [axis for axis in AXES[3] if axis in given]

@@ -1,7 +1,7 @@
 """Files of pictures and arrays, read without loss or refused.
 
-Pillow knows colours of 8 bits only, ignores how a camera was held, and takes the first page of
-many; none of that may happen unnoticed to what is timed and verified.
+Pillow reads colours in 8 bits only, ignores the camera's orientation, and takes the first of many
+pages. None of these losses may go unnoticed.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ _PAGED = ("GIF", "PNG", "TIFF", "WEBP")
 
 
 def is_array(path: str) -> bool:
-    """Return True if `path` is NumPy's, by its first bytes or its name."""
+    """Return True if `path` is a NumPy file, by its first bytes or its name."""
     if path.lower().endswith((".npy", ".npz")):
         return True
     try:
         with Path(path).open("rb") as file:
             return file.read(6).startswith(_ARRAYS)
-    except OSError:  # the reader of pictures says what is wrong
+    except OSError:  # the reader of pictures reports the error
         return False
 
 
 def read_picture(path: str) -> np.ndarray:
-    """Return the planes of a picture, white being 1, or refuse what Pillow would spoil."""
+    """Return the planes of a picture, with white as 1; raise if Pillow would lose data."""
     from PIL import Image, ImageOps
 
     try:
@@ -74,9 +74,9 @@ def _plain(image: Any) -> Any:
 
 
 def _other_bytes(tile: Any) -> Any:
-    """Return how Pillow is to decode the low bytes of 16-bit colours: in the other byte order.
+    """Return `tile` in the other byte order, so that Pillow decodes the low bytes of samples.
 
-    It has no mode for such colours and keeps the high byte of each sample.
+    Pillow has no mode for 16-bit colours and keeps only the high byte of each sample.
     """
     other = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
 
@@ -89,7 +89,7 @@ def _other_bytes(tile: Any) -> Any:
 
 
 def _loss(image: Any) -> str | None:
-    """Return a sentence about what of `image` would be lost, or None where nothing is."""
+    """Return a sentence on the data of `image` that would be lost, or None."""
     remedy = "read it with another library, such as imageio, and save it with numpy.save"
     if image.format in _PAGED and (pages := getattr(image, "n_frames", 1)) > 1:
         return f"{pages} pages; expected one picture, so save the page that is meant by itself"
@@ -140,7 +140,7 @@ def _white(image: Any) -> int:
 def load_array(path: str, what: str) -> np.ndarray:
     """Return the array of real numbers in a .npy file, or alone in a .npz file.
 
-    `what` it is called in complaints, such as "kernel file".
+    `what` names the file in errors, such as "kernel file".
     """
     names: list[str] = []
     try:

@@ -1,4 +1,4 @@
-"""Pictures in, pictures out: the two that matplotlib ships, a user's own, and the results.
+"""Reading and writing of pictures: matplotlib's two, a user's own, and results.
 
 A picture is read as planes, (planes, *size) in float64: one for grey, three for colour.
 Matplotlib and Pillow are imported where they are used, so that timing needs neither.
@@ -25,7 +25,7 @@ _WORDS = ("random", *SHIPPED, *fills.PIXELS)
 
 
 def is_path(pixels: str) -> bool:
-    """Return True if `pixels` names a file, by its form or because it is there."""
+    """Return True if `pixels` names a file, by its form or because the file exists."""
     if pixels in _WORDS:
         return False
     return "/" in pixels or bool(Path(pixels).suffix) or Path(pixels).is_file()
@@ -33,29 +33,29 @@ def is_path(pixels: str) -> bool:
 
 @lru_cache(maxsize=4)
 def read(pixels: str) -> np.ndarray:
-    """The planes of a picture or an array.
+    """Return the planes of a picture or an array.
 
     Parameters
     ----------
     pixels : str
-        ``"photograph"`` (matplotlib's grace_hopper.jpg, 600×512 in colour), ``"mri"``
-        (matplotlib's s1045.ima.gz, 256×256), or the path of a picture or of an array in a
-        ``.npy`` or ``.npz`` file.
+        The path of a picture, or of an array in a ``.npy`` or ``.npz`` file.
+        ``"photograph"`` is matplotlib's grace_hopper.jpg, 600×512 in colour.
+        ``"mri"`` is matplotlib's s1045.ima.gz, 256×256.
 
     Returns
     -------
-    ndarray of float64, shape (planes, *size), read-only
-        Pictures are scaled so that black is 0 and the format's white 1; the MRI slice so
-        that its brightest pixel is 1; arrays and pictures of floats are left as they are.
-        A picture is turned upright as its EXIF data says. Of an array, one
-        to three axes are space; of four and five, the last two and three. A last axis
-        of 3 or 4 behind two others is colour (a fourth plane, opacity, is dropped).
+    ndarray of float64, read-only
+        `(planes, *size)` is its shape. Black is 0 and the format's white is 1.
+        The MRI slice is scaled by its brightest pixel. Arrays and pictures of floats are not
+        scaled. A picture is turned upright by its EXIF data.
+
+        One to three axes of an array are space; with four or five, the last two or three are.
+        A last axis of 3 or 4 behind two others is colour. A fourth plane, opacity, is dropped.
 
     Raises
     ------
     ConvbenchError
-        If there is no such picture, or it cannot be read without loss: colours of 16 bits,
-        integers of 32, several pages.
+        If the picture does not exist, or cannot be read without loss.
     """
     if pixels == "photograph":
         planes = read_picture(str(_sample("grace_hopper.jpg")))
@@ -108,10 +108,11 @@ def save(path: str | Path, array: np.ndarray) -> None:
     Parameters
     ----------
     path : str or Path
-        Its directory exists.
-    array : ndarray, shape (H, W), (planes, H, W) or (N, O, H, W)
-        Three planes in all are red, green and blue; of any other number, the first is
-        shown. Of a volume (N, O, D, H, W), the middle slice.
+        Its directory must exist.
+    array : ndarray
+        `(H, W)`, `(planes, H, W)` or `(N, O, H, W)`. Three planes in all are red, green and
+        blue. With any other number, the first is shown. A volume (N, O, D, H, W) shows its
+        middle slice.
     """
     from PIL import Image
 
@@ -123,11 +124,11 @@ def save(path: str | Path, array: np.ndarray) -> None:
 
 
 def shown(array: np.ndarray) -> np.ndarray:
-    """`array` as a picture to look at: (H, W) or (H, W, 3), values in [0, 1].
+    """Return `array` as a visible picture: (H, W) or (H, W, 3), values in [0, 1].
 
-    Values that lie about [0, 1] are clipped to it. A result that swings about zero
-    (Sobel, Laplacian, Gabor) is centred on grey; any other is stretched between its
-    half-percent and 99.5-percent quantiles.
+    Values near [0, 1] are clipped to it. A result with values on both sides of zero (Sobel,
+    Laplacian, Gabor) is centred on grey. Any other result is stretched between its half-percent
+    and 99.5-percent quantiles.
     """
     array = np.asarray(array, dtype=np.float64)
     if array.ndim == 5:
@@ -155,10 +156,10 @@ def contact_sheet(run_pictures: dict[str, np.ndarray], path: str | Path) -> None
     Parameters
     ----------
     run_pictures : dict of str to ndarray
-        By label, as `save` takes them. ``"mri"`` is an original, ``"mri:sobel-x"`` is
-        made of it; what belongs together starts on a row of its own.
+        Pictures by label, in the form that `save` takes. ``"mri"`` is an original.
+        ``"mri:sobel-x"`` is made of it. Each original starts a row.
     path : str or Path
-        ``.png``, ``.svg`` or ``.pdf``; its directory exists.
+        ``.png``, ``.svg`` or ``.pdf``; its directory must exist.
     """
     import_matplotlib()
     from matplotlib.figure import Figure
@@ -194,17 +195,17 @@ def contact_sheet(run_pictures: dict[str, np.ndarray], path: str | Path) -> None
 
 
 def _columns(counts: list[int]) -> int:
-    """Up to six pictures a row, with as few empty places as can be."""
+    """Return the number of pictures per row, up to six, with the fewest empty places."""
     widest = min(6, max(counts))
     return min(range(widest, min(4, widest) - 1, -1), key=lambda n: sum(-c % n for c in counts))
 
 
 def size_of(pixels: str) -> tuple[int, tuple[int, ...]]:
-    """(number of planes, spatial size) of a picture."""
+    """Return (number of planes, spatial size) of a picture."""
     planes = read(pixels)
     return len(planes), planes.shape[1:]
 
 
 def label(source: str) -> str:
-    """A short name: a file's without directory and suffix, anything else as it is."""
+    """Return a short name: a file's without directory and suffix, anything else unchanged."""
     return Path(source).stem.replace('"', "'") if is_path(source) else source

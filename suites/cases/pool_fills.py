@@ -12,9 +12,9 @@ from algos.pooling import PoolProblem
 
 
 def whole_unit(problem: PoolProblem) -> int:
-    """What integers must be multiples of for the exact result to be whole; 0 where none will do.
+    """Return the unit whose multiples give whole results; 0 if there is none.
 
-    A maximum chooses, an average divides by the numbers of taps that windows count.
+    A maximum needs no division. An average divides by the number of taps that a window counts.
     """
     if problem.kind in ("max", "maxout"):
         return 1
@@ -31,13 +31,13 @@ def whole_unit(problem: PoolProblem) -> int:
 
 
 def _each_count(part: PoolProblem, included: bool) -> Any:
-    """Every combination of counted taps along the axes."""
+    """Return every combination of counted taps along the axes."""
     along = [np.unique(line.counted if included else line.taps) for line in part.lines]
     return np.array(np.meshgrid(*along)).reshape(len(along), -1).T
 
 
 def integers(rng: np.random.Generator, problem: PoolProblem, shape: Sequence[int]) -> np.ndarray:
-    """Whole numbers, small enough that every sum of them is exact."""
+    """Return whole numbers, small enough that every sum of them is exact."""
     unit = max(whole_unit(problem), 1)
     limit = 2 ** (24 if problem.dtype == "float32" else 53)
     most = max(1, min(32, limit // (unit * (problem.terms + 1))))

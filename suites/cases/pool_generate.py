@@ -47,12 +47,12 @@ _SIZES = {1: 120, 2: 24, 3: 8}
 
 
 def fills_for(operation: str) -> tuple[tuple[str, str], ...]:
-    """The fills that go with an operation: all of them."""
+    """Return the fills that go with an operation: all of them."""
     return FILLS
 
 
 def cases(count: int, seed: int = 0, operations: Sequence[str] = ("forward",)) -> list[Case]:
-    """`count` cases, the same for the same `seed`; operations are drawn from those asked for."""
+    """Return `count` cases, the same for the same `seed`, drawing from `operations`."""
     asked = [operation for operation in operations if operation in ("forward", "grad_input")]
     if not asked:
         return []
@@ -68,7 +68,7 @@ def cases(count: int, seed: int = 0, operations: Sequence[str] = ("forward",)) -
 
 
 def _problems(rng: random.Random) -> Iterator[Any]:
-    """Functions from dtype and operation to a problem."""
+    """Yield functions from dtype and operation to a problem."""
     fixed = ["maxout_mb2_ic6ih3iw4_pieces=3"]
     shift = itertools.count()
     for layouts in (_LAYOUTS, _LAYOUTS[::-1]):
@@ -141,7 +141,7 @@ def _draw(rng: random.Random) -> dict[str, Any]:
 
 
 def simpler(p: PoolProblem) -> Iterator[dict[str, Any]]:
-    """Changes that leave one thing less of a problem, boldest first."""
+    """Yield changes that each simplify one field of a problem, boldest first."""
     yield {"batch": 1}
     if not p.pieces:
         yield {"channels": 1}

@@ -16,7 +16,7 @@ _RULES = {
 
 
 def explain(problem: PoolProblem) -> list[str]:
-    """Lines that say what sizes `problem` has and how they come about.
+    """Return lines that explain the sizes of `problem`.
 
     Examples
     --------

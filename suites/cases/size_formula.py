@@ -11,7 +11,7 @@ FORMULA = "(W − (F − 1)·D − 1 + P)/S + 1"
 
 
 def explain(problem: Problem) -> list[str]:
-    """Lines that say what sizes `problem` has and how they come about.
+    """Return lines that explain the sizes of `problem`.
 
     Examples
     --------
@@ -65,7 +65,7 @@ def _axis(p: Problem, axis: int) -> str:
 
 
 def filled_in(w: int, f: int, s: int, d: int, sides: tuple[int, int], fit: str, output: int) -> str:
-    """The formula of one axis with its numbers, its value, and what becomes of a rest."""
+    """Return one axis's formula with its numbers, its value, and the effect of a remainder."""
     before, after = sides
     padding = f"{before + after}" if before == after else f"({before} + {after})"
     room = w + before + after - extent(f, d)
@@ -82,7 +82,7 @@ def filled_in(w: int, f: int, s: int, d: int, sides: tuple[int, int], fit: str, 
 
 
 def _sharing(p: Problem) -> str:
-    """How many kernels there are, and how many positions share each."""
+    """Return a line on the number of kernels, and on the positions that share each."""
     used = math.prod(map(min, p.tile, p.output_size))
     period = " × ".join(map(str, p.tile))
     if used == math.prod(p.output_size):
@@ -96,7 +96,7 @@ def _number(value: float) -> str:
 
 
 def _what(p: Problem) -> str:
-    """What a gradient is computed from, of what shape it is, and what else would fit."""
+    """Return a gradient's operands and shape, and other input sizes that would fit."""
     first, second = p.operands
     text = f"from {first} and {second} to {p.result_shape}, at most {p.terms} products a sum"
     if p.operation != "grad_input" or set(p.stride) == {1}:

@@ -1,4 +1,4 @@
-"""Suites: named sets of problems, read from TOML files that hold data and no logic.
+"""Suites: named sets of problems, read from TOML files without any logic.
 
 A suite file gives a ``title``, the ``question`` it answers and any number of sweeps::
 
@@ -12,16 +12,26 @@ A suite file gives a ``title``, the ``question`` it answers and any number of sw
     kernel = [3, 7, 15]                   # a list inside it is one value per axis
     padding = "same"
     weights = ["random", "gaussian"]
-    algorithms = ["separable", "fft"]     # optional: who takes part in this sweep
+    algorithms = ["separable", "fft"]     # optional: algorithms of this sweep
 
-The keys of a sweep are the fields of `Problem`, or where it gives a ``window`` those of
-`PoolProblem` (``kind``, ``stride``, …); ``channels`` (input and output alike);
-``axes`` (1, 2 or 3, by default 2); ``weights`` and ``pixels`` as in `Case`;
-``problems``, a list of descriptors that stands for size, kernel and all else they spell; and
-``algorithms``, of those that the suite or the command line names the ones to be timed here.
-The sweep runs over every combination, the last key fastest, and passes over those whose
-kernel is larger than the padded input. Where ``pixels`` is a picture or ``weights`` a
-hand-made kernel, size, batch and kernel may be left out.
+The keys of a sweep are the fields of `Problem`, and these:
+
+``window``
+    Makes it a sweep of pooling. Its keys are then the fields of `PoolProblem` (``kind``, …).
+``channels``
+    Sets both input and output channels.
+``axes``
+    1, 2 or 3, by default 2.
+``weights``, ``pixels``
+    `Case` documents them.
+``problems``
+    A list of descriptors, which give size, kernel and the other fields they spell.
+``algorithms``
+    Names the algorithms to be timed here, out of those of the suite or the command line.
+
+The sweep runs over every combination, the last key fastest. It leaves out those whose kernel is
+larger than the padded input. If ``pixels`` is a picture, size and batch may be left out; if
+``weights`` is a hand-made kernel, the kernel may be left out.
 """
 
 from __future__ import annotations
@@ -45,18 +55,19 @@ _HERE = Path(__file__).parents[1]
 
 @dataclass(frozen=True)
 class Case:
-    """One problem, and where its numbers come from.
+    """One problem and the source of its numbers.
 
     Parameters
     ----------
     problem : Problem, PoolProblem
     weights : str
-        ``"random"``, ``"rank1"`` (a random outer product per filter), a hand-made kernel
-        of `suites.cases.filters` such as ``"gaussian"``, or the path of a ``.npy`` file.
-    pixels : str
+        `suites.cases.filters` has the hand-made kernels, such as ``"gaussian"``.
+        ``"random"`` and ``"rank1"`` (an outer product per filter) are random.
+        A path of a ``.npy`` file is possible, too.
+    pixels : `str`
         ``"random"``, ``"photograph"``, ``"mri"``, or the path of a picture or array.
-    algorithms : tuple of str
-        Who takes part, of those that a run times; ``()`` stands for all of them.
+    algorithms : `tuple of str`
+        Algorithms that take part, out of those that a run times; ``()`` stands for all.
     """
 
     problem: Any
@@ -72,16 +83,16 @@ class Case:
             )
 
     def entrants(self, algorithms: tuple[str, ...]) -> tuple[str, ...]:
-        """Those of `algorithms` that take part."""
+        """Return those of `algorithms` that take part."""
         return tuple(name for name in algorithms if name in (self.algorithms or algorithms))
 
     def as_words(self) -> dict[str, str]:
-        """The case in what JSON can say, for another process."""
+        """Return the case as a JSON object, for another process."""
         return {"problem": str(self.problem), "weights": self.weights, "pixels": self.pixels}
 
     @classmethod
     def of_words(cls, words: dict[str, str]) -> Case:
-        """The case that `as_words` described."""
+        """Return the case that `as_words` described."""
         return cls(parse(words["problem"]), words["weights"], words["pixels"])
 
 
@@ -91,15 +102,15 @@ class Suite:
 
     Parameters
     ----------
-    name, title, question : str
-    cases : tuple of Case
-        Each different from every other.
-    algorithms : tuple of str
-        Names; ``()`` stands for every algorithm there is.
-    baseline : str
-        The algorithm that the others are compared with.
-    seconds : float
-        Time that the whole run may take unless the user says otherwise.
+    name, title, question : `str`
+    cases : `tuple of Case`
+        All of them differ.
+    algorithms : `tuple of str`
+        Names; ``()`` stands for all algorithms.
+    baseline : `str`
+        The algorithm with which the others are compared.
+    seconds : `float`
+        Default time budget of the whole run.
     """
 
     name: str
@@ -112,18 +123,18 @@ class Suite:
 
 
 def names() -> list[str]:
-    """The suites that ship with convbench; `quick` is the default and comes first."""
+    """Return the suites that ship with convbench; `quick`, the default, comes first."""
     found = sorted(path.stem for path in _HERE.glob("*.toml"))
     return sorted(found, key=lambda name: name != "quick")
 
 
 def load(name_or_path: str | Path) -> Suite:
-    """A shipped suite by name, or a user's by the path of its ``.toml`` file.
+    """Load a shipped suite by name, or a user's by the path of its ``.toml`` file.
 
     Raises
     ------
     ConvbenchError
-        If there is no such suite, or naming file and key where it cannot be understood.
+        If the suite does not exist, or cannot be understood; the text gives file and key.
 
     Examples
     --------
@@ -148,7 +159,7 @@ def load(name_or_path: str | Path) -> Suite:
 
 
 def describe(suite: Suite) -> str:
-    """The suite as text: title, question, and one line per case with its cost."""
+    """Return the suite as text: title, question, and one line per case with its cost."""
     lines = [f"{suite.name}: {suite.title}", suite.question, ""]
     rows = [
         (str(c.problem), c.weights, c.pixels, f"{c.problem.multiply_adds / 1e6:,.1f} M")
@@ -259,7 +270,7 @@ def _check(table: dict[str, Any], known: dict[str, Any], where: str) -> dict[str
 
 
 def _expand(sweep: dict[str, Any], folder: Path, where: str) -> Iterator[Case]:
-    """Every case of a sweep, in the order of its keys, the last fastest."""
+    """Yield every case of a sweep, in the order of its keys, the last fastest."""
     spelt = {"size", "kernel", "stride", "dilation", "padding", "groups", "axes", "name"}
     spelt |= {"channels", "in_channels", "out_channels"}
     if "problems" in sweep and spelt & sweep.keys():
@@ -282,14 +293,14 @@ def _expand(sweep: dict[str, Any], folder: Path, where: str) -> Iterator[Case]:
 
 
 def _resolve(source: str, is_path: Callable[[str], bool], folder: Path) -> str:
-    """A file beside the suite by its full path, everything else as it stands."""
+    """Return the full path of a file beside the suite, or any other source unchanged."""
     if is_path(source) and not Path(source).expanduser().is_absolute():
         return str((folder / source).resolve())
     return source
 
 
 def _case(values: dict[str, Any], folder: Path) -> Case | None:
-    """The case of one combination, or None where its kernel does not fit."""
+    """Return the case of one combination, or None if its kernel does not fit."""
     weights = _resolve(values.pop("weights", "random"), filters.is_path, folder)
     pixels = _resolve(values.pop("pixels", "random"), pictures.is_path, folder)
     if "problems" in values:
@@ -344,7 +355,7 @@ def _problem(values: dict[str, Any], weights: str, pixels: str) -> Problem | Non
 
 
 def _pool_problem(values: dict[str, Any], weights: str, pixels: str) -> PoolProblem | None:
-    """The same for pooling: windows of one size, of an input that is given by its size."""
+    """Return the pooling problem of one combination, or None if its window does not fit."""
     lists = [v for k, v in values.items() if isinstance(v, list) and k != "padding"]
     axes = values.pop("axes", len(lists[0]) if lists else 2)
     for key in ("size", "window"):
@@ -360,7 +371,7 @@ def _pool_problem(values: dict[str, Any], weights: str, pixels: str) -> PoolProb
 
 
 def _fits(values: dict[str, Any]) -> bool:
-    """Whether the kernel fits the padded input; every other mistake is left to Problem."""
+    """Return True if the kernel fits the padded input; `Problem` checks everything else."""
     if values.get("padding") in ("same", "full"):
         return True
     probe = Problem(**{**values, "kernel": 1, "fit": "floor"})

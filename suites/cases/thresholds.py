@@ -1,7 +1,7 @@
-"""Sizes at which kernels change their way, and problems on both sides of each.
+"""Sizes at which kernels change their method, and problems on both sides of each.
 
 Every number comes from the module that owns it, so the generators follow when a kernel is tuned.
-A threshold T is met at T − 1, T and T + 1 of what it counts: columns, rows, taps, channels, work.
+A threshold T of columns, rows, taps, channels or work is tested at T − 1, T and T + 1.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from algos.winograd import (
     weights_blocking as winograd_weights_blocking,
 )
 
-#: Numbers, and the descriptor of the problem that counts `n` of what changes there.
+#: Numbers, and the descriptor of a problem in which the counted quantity is `n`.
 Thresholds = Sequence[tuple[Sequence[int], Callable[[int], str]]]
 
 #: Elements of a register, float64 and float32.
@@ -57,7 +57,7 @@ _CHANNELS = sorted({tile[1] * lane for tile in direct_blocking.TILES for lane in
 
 
 def _shared(outputs: int) -> str:
-    """A layer whose `outputs` channels are connected to the same two inputs."""
+    """Return a layer whose `outputs` channels are connected to the same two inputs."""
     return f"mb1_ic3ih9_oc{outputs}_kh3_conn{'.'.join(['3'] * outputs)}"
 
 
@@ -118,7 +118,7 @@ CONVOLUTION: Thresholds = (
     ([threads.SMALL_BYTES // 4096], lambda n: f"g2mb1_ic2ih{n}iw256_oc2_kh2kw2_ph1rh0pw1rw0"),
 )
 
-#: The same, where rows go to memory past the caches: too large for more than one size.
+#: Problems whose rows bypass the caches; they are too large for more than one size.
 STREAMED = (
     f"mb1_ic1ih{STREAMED_BYTES // 8192 + 1}iw1024_oc1_kh3kw3_ph1pw1",
     f"mb1_ic1ih{STREAMED_BYTES // 8192 + 1}iw1024_oc1_kh5kw5_ph2pw2",
@@ -127,7 +127,7 @@ STREAMED = (
 _SLACK = [registers.SLACK, *(registers.SLACK + lane for lane in _LANES)]
 _BLOCKS = sorted({rows.BLOCK, gradient_rows.BLOCK})
 
-#: Each is met by maxima and averages.
+#: Each is tested with maxima and averages.
 POOLING: Thresholds = (
     ([rows.DIRECT, 2 * rows.DIRECT], lambda n: f"mb1_ic2iw60_kw{n}_sw1"),
     ([rows.DIRECT], lambda n: f"mb1_ic2ih4iw90_kh2kw{n}_sh1sw2_pw1"),
@@ -151,7 +151,7 @@ POOLING: Thresholds = (
     ([threads.SMALL_BYTES // 5120], lambda n: f"mb1_ic4ih{n}iw256_kh2_sh2"),
 )
 
-#: Padding behind windows of one sample: none, one, two. Maxima cannot be padded there.
+#: Padding of 0, 1 and 2 behind windows of one sample. Maxima cannot be padded there.
 POOLING_BEHIND: Thresholds = (
     ([1], lambda n: f"mb1_ic1id2ih6iw7_kd1kh3kw2_sh1_pd0rd{n}"),
     ([1], lambda n: f"mb1_ic1ih5iw9_kh1kw3_sh1_ph0pw1rh{n}rw1"),
@@ -161,7 +161,7 @@ POOLING_BEHIND: Thresholds = (
 
 
 def edges(thresholds: Thresholds) -> list[str]:
-    """Descriptors of the problems just below, at and just above every threshold."""
+    """Return descriptors of the problems just below, at and just above every threshold."""
     found = (
         describe(number + aside)
         for numbers, describe in thresholds

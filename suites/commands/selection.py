@@ -66,8 +66,8 @@ def verify_cases(arguments: argparse.Namespace) -> tuple[tuple[Case, ...], list[
         operations = generate.OPERATIONS if asked in (None, "all") else (asked,)
         cases = [
             case
-            for subject in FAMILY_CASES.values()
-            for case in subject.cases(arguments.cases, arguments.seed, operations)
+            for family in FAMILY_CASES.values()
+            for case in family.cases(arguments.cases, arguments.seed, operations)
         ]
         return _with_dtype(tuple(cases), arguments.dtype), []
     listed, notes = _listed(arguments)

@@ -1,7 +1,7 @@
-"""Emptying the caches, so that a call finds nothing of its data near.
+"""Eviction of a call's data from the caches, so that the call starts cold.
 
-What is read and written in between pushes out what was there: on the core that calls twice as
-much as its largest cache holds, on others, where there may be threads, twice their second level.
+Reading and writing other memory evicts the data. The calling core goes over twice the size of
+the largest cache; the other cores go over twice the size of their second level.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import numpy as np
 
 from . import environment as machine
 
-#: How many times as large as the cache what is swept is.
+#: Size of the memory that is swept, as a multiple of the cache's size.
 TIMES = 2
 
 
 @cache
 def sweeper(threads: int) -> Callable[[], None]:
-    """What empties the caches of this core, and of all where `threads` is more than 1."""
+    """Return a function that empties this core's caches, and all cores' if `threads` > 1."""
     caches = machine.caches()
     memory = np.zeros(TIMES * max(caches.values()) // 8)
     private = memory[: TIMES * caches.get("L2", max(caches.values())) // 8]

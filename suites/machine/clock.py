@@ -1,7 +1,7 @@
-"""The one file that reads a clock.
+"""Time measurement; no other file reads a clock.
 
-Times are wall-clock seconds from `time.perf_counter_ns`; what was compiled meanwhile is read
-from Numba's own events, so that compilation is never mistaken for work.
+Times are wall-clock seconds from `time.perf_counter_ns`. Numba's own events tell how much of
+them went to compilation, so that it is never mistaken for work.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from algos.backend.compiler import event
 
 @dataclass
 class Elapsed:
-    """What a `stopwatch` block took: seconds, those that went to compiling, those of all cores.
+    """Time that a `stopwatch` block took, in seconds.
 
-    `kernels` is how many functions were compiled.
+    `seconds` is wall-clock time, `compiling` the part that went to compilation, and `cpu` the
+    processor time of all cores. `kernels` counts the functions that were compiled.
     """
 
     seconds: float = 0.0
@@ -37,7 +38,7 @@ class Elapsed:
 
 @contextmanager
 def stopwatch() -> Iterator[Elapsed]:
-    """``with stopwatch() as t: …``; afterwards `t` holds what the block took."""
+    """Measure a block: after ``with stopwatch() as t: …``, `t` holds the time it took."""
     elapsed = Elapsed()
     with event.install_recorder("numba:compile") as recorder:
         start, cpu = time.perf_counter_ns(), time.process_time_ns()
@@ -51,7 +52,7 @@ def stopwatch() -> Iterator[Elapsed]:
 
 
 def _outermost(buffer: list[tuple[float, Any]]) -> float:
-    """Seconds inside compile events; one compilation may set off others within it."""
+    """Return the seconds inside compile events; nested events count once."""
     total, depth, began = 0.0, 0, 0.0
     for moment, entry in buffer:
         if entry.is_start:
@@ -66,7 +67,7 @@ def _outermost(buffer: list[tuple[float, Any]]) -> float:
 
 
 def per_call(function: Callable[[], object], loops: int) -> float:
-    """Seconds per call over `loops` calls in a row."""
+    """Return seconds per call, averaged over `loops` consecutive calls."""
     start = time.perf_counter_ns()
     for _ in range(loops):
         function()
@@ -74,7 +75,7 @@ def per_call(function: Callable[[], object], loops: int) -> float:
 
 
 def shortest(function: Callable[[], object], seconds: float) -> float:
-    """Seconds of the shortest of as many calls as begin within `seconds`, at least one."""
+    """Call repeatedly for `seconds`, at least once; return the shortest call's seconds."""
     end, found = now() + seconds, per_call(function, 1)
     while now() < end:
         found = min(found, per_call(function, 1))
@@ -82,7 +83,7 @@ def shortest(function: Callable[[], object], seconds: float) -> float:
 
 
 def each_call(function: Callable[[], object], loops: int, before: Callable[[], object]) -> float:
-    """Seconds per call, `before` done ahead of every one and not counted."""
+    """Return seconds per call; `before` runs ahead of every call and is not counted."""
     total = 0.0
     for _ in range(loops):
         before()
@@ -93,21 +94,21 @@ def each_call(function: Callable[[], object], loops: int, before: Callable[[], o
 def sample(
     function: Callable[[], object], loops: int, before: Callable[[], object] | None = None
 ) -> float | None:
-    """As `per_call`, or `each_call` where there is something to do `before` each.
+    """Return seconds per call, or None if Numba compiled during the calls.
 
-    None where Numba compiled meanwhile, which says nothing about the work.
+    `before`, where given, runs ahead of every call and is not counted.
     """
     with event.install_recorder("numba:compile") as recorder:
         seconds = each_call(function, loops, before) if before else per_call(function, loops)
     return None if recorder.buffer else seconds
 
 
-#: How many times as long as what the timer is off by a sample is at the least.
+#: Least length of a sample, as a multiple of the timer's error.
 TIMER_SHARE = 1000
 
 
 def timer() -> dict[str, float]:
-    """What a timing may be off by, in seconds: the clock's smallest step, and what it adds."""
+    """Return the timer's errors in seconds: the clock's smallest step, and its overhead."""
     readings = [time.perf_counter_ns() for _ in range(1000)]
     steps = [b - a for a, b in itertools.pairwise(readings) if b > a]
     added = min(per_call(_nothing, 1) for _ in range(100))
@@ -115,7 +116,7 @@ def timer() -> dict[str, float]:
 
 
 def shortest_sample() -> float:
-    """Seconds of a sample of which the timer is a thousandth."""
+    """Return the length of a sample, in seconds, that makes the timer's error a thousandth."""
     return TIMER_SHARE * sum(timer().values())
 
 
@@ -124,20 +125,20 @@ def _nothing() -> None:
 
 
 def now() -> float:
-    """Seconds since some fixed moment; for budgets and time-outs."""
+    """Return the seconds since some fixed moment; for budgets and time-outs."""
     return time.monotonic()
 
 
 def utc() -> datetime:
-    """The date and time, for names and records."""
+    """Return the date and time, for names and records."""
     return datetime.now(UTC)
 
 
 def days_since(moment: str) -> float:
-    """Days from `moment`, as `utc` wrote it in ISO 8601, to now."""
+    """Return the days from `moment`, a time of `utc` in ISO 8601, until now."""
     return (utc() - datetime.fromisoformat(moment)).total_seconds() / 86_400
 
 
 def settle(seconds: float) -> None:
-    """Leave the machine alone until idle thread pools have stopped spinning."""
+    """Sleep for `seconds`, so that idle thread pools stop spinning."""
     time.sleep(seconds)

@@ -1,4 +1,4 @@
-"""On which cores the threads of this process run."""
+"""Assignment of this process's threads to cores."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-#: Whether the system lets a process choose its cores.
+#: True if the system lets a process choose its cores.
 CAN_BE_CHOSEN = hasattr(os, "sched_setaffinity")
 
 
 def keep(cores: Collection[int]) -> None:
-    """All threads of this process on `cores`."""
+    """Keep all threads of this process on `cores`."""
     for thread in _threads():
         _keep(thread, cores)
 
 
 @contextmanager
 def apart() -> Iterator[None]:
-    """Meanwhile the calling thread has a core of its own, and so has each one of a pool.
+    """Give the calling thread and each thread of a pool its own core inside this block.
 
-    A pool makes its threads in a row, as many as there are cores beside the caller's.
+    A pool starts its threads one after another, one for each core except the caller's.
     """
     cores = sorted(os.sched_getaffinity(0)) if CAN_BE_CHOSEN else []
     if len(cores) < 2:
@@ -40,7 +40,7 @@ def apart() -> Iterator[None]:
 
 
 def _threads() -> list[int]:
-    """Their numbers, in the order they were made in."""
+    """Return the numbers of this process's threads, in order of creation."""
     return sorted(int(thread.name) for thread in Path("/proc/self/task").iterdir())
 
 

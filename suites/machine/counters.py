@@ -1,8 +1,8 @@
-"""What the processor counts while work is done: cycles, instructions, misses in the caches.
+"""Hardware performance counters: cycles, instructions and cache misses.
 
-Read from Linux through `perf_event_open`, for all threads of this process, in user mode alone.
-A counter that the processor, the host of a virtual machine or the system's settings
-(``perf_event_paranoid``) withhold is left out, and nothing is said about it.
+Linux provides them through `perf_event_open`, here for all threads of this process in user mode.
+The processor, a virtual machine's host or the system's settings (``perf_event_paranoid``) may
+withhold a counter; it is then left out without a message.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from pathlib import Path
 
 try:
     from fcntl import ioctl
-except ImportError:  # nor is there anything to be controlled by it
+except ImportError:  # a system without it has no counters either
     ioctl = None  # type: ignore[assignment]
 
 #: The number of the system call, by machine; elsewhere there are no counters.
 _CALLS = {"x86_64": 298, "aarch64": 241, "riscv64": 241, "ppc64le": 319, "s390x": 331}
 
 _HARDWARE, _SOFTWARE, _CACHE = 0, 1, 3
-_READ_MISS = 1 << 16  # of a cache: what is done to it (reading), and what came of it
+_READ_MISS = 1 << 16  # of a cache: the operation is a read, its result a miss
 
-#: What is counted: the type and number of each event, as <linux/perf_event.h> has them.
+#: Events that are counted: the type and number of each, from <linux/perf_event.h>.
 EVENTS: dict[str, tuple[int, int]] = {
     "cycles": (_HARDWARE, 0),
     "instructions": (_HARDWARE, 1),
@@ -34,30 +34,30 @@ EVENTS: dict[str, tuple[int, int]] = {
     "llc_misses": (_CACHE, 2 | _READ_MISS),
 }
 
-#: Counted by the system itself, even where the processor is out of reach.
+#: Events that the system itself counts; available where hardware counters are not.
 SOFTWARE: dict[str, tuple[int, int]] = {
     "task_clock_ns": (_SOFTWARE, 1),
     "page_faults": (_SOFTWARE, 2),
 }
 
 _SIZE = 64  # of the first version of perf_event_attr, which every Linux understands
-#: Bits of its flags: disabled at first, neither kernel nor hypervisor.
+#: Bits of its flags: disabled at first; kernel and hypervisor excluded.
 _FLAGS = 1 << 0 | 1 << 5 | 1 << 6
-#: Asked for beside each count: how long it was wanted and how long it could be counted.
+#: Requested with each count: the time it was enabled, and the time it was counted.
 _TIMES = 1 << 0 | 1 << 1
 _ENABLE, _DISABLE, _RESET = 0x2400, 0x2401, 0x2403
 _CLOSE_ON_EXEC = 1 << 3
 
 
 class Counters:
-    """Counters that can be had of `events`, of every thread there is now, open until `close`.
+    """The available counters of `events` for every present thread, open until `close`.
 
-    Pools of threads have to be running: what is counted has been called before.
+    Start pools of threads first, by calling the counted work once.
 
     Attributes
     ----------
     names : tuple of str
-        Those there are; empty where there are none.
+        The available counters; may be empty.
     """
 
     def __init__(self, events: Mapping[str, tuple[int, int]] = EVENTS) -> None:
@@ -70,10 +70,10 @@ class Counters:
         self.names = tuple(self._handles)
 
     def count(self, work: Callable[[], object], calls: int = 1) -> dict[str, float]:
-        """What `work` takes per call, over `calls` of them in a row.
+        """Return the counts per call of `work`, averaged over `calls` consecutive calls.
 
-        Where there are more events than the processor counts at a time, they take turns, and
-        what was counted is scaled to the whole time.
+        If there are more events than the processor counts at a time, they take turns. Each
+        count is then scaled to the whole time.
         """
         self._control(_RESET, _ENABLE)
         for _ in range(calls):
@@ -84,7 +84,7 @@ class Counters:
         }
 
     def close(self) -> None:
-        """Give them back."""
+        """Close all counters."""
         while self._handles:
             for handle in self._handles.popitem()[1]:
                 os.close(handle)
@@ -97,7 +97,7 @@ class Counters:
 
 
 def of_a_call(work: Callable[[], object], calls: int = 1) -> dict[str, float]:
-    """`EVENTS` per call of `work`, and instructions per cycle; empty where none is told."""
+    """Return the available `EVENTS` per call of `work`, and instructions per cycle."""
     counters = Counters()
     try:
         found = counters.count(work, calls) if counters.names else {}
@@ -109,7 +109,7 @@ def of_a_call(work: Callable[[], object], calls: int = 1) -> dict[str, float]:
 
 
 def _threads() -> list[int]:
-    """The numbers of this process's threads; the calling one alone, 0, where not told."""
+    """Return the numbers of this process's threads; 0, the calling one, if they are unknown."""
     try:
         return [int(task.name) for task in Path("/proc/self/task").iterdir()]
     except OSError:
@@ -117,7 +117,7 @@ def _threads() -> list[int]:
 
 
 def _open(kind: int, number: int, thread: int) -> int:
-    """A file descriptor that counts an event of a thread, on whatever core."""
+    """Return a file descriptor that counts an event of a thread, on any core."""
     call = _CALLS.get(platform.machine()) if platform.system() == "Linux" else None
     if call is None:
         raise OSError("there is no such system call here")

@@ -1,4 +1,4 @@
-"""What the numbers were measured on: processor, caches, memory, versions, threading."""
+"""The machine and installation: processor, caches, memory, versions, threading."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from algos.backend.compiler import FASTMATH
 from algos.backend.emitter import target_cpu
 from algos.backend.threads import threading_layer
 
-#: Where the system does not say how large its caches are.
+#: Cache sizes in bytes, assumed if the system does not tell them.
 USUAL_CACHES = {"L1d": 32 << 10, "L2": 512 << 10, "L3": 16 << 20}
 
 _CPU = Path("/sys/devices/system/cpu/cpu0")
@@ -27,7 +27,7 @@ _CPU = Path("/sys/devices/system/cpu/cpu0")
 
 @cache
 def environment() -> dict[str, Any]:
-    """Everything about this machine and installation that a figure depends on."""
+    """Return all facts about this machine and installation that a result depends on."""
     import numpy as np
     import scipy
 
@@ -55,7 +55,7 @@ def environment() -> dict[str, Any]:
 
 @cache
 def cpu_name() -> str:
-    """The processor's marketing name."""
+    """Return the processor's marketing name."""
     for line in (_read(Path("/proc/cpuinfo")) or "").splitlines():
         if line.startswith("model name"):
             return line.split(":", 1)[1].strip()
@@ -65,7 +65,7 @@ def cpu_name() -> str:
 
 
 def usable_cores() -> int:
-    """Cores this process may run on."""
+    """Return the number of cores that this process may use."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not offered by this system
@@ -73,13 +73,13 @@ def usable_cores() -> int:
 
 
 def cache_folder() -> Path:
-    """Return the folder that keeps what was measured of this machine between runs."""
+    """Return the folder that keeps measurements of this machine between runs."""
     named = os.environ.get("CONVBENCH_CACHE")
     return Path(named).expanduser() if named else user_cache_path("convbench")
 
 
 def available_memory() -> int:
-    """Bytes that can be had without swapping, cgroup limits included where readable."""
+    """Return the bytes available without swapping, within a readable cgroup limit."""
     free = psutil.virtual_memory().available
     limit = _read(Path("/sys/fs/cgroup/memory.max"))
     used = _read(Path("/sys/fs/cgroup/memory.current"))
@@ -89,12 +89,12 @@ def available_memory() -> int:
 
 
 def caches() -> dict[str, int]:
-    """Bytes of every level of cache; the usual ones where the system does not tell."""
+    """Return the bytes of every cache level; `USUAL_CACHES` if the system does not tell."""
     return _caches() or USUAL_CACHES
 
 
 def _caches() -> dict[str, int]:
-    """Bytes of the first core's caches, ``{"L1d": 32768, …}``; empty where not readable."""
+    """Return the bytes of the first core's caches, ``{"L1d": 32768, …}``; empty if unreadable."""
     sizes = {}
     for index in sorted(_CPU.glob("cache/index*")):
         kind, level, size = (_read(index / name) for name in ("type", "level", "size"))
@@ -105,7 +105,7 @@ def _caches() -> dict[str, int]:
 
 
 def _blas() -> str:
-    """The BLAS that NumPy multiplies with; SciPy may have loaded another beside it."""
+    """Return the name of NumPy's BLAS; SciPy may have loaded a second one."""
     infos = [info for info in threadpool_info() if info["user_api"] == "blas"]
     infos = [info for info in infos if "numpy" in info["filepath"]] or infos
     return ", ".join(sorted({f"{i['internal_api']} {i.get('version')}" for i in infos}))
@@ -119,10 +119,10 @@ def _convbench_version() -> str:
 
 
 def _git_commit() -> str | None:
-    """The commit of the checkout this code runs from, "+" appended where it was edited."""
+    """Return the commit of this checkout, with "+" appended if it was edited."""
     ask = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=12"]
     ask += ["--exclude=*", "--dirty=+"]
-    for _ in range(3):  # one that was killed, or waited long for its disk, has answered nothing
+    for _ in range(3):  # git may be killed, or wait too long for its disk
         try:
             done = subprocess.run(ask, capture_output=True, text=True, timeout=5)
         except subprocess.TimeoutExpired:

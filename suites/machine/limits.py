@@ -1,8 +1,8 @@
 """The machine's limits: peak arithmetic and bandwidth, measured once and remembered.
 
-Whatever else is written of a processor, its peak and its bandwidths are what our own best
-loops reach on it (`suites.machine.roofs`): an algorithm can be held to these. Measured with one thread
-and with all, best of several rounds, and kept in the user's cache folder for a month.
+The limits are those that our own best loops reach (`suites.machine.roofs`), not those of a data
+sheet, so an algorithm can be compared with them. They are measured with one thread and with all.
+The best of several rounds is kept in the user's cache folder for a month.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from results.records.files import write_whole
 from . import clock, noise, roofs
 from . import environment as machine
 
-#: Of the way limits are measured: another version measures anew.
+#: Version of the measurement; changing it invalidates the cache.
 VERSION = 1
 EXPIRES_DAYS = 30.0
 ROUNDS, SAMPLE_SECONDS = 5, 0.015
 DTYPES = ("float32", "float64")
-#: What moves memory, and how many arrays it goes over.
+#: Kernels that move memory, and the number of arrays that each goes over.
 MOTIONS: dict[str, tuple[Any, int]] = {
     "read": (roofs.read, 1), "copy": (roofs.copy, 2), "triad": (roofs.triad, 3),
 }  # fmt: skip
@@ -38,7 +38,7 @@ MOTIONS: dict[str, tuple[Any, int]] = {
 
 @dataclass
 class Probe:
-    """One limit with one thread count: `jobs` run at once and do `amount` of work in all."""
+    """One limit at one thread count: `jobs` run concurrently and do `amount` of work in all."""
 
     limit: str
     kind: str
@@ -49,7 +49,7 @@ class Probe:
     best: float = 0.0
 
     def run(self, pool: ThreadPoolExecutor) -> float:
-        """Take one sample, keep the best rate seen; returns its seconds."""
+        """Take one sample and keep the best rate; return the sample's seconds."""
         if len(self.jobs) == 1:
             seconds = clock.per_call(partial(self.jobs[0], self.rounds), 1)
         else:
@@ -64,7 +64,7 @@ class Probe:
             pass
 
     def calibrate(self, pool: ThreadPoolExecutor) -> None:
-        """Choose the rounds that make a sample; the first call compiles."""
+        """Choose the number of rounds in a sample; the first call compiles."""
         self.run(pool)
         self.best = 0.0
         while (seconds := self.run(pool)) < SAMPLE_SECONDS / 2:
@@ -72,15 +72,16 @@ class Probe:
 
 
 def known(fresh: bool = False) -> dict[str, Any]:
-    """The limits of this machine, measured now where they are not remembered or `fresh`.
+    """Return this machine's limits; measure them if none are remembered, or if `fresh`.
 
     Returns
     -------
     dict
-        ``flops``, per second: ``{"float32": {"1": 1.1e11, "2": 2.2e11}, …}`` by threads;
-        ``bandwidth``, bytes per second: ``{"L1": {"read": {"1": …}, "copy": …, "triad": …}}``;
-        ``caches``: bytes by level; ``measured``: when; ``doubts``, where the machine was busy
-        meanwhile: sentences, and such limits are not remembered.
+        ``flops``: per second by threads, ``{"float32": {"1": 1.1e11, "2": 2.2e11}, …}``.
+        ``bandwidth``: bytes per second, ``{"L1": {"read": {"1": …}, "copy": …, "triad": …}}``.
+        ``caches``: bytes by level. ``measured``: date and time.
+        ``doubts``: sentences, present only if the machine was busy during the measurement;
+        such limits are not remembered.
     """
     file = cache_file()
     fingerprint = _fingerprint()
@@ -100,14 +101,14 @@ def known(fresh: bool = False) -> dict[str, Any]:
 
 
 def _fingerprint() -> dict[str, Any]:
-    """What must be the same for limits to hold."""
+    """Return the facts that must be unchanged for remembered limits to hold."""
     about = machine.environment()
     names = ("cpu", "target", "usable_cores", "caches", "host", "numba")
     return {"version": VERSION, **{name: about[name] for name in names}}
 
 
 def measure() -> dict[str, Any]:
-    """Measure every limit; about two seconds, and the compilation of four small kernels."""
+    """Measure every limit: about two seconds, plus the compilation of four small kernels."""
     cores = machine.usable_cores()
     caches = machine.caches()
     with ThreadPoolExecutor(cores) as pool:
@@ -168,7 +169,7 @@ def _traffic(cores: int, caches: dict[str, int]) -> Iterator[Probe]:
 
 
 def _cut(room: np.ndarray, elements: int, streams: int) -> list[np.ndarray]:
-    """`streams` arrays of whole turns that take up `elements` in all, not a page apart."""
+    """Return `streams` arrays of `elements` in all, whole turns long, not a page apart."""
     turn = roofs.UNROLLED * lanes_of(4)
     apart = 17 * 16  # elements; 17 cache lines, so that streams do not meet in one set
     length = max((min(elements, room.size - streams * apart) // streams) // turn, 1) * turn
@@ -186,7 +187,7 @@ _ONE = np.full(1, 1e-30, np.float32)
 
 
 def lines(limits: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """The limits in words: what each is of, and its figures with one thread and with all."""
+    """Yield the limits as text: a name, and the values with one thread and with all."""
     for dtype, by_threads in limits["flops"].items():
         yield f"peak {dtype}", _figures(by_threads, "GFLOP/s")
     for level, motions in limits["bandwidth"].items():
@@ -204,5 +205,5 @@ def _figures(by_threads: dict[str, float], unit: str) -> str:
 
 
 def cache_file() -> Path:
-    """Where the limits are remembered."""
+    """Return the path of the file that remembers the limits."""
     return machine.cache_folder() / "limits.json"

@@ -1,8 +1,8 @@
-"""How much memory a piece of work takes beyond what was there: its peak, read from the system.
+"""Peak memory of a piece of work beyond the memory held before it.
 
-Linux keeps the most that a process ever held resident, and lets it be forgotten. Freed memory
-is given back first and pages are kept small, so that what is counted is what was touched.
-Where the system offers none of this, the answer is None.
+Linux records the largest resident size of a process, and lets the record be reset. Freed memory
+is given back first and pages are kept small, so that only touched memory counts. The result is
+None on systems without this record.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ _M_MMAP_THRESHOLD = -3
 
 
 class Scale:
-    """Weighs pieces of work in this process, which times nothing from now on."""
+    """Measurement of the peak memory of work in this process, which must time nothing after."""
 
     def __init__(self) -> None:
         return_what_is_freed()
         self._warm: set[Hashable] = set()
 
     def weigh(self, work: Callable[[], object], kind: Hashable, predicted: int) -> int | None:
-        """Bytes that `work` holds at its peak; None where not known.
+        """Return the bytes that `work` holds at its peak, or None if unknown.
 
-        What is loaded by the first work of a `kind` is nobody's workspace: that is done once
-        before it is weighed. Other work of the kind may load a little more, and is weighed again
-        where it does not hold what was `predicted`.
+        The first work of a `kind` loads libraries, which are not workspace; it runs once before
+        it is weighed. Later work of the kind may load a little more. It is weighed again if the
+        result is not as `predicted`.
         """
         if kind in self._warm:
             found = peak_extra(work)
@@ -44,16 +44,16 @@ class Scale:
 
 
 def is_off(measured: int, predicted: int) -> bool:
-    """By more than 10 % and a mebibyte, which is what a prediction may be wrong by."""
+    """Return True if a prediction is wrong by more than 10 % and a mebibyte together."""
     return abs(measured - predicted) > 0.1 * predicted + (1 << 20)
 
 
 def peak_extra(work: Callable[[], object]) -> int | None:
-    """Bytes that `work` held at its peak beyond those held before; None where not known."""
+    """Return the bytes that `work` held at its peak beyond those held before; None if unknown."""
     with _small_pages():
         try:
             _give_back()
-            _CLEAR.write_text("5")  # the peak is from now on what is held now
+            _CLEAR.write_text("5")  # resets the peak to the present size
             before = _kilobytes("VmHWM")
             work()
             peak = _kilobytes("VmHWM")
@@ -63,10 +63,10 @@ def peak_extra(work: Callable[[], object]) -> int | None:
 
 
 def return_what_is_freed() -> None:
-    """Have this process give back every large block when it is freed, for the rest of its life.
+    """Make this process return every large block to the system as soon as it is freed.
 
-    The pools of threads keep theirs otherwise, and using them again would go unnoticed. It
-    slows down allocation: a process that does this times nothing.
+    Otherwise pools of threads keep their blocks, and using them again would not be counted.
+    Allocation becomes slower, so such a process must not time anything.
     """
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 16)
@@ -80,7 +80,7 @@ def _kilobytes(field: str) -> int:
 
 
 def _give_back() -> None:
-    """Return freed memory to the system, so that using it again counts."""
+    """Give freed memory back to the system, so that using it again counts."""
     gc.collect()
     with suppress(OSError, AttributeError):  # another C library than GNU's
         ctypes.CDLL(None).malloc_trim(0)
@@ -88,7 +88,7 @@ def _give_back() -> None:
 
 @contextmanager
 def _small_pages() -> Iterator[None]:
-    """Without huge pages, of which the first touched byte takes two million."""
+    """Disable huge pages inside this block: touching one byte of them takes 2 MiB."""
     try:
         control = ctypes.CDLL(None).prctl
     except (OSError, AttributeError):

@@ -1,6 +1,6 @@
-"""What else the machine did meanwhile: other processes, a host that takes time away, frequency.
+"""Disturbances of a measurement: other processes, stolen time, clock frequency.
 
-Read where the system tells, from counters that run anyway; looking at them disturbs nothing.
+They are read from counters that the system keeps anyway, so reading them disturbs nothing.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ _SCHEDULER = Path("/proc/self/sched")
 
 
 class Watch:
-    """Counts from its making on; `found` says what there was up to now."""
+    """Disturbances since this object was made; `found` returns them."""
 
     def __init__(self) -> None:
         self._cpu, self._own = psutil.cpu_times(), _own_seconds()
 
     def found(self) -> dict[str, Any]:
-        """Cores that other processes kept busy, share of time stolen, MHz; None: not told."""
+        """Return cores busy with other processes, share of stolen time, and MHz; None: unknown."""
         now, before = psutil.cpu_times(), self._cpu
         passed = {name: getattr(now, name) - getattr(before, name) for name in now._fields}
         for counted_twice in ("guest", "guest_nice"):  # in user and nice already
@@ -45,10 +45,10 @@ class Watch:
 
 
 def interruptions() -> dict[str, int]:
-    """How often this process had to give up its core, and was moved to another, so far.
+    """Return counts of context switches and migrations of this process so far.
 
-    Involuntary context switches of all its threads, and migrations of the main one; what the
-    system does not tell is left out.
+    Switches are the involuntary ones of all threads; migrations are those of the main thread,
+    left out if the system does not tell them.
     """
     counts = {"switches": resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw}
     with suppress(OSError):
@@ -58,12 +58,12 @@ def interruptions() -> dict[str, int]:
 
 
 def warnings(found: dict[str, Any]) -> list[str]:
-    """Return clauses on what else was at work; `results.tables.disturbance` weighs them."""
+    """Return clauses on the disturbances that `results.tables.disturbance` finds notable."""
     return facts(found, psutil.cpu_count())
 
 
 def _own_seconds() -> float:
-    """Processor time of this process and of all below it, those that have ended included."""
+    """Return the processor seconds of this process and its descendants, ended ones included."""
     seconds = 0.0
     root = psutil.Process()
     for process in [root, *root.children(recursive=True)]:

@@ -1,4 +1,4 @@
-"""Kernels that do nothing but reach the machine's limits: arithmetic alone, or traffic alone."""
+"""Kernels that reach the machine's limits: by arithmetic alone, or by memory traffic alone."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from algos.simd.registers import REGISTERS, add_outer, lanes, load, pointer, rep
 #: Sums held in registers, as rows × columns of one update: enough to hide the latency of a
 #: fused multiply-add, few enough to leave room for its operands.
 ROWS, COLUMNS = (5, 4) if REGISTERS >= 32 else (2, 5)
-#: Vectors moved in one turn of a loop; array lengths are multiples of as many.
+#: Vectors moved in one turn of a loop; array lengths are multiples of this.
 UNROLLED = 8
 
 
 @kernel
 def multiply_add(scalars: Any, vectors: Any, rounds: int, out: np.ndarray) -> float:
-    """`rounds` times ROWS × COLUMNS fused multiply-adds of whole registers, in registers alone.
+    """Do ROWS × COLUMNS fused multiply-adds of whole registers, `rounds` times.
+
+    All operands stay in registers.
 
     scalars : (ROWS,); vectors : (COLUMNS · lanes,); out : (ROWS · COLUMNS · lanes,).
     """
@@ -34,7 +36,7 @@ def multiply_add(scalars: Any, vectors: Any, rounds: int, out: np.ndarray) -> fl
 def read(
     scalars: Any, source: np.ndarray, other: np.ndarray, rounds: int, target: np.ndarray
 ) -> float:
-    """Go over `source` `rounds` times; the sum of what was seen keeps the compiler honest."""
+    """Read `source` `rounds` times; storing the sum stops the compiler from skipping the reads."""
     s, p = pointer(scalars), pointer(source)
     step = UNROLLED * lanes(p)
     tile = splat(s, 0, UNROLLED)
@@ -49,7 +51,7 @@ def read(
 def copy(
     scalars: Any, source: np.ndarray, other: np.ndarray, rounds: int, target: np.ndarray
 ) -> float:
-    """target = source, `rounds` times."""
+    """Copy `source` to `target`, `rounds` times."""
     p, q = pointer(source), pointer(target)
     step = UNROLLED * lanes(p)
     for _ in range(rounds):
@@ -62,7 +64,7 @@ def copy(
 def triad(
     scalars: Any, source: np.ndarray, other: np.ndarray, rounds: int, target: np.ndarray
 ) -> float:
-    """target = source + scalar · other, `rounds` times: two streams in, one out (STREAM)."""
+    """Compute target = source + scalar · other, `rounds` times (STREAM's triad)."""
     s, p, o, q = pointer(scalars), pointer(source), pointer(other), pointer(target)
     step = UNROLLED * lanes(p)
     for _ in range(rounds):

@@ -1,1 +1,1 @@
-"""What is timed when: schedule, rounds, cells, resuming, progress."""
+"""Timing: schedule, rounds, cells, resumed runs, progress."""

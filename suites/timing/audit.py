@@ -1,9 +1,9 @@
-"""The harness on trial: pairs whose truth is known, decided as in any run.
+"""The audit of the harness: pairs with a known truth are decided as in any run.
 
-Every group is one small problem and one algorithm under several names, each name in a process
-of its own: two that are the same, and where asked slow-downs that are planted by making more calls
-than are counted, 101 for 100, so that the effect is exact whatever the machine does. Passes,
-blocks, looks and verdicts are those of `suites.timing.schedule`; nothing here decides anything.
+Every group is one small problem and one algorithm under several names, each in its own process.
+Two names are equals; the others are slow-downs, planted by making more calls than are counted.
+With 101 calls for 100 the effect is exact on any machine. Passes, blocks, looks and verdicts are
+those of `suites.timing.schedule`; nothing here decides anything.
 """
 
 from __future__ import annotations
@@ -37,8 +37,7 @@ from .progress import progress_line
 from .schedule import MAX_BLOCKS, LeftOut, Progress, Run
 
 ALGORITHMS = ("naive", "im2col", "parallel", "fft")
-#: Slow-downs planted in a group, by the calls of a sample that make them whole calls; the fewer,
-#: the shorter the sample.
+#: Slow-downs planted in a group, by the fewest calls of a sample that make them whole calls.
 PLANTED = {20: (0.05, 0.10), 100: (0.01, 0.02)}
 #: Multiply-adds that take an algorithm a few microseconds.
 FAST = {"naive": 6_000, "parallel": 50_000}
@@ -48,7 +47,7 @@ PAIR_SECONDS, MOST_PAIRS = 1.5, 560
 
 
 def cases() -> Iterator[tuple[Case, str]]:
-    """Small problems, each with an algorithm for it, in an endless variety."""
+    """Yield small problems, each with an algorithm for it."""
     sizes = range(8, 43)
     kinds = product(sizes, (3, 5), ((1, 1), (2, 3)))
     flat = (Problem(size=(n, n), kernel=k, in_channels=i, out_channels=o) for n, k, (i, o) in kinds)
@@ -66,7 +65,7 @@ class AuditRun(Run):
         effects = cycle(PLANTED.values())
         for number, (case, algorithm) in enumerate(islice(chosen[::step], pairs)):
             names = [BASELINE, AGAIN]
-            # Many calls are to be short: slow-downs are planted in what is fast.
+            # Slow-downs need many calls in a sample, so they are planted in fast ones.
             if case.problem.multiply_adds <= FAST.get(algorithm, 0):
                 names += map(planted, next(effects))
             cells = [
@@ -75,7 +74,7 @@ class AuditRun(Run):
             self.groups.append(Group(number, case, 1, cells, blocks=MAX_BLOCKS))
 
     def _economise(self) -> Iterator[LeftOut]:
-        """Keep as many groups as the budget has five passes for; refuse to go on with too few."""
+        """Keep the groups whose five passes fit the budget; raise if they are too few."""
         if 0 < self._pass < MIN_PASSES:
             least, room = min(MIN_PAIRS, len(self.groups)), self.remaining()
             costs = [
@@ -95,8 +94,8 @@ class AuditRun(Run):
         yield from ()
 
     def _calibrate(self, group: Group) -> None:
-        """As many calls under every name."""
-        if not group.alive:  # the time was spent
+        """Choose the calls of a sample, the same number under every name."""
+        if not group.alive:  # the budget is spent
             return
         first, *others = group.alive
         self.bench.calibrate(first)
@@ -108,7 +107,7 @@ class AuditRun(Run):
 
 
 def check_budget(budget: float) -> None:
-    """Refuse a budget that leaves too few pairs to say anything."""
+    """Raise `ConvbenchError` if the budget leaves too few pairs for an audit."""
     least = MIN_PAIRS * PAIR_SECONDS
     if budget < least:
         raise ConvbenchError(
@@ -118,7 +117,7 @@ def check_budget(budget: float) -> None:
 
 
 def run_and_show(settings: Settings, folder: Path, out: Console) -> int:
-    """Audit within the budget, write the records and what they say; 1 where it falls short."""
+    """Audit within the budget, write records and results; return 1 if the harness falls short."""
     pairs = min(MOST_PAIRS, max(MIN_PAIRS, int(settings.budget / PAIR_SECONDS)))
     out.print(
         f"[bold]Audit[/]: {pairs} pairs of equals and slow-downs of 1, 2, 5 and 10 %, "
@@ -134,7 +133,7 @@ def run_and_show(settings: Settings, folder: Path, out: Console) -> int:
         run = AuditRun(pairs, settings, Path(scratch))
         try:
             _measure(run, writer, out)
-        except ConvbenchError:  # nothing can be said, so nothing is kept
+        except ConvbenchError:  # without a result, no records are kept
             shutil.rmtree(writer.path, ignore_errors=True)
             raise
         state = "out of budget" if run.out_of_time else "complete"
@@ -148,7 +147,7 @@ def run_and_show(settings: Settings, folder: Path, out: Console) -> int:
 
 
 def _measure(run: AuditRun, writer: results.RunWriter, out: Console) -> None:
-    """Write every record as it comes."""
+    """Write every record as soon as it is made."""
     columns = (BarColumn(), TextColumn("{task.description}"))
     with Bar(*columns, console=out, transient=True) as bar, closing(iter(run)) as events:
         task = bar.add_task("starting", total=run.budget)

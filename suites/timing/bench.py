@@ -1,4 +1,4 @@
-"""Where cells are measured: a process per algorithm, what it is asked, and what came of it."""
+"""The measurement of cells: one process per algorithm, its requests and its answers."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from .cell import SETTLE, Cell, memory_needed
 
 #: Seconds on one core before all move to another.
 STAY = 0.5
-#: So many times what was predicted, and so many bytes more, a process may take.
+#: Memory that a process may take: this multiple of the prediction, and this many bytes more.
 EXCESS, SLACK = 2, 1 << 30
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How to run: what the command line decides."""
+    """Settings of a run, chosen on the command line."""
 
     suite: str
     algorithms: tuple[str, ...]
@@ -35,10 +35,10 @@ class Settings:
     call_limit: float = 2.0
     timeout: float = 120.0
     seed: int = 0
-    files: tuple[str, ...] = ()  # of algorithms from outside
+    files: tuple[str, ...] = ()  # with algorithms from outside
     strict: bool = False  # no verdicts without a passed audit
     cold_cache: bool = False  # caches are emptied before every call
-    elastic: bool = False  # the budget is nobody's wish, and may be stretched
+    elastic: bool = False  # the budget is a default, and may be stretched
     needed: float = 0.0  # seconds that verdicts take, by `suites.timing.estimate`
 
     @property
@@ -48,17 +48,17 @@ class Settings:
 
 
 class Bench:
-    """The worker processes of a pass, one per name; whatever goes wrong ends one cell alone.
+    """The worker processes of a pass, one per name; a failure ends only its own cell.
 
     Attributes
     ----------
     compiled : float
         Seconds that went to compiling so far.
     noise : dict
-        Seconds of all samples, one for each of their threads, and how often these were
-        interrupted and moved.
+        Seconds of all samples, times their threads.
+        Counts of interruptions and migrations during them.
     reports : dict
-        By algorithm, everything that was said of the first exception it raised.
+        Full text of the first exception of each algorithm.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -68,22 +68,22 @@ class Bench:
         self.reports: dict[str, str] = {}
         self._workers: dict[str, Worker] = {}
         self._ready: dict[str, set[int]] = {}  # the cells that each of them holds
-        self._scales: dict[str, Worker] = {}  # that weigh and never time
+        self._scales: dict[str, Worker] = {}  # workers that weigh and never time
         self._weighed: dict[Hashable, int | None] = {}
 
     def verify(self, cell: Cell) -> None:
-        """Make `cell` ready and hold it to the oracle."""
+        """Make `cell` ready and compare its output with the oracle."""
         answer = self._ask(cell, "load", **self._about(cell))
         if answer:
             cell.result = answer
             self.compiled += answer.get("compile_s", 0.0)
 
     def weigh(self, cell: Cell) -> None:
-        """Measure what `cell` holds at its peak, in a process apart; None where not known.
+        """Measure the peak memory of `cell` in another process; None if unknown.
 
-        Once for all thread counts that are predicted to need the same.
+        Thread counts that are predicted to need the same memory are measured once.
         """
-        if cell.runs:  # an audit asks who is faster, and nothing else
+        if cell.runs:  # an audit needs times only
             return
         key = cell.case, cell.algorithm, cell.workspace_bytes
         if key in self._weighed:
@@ -96,7 +96,7 @@ class Bench:
             if name not in self._scales:
                 self._scales[name] = self._new_worker(cell)
             answer = self._scales[name].ask(self.settings.timeout, do="weigh", **about)
-        except WorkerDiedError:  # nothing that the cell would have to pay for
+        except WorkerDiedError:  # the cell itself goes on
             if name in self._scales:
                 self._scales.pop(name).close()
         else:
@@ -104,13 +104,13 @@ class Bench:
             self._weighed[key] = cell.result["peak_extra_bytes"]
 
     def again(self, cell: Cell) -> float | None:
-        """Make `cell` ready in another process; the seconds it took, unless it failed."""
+        """Make `cell` ready in another process; return the seconds, or None if it failed."""
         answer = self._ask(cell, "again", **self._about(cell))
         self.compiled += answer.get("compile_s", 0.0)
         return answer.get("load_s")
 
     def calibrate(self, cell: Cell) -> None:
-        """Choose how many calls of `cell` fill a sample, when whoever worked before has settled."""
+        """Choose the number of calls of `cell` in a sample, after other processes have settled."""
         cold = self.settings.cold_cache
         if cell.threads > 1:
             clock.settle(SETTLE)
@@ -131,22 +131,23 @@ class Bench:
             answer["sampled_s"] = cell.threads * loops * ((seconds or 0.0) + cell.sweep)
             for name, found in answer.items():
                 self.noise[name] = self.noise.get(name, 0) + found
-            calls = loops / cell.loops  # of a planted slow-down, more than are owned up to
+            calls = loops / cell.loops  # above 1 for a planted slow-down
             cell.samples[number].append(None if seconds is None else seconds * calls)
 
     def save(self, cell: Cell, path: str) -> str | None:
-        """Have `cell` write its output to `path`; what the disk says against it, if so."""
+        """Make `cell` write its output to `path`; return the disk's error, if any."""
         return self._ask_ready(cell, "save", path=path).get("disk")
 
     @contextmanager
     def one_core(self, chance: random.Random) -> Iterator[Callable[[], None]]:
-        """Keep this thread and all processes on one core meanwhile; yields what chooses which.
+        """Keep this thread and all processes on one core; yield a function that changes the core.
 
-        For samples of one thread. Whose turn it is then starts on a core that is awake, and on
-        the one whose turn it was before: across cores, waking up took longer than a short sample,
-        and equals differed by 1.5 % from pass to pass instead of 0.8 %. A core may be slow for
-        longer than a round, shared with who knows whom: what is yielded, to be called ahead of
-        every block, moves all to another every `STAY` seconds.
+        This is for samples of one thread. Each process then starts on a core that is awake,
+        since the process before it ran there. Across cores, waking up took longer than a short
+        sample, and equals differed by 1.5 % from pass to pass instead of 0.8 %.
+
+        A core may be slow for longer than a round, because another guest of the host shares it.
+        So the function, called ahead of every block, moves all processes every `STAY` seconds.
         """
         if not cores.CAN_BE_CHOSEN:
             yield lambda: None
@@ -163,7 +164,7 @@ class Bench:
 
         try:
             yield move
-        except BaseException:  # whoever was asked last may never answer
+        except BaseException:  # the process asked last may never answer
             os.sched_setaffinity(0, all_cores)
             raise
         self._place(all_cores)
@@ -173,13 +174,13 @@ class Bench:
         self._tell_all("place", on=sorted(on))
 
     def drop(self) -> None:
-        """Let all cells give back their memory."""
+        """Free the memory of all cells."""
         self._tell_all("drop")
         for held in self._ready.values():
             held.clear()
 
     def _tell_all(self, do: str, **request: Any) -> None:
-        """Ask something of every process; one that has died meanwhile is forgotten."""
+        """Send a request to every process; forget those that have died."""
         for name, worker in [*self._workers.items()]:
             try:
                 worker.ask(self.settings.timeout, do=do, **request)
@@ -208,13 +209,13 @@ class Bench:
         }  # fmt: skip
 
     def _ask_ready(self, cell: Cell, do: str, /, **request: Any) -> dict[str, Any]:
-        """As `_ask`, of a cell that is ready; made so again where its process has died since."""
+        """Call `_ask` for a ready cell; make it ready again if its process has died."""
         if cell.number not in self._ready.get(cell.algorithm, ()):
             self.again(cell)
         return self._ask(cell, do, cell=cell.number, **request) if cell.alive else {}
 
     def _ask(self, cell: Cell, do: str, /, **request: Any) -> dict[str, Any]:
-        """The answer of the cell's worker; empty where it died."""
+        """Return the answer of the cell's worker; empty if it died."""
         name = cell.algorithm
         try:
             if name not in self._workers:

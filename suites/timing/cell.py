@@ -1,7 +1,6 @@
-"""A cell: one problem × one algorithm × one thread count, what it needs, what became of it.
+"""A cell: one problem × one algorithm × one thread count, with its needs and its result.
 
-Cells that take turns and are compared with each other, those of one problem at one thread
-count, are a group.
+The cells of one problem at one thread count are a group. They take turns and are compared.
 """
 
 from __future__ import annotations
@@ -16,21 +15,21 @@ from algos.core.errors import ConvbenchError
 from suites.cases.suite import Case
 from suites.machine import environment as machine
 
-#: Seconds that asking a process for a sample takes.
+#: Seconds that a request for a sample takes.
 ASKING = 0.0003
 #: Seconds that idle thread pools are given to stop spinning before another process starts.
 SETTLE = 0.01
-#: Seconds of a sample, where a call takes no longer. The shorter, the likelier that nothing
-#: disturbs it: on a shared host the shortest of 30 samples of 0.2 ms spread by 0.5 % from pass to
-#: pass, that of 30 samples of 0.7 ms by 2 %. Several threads take turns at waking up, and are
-#: sampled for longer.
+#: Seconds of a sample, unless a call takes longer. A short sample is less likely to be disturbed.
+#: On a shared host the shortest of 30 samples of 0.2 ms spread by 0.5 % from pass to pass, that of
+#: 30 samples of 0.7 ms by 2 %. Several threads wake up one after another, so their samples are
+#: longer.
 SAMPLE, SAMPLE_OF_SEVERAL = 0.00015, 0.001
-#: Calls of fewer seconds find in the caches what others left there, and are made ahead of a sample
-#: of them for so many seconds, once at least; what takes longer has filled the caches itself for
-#: most of its time. After a single call ahead, 1024² pixels took 0.45 ms instead of 0.34. A pool of
-#: threads that has slept takes longer.
+#: Warm-up of short calls, in seconds. A call below `SHORT_CALL` finds other processes' data in the
+#: caches, so uncounted calls are made for `WARM_UP` seconds, at least once. A longer call fills the
+#: caches itself. After a single uncounted call, 1024² pixels took 0.45 ms instead of 0.34. A pool
+#: of threads that has slept needs `WAKE_UP` seconds.
 SHORT_CALL, WARM_UP, WAKE_UP = 0.005, 0.002, 0.01
-#: Of the memory at hand, how much a problem's cells may take together.
+#: Share of the available memory that a problem's cells may take together.
 MEMORY_SHARE = 0.8
 
 
@@ -41,18 +40,18 @@ class Cell:
     case: Case
     algorithm: str
     threads: int
-    number: int = 0  # of its group
+    number: int = 0  # the group's number
     result: dict[str, Any] = field(default_factory=lambda: {"status": "ok", "reason": ""})
     samples: dict[int, list[float | None]] = field(default_factory=dict)
     loops: int = 1
     reported: str = ""  # the status in its last record
     once: float = 0.0
-    sweep: float = 0.0  # seconds that emptying the caches takes ahead of a call, where asked for
+    sweep: float = 0.0  # seconds that emptying the caches ahead of a call takes; 0 if they stay
     work: float = 0.0
     workspace_bytes: int | None = None
-    runs: str = ""  # what `algorithm` stands for, where that is a name for an audit
-    seconds: float = 0.0  # that its last pass took, compiling and verifying apart
-    planted: float = 0.0  # slow-down made on purpose, as a part of its time
+    runs: str = ""  # the real algorithm, if `algorithm` is a name for an audit
+    seconds: float = 0.0  # duration of its last pass without compiling and verifying
+    planted: float = 0.0  # slow-down made on purpose, as a share of its time
 
     @property
     def implementation(self) -> str:
@@ -61,12 +60,12 @@ class Cell:
 
     @property
     def alive(self) -> bool:
-        """Whether it can be timed."""
+        """True if the cell can be timed."""
         return self.result["status"] == "ok"
 
     @property
     def warming(self) -> int:
-        """Calls ahead of a sample that are not counted."""
+        """Number of uncounted calls ahead of a sample."""
         if self.sweep or self.once >= SHORT_CALL:
             return 0
         seconds = WARM_UP if self.threads == 1 else WAKE_UP
@@ -74,28 +73,28 @@ class Cell:
 
     @property
     def sample(self) -> float:
-        """Seconds that a sample is to take, where a call takes no longer."""
+        """Intended seconds of a sample, unless a call takes longer."""
         return SAMPLE if self.threads == 1 else SAMPLE_OF_SEVERAL
 
     @property
     def sampling(self) -> float:
-        """Seconds that a sample takes, about, with all that belongs to it."""
+        """Approximate seconds of a sample with its request, warm-up and settling."""
         calls = self.loops * (1 + self.planted)
         settling = SETTLE if self.threads > 1 else 0.0
         return ASKING + self.warming * self.once + calls * (self.once + self.sweep) + settling
 
     @property
     def loading(self) -> float:
-        """Seconds that making it ready again will take at the least, once it is verified."""
+        """Least seconds to make a verified cell ready again."""
         return sum(self.result.get(name) or 0.0 for name in ("prepare_s", "first_call_s"))
 
     def end(self, status: str, reason: str) -> None:
-        """It will not be timed (any more); samples taken so far are worth nothing."""
+        """Stop timing this cell, with a status and a reason; drop its samples."""
         self.result = {**self.result, "status": status, "reason": reason}
         self.samples = {}
 
     def record(self, suite: str) -> dict[str, Any]:
-        """The line of the result file; its samples are on others, those of the passes."""
+        """Return the cell's record for the result file; pass records hold its samples."""
         return {
             "record": "cell",
             "suite": suite,
@@ -134,15 +133,15 @@ class Group:
 
     @property
     def label(self) -> str:
-        """What to call it in a line of text."""
+        """Name of the group in a line of text."""
         return self.case.problem.name or describe(self.case)["problem"]
 
     def samples(self) -> dict[str, dict[int, list[float | None]]]:
-        """Seconds per call by algorithm and pass, one entry a block."""
+        """Return seconds per call by algorithm and pass, one entry per block."""
         return {cell.algorithm: cell.samples for cell in self.cells}
 
     def pass_record(self, number: int, loads: dict[str, float | None]) -> dict[str, Any]:
-        """The line of the result file for pass `number`; `loads` are of fresh processes."""
+        """Return the record of pass `number`; `loads` are load times in fresh processes."""
         taken = {cell.algorithm: cell.samples.get(number) for cell in self.cells}
         return {
             "record": "pass",
@@ -154,7 +153,7 @@ class Group:
 
 
 def describe(case: Case) -> dict[str, Any]:
-    """The fields of a record that say what was computed."""
+    """Return the fields of a record that describe the case."""
     p = case.problem
     return {
         "problem": str(replace(p, name="")),
@@ -173,38 +172,38 @@ def describe(case: Case) -> dict[str, Any]:
 
 
 def performer_of(problem: Any, algorithm: str) -> Any:
-    """Who answers for `problem` where the algorithm called so is to do it."""
+    """Return the object that computes `problem` for the algorithm of this name."""
     return performer(registry.get_for(problem, algorithm), problem)
 
 
-#: Share of a problem's arrays that is held, its check included.
+#: Memory held for a problem's arrays and its check, as a multiple of the arrays' size.
 ARRAYS = 1.5
 
 
 def held(problem: Any) -> int:
-    """Bytes that a cell's process holds whichever algorithm it runs: arrays and tables."""
+    """Return the bytes that a cell's process holds with any algorithm: arrays and tables."""
     return int(ARRAYS * problem.compulsory_bytes) + problem.table_bytes
 
 
 def memory_needed(problem: Any, algorithm: str, threads: int) -> int:
-    """Bytes that a cell's process will hold at its largest: arrays, workspace, its check."""
+    """Return the peak bytes of a cell's process: arrays, workspace and check."""
     workspace = performer_of(problem, algorithm).workspace_bytes(problem, threads)
     return held(problem) + workspace
 
 
 def obstacle(problem: Any, algorithm: str, threads: int, memory: int) -> tuple[str, str] | None:
-    """What keeps a cell from being tried with `memory` bytes: its status and the sentence."""
+    """Return the reason not to try a cell with `memory` bytes, as status and sentence, or None."""
     try:
         able = performer_of(problem, algorithm)
         if reason := able.why_not(problem):
             return "unsupported", reason
         needed = held(problem)
-        if needed <= memory:  # else how it would be cut may take long to find out
+        if needed <= memory:  # otherwise the workspace may take long to compute
             able.work(problem)
             needed = memory_needed(problem, algorithm, threads)
-    except ConvbenchError as error:  # it is for problems of another kind
+    except ConvbenchError as error:  # the algorithm is for another kind of problem
         return "unsupported", str(error)
-    except Exception as error:  # of an algorithm that is not ours: it costs its own rows alone
+    except Exception as error:  # an algorithm from outside loses only its own rows
         return "failed", f"asked about the problem, it raised {said(error)}"
     if needed > memory:
         return (
@@ -221,5 +220,5 @@ def gibibytes(count: int) -> str:
 
 
 def memory_allowed() -> int:
-    """Bytes that the cells of a problem may take together, as things stand."""
+    """Return the bytes that the cells of a problem may take together now."""
     return int(machine.available_memory() * MEMORY_SHARE)

@@ -1,10 +1,11 @@
-"""What compiling costs: every kernel of every algorithm, compiled once and loaded again.
+"""The cost of compiling: every kernel of every algorithm, compiled once and loaded again.
 
-One compiled kernel serves all sizes, so a few problems reach every one: those that verification
-begins with, some that are worth several threads, and one whose weights hold a NaN. A family's
-algorithms take turns in a process for one data type, and kernels that several of them share count
-for the first; such processes go side by side on the cores there are. Another one then repeats what
-took longer the first time, and finds its kernels in the cache.
+One compiled kernel serves all sizes, so a few problems reach every kernel. They are the first
+problems of verification, some that are worth several threads, and one whose weights hold a NaN.
+
+A family's algorithms take turns in one process per data type. A kernel that several algorithms
+share counts for the first of them. Such processes run concurrently on the available cores. A
+second process then repeats the calls that compiled, and finds their kernels in the cache.
 """
 
 from __future__ import annotations
@@ -33,17 +34,17 @@ from suites.workers.process import Worker
 
 from .cell import obstacle
 
-#: Those whose algorithms have kernels of their own.
+#: Families whose algorithms have kernels of their own.
 FAMILIES = (CONVOLUTION, POOLING)
 
-#: Problems of a family, the seconds that one may take to compile, and the bytes to compute.
+#: Problems of a family, most seconds to compile one, and most bytes to compute one.
 COUNT, TIMEOUT, MOST_BYTES = 60, 300.0, 1 << 25
 
-#: Seconds that a first call takes more than the next where it compiles or loads a kernel.
+#: Extra seconds of a first call above which it has compiled or loaded a kernel.
 MADE = 0.0005
 
-#: Problems that are worth several threads, which those are too small for; and one with a bias for
-#: each kernel of a tile.
+#: Problems worth several threads, unlike those of verification; and one with a bias for each
+#: kernel of a tile.
 _MORE = (
     "mb1_ic32ih32_oc32_kh3_ph1",
     "g64mb1_ic64ih64_oc64_kh3_ph1",
@@ -51,19 +52,19 @@ _MORE = (
     "mb1_ic64ih28_oc64_kh1_bwdw",
     "mb2_ic3ih9_oc4_kh3_ph1_tile2x3_biastile",
 )
-#: One for kernels that are outer products.
+#: Problem for kernels that are outer products.
 _SEPARABLE = "mb1_ic1ih512_oc1_kh5_ph2"
 
-#: For weights that hold a NaN.
+#: Problem for weights that hold a NaN.
 _SPOILT = "mb1_ic1ih16_oc1_kh3_ph1"
 
 
 @dataclass
 class Cost:
-    """What the kernels of one algorithm took in one data type.
+    """Time to compile and to load the kernels of one algorithm in one data type.
 
-    Seconds beyond those of the same calls made again: `compiled_s` in the first process, of them
-    `cpu_s` of all cores, and `loaded_s` in the second.
+    Times are seconds beyond those of the same calls made again. `compiled_s` is the time in the
+    first process, `cpu_s` its processor time on all cores, `loaded_s` the time in the second.
     """
 
     algorithm: str
@@ -76,7 +77,7 @@ class Cost:
 
 
 def cases(family: Family, dtype: str) -> list[Case]:
-    """Problems that between them call every kernel of the family in `dtype`."""
+    """Return problems that together call every kernel of the family in `dtype`."""
     made = FAMILY_CASES[family].cases(COUNT, 0, generate.OPERATIONS)
     if family is CONVOLUTION:
         made += [Case(parse(text)) for text in _MORE]
@@ -86,7 +87,7 @@ def cases(family: Family, dtype: str) -> list[Case]:
 
 
 def measure(family: Family, dtype: str, names: Sequence[str]) -> list[Cost]:
-    """The costs of the algorithms `names` of `family`, in this order."""
+    """Return the costs of the algorithms `names` of `family`, in this order."""
     costs = {name: Cost(name, family.name, dtype) for name in names}
     asked = [(name, call) for name in names for call in calls(name, family, dtype)]
     again = []
@@ -108,9 +109,9 @@ def measure(family: Family, dtype: str, names: Sequence[str]) -> list[Cost]:
 
 
 def calls(name: str, family: Family, dtype: str) -> list[tuple[Case, int, bool]]:
-    """The cases that the algorithm can do in little memory, each with one thread and with all.
+    """Return the cases that the algorithm can do in little memory, with one thread and with all.
 
-    Last comes whether the weights are to hold a NaN.
+    The last item of each is True if the weights hold a NaN.
     """
     counts = sorted({1, available()})
     asked = [(*call, False) for call in itertools.product(cases(family, dtype), counts)]
@@ -133,7 +134,7 @@ def _compile(worker: Worker, name: str, case: Case, count: int, spoilt: bool) ->
 def compile_and_show(
     dtypes: Sequence[str], chosen: Sequence[str] | None, cold: bool, out: Console, notes: Console
 ) -> int:
-    """Compile what is not compiled yet, or where `cold` everything, and show what it took."""
+    """Compile what is not compiled yet, or everything if `cold`, and show the costs."""
     lanes = list(_lanes(dtypes, chosen))
     said = notes.status("compiling, which takes a minute where nothing is compiled yet")
     with _cache(cold), said, clock.stopwatch() as whole, ThreadPoolExecutor(available()) as pool:
@@ -157,7 +158,7 @@ def compile_and_show(
 def _lanes(
     dtypes: Sequence[str], chosen: Sequence[str] | None
 ) -> Iterator[tuple[Family, str, list[str]]]:
-    """What goes side by side: what takes longest, ahead; kernels are shared within a family."""
+    """Yield the work of each process, the longest first; a family shares its kernels."""
     for family, dtype in itertools.product(FAMILIES, dtypes):
         every = registry.of(family).items()
         names = [n for n, a in every if (n in chosen if chosen else not a.is_peer)]
@@ -175,7 +176,7 @@ def _figures(costs: Sequence[Cost]) -> list[str]:
 
 @contextmanager
 def _cache(cold: bool) -> Iterator[None]:
-    """Have workers made meanwhile begin with an empty cache, where it is to be `cold`."""
+    """Give workers made inside this block an empty cache, if `cold`."""
     if not cold:
         yield
         return

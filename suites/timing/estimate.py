@@ -1,7 +1,8 @@
 """Time that a run needs for verdicts: its first pass, and four more of the contenders.
 
-An estimate ahead of any measurement, good to a factor of two; it knows no machine, so that a run
-that is taken up again on another day asks for the same budget. Tuned on a 2-core AVX-512 machine.
+The estimate is made before any measurement, and is good to a factor of two. It does not depend on
+the machine, so a run that is resumed later asks for the same budget. It was tuned on a 2-core
+AVX-512 machine.
 """
 
 from __future__ import annotations
@@ -14,14 +15,13 @@ from suites.cases.suite import Case
 
 from .cell import obstacle, performer_of
 
-#: Seconds that verifying, weighing and calibrating a cell takes, and loading it in a later pass,
-#: calls apart.
+#: Seconds to verify, weigh and calibrate a cell, and to load it in a later pass, without calls.
 VERIFYING, LOADING = 0.25, 0.05
-#: Seconds that starting a process takes, once a pass for every algorithm.
+#: Seconds to start a process, once a pass for every algorithm.
 STARTING = 0.1
-#: Multiply-adds a second: of the plainest loop, and of an algorithm that is worth a race.
+#: Multiply-adds per second of the plainest loop, and of a typical contender.
 PLAIN_PACE, PACE = 1.2e9, 1e10
-#: The algorithm that is never among the contenders where there are others.
+#: The algorithm that is never among the contenders if there are others.
 PLAIN = "naive"
 #: Calls of the first pass (verified, weighed, calibrated, sampled), and of a later one.
 FIRST_CALLS, LATER_CALLS = 6, 4
@@ -30,7 +30,7 @@ FIRST_CALLS, LATER_CALLS = 6, 4
 def seconds_needed(
     cases: Iterable[Case], algorithms: tuple[str, ...], threads: Iterable[int], call_limit: float
 ) -> float:
-    """Seconds until the contenders of every case have had the fewest passes for a verdict."""
+    """Return the seconds until all contenders have had the fewest passes for a verdict."""
     seconds, later = 0.0, MIN_PASSES - 1
     counts = tuple(threads)
     for case in cases:
@@ -55,11 +55,11 @@ def _work(case: Case, name: str) -> float:
 
 
 def shortfall(budget: float, needed: float) -> str:
-    """Return a sentence on a budget below the need; empty where it suffices."""
+    """Return a sentence on a budget below the need; empty if it suffices."""
     if budget >= needed:
         return ""
     return (
         f"Five passes of the contenders need about {needed:.0f} s, more than the budget of "
-        f"{budget:g} s: whoever is far behind is left out after the first pass, and verdicts may "
+        f"{budget:g} s: algorithms far behind are left out after the first pass, and verdicts may "
         f"stay open; give --budget {needed:.0f}."
     )

@@ -1,4 +1,4 @@
-"""Events of a run: the records to keep, and news for whoever watches."""
+"""Events of a run: records to keep, and news to display."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .cell import Group
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands: its pass (from 0), what is measured, seconds left, comparisons."""
+    """The state of a run: its pass (from 0), the present cell, seconds left, comparisons."""
 
     number: int
     text: str
@@ -24,7 +24,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Settled:
-    """Nothing is left to decide about a group; `winner` is its fastest."""
+    """A group whose comparisons are all decided; `winner` is its fastest algorithm."""
 
     group: Group
     winner: str
@@ -32,7 +32,7 @@ class Settled:
 
 @dataclass(frozen=True)
 class FilteredImage:
-    """The filtered output of a case, left in `path` as an array file."""
+    """The filtered output of a case, kept in `path` as an array file."""
 
     case: Case
     path: Path
@@ -40,10 +40,10 @@ class FilteredImage:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """The budget is too short for all: `count` cells that are far behind leave the race."""
+    """A budget too short for all cells: `count` cells that are far behind leave the race."""
 
     count: int
-    needed: float  # seconds that keeping them would take, in all
+    needed: float  # seconds of a run that keeps them
 
 
 Event = dict[str, Any] | Progress | Settled | FilteredImage | LeftOut

@@ -1,4 +1,4 @@
-"""A run as one watches it: progress, each problem's winner as it is found, then the whole."""
+"""Display of a run: progress, each problem's winner once it is found, then the report."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ def run_and_show(
     words: Sequence[str] = (),
     earlier: Path | None = None,
 ) -> int:
-    """Measure `suite`, show how it goes, write the records and the report.
+    """Measure `suite`, show progress, write the records and the report.
 
-    `words` are the command line; `earlier` is the folder of a run to be taken up.
-    Returns 1 where an algorithm gave wrong results, else 0. Ctrl-C ends with what there is.
+    `words` are the command line; `earlier` is the folder of a run to be resumed.
+    Returns 1 if an algorithm gave wrong results, else 0. After Ctrl-C, finished work is kept.
     """
     environment = machine.environment()
     problems = "problem" if len(suite.cases) == 1 else "problems"
@@ -139,7 +139,7 @@ def _header(
 
 
 def _measure(run: Run, writer: results.RunWriter, out: Console) -> list[FilteredImage]:
-    """Write every record as it comes; returns the pictures that were filtered."""
+    """Write every record as soon as it is made; return the filtered pictures."""
     filtered: list[FilteredImage] = []
     columns = (BarColumn(), TextColumn("{task.description}"))
     with Bar(*columns, console=out, transient=True) as bar, closing(iter(run)) as events:
@@ -162,9 +162,9 @@ def _measure(run: Run, writer: results.RunWriter, out: Console) -> list[Filtered
 
 
 def progress_line(event: Progress) -> str:
-    """``pass 3 · 12 of 42 comparisons decided · at most 41 s left · 64² fft``.
+    """Return ``pass 3 · 12 of 42 comparisons decided · at most 41 s left · 64² fft``.
 
-    Compiling is not counted against the time left; it is nearly all done in the first pass.
+    Compiling, nearly all of it in the first pass, is not counted against the time left.
     """
     apart = " beside compiling" if event.number == 0 else ""
     return (
@@ -183,7 +183,7 @@ def _left_out_line(event: LeftOut) -> str:
 
 
 def _winner_line(event: Settled, baseline: str) -> str:
-    """A problem about which nothing is undecided: its winner, and the distance to the baseline."""
+    """Return a line on a decided problem: its winner, and the distance to the baseline."""
     group, samples = event.group, event.group.samples()
     source = group.case.weights
     source = "" if source == "random" or source in group.label else f" {source}"
@@ -200,7 +200,7 @@ def _winner_line(event: Settled, baseline: str) -> str:
 
 
 def _pictures(filtered: list[FilteredImage], folder: Path) -> list[Path]:
-    """Turn filtered arrays into PNG files, and into one sheet to show around."""
+    """Turn filtered arrays into PNG files and one contact sheet; return their paths."""
     sheet: dict[str, np.ndarray] = {}
     made = []
     for case, array in _distinct(filtered):
@@ -219,7 +219,7 @@ def _pictures(filtered: list[FilteredImage], folder: Path) -> list[Path]:
 
 
 def _distinct(filtered: list[FilteredImage]) -> Iterator[tuple[Case, np.ndarray]]:
-    """One result per case that can be seen, whatever the thread counts."""
+    """Yield one result per visible case, for all thread counts together."""
     seen = set()
     for picture in filtered:
         if picture.case not in seen and picture.case.problem.axes >= 2:
@@ -228,7 +228,7 @@ def _distinct(filtered: list[FilteredImage]) -> Iterator[tuple[Case, np.ndarray]
 
 
 def _conclude(path: Path, made: list[Path], state: str, out: Console) -> int:
-    """Print the table, write the report, say where everything is."""
+    """Print the table, write the report, and print the paths of all files."""
     from results.tables.terminal import show
 
     build = load_ours("report", "convbench_report").build

@@ -1,4 +1,4 @@
-"""Taking up a run that was cut short: is it the same run still, and what is there already?"""
+"""Resuming an interrupted run: the check that it is the same run, and the results it has."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .schedule import Run
 
 
 def check_same(records: RunRecords, header: dict[str, Any]) -> None:
-    """Raise `ConvbenchError` where the run to be taken up and what `header` says now differ."""
+    """Raise `ConvbenchError` if the run to resume differs from the present `header`."""
     found = list(differences(records.header, json.loads(json.dumps(header))))
     if found:
         raise ConvbenchError(
@@ -26,7 +26,7 @@ def check_same(records: RunRecords, header: dict[str, Any]) -> None:
 
 
 def differences(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
-    """What differs in machine, versions, settings and problems, each as a clause."""
+    """Yield a clause for each difference in machine, versions, settings and problems."""
     for part in ("environment", "settings"):
         before, after = then.get(part) or {}, now.get(part) or {}
         for key in dict.fromkeys([*before, *after]):
@@ -44,12 +44,12 @@ def _shown(value: Any) -> str:
 
 
 def fingerprint(cases: Any) -> int:
-    """A number that stands for `cases` and their order."""
+    """Return a number that identifies `cases` and their order."""
     return zlib.crc32(json.dumps([case.as_words() for case in cases]).encode())
 
 
 def take_up(run: Run, records: RunRecords) -> None:
-    """Put `run` where the one in `records` ended: nothing of it is measured twice."""
+    """Set `run` to the state in which `records` ended, so that nothing is measured twice."""
     known = {(cell["group"], cell["algorithm"]): cell for cell in records.cells}
     by_group: dict[int, list[dict[str, Any]]] = {}
     for record in records.passes:
@@ -59,7 +59,7 @@ def take_up(run: Run, records: RunRecords) -> None:
         told = [known.get((group.number, cell.algorithm)) for cell in group.cells]
         unknown = any(record is None for record in told)
         if not mine and (unknown or any(record["status"] == "ok" for record in told if record)):
-            continue  # it was in flight: all of it is measured anew
+            continue  # it was interrupted: all of it is measured again
         for cell, result in zip(group.cells, told, strict=True):
             if result is not None:
                 _restore(cell, result, mine)
@@ -73,7 +73,7 @@ def take_up(run: Run, records: RunRecords) -> None:
 
 
 def _restore(cell: Cell, record: dict[str, Any], passes: list[dict[str, Any]]) -> None:
-    """What was found out about `cell`, and its samples where they still count."""
+    """Restore the result of `cell`, and its samples if it can still be timed."""
     cell.result = dict(record)
     cell.reported = record["status"]
     cell.loops, cell.once = record["loops"], record.get("once_s", 0.0)
@@ -86,7 +86,7 @@ def _restore(cell: Cell, record: dict[str, Any], passes: list[dict[str, Any]]) -
 
 
 def _pace(group: Group, passes: list[dict[str, Any]]) -> None:
-    """How many blocks a pass over `group` has, and about how long it takes."""
+    """Restore the number of blocks in a pass over `group`, and its approximate duration."""
     if not passes:
         return
     group.blocks = max(len(samples) for samples in passes[0]["samples_s"].values())

@@ -1,15 +1,16 @@
-"""What is timed when: passes over the suite, in each randomised blocks, until it is decided.
+"""The schedule of a run: passes over the suite in random blocks, until all is decided.
 
-A pass is one repetition of whatever is still undecided, in fresh processes, one per algorithm.
-Inside a pass all algorithms of a problem take turns: a block is one sample of each, in random
-order, so all have the same chances of a moment when nothing else disturbs the machine, and
-problems take turns too, a round of them at a time (`suites.timing.round`). What a pass says are the
-shortest samples and their ratios (`results.verdicts.statistics`). Only one process works at a time. The
-first pass verifies every cell and chooses how many calls are a sample; after the looks that
-`results.verdicts.decide` prescribes, those about whom nothing is left to decide are out of the race.
+A pass repeats all undecided comparisons in fresh processes, one per algorithm. Inside a pass all
+algorithms of a problem take turns. A block is one sample of each, in random order, so all have
+the same chance of a quiet moment. Problems take turns as well, one round of them at a time
+(`suites.timing.round`). The result of a pass are the shortest samples and their ratios
+(`results.verdicts.statistics`). Only one process works at a time.
 
-Where five passes of all do not fit the budget, those that are far behind after the first pass
-leave the race at once, and the contenders get what time there is.
+The first pass verifies every cell and chooses the number of calls in a sample. After each look
+that `results.verdicts.decide` prescribes, algorithms without an open comparison leave the race.
+
+If five passes of all cells do not fit the budget, those far behind after the first pass leave the
+race at once. The contenders then get the remaining time.
 """
 
 from __future__ import annotations
@@ -33,22 +34,22 @@ from .cell import Cell, Group, memory_allowed, memory_needed, obstacle, performe
 from .events import Event, FilteredImage, LeftOut, Progress, Settled
 from .round import Round, Turn
 
-#: The samples of a pass may take this part of the budget: a few passes more than the fewest,
-#: and as much again for making cells ready.
+#: Share of the budget for the samples of a pass. It leaves time for a few passes more than the
+#: fewest, and as much again for making cells ready.
 PASS_SHARE = 1 / (2.4 * MIN_PASSES)
-#: Blocks of a problem in a pass: as many as its share of the time allows, up to this.
+#: Most blocks of a problem in a pass; its share of the time may allow fewer.
 MAX_BLOCKS = 40
-#: Parts of the budget that may be spent when the first pass begins, and more until it ends, if
-#: memory is to be weighed; whoever is later leaves that out.
+#: Shares of the budget that may be spent when the first pass begins, and in addition until it
+#: ends. A run that is later than that does not weigh memory.
 WEIGHING_BEGUN, WEIGHING_DONE = 0.2, 0.4
-#: A default budget may become so many times as long, where the machine is slower than expected.
+#: Most that a default budget is stretched on a slow machine, as a multiple.
 STRETCH = 2.0
-#: Multiply-adds that claim as much of the time budget as every problem gets anyway.
+#: Multiply-adds that add as much to a problem's time as every problem gets anyway.
 EQUAL_SHARE = 3e8
 
 
 class Run:
-    """Measures cases pass by pass; iterate over it for records and progress."""
+    """A measurement of cases, pass by pass; iterate over it for records and progress."""
 
     def __init__(self, cases: tuple[Case, ...], settings: Settings, scratch: Path) -> None:
         self.settings = settings
@@ -68,7 +69,7 @@ class Run:
         self._pass = self._open = 0
         self._round = Round(0)
         self._settled: set[int] = set()
-        self.first, self.spent = 0, 0.0  # where a run that is taken up begins
+        self.first, self.spent = 0, 0.0  # first pass and spent seconds of a resumed run
         self._done: set[tuple[int, int]] = set()
 
     def __iter__(self) -> Generator[Event, None, None]:
@@ -96,23 +97,23 @@ class Run:
             self.bench.close()
 
     def mark_done(self, group: Group, passes: list[int]) -> None:
-        """Passes over `group` that an earlier run has made."""
+        """Mark the passes over `group` that an earlier run has made."""
         self._done |= {(number, group.number) for number in passes}
         for cell in group.alive:
             self._learn_pace(cell)
 
     def unfinished(self) -> Iterator[dict[str, Any]]:
-        """Records of what an interruption left of the round in hand: whatever is known."""
+        """Yield records of the interrupted round, as far as it got."""
         for turn in self._round.turns:
             yield from self._records(turn)
 
     def remaining(self) -> float:
-        """Seconds of the budget that are left; compiling does not count against it."""
+        """Return the seconds left of the budget; compiling does not count against it."""
         spent = self.spent + clock.now() - self._begun - self.bench.compiled
         return self.budget - spent
 
     def _stretch(self, seconds: float) -> None:
-        """See to it that `seconds` remain, where nobody asked for this very budget."""
+        """Extend a default budget so that `seconds` remain."""
         if self.settings.elastic:
             wanted = self.budget - self.remaining() + seconds
             most = STRETCH * self.settings.budget
@@ -126,7 +127,7 @@ class Run:
         return not self.settings.short and spent <= WEIGHING_BEGUN + WEIGHING_DONE * done
 
     def _economise(self) -> Iterator[LeftOut]:
-        """Go on with the contenders alone where the fewest passes of all do not fit the budget."""
+        """Keep only the contenders if the fewest passes of all cells do not fit the budget."""
         every = [cell for group in self.groups for cell in group.alive]
         left = (MIN_PASSES - self._pass) * sum(cell.seconds for cell in every)
         if self.lean or not 0 < self._pass < MIN_PASSES or left <= self.remaining():
@@ -139,7 +140,7 @@ class Run:
             yield LeftOut(len(every) - len(kept), needed)
 
     def _contenders(self, group: Group) -> list[Cell]:
-        """The cells of a group that may be the fastest: its best two, and all near the best."""
+        """Return the cells of a group that may be fastest: its best two, and all near the best."""
         times = {cell.algorithm: pass_times(cell.samples) for cell in group.alive}
         levels = shared_levels({name: found for name, found in times.items() if found})
         ranked = sorted(levels, key=lambda name: levels[name])
@@ -148,7 +149,7 @@ class Run:
         return [cell for cell in group.alive if cell.algorithm in names]
 
     def _asked(self) -> list[tuple[Group, list[Cell]]]:
-        """Return what the present pass measures: cells of comparisons that are still open."""
+        """Return the cells that the present pass measures: those of open comparisons."""
         if self._pass < MIN_PASSES:
             every = [
                 (group, self._contenders(group) if self.lean else group.alive)
@@ -156,7 +157,7 @@ class Run:
             ]
             return [(group, cells) for group, cells in every if cells]
         pairs = self._open_pairs()
-        if self.lean:  # others have their turn when nothing is open among the contenders
+        if self.lean:  # other cells wait until the contenders are decided
             racing = {g.number: {c.algorithm for c in self._contenders(g)} for g in self.groups}
             among = {
                 number: [pair for pair in found if racing[number].issuperset(pair)]
@@ -171,7 +172,7 @@ class Run:
         return asked
 
     def _open_pairs(self) -> dict[int, list[tuple[str, str]]]:
-        """What is undecided, by group."""
+        """Return the open comparisons by group."""
         return {
             group.number: self.referee.open_pairs(group.number, group.samples())
             for group in self.groups
@@ -206,7 +207,7 @@ class Run:
                 cell.samples[self._pass] = []
 
     def _measure(self) -> Iterator[Event]:
-        """Sample the present round, block by block, and let it go."""
+        """Sample the present round block by block, yield its records, and end it."""
         alone = any(turn.group.threads == 1 for turn in self._round.turns)
         with self.bench.one_core(self._random) if alone else nullcontext() as move:
             for turn in self._round.blocks(self._random):
@@ -226,14 +227,14 @@ class Run:
 
     @contextmanager
     def _timing(self, turn: Turn, cell: Cell) -> Iterator[None]:
-        """Count what later passes will have to do for `cell` again; compiling is not."""
+        """Count the time that later passes need for `cell` as well; compiling is excluded."""
         begun, compiled = clock.now(), self.bench.compiled
         yield
         taken = clock.now() - begun - (self.bench.compiled - compiled)
         turn.seconds[cell.algorithm] = turn.seconds.get(cell.algorithm, 0.0) + taken
 
     def _records(self, turn: Turn) -> Iterator[dict[str, Any]]:
-        """What is to be kept of the present pass over a group; of a failure, the cell anew."""
+        """Yield the records of the present pass over a group, with cells whose status changed."""
         group = turn.group
         for cell in group.cells:
             if cell.reported != cell.result["status"] and (cell.samples or not cell.alive):
@@ -245,7 +246,7 @@ class Run:
             yield record
 
     def _look(self) -> Iterator[Event]:
-        """Ask for verdicts, where this number of passes is one to ask after."""
+        """Take verdicts, if a look is due after this number of passes."""
         done = self._pass + 1
         if done not in looks(done):
             return
@@ -262,13 +263,13 @@ class Run:
         return Progress(self._pass, text, self.remaining(), self.referee.decided, self._open)
 
     def _share(self, group: Group) -> float:
-        """Seconds that a pass over `group` may take, by its size among all."""
+        """Return the seconds that a pass over `group` may take, by its share of all work."""
         weights = {g.number: 1 + g.case.problem.multiply_adds / EQUAL_SHARE for g in self.groups}
         part = weights[group.number] / sum(weights.values())
         return self.settings.budget * PASS_SHARE * part
 
     def _verify(self, cell: Cell, memory: int) -> int:
-        """Verify `cell` and make it ready; returns the bytes it now holds."""
+        """Verify `cell` and make it ready; return the bytes it now holds."""
         problem, settings = cell.case.problem, self.settings
         if self.remaining() <= 0:
             self._stretch(settings.budget)
@@ -302,8 +303,8 @@ class Run:
     def _calibrate(self, group: Group) -> None:
         """Choose the calls in a sample and the blocks in a pass, once for the whole run.
 
-        On warm code alone: a first call also reads compiled code from the disk, and taken for
-        the pace of a small problem it would have every larger one predicted too slow.
+        Only warm code is timed. A first call also reads compiled code from the disk. As the pace
+        of a small problem, it would make every larger problem seem too slow.
         """
         for cell in group.alive:
             self.bench.calibrate(cell)
@@ -312,7 +313,7 @@ class Run:
         group.blocks = self._blocks(group, group.alive)
 
     def _blocks(self, group: Group, cells: list[Cell]) -> int:
-        """Blocks of `cells` that fit the group's share of a pass."""
+        """Return the number of blocks of `cells` that fit the group's share of a pass."""
         block = sum(cell.sampling for cell in cells if cell.alive)
         return max(1, min(MAX_BLOCKS, round(self._share(group) / block))) if block else 1
 
@@ -331,7 +332,7 @@ class Run:
                 self.bench.sample(cell, self._pass)
 
     def _picture(self, group: Group) -> Iterator[FilteredImage]:
-        """Have the fastest algorithm leave its output behind, where the input is a picture."""
+        """Save the output of the fastest algorithm, if the input is a picture."""
         winner = self.referee.leader(group.number, group.samples())
         if group.case.pixels == "random" or winner is None:
             return
@@ -343,7 +344,7 @@ class Run:
             yield FilteredImage(group.case, path)
 
     def _pictures_again(self) -> Iterator[Event]:
-        """The pictures of groups that an earlier run has filtered."""
+        """Yield the pictures of groups that an earlier run has filtered."""
         for group in self.groups:
             if (0, group.number) in self._done and group.case.pixels != "random":
                 for cell in group.alive:

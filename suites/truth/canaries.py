@@ -1,7 +1,7 @@
-"""Algorithms that are wrong on purpose: a verifier that passes one of them is worth nothing.
+"""Canaries: algorithms that are wrong on purpose, to test the verifier.
 
-Each takes the definition and breaks one thing, as mistakes in real kernels break it: a border,
-a phase, a group, a buffer. `convbench verify` must fail every one of them, every time.
+Each computes the definition and breaks one thing, as mistakes in real kernels do: a border, a
+phase, a group, a buffer. `convbench verify` must fail every canary, every time.
 """
 
 from __future__ import annotations
@@ -259,7 +259,7 @@ class FirstImageOnly(_Canary):
 
 
 class StaleWorkspace(_Canary):
-    """Adds to whatever the last call left behind."""
+    """Adds to the values that the last call left behind."""
 
     name = "canary-stale-workspace"
 
@@ -282,7 +282,7 @@ class SpreadsNaN(_Canary):
 
 
 class SwallowsNaN(_Canary):
-    """Fast-math that assumes there is no NaN."""
+    """Fast-math that assumes that NaN never occurs."""
 
     name = "canary-swallows-nan"
 

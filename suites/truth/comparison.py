@@ -1,4 +1,4 @@
-"""Is an algorithm's output right? Its error against the oracle, over its own derived bound."""
+"""Comparison of an output with the oracle: its error over the algorithm's own bound."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from . import oracle
 
 @dataclass(frozen=True)
 class Verdict:
-    """What checking one output gave."""
+    """The result of checking one output."""
 
     error_over_bound: float
     reason: str = ""
 
     @property
     def passed(self) -> bool:
-        """Whether nothing was wrong."""
+        """True if nothing was wrong."""
         return not self.reason
 
 
@@ -33,9 +33,9 @@ def truth(
     second: np.ndarray,
     bias: np.ndarray | None,
 ) -> oracle.Pair:
-    """The oracle's result of `problem` at `positions`, from its two operands and bias.
+    """Return the oracle's result of `problem` at `positions`, from its operands and bias.
 
-    And beside it what rounding errors act upon, the sum of the sizes of all products.
+    The second array holds the sums of the products' sizes, which rounding errors scale with.
     """
     p = problem
     settings: dict[str, Any] = {
@@ -59,27 +59,27 @@ def plan_for(
     algorithm: Algorithm,
     threads: int,
 ) -> tuple[Plan, tuple[np.ndarray, ...]]:
-    """A plan for `problem`, and the arrays to call it with."""
+    """Return a plan for `problem`, and the arrays to call it with."""
     if problem.operation == "grad_weight":
         return Plan(problem, algorithm=algorithm, threads=threads), (first, second)
-    # Nobody writes into the kernel: a copy would be memory that the algorithm did not ask for.
+    # The kernel is never written to; a copy would add memory that the algorithm does not need.
     return Plan(problem, second, bias, algorithm=algorithm, threads=threads, copy=False), (first,)
 
 
 def reason_against(algorithm: Algorithm, problem: Problem, second: np.ndarray) -> str | None:
-    """Why `algorithm` cannot do `problem` with this second operand, which may be its kernel."""
+    """Return the reason why `algorithm` cannot do `problem` with this second operand, or None."""
     kernel = None if problem.operation == "grad_weight" else second
     return performer(algorithm, problem).why_not(problem, kernel)
 
 
 def compare(y: np.ndarray, positions: np.ndarray, exact: np.ndarray, bound: np.ndarray) -> Verdict:
-    """`y` at `positions` (P, y.ndim) against `exact` (P,), elementwise within `bound`.
+    """Compare `y` at `positions` (P, y.ndim) with `exact` (P,), elementwise within `bound`.
 
-    Passes where |y − exact| is within the bound at each of them, and no element of `y`
-    anywhere is NaN or infinite.
+    It passes if |y − exact| is within the bound at every position, and no element of `y` is NaN
+    or infinite.
     """
     computed = y[tuple(positions.T)]
-    with np.errstate(all="ignore"):  # what is wrong may be so in any way
+    with np.errstate(all="ignore"):  # a wrong output may hold any value
         error = np.abs(computed.astype(exact.dtype) - exact).astype(np.float64)
         ratio = np.where(error == 0, 0.0, error / bound)
     ratio = np.where(np.isnan(ratio), np.inf, ratio)

@@ -1,4 +1,4 @@
-"""What the harness knows about each family of problems, in one table."""
+"""A table of the families of problems: instances, cases, fills and explanations of each."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from suites.cases import (
 )
 from suites.cases.suite import Case
 
-from . import module_instance as module_trial
+from . import module_instance
 from .instance import ConvolutionInstance, Instance
 from .module_instance import ModuleInstance
 from .pool_instance import PoolInstance
@@ -31,19 +31,25 @@ from .pool_instance import PoolInstance
 
 @dataclass(frozen=True)
 class FamilyCases:
-    """How problems of a family are given numbers, made up, simplified and explained.
+    """Functions that generate, simplify and explain the problems of a family.
 
     Attributes
     ----------
-    trial : (case, seed) -> Trial
-    cases : (count, seed, operations) -> list of Case
-    fills : operation -> pairs of weights and pixels
-    simpler : problem -> changes of its fields, boldest first
-    explain : problem -> lines that say what sizes it has and why
-    canaries : path of the file of algorithms that must fail, where there is one
+    instance : `(case, seed) -> Instance`
+        Gives a case its numbers.
+    cases : `(count, seed, operations) -> list of Case`
+        Generates cases.
+    fills : `operation -> pairs of weights and pixels`
+        Lists the numbers that an operation is tested on.
+    simpler : `problem -> changes of its fields`
+        Yields the boldest changes first.
+    explain : `problem -> lines`
+        Explains the problem's sizes.
+    canaries : `path or None`
+        Names the file of algorithms that must fail.
     """
 
-    trial: Callable[[Case, int], Instance]
+    instance: Callable[[Case, int], Instance]
     cases: Callable[[int, int, Sequence[str]], list[Case]]
     fills: Callable[[str], tuple[tuple[str, str], ...]]
     simpler: Callable[[Any], Iterator[dict[str, Any]]]
@@ -64,19 +70,19 @@ FAMILY_CASES: dict[Family, FamilyCases] = {
         PoolInstance, pool_cases.cases, pool_cases.fills_for, pool_cases.simpler,
         pool_shape.explain, _beside("pool_canaries.py"),
     ),
-    # A module is checked step by step before it is timed; its layers are what is judged.
+    # A module is checked step by step before it is timed; verification judges its layers.
     MODULES: FamilyCases(
         ModuleInstance, lambda *_: [], lambda _: (("random", "random"),), lambda _: iter(()),
-        module_trial.explain,
+        module_instance.explain,
     ),
 }  # fmt: skip
 
 
 def family_cases(problem: Any) -> FamilyCases:
-    """The entry of the problem's family."""
+    """Return the entry of the problem's family."""
     return FAMILY_CASES[problem.family]
 
 
-def trial_of(case: Case, seed: int = 0) -> Instance:
-    """The case with its numbers."""
-    return family_cases(case.problem).trial(case, seed)
+def instance_of(case: Case, seed: int = 0) -> Instance:
+    """Return the case with its numbers."""
+    return family_cases(case.problem).instance(case, seed)

@@ -1,7 +1,7 @@
-"""A case with its numbers: all that worker and judge ask of a problem, whatever its family.
+"""A case with its numbers: the one interface of worker and judge to a problem of any family.
 
-One subclass a family; `suites.truth.families` knows which. What is done with it, timing and judging,
-is written once.
+Each family has one subclass, listed in `suites.truth.families`. Timing and judging are written
+once for all of them.
 """
 
 from __future__ import annotations
@@ -21,101 +21,101 @@ from . import comparison as check
 from . import oracle
 from .properties import laws_of
 
-#: ``run(problem, *arrays) -> result``, or None where the algorithm cannot do that problem.
+#: ``run(problem, *arrays) -> result``, or None if the algorithm cannot do that problem.
 Run = Callable[..., np.ndarray | None]
 
 
 class Instance:
-    """A case, and the `arrays` it is computed from; the first is an input that may be varied."""
+    """A case and the `arrays` it is computed from; the first is an input that may be varied."""
 
     case: Case
     arrays: tuple[np.ndarray, ...]
 
-    #: Values that an element of the first array may take to see where they spread.
+    #: Values put into the first array to test which outputs they reach.
     nonfinite: tuple[float, ...] = (np.nan, np.inf, -np.inf)
 
     @classmethod
     def of(cls, case: Case, arrays: tuple[np.ndarray, ...]) -> Self:
-        """The case with arrays of one's own."""
-        trial = object.__new__(cls)
-        trial.case, trial.arrays = case, arrays
-        return trial
+        """Return an instance of the case with the given arrays."""
+        instance = object.__new__(cls)
+        instance.case, instance.arrays = case, arrays
+        return instance
 
     @property
     def problem(self) -> Any:
-        """What is computed."""
+        """The problem of the case."""
         return self.case.problem
 
     @property
     def first(self) -> np.ndarray:
-        """The input, or whatever a gradient is computed from in its place."""
+        """The input, or the output's gradient for operations that start from it."""
         return self.arrays[0]
 
     def with_first(self, first: np.ndarray) -> Self:
-        """The same on another first array."""
+        """Return the same instance with another first array."""
         changed = object.__new__(type(self))
         vars(changed).update(vars(self), arrays=(first, *self.arrays[1:]))
         return changed
 
     def finite(self) -> Self:
-        """This trial, zeros for what is not finite: it can be timed, but not judged."""
+        """Return this instance with zeros for NaN and infinity, which cannot be judged."""
         if np.isfinite(self.first).all():
             return self
         return self.with_first(np.nan_to_num(self.first, nan=0.0, posinf=0.0, neginf=0.0))
 
     def reason_against(self, algorithm: Any) -> str | None:
-        """Why `algorithm` cannot do it, or None."""
+        """Return the reason why `algorithm` cannot do the problem, or None."""
         return performer(algorithm, self.problem).why_not(self.problem)
 
     def plan(self, algorithm: Any, threads: int) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        """What to call, and the arrays to call it with, ahead of one for the result."""
+        """Return a plan and its arrays; the array for the result comes last in a call."""
         raise NotImplementedError
 
     def positions(self, products: int, least: int, most: int, seed: int = 0) -> np.ndarray:
-        """Where to compare, so that the oracle sums up to about `products`."""
+        """Return output positions to compare, for about `products` products of the oracle."""
         count = min(most, max(least, products // self.problem.terms))
         return oracle.some_positions(self.problem.result_shape, count, seed)
 
     def truth(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The exact result, and what rounding errors act upon, at `positions`."""
+        """Return the exact result at `positions`, and the magnitude that errors scale with."""
         raise NotImplementedError
 
     def bound(self, algorithm: Any, magnitude: np.ndarray) -> np.ndarray:
-        """The algorithm's own bound on its error."""
+        """Return the algorithm's own bound on its error."""
         raise NotImplementedError
 
     def check(self, algorithm: Any, y: np.ndarray, positions: np.ndarray) -> check.Verdict:
-        """Hold result `y` to the oracle."""
+        """Compare result `y` with the oracle."""
         exact, magnitude = self.truth(positions)
         bound = self.bound(algorithm, magnitude.astype(np.float64))
         return check.compare(y, positions, exact, bound)
 
     def is_exact(self, algorithm: Any) -> bool:
-        """Whether whole results are whole before they are rounded, too."""
+        """Return True if the algorithm computes whole results exactly, without rounding."""
         return bool(algorithm.exact_on_integers)
 
     def must_equal(self, algorithm: Any, bound: np.ndarray) -> bool:
-        """Whether equality can be asked for: the exact result is whole numbers."""
+        """Return True if the result must equal the exact one, which is whole numbers."""
         raise NotImplementedError
 
     def lost(self, positions: np.ndarray) -> np.ndarray:
-        """By how much the result is off where the term that matters most is forgotten."""
+        """Return the error at `positions` if the largest term is left out."""
         raise NotImplementedError
 
     def reached(self, at: tuple[int, ...], positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Whether each result may and whether it must show a NaN at this place of the first."""
+        """Return two masks: results that may, and that must, show a NaN at `at` of the first."""
         raise NotImplementedError
 
     def aside(self, algorithm: Any, positions: np.ndarray) -> str | None:
-        """What is wrong with results that are given beside the main one, if anything is."""
+        """Return an error in the results beside the main one, such as switches, or None."""
         return None
 
     def laws(self) -> Sequence[Callable[..., bool | None]]:
-        """What holds of the problem without an oracle: ``law(problem, rng, run)``."""
+        """Return laws that hold without an oracle, called as ``law(problem, rng, run)``."""
         raise NotImplementedError
 
     def runner(self, algorithm: Any, threads: int) -> Run:
-        """What laws run the algorithm by."""
+        """Return the function by which laws run the algorithm."""
         raise NotImplementedError
 
 
@@ -161,7 +161,7 @@ class ConvolutionInstance(Instance):
         rows = np.arange(len(flat))
         lone[rows, flat.argmax(axis=1)] = flat.max(axis=1)
         lone = lone.reshape(w.shape)
-        if self.problem.operation == "grad_weight":  # of its many terms, those of one line
+        if self.problem.operation == "grad_weight":  # it has many terms; one line is left out
             lone[:] = 0
             lone[..., -1] = np.abs(w[..., -1])
         return check.truth(self.problem, positions, abs(self.first), lone, None)[0]
@@ -191,7 +191,7 @@ class ConvolutionInstance(Instance):
                 return None
             if algorithm.exact_on_integers:
                 return y
-            # What Σ|x||w| cannot exceed on integers.
+            # The largest possible Σ|x||w| on integers.
             most = np.array([float((problem.terms + 1) * largest_integer(problem) ** 2)])
             bound = performer(algorithm, problem).error_bound(problem, x, w, most)
             return np.rint(y) if float(np.max(bound)) < 0.5 else None

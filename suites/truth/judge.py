@@ -1,8 +1,9 @@
-"""Is an algorithm right on a case? Every question that can be asked of it, asked at once.
+"""Judgement of an algorithm on a case, by every applicable test.
 
-Within its own error bound, and exact where its arithmetic allows; the same bits when asked
-again; right with one thread and with all; inputs as they were; any memory layout; NaN and
-infinity kept to where they belong; and one property that needs no oracle.
+Errors stay within the algorithm's own bound, and results are exact if its arithmetic allows.
+A second call gives the same bits. All threads give right results, as one thread does. Inputs stay
+unchanged, and any memory layout is accepted. NaN and infinity reach only the outputs that depend
+on them. One law holds that needs no oracle.
 """
 
 from __future__ import annotations
@@ -20,25 +21,25 @@ from algos.core.errors import ConvbenchError, KernelRefusedError
 from suites.cases.suite import Case
 
 from .comparison import compare
-from .families import trial_of
+from .families import instance_of
 from .instance import Instance
 from .pages import fenced
 
-#: Products that the oracle may sum for one case; beyond, it looks at a sample of the output.
+#: Most products that the oracle sums for one case; for more, it checks a sample of the output.
 ORACLE_PRODUCTS = 30_000_000
-#: Multiply-adds above which a case is held to the oracle, but not to laws and layouts too.
+#: Multiply-adds above which a case is compared with the oracle, without tests of laws and layouts.
 LARGE = 100_000_000
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What came out.
+    """The judgement of one algorithm on one case.
 
-    `status` is "ok", "unsupported", "failed", "unjudged" for want of memory, or "mistrusted":
-    most of the exact output is zero, so that agreeing with it proves little. `asked` says
-    whether equality on integers was asked for, `exact` whether it was found.
-    `threads_agree` is only recorded: other thread counts may round otherwise. `whole` is
-    everything that was said of an exception.
+    `status` is "ok", "unsupported", "failed", "unjudged" (out of memory) or "mistrusted". The
+    last means that most of the exact output is zero, so that agreement proves little.
+    `asked` is True if equality on integers was demanded, `exact` if it was found.
+    `threads_agree` is only recorded, since other thread counts may round otherwise. `whole` is
+    the full text of an exception.
     """
 
     status: str
@@ -52,13 +53,13 @@ class Judgement:
 
 
 class WrongError(Exception):
-    """The algorithm is wrong; the text says how."""
+    """An error of the algorithm; the text explains it."""
 
 
 def judge(algorithm: Any, case: Case, *, threads: int, seed: int = 0) -> Judgement:
-    """Ask everything of `algorithm` on `case`; never raises for what the algorithm does.
+    """Judge `algorithm` on `case`; no error of the algorithm is raised.
 
-    From then on, whatever this process allocates holds garbage until it is written.
+    From then on, all memory that this process allocates holds garbage until it is written.
     """
     poison_memory()
     try:
@@ -68,45 +69,45 @@ def judge(algorithm: Any, case: Case, *, threads: int, seed: int = 0) -> Judgeme
 
 
 def _judge(algorithm: Any, case: Case, threads: int, seed: int) -> Judgement:
-    trial = trial_of(case, seed)
-    if reason := trial.reason_against(algorithm):
+    instance = instance_of(case, seed)
+    if reason := instance.reason_against(algorithm):
         return Judgement("unsupported", reason)
     rng = np.random.default_rng(seed)
-    bench = _Questions(algorithm, trial, threads)
+    questions = _Questions(algorithm, instance, threads)
     try:
-        bench.held_to_the_oracle()
-        bench.repeatable()
-        bench.right_aside()
-        bench.right_with_all_threads()
+        questions.held_to_the_oracle()
+        questions.repeatable()
+        questions.right_aside()
+        questions.right_with_all_threads()
         if case.problem.multiply_adds < LARGE:
-            bench.indifferent_to_layout(rng)
+            questions.indifferent_to_layout(rng)
             if algorithm.confines_nonfinite:
-                bench.confines_nonfinite(rng)
-            bench.keeps_a_property(rng)
+                questions.confines_nonfinite(rng)
+            questions.keeps_a_property(rng)
     except WrongError as wrong:
-        return replace(bench.found, status="failed", reason=str(wrong))
+        return replace(questions.found, status="failed", reason=str(wrong))
     except KernelRefusedError as error:
         return Judgement("unsupported", str(error))
     except ConvbenchError as error:
-        return replace(bench.found, status="failed", reason=f"it refused: {error}")
+        return replace(questions.found, status="failed", reason=f"it refused: {error}")
     except MemoryError:
         raise
     except Exception as error:
         reason = f"it raised {said(error)}"
-        return replace(bench.found, status="failed", reason=reason, whole=whole(error))
-    return bench.found
+        return replace(questions.found, status="failed", reason=reason, whole=whole(error))
+    return questions.found
 
 
 class _Questions:
-    """One algorithm, one trial, and what has been found so far."""
+    """The tests of one algorithm on one instance, and their results so far."""
 
-    def __init__(self, algorithm: Any, trial: Instance, threads: int) -> None:
-        self.algorithm, self.trial, self.threads = algorithm, trial, threads
-        self.positions = trial.positions(ORACLE_PRODUCTS, 100, ORACLE_PRODUCTS)
-        self.exact, magnitude = trial.truth(self.positions)
-        bound = trial.bound(algorithm, magnitude.astype(np.float64))
+    def __init__(self, algorithm: Any, instance: Instance, threads: int) -> None:
+        self.algorithm, self.instance, self.threads = algorithm, instance, threads
+        self.positions = instance.positions(ORACLE_PRODUCTS, 100, ORACLE_PRODUCTS)
+        self.exact, magnitude = instance.truth(self.positions)
+        bound = instance.bound(algorithm, magnitude.astype(np.float64))
         self.bound = np.broadcast_to(np.asarray(bound, np.float64), self.exact.shape)
-        self.found = Judgement("ok", asked=trial.must_equal(algorithm, self.bound))
+        self.found = Judgement("ok", asked=instance.must_equal(algorithm, self.bound))
         self.y = np.empty(0)
         self._behind = False
 
@@ -115,35 +116,35 @@ class _Questions:
 
         Temporaries hold garbage until they are written; arrays border on protected pages.
         """
-        problem = self.trial.problem
-        # Every other time, garbage is something else, and protected pages are on the other side.
+        problem = self.instance.problem
+        # The value of garbage and the side of the protected pages alternate between calls.
         self._behind = not self._behind
         poison_memory(BYTES[0] if self._behind else BYTES[1])
         fence = partial(fenced, behind=self._behind)
         if first.flags.carray:
             own = fence(first)
-        else:  # a layout to be kept
+        else:  # the layout is part of the test
             own = first.copy(order="K") if first.flags.writeable else first
-        given = self.trial.with_first(own)
+        given = self.instance.with_first(own)
         given.arrays = (own, *map(fence, given.arrays[1:]))
         plan, arrays = given.plan(self.algorithm, threads)
         out = fence(np.full(problem.result_shape, np.nan, problem.dtype))
         plan(*arrays, out)
-        before = (first, *self.trial.arrays[1:])
+        before = (first, *self.instance.arrays[1:])
         if not all(map(_same, given.arrays, before)):
             raise WrongError("it changed an array that it was given")
         return out
 
     def held_to_the_oracle(self) -> None:
-        """Every output within its bound, or equal where that can be asked."""
-        self.y = self._run(self.trial.first)
+        """Demand that every output is within its bound, or exact if it must be."""
+        self.y = self._run(self.instance.first)
         ratio = self._judge(self.y)
         zeros = np.count_nonzero(self.exact == 0) / self.exact.size
         if self.found.asked:
-            exactly = self.trial.is_exact(self.algorithm)
+            exactly = self.instance.is_exact(self.algorithm)
             y = self.y if exactly else np.rint(self.y)
             self._demand_equal(y)
-        doubtful = self.trial.case.pixels == "integers" and zeros > 0.5
+        doubtful = self.instance.case.pixels == "integers" and zeros > 0.5
         self.found = replace(
             self.found,
             status="mistrusted" if doubtful else "ok",
@@ -151,11 +152,11 @@ class _Questions:
             error_over_bound=ratio,
             exact=self.found.asked,
         )
-        if self.trial.case.pixels == "random":
+        if self.instance.case.pixels == "random":
             self._bound_must_see_a_lost_term()
 
     def _judge(self, y: np.ndarray) -> float:
-        """The largest error over bound; raises where it is above one."""
+        """Return the largest error over bound; raise `WrongError` if it is above one."""
         verdict = compare(y, self.positions, self.exact, self.bound)
         if not verdict.passed:
             self.found = replace(self.found, error_over_bound=verdict.error_over_bound)
@@ -167,7 +168,7 @@ class _Questions:
 
     def _demand_equal(self, y: np.ndarray) -> None:
         here = self._at_positions(y)
-        exact = np.rint(self.exact)  # whole, but for what the oracle's own quotients lost
+        exact = np.rint(self.exact)  # removes the rounding of the oracle's own quotients
         wrong = np.flatnonzero(here != exact)
         if len(wrong):
             place = tuple(int(i) for i in self.positions[wrong[0]])
@@ -177,11 +178,12 @@ class _Questions:
             )
 
     def _bound_must_see_a_lost_term(self) -> None:
-        """A bound that forgives the loss of the term that matters most proves nothing.
+        """Demand that the bound is too small to forgive the loss of the largest term.
 
-        Asked on numbers of like size; beside a million, a normwise bound rightly forgives it.
+        This holds for numbers of similar size. Beside a million, a normwise bound rightly
+        forgives the loss of a small term.
         """
-        lost = self.trial.lost(self.positions)
+        lost = self.instance.lost(self.positions)
         if float(lost.max()) > 0 and not bool((lost > self.bound).any()):
             raise WrongError(
                 f"its error bound, {float(self.bound.max()):.3g}, would forgive the loss of a term "
@@ -189,20 +191,20 @@ class _Questions:
             )
 
     def repeatable(self) -> None:
-        """The same bits when asked again."""
-        if not _same(self._run(self.trial.first), self.y):
+        """Demand the same bits from a second call."""
+        if not _same(self._run(self.instance.first), self.y):
             raise WrongError("asked twice, it gave different bits")
 
     def right_aside(self) -> None:
-        """Whatever else it gives is right as well."""
-        if reason := self.trial.aside(self.algorithm, self.positions):
+        """Demand that results beside the main one are right as well."""
+        if reason := self.instance.aside(self.algorithm, self.positions):
             raise WrongError(reason)
 
     def right_with_all_threads(self) -> None:
-        """As right with all threads as with one; whether the bits agree is recorded."""
+        """Demand a right result with all threads; record if its bits agree with one thread's."""
         if self.threads == 1:
             return
-        y = self._run(self.trial.first, self.threads)
+        y = self._run(self.instance.first, self.threads)
         try:
             self._judge(y)
         except WrongError as wrong:
@@ -210,39 +212,40 @@ class _Questions:
         self.found = replace(self.found, threads_agree=_same(y, self.y))
 
     def indifferent_to_layout(self, rng: np.random.Generator) -> None:
-        """The same bits whatever the memory layout of the input."""
+        """Demand the same bits for another memory layout of the input."""
         kind = int(rng.integers(len(_LAYOUTS)))
         name, lay = _LAYOUTS[kind]
-        if not _same(self._run(lay(self.trial.first)), self.y):
+        if not _same(self._run(lay(self.instance.first)), self.y):
             raise WrongError(f"it gave different bits for {name} input")
 
     def confines_nonfinite(self, rng: np.random.Generator) -> None:
-        """A NaN or infinity at an edge reaches the outputs that depend on it, no others."""
-        x = self.trial.first.copy()
+        """Demand that a NaN or infinity reaches exactly the outputs that depend on it."""
+        x = self.instance.first.copy()
         edge = tuple(int(rng.choice([0, n - 1])) for n in x.shape)
-        x[edge] = rng.choice(self.trial.nonfinite)
+        x[edge] = rng.choice(self.instance.nonfinite)
         y, before = self._at_positions(self._run(x)), self._at_positions(self.y)
-        may, must = self.trial.reached(edge, self.positions)
+        may, must = self.instance.reached(edge, self.positions)
         if np.isfinite(y[must]).any():
             raise WrongError("it lost a NaN or infinity of its input")
         if not _same(y[~may], before[~may]):
             raise WrongError("a NaN or infinity spread to outputs that do not depend on it")
 
     def keeps_a_property(self, rng: np.random.Generator) -> None:
-        """One property drawn from those that apply, on numbers of its own."""
-        run, laws = self.trial.runner(self.algorithm, self.threads), self.trial.laws()
+        """Demand one law, drawn from those that apply, on numbers of its own."""
+        run, laws = self.instance.runner(self.algorithm, self.threads), self.instance.laws()
         for number in rng.permutation(len(laws)):
-            holds = laws[number](self.trial.problem, rng, run)
+            holds = laws[number](self.instance.problem, rng, run)
             if holds is False:
                 stated = (laws[number].__doc__ or "").strip()
-                raise WrongError(f"it breaks a law of {self.trial.problem.family.name}: {stated}")
+                family = self.instance.problem.family.name
+                raise WrongError(f"it breaks a law of {family}: {stated}")
             if holds:
                 self.found = replace(self.found, properties=1)
                 return
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether two arrays hold the same numbers, NaN counting as equal to NaN."""
+    """Return True if two arrays hold the same numbers; NaN counts as equal to NaN."""
     return bool(np.array_equal(a, b, equal_nan=True))
 
 

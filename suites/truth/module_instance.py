@@ -22,7 +22,7 @@ from .pool_instance import PoolInstance
 
 
 class ModuleInstance(Instance):
-    """Arrays are the input, and the kernels of all convolutions."""
+    """A module with its numbers; arrays are the input and the kernels of all convolutions."""
 
     def __init__(self, case: Case, seed: int = 0) -> None:
         if (case.weights, case.pixels) != ("random", "random"):
@@ -45,7 +45,7 @@ class ModuleInstance(Instance):
         return self._plan, (self.first,)
 
     def check(self, algorithm: Any, y: np.ndarray, positions: np.ndarray) -> Verdict:
-        """Hold every step to the oracle on what it was given, and `y` to the last of them."""
+        """Compare every step with the oracle on its own input, and `y` with the last steps."""
         kernels, worst, start = iter(self.arrays[1:]), 0.0, 0
         for chain in self._plan.chains:
             given = self.first
@@ -55,10 +55,10 @@ class ModuleInstance(Instance):
                 pools = step.family.name == "pooling"
                 kind: type[Instance] = PoolInstance if pools else ConvolutionInstance
                 operands = (given,) if pools else (given, next(kernels))
-                trial = kind.of(Case(step), operands)
+                instance = kind.of(Case(step), operands)
                 count = max(16, len(positions) // 8)
                 at = oracle.some_positions(step.result_shape, count)
-                verdict = trial.check(algorithm.able(step), made, at)
+                verdict = instance.check(algorithm.able(step), made, at)
                 if not verdict.passed:
                     return replace(verdict, reason=f"in step {step}: {verdict.reason}")
                 worst, given = max(worst, verdict.error_over_bound), made
@@ -72,7 +72,7 @@ class ModuleInstance(Instance):
 
 
 def explain(problem: InceptionProblem) -> list[str]:
-    """Lines that say what a module is made of, and what its reductions save."""
+    """Return lines on the parts of a module, and on the work that its reductions save."""
     lines = [f"input  {problem.input_shape}"]
     for branch in problem.branches:
         lines.append("branch " + " → ".join(str(step) for step in branch))

@@ -1,11 +1,11 @@
-"""The slow truth: convolution and its gradients by definition, in wider arithmetic.
+"""The oracle: convolution and its gradients by definition, in wider arithmetic.
 
-Imports nothing from `algos`, so that no mistake can be shared. float32 is judged in float64;
-float64 in extended precision where the platform has it (64-bit mantissa on x86), which leaves
-the oracle's own error thousands of times below any bound it is compared with.
+It imports nothing from `algos`, so that no mistake can be shared. It judges float32 in float64,
+and float64 in extended precision if the platform has it (64-bit mantissa on x86). Its own error
+is then thousands of times smaller than any bound.
 
-Every function here returns two results: the exact one, and the sum of the sizes of its terms,
-which is what rounding errors act upon.
+Every function here returns two results: the exact one, and the sum of the sizes of its terms.
+Rounding errors scale with the second.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Pair = tuple[np.ndarray, np.ndarray]
 
 
 def wide(dtype: np.dtype | str) -> np.dtype:
-    """The arithmetic that judges `dtype`."""
+    """Return the data type of the arithmetic that judges `dtype`."""
     return np.dtype(np.float64) if np.dtype(dtype) == np.float32 else np.dtype(np.longdouble)
 
 
@@ -41,21 +41,22 @@ def correlate_at(
     tile: Sequence[int] = (),
     table: np.ndarray | None = None,
 ) -> Pair:
-    """Output elements at `positions`, each the sum over input channels and taps.
+    """Return output elements at `positions`, each the sum over input channels and taps.
 
     Parameters
     ----------
     positions : int array, (P, 2 + axes)
         Rows (n, o, *spatial) of output indices.
-    x : (N, C, *size)
-    w : (O, C/groups, *kernel), or with `tile` (*tile, O, C/groups, *kernel)
-    bias : (O,), (O, *output_size), or (O, *tile)
-    stride, dilation, before : one entry per spatial axis
+    x : `(N, C, *size)`
+    w : `(O, C/groups, *kernel)`
+        With `tile`, `(*tile, O, C/groups, *kernel)`.
+    bias : `(O,)`, `(O, *output_size)` or `(O, *tile)`
+    stride, dilation, before : `one entry per spatial axis`
         `before` is the zero padding in front.
-    tile : one entry per spatial axis, optional
+    tile : `one entry per spatial axis, optional`
         Period of the kernels: output position i uses kernel i mod t.
-    table : (O, C/groups) of truth values, optional
-        Which channels are connected.
+    table : `(O, C/groups)`, optional
+        True for connected channels.
 
     Returns
     -------
@@ -97,15 +98,16 @@ def grad_input_at(
     tile: Sequence[int] = (),
     table: np.ndarray | None = None,
 ) -> Pair:
-    """Elements of the input's gradient: what reaches them from every output that read them.
+    """Return elements of the input's gradient, summed over all outputs that read them.
 
     Parameters
     ----------
     positions : int array, (P, 2 + axes)
         Rows (n, c, *spatial) of input indices.
-    g : (N, O, *output_size)
+    g : `(N, O, *output_size)`
         Gradient of the output.
-    w : (O, C/groups, *kernel), or with `tile` (*tile, O, C/groups, *kernel)
+    w : `(O, C/groups, *kernel)`
+        With `tile`, `(*tile, O, C/groups, *kernel)`.
 
     Returns
     -------
@@ -151,14 +153,14 @@ def grad_weight_at(
     tile: Sequence[int] = (),
     table: np.ndarray | None = None,
 ) -> Pair:
-    """Elements of the kernel's gradient: every sample they met, times the gradient there.
+    """Return elements of the kernel's gradient: sums of samples times the output's gradient.
 
     Parameters
     ----------
     positions : int array, (P, 2 + axes)
-        Rows (o, c, *tap) of kernel indices, with `tile` (*phase, o, c, *tap).
-    x : (N, C, *size)
-    g : (N, O, *output_size)
+        Rows (o, c, *tap) of kernel indices. With `tile`, (*phase, o, c, *tap).
+    x : `(N, C, *size)`
+    g : `(N, O, *output_size)`
         Gradient of the output.
     kernel : one entry per spatial axis
 
@@ -190,7 +192,7 @@ def grad_weight_at(
 
 
 def _every_kernel(w: np.ndarray, tile: Sequence[int], axes: int, flip: bool) -> np.ndarray:
-    """`w` as (*tile, O, C/groups, *kernel), whatever the tile; as it correlates."""
+    """Return `w` as (*tile, O, C/groups, *kernel), flipped for correlation if `flip`."""
     w = w.reshape(*tile, *w.shape[w.ndim - 2 - axes :])
     return np.flip(w, tuple(range(axes + 2, w.ndim))) if flip else w
 
@@ -198,7 +200,7 @@ def _every_kernel(w: np.ndarray, tile: Sequence[int], axes: int, flip: bool) -> 
 def _summed(
     positions: np.ndarray, terms: int, products: Callable[[np.ndarray], np.ndarray]
 ) -> Pair:
-    """The sum of the `products`, `terms` of them, of each position, and of their sizes."""
+    """Return the sums of each position's `terms` products, and the sums of their sizes."""
     step = max(1, _CHUNK // max(1, terms))
     sums, sizes = [], []
     for start in range(0, len(positions), step):
@@ -217,7 +219,7 @@ def _windows(
     dilation: Sequence[int],
     before: Sequence[int],
 ) -> np.ndarray:
-    """A view (N, C, *start, *kernel) of `x` in zeros, for outputs up to the last of `places`."""
+    """Return a view (N, C, *start, *kernel) of the padded `x`, up to the last of `places`."""
     axes = len(kernel)
     extents = [(f - 1) * d + 1 for f, d in zip(kernel, dilation, strict=True)]
     last = places.max(axis=0, initial=0)
@@ -232,10 +234,10 @@ def _windows(
 def _gather(
     array: np.ndarray, images: np.ndarray, channels: np.ndarray, at: Sequence[np.ndarray]
 ) -> np.ndarray:
-    """array[image, channel, *at] in wider arithmetic, zero where `at` is outside of it.
+    """Return array[image, channel, *at] in wider arithmetic, with zeros outside of the array.
 
-    images, channels : (P or 1, K or 1); at : per spatial axis (P or 1, places).
-    Returns (P, K, *places).
+    The shape of `images` and `channels` is (P or 1, K or 1). Each spatial axis has an entry
+    (P or 1, places) in `at`. The result has shape (P, K, *places).
     """
     axes = len(at)
     index = [some.reshape(*some.shape, *[1] * axes) for some in (images, channels)]
@@ -250,15 +252,15 @@ def _gather(
 
 
 def every_position(shape: Sequence[int]) -> np.ndarray:
-    """Every index of an output of `shape`, ``(elements, len(shape))``."""
+    """Return every index of an output of `shape`, ``(elements, len(shape))``."""
     return np.indices(tuple(shape)).reshape(len(shape), -1).T
 
 
 def some_positions(shape: Sequence[int], count: int, seed: int = 0) -> np.ndarray:
-    """About `count` distinct indices of an output of `shape`: borders favoured, corners always.
+    """Return about `count` distinct indices of an output of `shape`, with all of its corners.
 
-    Where a mistake at a border shows on few elements, uniform sampling would seldom see it;
-    so each coordinate of half of the samples is drawn from the first and last two.
+    A mistake at a border affects few elements, so uniform sampling would seldom find it. Half of
+    the samples therefore draw coordinates from the first and last two.
     """
     if int(np.prod(shape)) <= count:
         return every_position(shape)

@@ -1,4 +1,4 @@
-"""Arrays that border on a protected page: an access beyond them ends the process."""
+"""Arrays next to a protected page: an access beyond them ends the process."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _NO_ACCESS = 0  # PROT_NONE
 
 
 def fenced(array: np.ndarray, behind: bool = True) -> np.ndarray:
-    """Copy `array`, C-contiguous, to where a protected page follows it, or precedes it.
+    """Return a C-contiguous copy of `array` next to a protected page.
 
     Parameters
     ----------
     behind : bool
-        True: the array ends where the page begins; it is then aligned to its elements alone.
+        True: the array ends where the page begins, so it is aligned to its elements only.
         False: it begins where the page ends.
     """
     room = -(-array.nbytes // _PAGE) * _PAGE
@@ -31,7 +31,7 @@ def fenced(array: np.ndarray, behind: bool = True) -> np.ndarray:
 
 
 def _protect(address: int) -> None:
-    """Forbid any access to the page at `address`; where the system has no such call, do nothing."""
+    """Forbid any access to the page at `address`, if the system has a call for this."""
     protect = getattr(ctypes.CDLL(None, use_errno=True), "mprotect", None)
     if protect is None:
         return

@@ -1,7 +1,7 @@
-"""Pooling that is wrong on purpose: the verifier must fail every one of these, every time.
+"""Canaries for pooling: wrong on purpose; the verifier must fail every one, every time.
 
-Each takes the definition and breaks one thing: where windows lie, what they count, what they
-are reduced to, or where a gradient goes.
+Each computes the definition and breaks one thing: the positions of windows, their counts, their
+reduction, or the destination of a gradient.
 """
 
 from __future__ import annotations
@@ -278,7 +278,7 @@ class FirstChannelOnly(_Canary):
 
 
 class GradientAddsToGarbage(_Canary):
-    """Adds a gradient to whatever was there."""
+    """Adds a gradient to the values that were there."""
 
     name = "canary-pool-adds-to-garbage"
 

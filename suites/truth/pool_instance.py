@@ -1,4 +1,4 @@
-"""A case of pooling with its numbers, and how it is judged."""
+"""A case of pooling with its numbers, its oracle and its bounds."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from . import pool_oracle
 from .instance import Instance, Run
 from .pool_properties import PROPERTIES
 
-#: Kinds that a NaN or +∞ in a window always shows in.
+#: Kinds whose result always shows a NaN or +∞ in the window.
 _SHOWING = ("max", "maxout", "average", "l2", "lp", "mixed")
 
 
 class PoolInstance(Instance):
-    """Arrays are the problem's operands, and its gate where it has one."""
+    """A case of pooling; arrays are the problem's operands, and its gate if it has one."""
 
     nonfinite = (np.nan, np.inf)
 
@@ -48,7 +48,7 @@ class PoolInstance(Instance):
 
     @property
     def _input(self) -> np.ndarray:
-        """What is pooled; of no importance where a gradient does not depend on it."""
+        """The pooled input; zeros for a gradient that does not depend on it."""
         operands = self.problem.operands
         if operands[-1] == self.problem.input_shape:
             return self.arrays[len(operands) - 1]
@@ -59,7 +59,7 @@ class PoolInstance(Instance):
         return plan, self.arrays[: len(self.problem.operands)]
 
     def positions(self, products: int, least: int, most: int, seed: int = 0) -> np.ndarray:
-        """Fewer than of a sum of products: the oracle looks at every window for itself."""
+        """Return positions, fewer than for a sum of products: each window takes the oracle long."""
         return super().positions(products // 4, min(least, 16), min(most, 4096), seed)
 
     def truth(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -80,7 +80,7 @@ class PoolInstance(Instance):
         )
 
     def lost(self, positions: np.ndarray) -> np.ndarray:
-        """The largest sample taken for the smallest; of a gradient the largest for nothing."""
+        """Return the error if the largest sample becomes the smallest, or 0 in gradients."""
         forward = self.problem.operation == "forward"
         size = self.first if forward else abs(self.first)
         without = self.first.copy()
@@ -100,7 +100,7 @@ class PoolInstance(Instance):
         return may, may & (problem.kind == "average")
 
     def aside(self, algorithm: Any, positions: np.ndarray) -> str | None:
-        """Switches, where the kind has them and the algorithm gives them."""
+        """Return an error in the switches, if the kind and the algorithm have them."""
         problem = self.problem
         chooses = problem.kind in ("max", "maxout") or problem.mode == "train"
         if problem.operation != "forward" or not chooses or not algorithm.gives_switches:
@@ -138,7 +138,7 @@ class PoolInstance(Instance):
 
 
 def _is_exact(algorithm: Any, problem: PoolProblem) -> bool:
-    """A gradient may be multiplied by one over the count, which is no whole number."""
+    """Return False also for gradients of averages, which may multiply by one over the count."""
     divides_first = problem.kind == "average" and problem.operation == "grad_input"
     return algorithm.exact_on_integers and not divides_first
 
@@ -166,7 +166,7 @@ def _truth(
     x: np.ndarray,
     gate: np.ndarray | None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(exact, magnitude) at `positions`; a pyramid is its levels, one after the other."""
+    """Return (exact, magnitude) at `positions`; a pyramid's levels follow one another."""
     if problem.layout != "pyramid":
         if problem.operation == "forward":
             return pool_oracle.forward_at(positions, problem, first, gate)[:2]
@@ -192,7 +192,7 @@ def _truth(
 
 
 def _as_average(problem: PoolProblem) -> PoolProblem:
-    """The same windows, averaged: positive wherever a window holds what is positive."""
+    """Return averages of the same windows; they are positive if a window holds a mark."""
     if problem.kind == "maxout":
         return problem
     nothing: dict[str, Any] = dict.fromkeys(("p", "sigma", "mode", "mix"))

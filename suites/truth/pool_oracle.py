@@ -1,11 +1,11 @@
-"""The slow truth for pooling: each window by its definition, in wider arithmetic.
+"""The oracle for pooling: each window by its definition, in wider arithmetic.
 
-Imports nothing from `algos`, so that no mistake can be shared: where the windows lie is worked
-out here again, position by position, from the fields of the problem.
+It imports nothing from `algos`, so that no mistake can be shared. The positions of the windows
+are computed here a second time, from the fields of the problem.
 
-Every function that reduces a window returns a triple (value, magnitude, place): the exact
-value; what a relative rounding error acts upon, so that |error| <= γ·magnitude; and the flat
-index in the volume of the sample chosen, or -1.
+Every function that reduces a window returns a triple (value, magnitude, place). The magnitude
+scales a relative rounding error: |error| <= γ·magnitude. The place is the flat index in the
+volume of the chosen sample, or -1.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _MASK = (1 << 64) - 1
 
 
 def wide(dtype: Any) -> Any:
-    """The arithmetic that judges `dtype`."""
+    """Return the data type of the arithmetic that judges `dtype`."""
     return np.float64 if np.dtype(dtype) == np.float32 else np.longdouble
 
 
 @dataclass(frozen=True)
 class Window:
-    """One window along one axis: where its taps lie, inside the input or out of it."""
+    """One window along one axis: the positions of its taps, inside the input or outside."""
 
     at: tuple[int, ...]
     size: int
@@ -42,7 +42,7 @@ class Window:
 
 
 def windows_along(problem: Any, axis: int) -> list[Window]:
-    """The windows of `problem` along one axis, by the words of its documentation."""
+    """Return the windows of `problem` along one axis, as its documentation defines them."""
     size = problem.size[axis]
     if problem.output is not None:
         count = problem.output[axis]
@@ -76,12 +76,12 @@ def _run(size: int, start: int, end: int) -> Window:
 
 
 def _left_over(found: list[Window], end: int) -> bool:
-    """Whether samples remain behind the last window."""
+    """Return True if samples remain behind the last window."""
     return bool(found) and found[-1].at[-1] + 1 < end
 
 
 def _fractional_borders(problem: Any, axis: int) -> list[int]:
-    """Graham's sequences, drawn again; they must step by ones and twos from end to end."""
+    """Return Graham's borders, drawn again; they step by ones and twos from end to end."""
     size = problem.size[axis]
     span = size - 1 if problem.overlapping else size
     count = max(math.floor(size / problem.ratio[axis]), math.ceil(span / 2))
@@ -119,7 +119,7 @@ class _Sight:
 
 
 class _View:
-    """The windows of a problem with one grid of them, to be looked at one by one."""
+    """The windows of a problem that has a single grid of them."""
 
     def __init__(self, problem: Any, axes: int) -> None:
         self.problem = problem
@@ -129,7 +129,7 @@ class _View:
     def sight(
         self, plane: np.ndarray, number: int, position: tuple[int, ...], gate: np.ndarray | None
     ) -> _Sight:
-        """The window at `position` of a plane, `number` counting planes over the batch."""
+        """Return the window at `position` of a plane; `number` counts planes over the batch."""
         problem, kind = self.problem, wide(plane.dtype)
         chosen = [a[i] for a, i in zip(self.along, position, strict=True)]
         taps = [np.array(w.inside, np.int64) for w in chosen]
@@ -151,7 +151,7 @@ class _View:
         return _Sight(values, flat, math.prod(counts), weights, gates, u)
 
     def over(self, sample: Sequence[int]) -> Iterator[tuple[int, ...]]:
-        """The positions of all windows that hold a sample."""
+        """Yield the positions of all windows that hold a sample."""
         holding = [
             [j for j, w in enumerate(a) if i in w.at]
             for a, i in zip(self.along, sample, strict=True)
@@ -159,13 +159,13 @@ class _View:
         return itertools.product(*holding)
 
     def most_over(self) -> int:
-        """The most windows that hold one sample."""
+        """Return the largest number of windows that hold one sample."""
         counts = [Counter(i for w in a for i in w.at if 0 <= i < w.size) for a in self.along]
         return math.prod(max(c.values(), default=0) for c in counts)
 
 
 def _gaussian(window: Window, sigma: float | None, include: bool, kind: Any) -> dict[int, Any]:
-    """The weight of each tap inside the input."""
+    """Return the weight of each tap inside the input."""
     middle = kind(window.at[0] + window.at[-1]) / 2
     width = kind(sigma) if sigma else kind(window.at[-1] - window.at[0] + 1) / 4
     counted = range(window.counted) if include else window.inside
@@ -181,15 +181,15 @@ def _first_maximum(values: np.ndarray) -> int:
 
 
 def _opening(sight: _Sight) -> tuple[Any, Any, Any]:
-    """(how far the gate is open, how far closed, what rounding its argument acts upon)."""
+    """Return the gate's open share, its closed share, and its argument's magnitude."""
     argument = (sight.gate * sight.values).sum()
     rough = np.abs(sight.gate * sight.values).sum()
-    with np.errstate(over="ignore"):  # a gate that is wholly open or closed
+    with np.errstate(over="ignore"):  # a gate may be fully open or closed
         return 1 / (1 + np.exp(-argument)), 1 / (1 + np.exp(argument)), rough
 
 
 def _chosen(sight: _Sight) -> int:
-    """Which tap stochastic pooling samples, or -1."""
+    """Return the tap that stochastic pooling samples, or -1."""
     positive = np.maximum(sight.values, 0)
     if not positive.any():
         return -1
@@ -197,7 +197,7 @@ def _chosen(sight: _Sight) -> int:
 
 
 def reduce(problem: Any, sight: _Sight) -> tuple[Any, Any, int]:
-    """(value, magnitude, index of the tap chosen or -1) of one window."""
+    """Return (value, magnitude, index of the chosen tap or -1) of one window."""
     v = sight.values
     if problem.kind == "max":
         best = _first_maximum(v)
@@ -234,7 +234,7 @@ def reduce(problem: Any, sight: _Sight) -> tuple[Any, Any, int]:
 
 
 def slopes(problem: Any, sight: _Sight) -> tuple[np.ndarray, np.ndarray]:
-    """(derivative of the window's value by each of its samples, magnitude) of one window."""
+    """Return the derivatives of a window's value by its samples, and their magnitudes."""
     v = sight.values
     lone = np.zeros_like(v)
     if problem.kind in ("max", "mixed", "gated"):
@@ -280,7 +280,7 @@ def slopes(problem: Any, sight: _Sight) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _planes(problem: Any, x: np.ndarray) -> tuple[Any, np.ndarray]:
-    """Maxout as maxima along an axis of channels; other problems as they are."""
+    """Return maxout as maxima along an axis of channels; other problems unchanged."""
     if problem.kind != "maxout":
         return problem, x.reshape(-1, *x.shape[2:])
     pieces, samples = problem.pieces, math.prod(problem.size)
@@ -294,21 +294,21 @@ def _planes(problem: Any, x: np.ndarray) -> tuple[Any, np.ndarray]:
 
 
 def _gate(gate: np.ndarray | None, number: int, channels: int, axes: int) -> np.ndarray | None:
-    """The gate of a plane's channel."""
+    """Return the gate of a plane's channel."""
     if gate is None or gate.ndim == axes:
         return gate
     return np.asarray(gate[number % channels])
 
 
 def every(shape: Sequence[int]) -> np.ndarray:
-    """All indices of an array, in order."""
+    """Return all indices of an array, in order."""
     return np.stack(np.unravel_index(np.arange(math.prod(shape)), tuple(shape)), axis=1)
 
 
 def forward(
     problem: Any, x: np.ndarray, gate: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(output, magnitude, switches) of a problem with one grid of windows, output-shaped.
+    """Return output-shaped (output, magnitude, switches) of a problem with one grid of windows.
 
     x : (N, C, *size); gate : (*window) or (C, *window). Values in `wide(x.dtype)`.
     """
@@ -320,7 +320,7 @@ def forward(
 def forward_at(
     positions: np.ndarray, problem: Any, x: np.ndarray, gate: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """As `forward`, at `positions` (P, 2 + axes) of the output alone."""
+    """Return the results of `forward` at `positions` (P, 2 + axes) of the output only."""
     rule, planes = _planes(problem, x)
     view = _View(rule, planes.ndim - 1)
     # An output of maxout is one of a plane of channels by samples.
@@ -340,7 +340,7 @@ def forward_at(
 def grad_input(
     problem: Any, grad_out: np.ndarray, x: np.ndarray, gate: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(gradient at the input, magnitude) of ⟨grad_out, pool(x)⟩, input-shaped."""
+    """Return input-shaped (gradient, magnitude) of ⟨grad_out, pool(x)⟩."""
     rule, planes = _planes(problem, x)
     view = _View(rule, planes.ndim - 1)
     kind = wide(x.dtype)
@@ -366,7 +366,7 @@ def grad_input_at(
     x: np.ndarray,
     gate: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """As `grad_input`, at `positions` (P, 2 + axes) of the input alone."""
+    """Return the results of `grad_input` at `positions` (P, 2 + axes) of the input only."""
     rule, planes = _planes(problem, x)
     view = _View(rule, planes.ndim - 1)
     if len(positions) * view.most_over() >= len(planes) * math.prod(view.shape):

@@ -1,7 +1,8 @@
-"""What every pooling must satisfy, whoever computes it: checked without an oracle.
+"""Laws that every pooling satisfies, checked without an oracle.
 
-As in `suites.truth.properties`: each compares results of the algorithm itself on whole numbers, and
-answers True, False, or None where it does not apply or cannot be exact.
+Each law compares results of the algorithm itself on whole numbers, as in
+`suites.truth.properties`. It returns True or False, or None if it does not apply or cannot be
+exact.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def maxima_nest(problem: PoolProblem, rng: np.random.Generator, run: Run) -> boo
 
 
 def additive(problem: PoolProblem, rng: np.random.Generator, run: Run) -> bool | None:
-    """An average of sums is the sum of averages; so is every gradient in what it is given."""
+    """An average of sums is the sum of averages; every gradient is linear, too."""
     if not whole_unit(problem) or (problem.operation == "forward" and not problem.is_linear):
         return None
     first, *rest = (integers(rng, problem, shape) for shape in problem.operands)
@@ -162,13 +163,13 @@ PROPERTIES: tuple[Property, ...] = (
 
 
 def _no_options(problem: PoolProblem) -> dict[str, Any]:
-    """The options of other kinds than "max", left out."""
+    """Return changes that reset the options of kinds other than "max"."""
     names = ("p", "sigma", "mode", "mix", "seed", "count_include_pad")
     return dict.fromkeys(names)
 
 
 def _agree(whole: np.ndarray | None, *parts: np.ndarray | None) -> bool | None:
-    """Whether `whole` is the sum of `parts`; None where one of them could not be computed."""
+    """Return True if `whole` is the sum of `parts`; None if one of them is missing."""
     if whole is None or any(part is None for part in parts):
         return None
     return bool((whole == sum(np.asarray(part, np.float64) for part in parts)).all())

@@ -1,8 +1,8 @@
-"""What every convolution must satisfy, whoever computes it: checked without an oracle.
+"""Laws that every convolution satisfies, checked without an oracle.
 
-Each property compares two results of the algorithm itself, on integers that leave no room for
-rounding, and answers True, False, or None where it does not apply. `run` convolves one way or
-another: ``run(problem, x, w) -> y``, or None where the algorithm cannot do that problem.
+Each law compares two results of the algorithm itself, on integers that leave no room for
+rounding. It returns True or False, or None if it does not apply. ``run(problem, x, w) -> y``
+calls the algorithm, and returns None if the algorithm cannot do the problem.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def stride_subsamples(problem: Problem, rng: np.random.Generator, run: Run) -> b
     """A stride keeps every s-th output of stride one."""
     if set(problem.stride) == {1} or problem.is_tiled:
         return None
-    # What a ragged last position reads beyond the input is padding like any other.
+    # A ragged last position reads padding beyond the input.
     sides = tuple(
         (before, max(after, reach - before - size))
         for (before, after), reach, size in zip(
@@ -116,7 +116,7 @@ def groups_are_separate(problem: Problem, rng: np.random.Generator, run: Run) ->
 
 
 def images_are_separate(problem: Problem, rng: np.random.Generator, run: Run) -> bool | None:
-    """So is every image of a batch."""
+    """Every image of a batch is a convolution of its own."""
     if problem.batch == 1:
         return None
     x, w = _input(problem, rng), _kernel(problem, rng)
@@ -260,7 +260,7 @@ def gradient_of_images(problem: Problem, rng: np.random.Generator, run: Run) -> 
     return _agree(run(problem, first, second), np.concatenate([p for p in parts if p is not None]))
 
 
-#: What holds of both gradients; `adjoint` first, for it ties all three operations together.
+#: Laws of both gradients; `adjoint` comes first, since it links all three operations.
 GRADIENT_PROPERTIES: tuple[Property, ...] = (
     adjoint,
     linear_in_x,
@@ -271,12 +271,12 @@ GRADIENT_PROPERTIES: tuple[Property, ...] = (
 
 
 def laws_of(operation: str) -> tuple[Property, ...]:
-    """The properties that a problem of `operation` can be asked for."""
+    """Return the laws that apply to problems of `operation`."""
     return PROPERTIES if operation == "forward" else GRADIENT_PROPERTIES
 
 
 def _outputs(problem: Problem) -> int:
-    """The axis of the kernels that counts output channels."""
+    """Return the axis of the kernels that counts output channels."""
     return len(problem.kernel_shape) - problem.axes - 2
 
 
@@ -291,7 +291,7 @@ def _second(problem: Problem, rng: np.random.Generator) -> np.ndarray:
 
 
 def _same_sum(*pairs: tuple[np.ndarray | None, np.ndarray]) -> bool | None:
-    """Whether the inner products of all pairs are equal; None where too few could be had."""
+    """Return True if all pairs have equal inner products; None if there are too few pairs."""
     sums = [int(np.sum(a.astype(np.int64) * b.astype(np.int64))) for a, b in pairs if a is not None]
     return None if len(sums) < 2 else len(set(sums)) == 1
 
@@ -301,13 +301,13 @@ def _input(problem: Problem, rng: np.random.Generator) -> np.ndarray:
 
 
 def _kernel(problem: Problem, rng: np.random.Generator) -> np.ndarray:
-    """Outer products every other time, so that separable algorithms have their share."""
+    """Return a random kernel, half of the time an outer product for separable algorithms."""
     kind = "integer-rank1" if rng.random() < 0.5 else "integers"
     return weights(kind, rng, problem)
 
 
 def _part(array: np.ndarray, slices: list[slice]) -> np.ndarray:
-    """A view of the last axes."""
+    """Return a view of the last axes."""
     index: tuple[Any, ...] = (..., *slices)
     return array[index]
 
@@ -317,7 +317,7 @@ def _halved(array: np.ndarray) -> np.ndarray:
 
 
 def _plain(problem: Problem, **changes: Any) -> Problem:
-    """`problem` with a single channel and image, no stride, dilation or bias."""
+    """Return `problem` with a single channel and image, without stride, dilation or bias."""
     return replace(
         problem,
         **{
@@ -328,7 +328,7 @@ def _plain(problem: Problem, **changes: Any) -> Problem:
 
 
 def _agree(whole: np.ndarray | None, *parts: np.ndarray | None) -> bool | None:
-    """Whether `whole` is the sum of `parts`; None where one of them could not be computed."""
+    """Return True if `whole` is the sum of `parts`; None if one of them is missing."""
     if whole is None or any(part is None for part in parts):
         return None
     total = sum(np.asarray(part, np.float64) for part in parts)

@@ -1,4 +1,4 @@
-"""A verification as one watches it: progress, the table, what failed and how to see it again."""
+"""Display of a verification: progress, the table, and each failure with its repro line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from suites.truth.families import FAMILY_CASES
 
 from .verifier import SHOWN, Score, Verifier, repro_line, sequence_line
 
-#: Exit code where nothing was wrong, but some cases could not be judged.
+#: Exit code if nothing was wrong, but some cases could not be judged.
 UNJUDGED = 3
 
 
@@ -32,35 +32,42 @@ class Campaign:
 
 
 def verify_and_show(
-    verifier: Verifier, rounds: Sequence[Campaign], canaries: bool, out: Console, notes: Console
+    verifier: Verifier,
+    campaigns: Sequence[Campaign],
+    canaries: bool,
+    out: Console,
+    notes: Console,
 ) -> int:
-    """Judge the algorithms of each round, and where asked the judge.
+    """Judge the algorithms of each campaign; with `canaries`, test the judge as well.
 
-    Returns 1 where either fails, 3 where none is wrong but some cases could not be judged.
+    Returns 1 if an algorithm or the judge fails, and 3 if no algorithm is wrong but some cases
+    could not be judged.
     """
-    if not any(r.names and r.cases for r in rounds):
+    if not any(c.names and c.cases for c in campaigns):
         raise ConvbenchError("nothing was judged: none of the algorithms is for these cases")
-    known = {r.family: FAMILY_CASES[r.family].canaries for r in rounds if canaries}
+    known = {c.family: FAMILY_CASES[c.family].canaries for c in campaigns if canaries}
     files = {family: path for family, path in known.items() if path}
-    wrong = [(r, name) for r in rounds if r.family in files for name in load_file(files[r.family])]
+    wrong = [
+        (c, name) for c in campaigns if c.family in files for name in load_file(files[c.family])
+    ]
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
     )  # fmt: skip
     scores, alive = [], []
-    total = sum(len(r.cases) * len(r.names) for r in rounds) + len(wrong)
+    total = sum(len(c.cases) * len(c.names) for c in campaigns) + len(wrong)
     with Progress(*columns, console=notes, transient=True) as progress:
         task = progress.add_task("verify", total=total)
-        for turn, name in ((r, name) for r in rounds for name in r.names):
+        for campaign, name in ((c, name) for c in campaigns for name in c.names):
             progress.update(task, description=f"verify {name}")
-            score = verifier.score(name, turn.cases, lambda: progress.advance(task))
+            score = verifier.score(name, campaign.cases, lambda: progress.advance(task))
             scores.append(score)
-            if total > len(turn.cases) and not notes.is_terminal:  # no bar moves: show it goes on
+            if total > len(campaign.cases) and not notes.is_terminal:  # no bar is shown there
                 notes.print(f"{name}: {score.cases} cases, {len(score.failures)} wrong")
         progress.update(task, description="canaries")
         asked = verifier.files
         verifier.files = (*asked, *files.values())
-        for turn, canary in wrong:
-            if not verifier.killed(canary, turn.cases):
+        for campaign, canary in wrong:
+            if not verifier.killed(canary, campaign.cases):
                 alive.append(canary)
             progress.advance(task)
         verifier.close()
@@ -125,7 +132,7 @@ def _show_failures(score: Score, verifier: Verifier, out: Console) -> None:
 
 
 def _show_unjudged(score: Score, out: Console) -> None:
-    """Every reason once, with the first case it was given for."""
+    """Print every reason once, with the first case that it applies to."""
     first: dict[str, list[Case]] = {}
     for case, reason in score.unjudged:
         first.setdefault(reason, []).append(case)
@@ -175,7 +182,7 @@ def _conclude(
 
 
 def _exactly(asked: int, found: int) -> str:
-    """The sentence on equality, which direct sums of integers must have."""
+    """Return the sentence on equality, which direct sums of integers must reach."""
     if not asked:
         return "Exact: equality on integers is not shown, it could be asked for in no case."
     if not found:

@@ -1,4 +1,4 @@
-"""From a problem that fails to the smallest one that still does."""
+"""Reduction of a failing problem to the smallest one that still fails."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 from algos.core.errors import ConvbenchError
 from suites.truth.families import family_cases
 
-#: How many simpler problems to try at the most.
+#: Most simpler problems to try.
 ATTEMPTS = 300
 
 
 def shrink(problem: Any, fails: Callable[[Any], bool]) -> Any:
-    """The simplest problem found that `fails`, by trying simpler ones as long as any does.
+    """Return the simplest problem found that `fails`.
 
-    Every step makes one field smaller or plainer: greedy, hence a local minimum, which is
-    what a person who debugs needs.
+    Every step makes one field smaller or plainer and keeps the first problem that still fails.
+    The search is greedy, so the result is a local minimum, which is enough for debugging.
     """
     attempts = 0
     found = True
@@ -34,7 +34,7 @@ def shrink(problem: Any, fails: Callable[[Any], bool]) -> Any:
 
 
 def _simpler(problem: Any) -> Iterator[Any]:
-    """Problems with one thing less, boldest first; each differs from `problem`."""
+    """Yield problems that are simpler in one field, boldest first; each differs from `problem`."""
     seen = {problem}
     for changes in family_cases(problem).simpler(problem):
         try:

@@ -1,8 +1,8 @@
-"""Are the algorithms equivalent? Everything asked of each, on many problems.
+"""Verification: every algorithm is judged on many problems.
 
-Each algorithm is judged in a process of its own: a crash or a hang fails the case it happened
-in and no other. A case that fails is judged again in a fresh process, and shrunk to the smallest
-problem that fails there.
+Each algorithm is judged in its own process, so a crash or a hang fails only the case in which it
+happened. A case that fails is judged again in a fresh process, and shrunk to the smallest problem
+that fails there.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from .shrink import shrink
 #: Seconds that shrinking a failing problem may take.
 SHRINKING = 20.0
 
-#: Failures of an algorithm that are shown, and therefore judged again alone.
+#: Most failures of an algorithm that are shown, and therefore judged again alone.
 SHOWN = 3
 
-#: Bytes of input, kernel and output from which a problem's memory is predicted before it is tried.
+#: Bytes of input, kernel and output above which the memory needed is predicted before a try.
 LARGE = 1 << 26
 
 
@@ -34,8 +34,8 @@ LARGE = 1 << 26
 class Failure:
     """A case that an algorithm got wrong, and the smallest one found.
 
-    `number` counts from one. `alone` is False where the case passes in a fresh process.
-    `whole` is everything that was said of an exception.
+    `number` counts from one. `alone` is False if the case passes in a fresh process.
+    `whole` is the full text of an exception.
     """
 
     case: Case
@@ -48,9 +48,9 @@ class Failure:
 
 @dataclass
 class Score:
-    """How one algorithm did.
+    """The result of one algorithm.
 
-    `asked` counts cases in which equality on integers was asked for, `exact` those in which it
+    `asked` counts cases in which equality on integers was demanded, `exact` those in which it
     was found. `unjudged` holds cases for which time or memory ran out, with the reason.
     """
 
@@ -87,7 +87,7 @@ class Score:
 
 @dataclass
 class Verifier:
-    """Judges algorithms; `timeout` seconds a case, data by `seed`, with up to `threads`.
+    """Judgement of algorithms: `timeout` seconds a case, data by `seed`, up to `threads`.
 
     `listed` are the words of the command line that choose the cases.
     """
@@ -121,7 +121,7 @@ class Verifier:
         return score
 
     def killed(self, canary: str, cases: Sequence[Case]) -> bool:
-        """Whether any of `cases` shows that `canary` is wrong."""
+        """Return True if any of `cases` shows that `canary` is wrong."""
         return any(self._judge(canary, c, self.timeout)["status"] == "failed" for c in cases)
 
     def close(self) -> None:
@@ -131,7 +131,7 @@ class Verifier:
             self._worker = None
 
     def _judge(self, algorithm: str, case: Case, timeout: float) -> dict[str, Any]:
-        """The answer of the process that judged the cases before."""
+        """Return the answer of the process in use; start one if there is none."""
         memory = memory_allowed()
         if case.problem.compulsory_bytes > LARGE:
             found = obstacle(case.problem, algorithm, self.threads, memory)
@@ -152,7 +152,7 @@ class Verifier:
     def _failure(
         self, algorithm: str, case: Case, number: int, answer: dict[str, Any], earlier: int
     ) -> Failure:
-        """The failure of case `number`; the first one, where it fails alone, made small."""
+        """Return the failure of case `number`; the first one is shrunk if it fails alone."""
         found = Failure(case, answer["reason"], case, number, whole=answer.get("whole", ""))
         if earlier >= SHOWN:
             return found
@@ -169,7 +169,7 @@ class Verifier:
             return self._fails(algorithm, case, timeout)
 
     def _smallest(self, algorithm: str, case: Case) -> Case:
-        """The smallest case found that fails alone, as `case` does."""
+        """Return the smallest case found that fails alone."""
         with self._aside():
             smallest = self._shrunk(case, lambda c, left: self._fails(algorithm, c, left))
         if smallest == case or self._fails_alone(algorithm, smallest, self.timeout):
@@ -178,7 +178,7 @@ class Verifier:
         return self._shrunk(case, lambda c, left: self._fails_alone(algorithm, c, left))
 
     def _shrunk(self, case: Case, fails: Callable[[Case, float], bool]) -> Case:
-        """The smallest case found that still fails, within the time for looking."""
+        """Return the smallest case found within `SHRINKING` seconds that still fails."""
         deadline = clock.now() + SHRINKING
 
         def still_fails(problem: Any) -> bool:
@@ -189,7 +189,7 @@ class Verifier:
 
     @contextmanager
     def _aside(self) -> Iterator[None]:
-        """Judge in another process, which ends with the block; the one in use is kept as it is."""
+        """Judge in another process inside this block; the one in use stays as it is."""
         kept, self._worker = self._worker, None
         try:
             yield
@@ -201,13 +201,13 @@ class Verifier:
 def repro_line(
     algorithm: str, case: Case, threads: int, seed: int, files: Sequence[str] = ()
 ) -> str:
-    """The command that judges this one case alone."""
+    """Return the command that judges this one case alone."""
     words = ["--problem", str(case.problem), "--weights", case.weights, "--pixels", case.pixels]
     return _line(algorithm, words, threads, seed, files)
 
 
 def sequence_line(algorithm: str, verifier: Verifier) -> str:
-    """The command that judges all cases again, one after another in one process."""
+    """Return the command that judges all cases again, one after another in one process."""
     return _line(algorithm, verifier.listed, verifier.threads, verifier.seed, verifier.files)
 
 

@@ -1,18 +1,23 @@
-"""Where workers come from: a process with everything imported, which forks them.
+"""The fork server: a process with everything imported, which forks the workers.
 
-Its `main` is started once by `suites.workers.process`, with arguments ``FD [MODULE …]``, and talks through
-the socket that is its file descriptor FD. The modules are libraries of other people's that
-children will want: PyTorch takes 2 s to import, in every process that does so. Importing NumPy,
-SciPy and Numba, and waking Numba's compiler, takes most of a second; a fork of a process that
-has done so takes a few milliseconds. No thread pool may be running in it, since the threads of a
-pool do not survive a fork: kernels are loaded and pools are started by the children, each its
-own.
+`suites.workers.process` starts `main` once, with arguments ``FD [MODULE …]``. FD is the file
+descriptor of the socket it serves. The modules are other people's libraries that workers need;
+PyTorch alone takes 2 s to import.
 
-Requests are lines of JSON, answered in order: ``{"do": "fork", "files": […]}``, which comes with
-two file descriptors, the child's socket and its standard error, and is answered with its process
-id; and ``{"do": "reap", "pid": …, "seconds": …}``, answered with the exit code as `subprocess`
-gives it, or null where the child has not ended in that time. The nursery ends with its parent,
-and its children end with it.
+Importing NumPy, SciPy and Numba, and waking Numba's compiler, takes most of a second. Forking
+a process that has done so takes a few milliseconds. The threads of a pool do not survive a fork,
+so the fork server starts no pool. Each child loads its kernels and starts its pools itself.
+
+Requests are lines of JSON, answered in order.
+
+``{"do": "fork", "files": […]}``
+    It comes with two file descriptors: the child's socket and its standard error.
+    The answer is the child's process id.
+``{"do": "reap", "pid": …, "seconds": …}``
+    The answer is the exit code as `subprocess` gives it. It is null if the child has not ended
+    in that time.
+
+The fork server ends with its parent, and its children end with it.
 """
 
 from __future__ import annotations
@@ -29,7 +34,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-import scipy.fft  # noqa: F401 - which `algos` leaves to the first call
+import scipy.fft  # noqa: F401 - `algos` imports it only at the first call
 
 from algos import registry
 from algos.backend.compiler import kernel
@@ -43,14 +48,14 @@ def _wake(number: int) -> int:
     return number + 1
 
 
-class Nursery:
-    """Answers the requests of one parent."""
+class ForkServer:
+    """A server for the requests of one parent."""
 
     def __init__(self, parent: socket.socket) -> None:
         self.parent = parent
 
     def serve(self) -> None:
-        """Until the parent has gone."""
+        """Answer requests until the parent closes its end."""
         while True:
             message, handles, _, _ = socket.recv_fds(self.parent, 1 << 16, 2)
             if not message:
@@ -60,7 +65,7 @@ class Nursery:
             self.parent.sendall(json.dumps(answer(*handles, **request)).encode() + b"\n")
 
     def fork(self, requests: int, complaints: int, files: list[str]) -> int:
-        """Make a worker that knows `files`; its process id."""
+        """Fork a worker that knows `files`; return its process id."""
         child = os.fork()
         if child == 0:
             self.parent.close()
@@ -70,7 +75,7 @@ class Nursery:
         return child
 
     def reap(self, pid: int, seconds: float) -> int | None:
-        """The exit code of child `pid` once it has ended, negative for a signal."""
+        """Return the exit code of child `pid`, negative for a signal; None if it still runs."""
         deadline = clock.now() + seconds
         while True:
             ended, status = os.waitpid(pid, os.WNOHANG)
@@ -82,7 +87,7 @@ class Nursery:
 
 
 def _become_worker(requests: int, complaints: int, files: list[str]) -> None:
-    """Serve in this forked process, then end it without what Python does at its end."""
+    """Serve in this forked process, then end it without Python's exit handlers."""
     code = 1
     try:
         os.setsid()
@@ -106,7 +111,7 @@ def _become_worker(requests: int, complaints: int, files: list[str]) -> None:
 
 
 def _import(libraries: Sequence[str]) -> None:
-    """Have them ready for the children; one that is not there is for them to complain about."""
+    """Import `libraries` for the children; a child reports a missing one itself."""
     for library in libraries:
         with suppress(Exception):
             importlib.import_module(library)
@@ -123,4 +128,4 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     with socket.socket(fileno=int(sys.argv[1])) as parent:
-        Nursery(parent).serve()
+        ForkServer(parent).serve()

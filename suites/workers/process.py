@@ -1,4 +1,4 @@
-"""The parent's end of a worker: have it made, ask it, and say in plain words how it died."""
+"""The parent's end of a worker: start it, send it requests, and explain its death."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from suites.machine import clock
 
 _ROOT = str(Path(__file__).resolve().parents[2])
 
-#: Program of the fork server. The folder is on Python's path only while `suites` is looked for: a
-#: `suites` of the user's does not hide ours, and no package installed beside ours hides a module
-#: of the standard library. The parent has said already what there is to say about the cache.
+#: Program of the fork server. The folder is on Python's path only while `suites` is looked for. So
+#: a `suites` of the user's does not hide ours, and no package installed beside ours hides a module
+#: of the standard library. Logging is off because the parent has already warned about the cache.
 _START = (
     "import sys, logging; logging.disable(logging.WARNING); sys.path.insert(0, sys.argv.pop(1))\n"
     "import importlib.util; place = importlib.util.find_spec('suites'); del sys.path[0]\n"
@@ -37,8 +37,7 @@ _START = (
 def open_standard_streams() -> None:
     """Open descriptors 0 to 2 on the null device where they are closed.
 
-    A socket or file would otherwise be given one of these numbers, and be overwritten by whatever
-    is printed.
+    Otherwise a socket or file could get one of these numbers, and printing would write into it.
     """
     while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(handle, True)
@@ -46,17 +45,17 @@ def open_standard_streams() -> None:
 
 
 class WorkerDiedError(Exception):
-    """A worker crashed, or did not answer in time and was ended; the text is the reason."""
+    """The death of a worker, by a crash or a time-out; the text is the reason."""
 
 
 class ExhaustedError(WorkerDiedError):
-    """A worker gave no answer in time, or the system ended it for want of memory."""
+    """The death of a worker by a time-out, or by the system for lack of memory."""
 
 
-class _Nursery:
-    """The process that workers are forked from, with pools of up to `max_threads`.
+class _ForkServer:
+    """The parent's end of a fork server, for pools of up to `max_threads`.
 
-    It has imported `libraries`, so that they need not.
+    It imports `libraries` once for all of its workers.
     """
 
     def __init__(self, max_threads: int, libraries: Sequence[str] = ()) -> None:
@@ -67,7 +66,8 @@ class _Nursery:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             cwd=_ROOT,
-            # A BLAS starts its threads when it is loaded; here it must not, workers set theirs.
+            # A BLAS starts its threads when it is loaded. The server must have none; workers set
+            # their own number.
             env={**os.environ, "NUMBA_NUM_THREADS": str(max_threads), "OPENBLAS_NUM_THREADS": "1"},
             pass_fds=[theirs.fileno()],
             start_new_session=True,  # Ctrl-C is the parent's to handle
@@ -97,40 +97,40 @@ class _Nursery:
 
 
 @cache
-def _nurseries() -> dict[tuple[int, tuple[str, ...]], _Nursery]:
-    """Those that are open, by number of threads and libraries; closed when Python ends."""
-    found: dict[tuple[int, tuple[str, ...]], _Nursery] = {}
-    atexit.register(_close_nurseries)
+def _fork_servers() -> dict[tuple[int, tuple[str, ...]], _ForkServer]:
+    """Return the open fork servers by threads and libraries; they close when Python ends."""
+    found: dict[tuple[int, tuple[str, ...]], _ForkServer] = {}
+    atexit.register(_close_fork_servers)
     return found
 
 
-def _close_nurseries() -> None:
-    for nursery in _nurseries().values():
-        nursery.close()
+def _close_fork_servers() -> None:
+    for fork_server in _fork_servers().values():
+        fork_server.close()
 
 
-def _nursery(max_threads: int, libraries: Sequence[str]) -> _Nursery:
-    found, key = _nurseries(), (max_threads, tuple(sorted(libraries)))
+def _fork_server(max_threads: int, libraries: Sequence[str]) -> _ForkServer:
+    found, key = _fork_servers(), (max_threads, tuple(sorted(libraries)))
     if key not in found or not found[key].alive:
-        found[key] = _Nursery(*key)
+        found[key] = _ForkServer(*key)
     return found[key]
 
 
 class Worker:
-    """A process that runs one algorithm; it answers one request at a time.
+    """A process that runs one algorithm and answers one request at a time.
 
-    `files` are Python files whose algorithms it knows besides our own, `libraries` modules that
-    it finds imported.
+    `files` are Python files with algorithms besides our own. `libraries` are modules that the
+    process finds already imported.
     """
 
     def __init__(
         self, max_threads: int, files: Sequence[str] = (), libraries: Sequence[str] = ()
     ) -> None:
-        self._nursery = _nursery(max_threads, libraries)
+        self._fork_server = _fork_server(max_threads, libraries)
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         self._socket, theirs = socket.socketpair()
         with theirs:
-            self.pid: int = self._nursery.ask(
+            self.pid: int = self._fork_server.ask(
                 [theirs.fileno(), self._complaints.fileno()], do="fork", files=list(files)
             )
         self._code: int | None = None
@@ -174,7 +174,7 @@ class Worker:
 
     def _epitaph(self) -> str:
         code = self._ended(5.0)
-        if code is None:  # it closed its end of the socket, and lives on
+        if code is None:  # it closed its end of the socket but still runs
             self._kill()
             return "its process stopped answering and was ended"
         self._complaints.seek(0)
@@ -186,21 +186,21 @@ class Worker:
         return f"its process exited with code {code}" + (f": {last}" if last else "")
 
     def _ended(self, seconds: float) -> int | None:
-        """The exit code, waited for so long; kept, since it is told only once."""
+        """Return the exit code after at most `seconds`; kept, since it can be asked only once."""
         if self._code is None:
-            self._code = self._nursery.ask(do="reap", pid=self.pid, seconds=seconds)
+            self._code = self._fork_server.ask(do="reap", pid=self.pid, seconds=seconds)
         return self._code
 
     def _kill(self) -> None:
         try:
             os.killpg(self.pid, signal.SIGKILL)
-        except ProcessLookupError:  # so young that it has no group of its own yet
+        except ProcessLookupError:  # too young to have a group of its own
             os.kill(self.pid, signal.SIGKILL)
         with suppress(WorkerDiedError):
             self._ended(5.0)
 
     def close(self) -> None:
-        """End the process, at once."""
+        """End the process at once."""
         if self._socket.fileno() < 0:
             return
         if self._code is None:

@@ -1,8 +1,8 @@
-"""One algorithm in a process of its own, forked by `suites.workers.fork_server` and driven through a socket.
+"""One algorithm in its own process, forked by the fork server and driven through a socket.
 
-A request is a line of JSON, ``{"do": NAME, …}``, and so is the answer. Between requests the
-process sleeps in a read, so whoever is being measured has the machine to itself, and thread
-pools of different algorithms never meet.
+A request is a line of JSON, ``{"do": NAME, …}``; the answer is another one. Between requests the
+process sleeps in a read. So the measured process has the machine to itself, and the thread pools
+of different algorithms never run together.
 """
 
 from __future__ import annotations
@@ -31,40 +31,40 @@ from algos.registry import load_file
 from suites.cases.suite import Case
 from suites.machine import clock, cores, counters, memory, noise
 from suites.machine.caches import sweeper
-from suites.truth.families import trial_of
+from suites.truth.families import instance_of
 from suites.truth.judge import judge
 
-#: Products that verifying one cell may cost the oracle.
+#: Most products that the oracle may compute to verify one cell.
 _ORACLE_PRODUCTS = 4_000_000
 
-#: Seconds of a first call that says how long others take: reading compiled code from the disk
-#: took 0.3 of them at the most.
+#: Seconds from which on a first call is a good estimate of later calls. Reading compiled code from
+#: the disk took at most 0.3 s of a first call.
 LONG_CALL = 1.0
 
-#: Seconds that calls are repeated for until one is believed: threads that slept are slow at first,
-#: and two of them may share a core for some milliseconds.
+#: Seconds of repeated calls before a time is believed. Threads that slept are slow at first, and
+#: two of them may share a core for some milliseconds.
 WAKING = 0.02
 
-#: Seconds that preparing is repeated for: at first, memory is new and threads are asleep.
+#: Seconds of repeated preparation: at first, memory is new and threads are asleep.
 PREPARING = 0.02
 
 
 @dataclass(frozen=True)
 class Ready:
-    """A cell that can be timed: what to call with which arrays, where its result goes."""
+    """A cell that can be timed: its plan, its arrays, and the array for the result."""
 
     plan: Callable[..., Any]
     arrays: tuple[np.ndarray, ...]
     out: np.ndarray
-    first: float = 0.0  # seconds that its first call took, compiling apart; 0 where not known
+    first: float = 0.0  # seconds of its first call without compiling; 0 if unknown
 
     def call(self) -> None:
-        """Once, as it is timed."""
+        """Call the plan once, exactly as it is timed."""
         self.plan(*self.arrays, self.out)
 
 
 class Session:
-    """The state between requests: the cells that are ready to be timed, by their numbers."""
+    """The state between requests: the cells that can be timed, by number."""
 
     def __init__(self) -> None:
         self.ready: dict[int, Ready] = {}
@@ -82,25 +82,25 @@ class Session:
         seed: int,
         allowance: int | None = None,
     ) -> dict[str, Any]:
-        """Prepare, call once, verify. Answers the cell's status and everything but samples.
+        """Prepare, call once and verify; answer the cell's status and its data except samples.
 
-        It may take `allowance` bytes beyond what the process has already.
+        The cell may take `allowance` bytes beyond those that the process holds already.
         """
         self._make_room(threads_wanted, allowance)
-        trial = trial_of(Case.of_words(case), seed)
-        problem, chosen = trial.problem, registry.get_for(trial.problem, algorithm)
-        if reason := trial.reason_against(chosen):
+        instance = instance_of(Case.of_words(case), seed)
+        problem, chosen = instance.problem, registry.get_for(instance.problem, algorithm)
+        if reason := instance.reason_against(chosen):
             return {"status": "unsupported", "reason": reason}
         with clock.stopwatch() as preparing:
-            plan, given = trial.plan(chosen, threads_wanted)
+            plan, given = instance.plan(chosen, threads_wanted)
         out = np.full(problem.result_shape, np.nan, problem.dtype)
         sums = [zlib.crc32(array.data) for array in given]
         with clock.stopwatch() as calling:
             plan(*given, out)
         if sums != [zlib.crc32(array.data) for array in given]:
             return {"status": "failed", "reason": "it changed its input, which is not its own"}
-        checked = trial.finite()
-        if checked is not trial:  # timed as it is, but judged on numbers that can be judged
+        checked = instance.finite()
+        if checked is not instance:  # timed on the given numbers, verified on finite ones
             plan(checked.first, *given[1:], out)
         positions = checked.positions(_ORACLE_PRODUCTS, 64, 2048, seed)
         verdict = checked.check(chosen, out, positions)
@@ -110,11 +110,11 @@ class Session:
             "error_over_bound": verdict.error_over_bound,
             "compile_s": preparing.compiling + calling.compiling,
             "first_call_s": calling.working,
-            "threads_seen": threads.read_back(),  # libraries are loaded by the first call
+            "threads_seen": threads.read_back(),  # the first call loads the libraries
         }
         if verdict.passed:
-            plan, given = trial.plan(chosen, threads_wanted)
-            prepare = partial(trial.plan, chosen, threads_wanted)
+            plan, given = instance.plan(chosen, threads_wanted)
+            prepare = partial(instance.plan, chosen, threads_wanted)
             answer["prepare_s"] = clock.shortest(prepare, PREPARING)
             self.ready[cell] = Ready(plan, given, out, calling.working)
         return answer
@@ -128,13 +128,13 @@ class Session:
         seed: int,
         allowance: int | None = None,
     ) -> dict[str, Any]:
-        """Prepare and call once what another process has verified."""
+        """Prepare a cell that another process has verified, and call it once."""
         self._make_room(threads_wanted, allowance)
-        trial = trial_of(Case.of_words(case), seed)
-        chosen = registry.get_for(trial.problem, algorithm)
-        out = np.empty(trial.problem.result_shape, trial.problem.dtype)
+        instance = instance_of(Case.of_words(case), seed)
+        chosen = registry.get_for(instance.problem, algorithm)
+        out = np.empty(instance.problem.result_shape, instance.problem.dtype)
         with clock.stopwatch() as loading:
-            plan, given = trial.plan(chosen, threads_wanted)
+            plan, given = instance.plan(chosen, threads_wanted)
             plan(*given, out)
         self.ready[cell] = Ready(plan, given, out)
         return {"load_s": loading.seconds, "compile_s": loading.compiling}
@@ -142,22 +142,22 @@ class Session:
     def compile(
         self, case: dict[str, str], algorithm: str, threads_wanted: int, spoilt: bool = False
     ) -> dict[str, Any]:
-        """Prepare and call, twice; what the first takes more is compiling kernels, or loading.
+        """Prepare and call twice; the extra time of the first goes to compiling or loading.
 
-        The kernel holds a NaN where it is to be `spoilt`.
+        If `spoilt`, the kernel holds a NaN.
         """
         threads.use(threads_wanted)
-        trial = trial_of(Case.of_words(case))
-        chosen = registry.get_for(trial.problem, algorithm)
+        instance = instance_of(Case.of_words(case))
+        chosen = registry.get_for(instance.problem, algorithm)
         if spoilt:
-            trial.arrays[1].flat[0] = np.nan
-        if trial.reason_against(chosen):
+            instance.arrays[1].flat[0] = np.nan
+        if instance.reason_against(chosen):
             return {"kernels": 0, "seconds": 0.0, "cpu": 0.0}
-        out = np.empty(trial.problem.result_shape, trial.problem.dtype)
+        out = np.empty(instance.problem.result_shape, instance.problem.dtype)
         took = []
         for _ in range(2):
             with clock.stopwatch() as calling:
-                plan, given = trial.plan(chosen, threads_wanted)
+                plan, given = instance.plan(chosen, threads_wanted)
                 plan(*given, out)
             took.append(calling)
         first, second = took
@@ -170,16 +170,16 @@ class Session:
     def weigh(
         self, case: dict[str, str], algorithm: str, threads_wanted: int, seed: int
     ) -> dict[str, Any]:
-        """Bytes held at the most beyond input, kernel and output; not for one that times."""
+        """Answer the peak bytes beyond input, kernel and output; never in a process that times."""
         if self._scale is None:
             self._scale = memory.Scale()
         threads.use(threads_wanted)
-        trial = trial_of(Case.of_words(case), seed)
-        problem, chosen = trial.problem, registry.get_for(trial.problem, algorithm)
+        instance = instance_of(Case.of_words(case), seed)
+        problem, chosen = instance.problem, registry.get_for(instance.problem, algorithm)
         out = np.full(problem.result_shape, np.nan, problem.dtype)  # touched, so not counted
 
         def work() -> None:
-            plan, given = trial.plan(chosen, threads_wanted)
+            plan, given = instance.plan(chosen, threads_wanted)
             plan(*given, out)
 
         kind = algorithm, problem.operation, problem.dtype, len(problem.size)
@@ -187,7 +187,7 @@ class Session:
         return {"peak_extra_bytes": self._scale.weigh(work, kind, predicted)}
 
     def try_file(self, path: str) -> dict[str, Any]:
-        """Load algorithms from a file, to see whether this process lives on."""
+        """Load algorithms from a file, to test if this process survives it."""
         load_file(path)
         return {}
 
@@ -199,7 +199,7 @@ class Session:
         seed: int,
         allowance: int | None = None,
     ) -> dict[str, Any]:
-        """Ask everything of an algorithm, within `allowance` bytes more; answers a `Judgement`."""
+        """Judge an algorithm within `allowance` more bytes; answer a `Judgement`."""
         if allowance is not None:
             _limit(psutil.Process().memory_info().vms + allowance)
         told = Case.of_words(case)
@@ -207,9 +207,9 @@ class Session:
         return asdict(judge(chosen, told, threads=threads_wanted, seed=seed))
 
     def calibrate(self, cell: int, seconds: float, cold: bool = False) -> dict[str, Any]:
-        """How many calls fill a sample of `seconds`, judged on warm code; what one of them counts.
+        """Answer the calls that fill a sample of `seconds`, and the counters of one call.
 
-        Where caches are `cold`, emptying them is part of what fills it.
+        Warm code is timed. If caches are `cold`, the time of emptying them counts as well.
         """
         seconds = max(seconds, clock.shortest_sample())
         sweep = self._sweep(cold)
@@ -225,11 +225,11 @@ class Session:
         return {"loops": loops, "once_s": once, "sweep_s": emptying, "counters": counted}
 
     def sample(self, cell: int, loops: int, warm: int = 0, cold: bool = False) -> dict[str, Any]:
-        """Seconds per call, over `loops` calls; None where something was compiled meanwhile.
+        """Answer the seconds per call over `loops` calls, and the interruptions during them.
 
-        Others have worked since the last sample: it follows `warm` calls that are not counted
-        and fill the caches, ahead of every call of a `cold` one they are emptied. And how often
-        the system took the core away, and moved the work to another.
+        The seconds are None if something was compiled. Other processes have worked since the
+        last sample, so `warm` uncounted calls fill the caches first. If caches are `cold`, they
+        are emptied ahead of every call instead.
         """
         call = self.ready[cell].call
         self._wake(call, warm)
@@ -239,10 +239,10 @@ class Session:
         return {"seconds": seconds, **{name: after[name] - before[name] for name in after}}
 
     def _wake(self, call: Callable[[], None], calls: int) -> None:
-        """Make `calls`, to which the threads of a pool wake up on cores of their own.
+        """Make `calls` that wake the threads of a pool, each on its own core.
 
-        Left to itself, the system may wake two on one core and keep them there for longer than
-        samples take: calls of 0.1 ms took 10. Afterwards it is left to itself.
+        Otherwise the system may wake two threads on one core and keep them there for longer than
+        a sample: calls of 0.1 ms took 10 ms. Afterwards the threads may move freely.
         """
         with cores.apart() if self.threads > 1 and calls else nullcontext():
             for _ in range(calls):
@@ -254,7 +254,7 @@ class Session:
         return {}
 
     def save(self, cell: int, path: str) -> dict[str, Any]:
-        """Write the output to `path` as a .npy file; what the disk says against it, if so."""
+        """Write the output to `path` as a .npy file; answer the disk's error, if any."""
         self.ready[cell].call()
         try:
             np.save(path, self.ready[cell].out)
@@ -263,13 +263,13 @@ class Session:
         return {}
 
     def drop(self) -> dict[str, Any]:
-        """Give back the memory of all cells."""
+        """Free the memory of all cells."""
         self.ready.clear()
         gc.collect()
         return {}
 
     def _make_room(self, threads_wanted: int, allowance: int | None) -> None:
-        """For one more cell, which may take `allowance` bytes besides what others may."""
+        """Raise the memory limit by `allowance` bytes for one more cell, and set its threads."""
         if not self.ready:
             self._own, self._allowances = psutil.Process().memory_info().vms, 0
         if allowance is not None:
@@ -283,14 +283,14 @@ class Session:
 
 
 def _limit(size: int) -> None:
-    """Let this process be no larger than `size` bytes, where the system can see to it."""
+    """Limit this process to `size` bytes, if the system can."""
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_AS, (size, hard))
 
 
 def serve(requests: BinaryIO, answers: BinaryIO, files: Sequence[str]) -> None:
-    """Answer requests until there are no more; `files` are algorithms from outside."""
+    """Answer requests until there are no more; `files` hold algorithms from outside."""
     for path in files:
         load_file(path)
     session = Session()
@@ -315,6 +315,6 @@ def serve(requests: BinaryIO, answers: BinaryIO, files: Sequence[str]) -> None:
 
 
 def end_with_parent() -> None:
-    """Where Linux offers it, die with the parent even in the middle of an endless loop."""
+    """End this process with its parent, even in an endless loop; only Linux can do this."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(1, int(signal.SIGKILL))  # 1 is PR_SET_PDEATHSIG

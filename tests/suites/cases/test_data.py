@@ -17,7 +17,7 @@ from algos import ConvbenchError, Problem
 from suites.cases import data, suite
 from suites.cases.suite import Case
 from suites.cli import main
-from suites.truth.families import trial_of
+from suites.truth.families import instance_of
 
 
 @given(problems(largest=5))
@@ -38,7 +38,7 @@ def test_arrays_fit_the_problem(problem):
 
 def test_the_same_case_gives_the_same_numbers_in_every_process():
     program = (
-        "import hashlib; from suites import data; from suites.cases.suite import Case;"
+        "import hashlib; from suites.cases import data; from suites.cases.suite import Case;"
         "from algos import parse_descriptor;"
         "case = Case(parse_descriptor('mb2_ic3ih9_oc4_kh3_bias'), 'rank1');"
         "parts = b''.join(a.tobytes() for a in data.arrays(case, 7));"
@@ -222,7 +222,7 @@ def test_pooling_refuses_them_too(tmp_path):
     np.save(tmp_path / "large.npy", np.full((8, 8), 1e300))
     case = Case(algos.PoolProblem((8, 8), window=2), pixels=str(tmp_path / "large.npy"))
     with pytest.raises(ConvbenchError, match=r"64 such values"):
-        trial_of(case, 0)
+        instance_of(case, 0)
 
 
 def test_an_empty_batch_is_no_case():

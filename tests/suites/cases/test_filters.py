@@ -1,4 +1,4 @@
-"""Hand-made kernels: what each is by definition, and every refusal."""
+"""Hand-made kernels: the definition of each, and every refusal."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""The page on notation, its examples run; and notes on what a descriptor leaves open."""
+"""The page on notation with its examples run, and notes on a descriptor's defaults."""
 
 import io
 import re
@@ -17,12 +17,12 @@ PAGE = Path(__file__).parents[3] / "docs" / "notation.md"
 
 
 def blocks() -> list[str]:
-    """The console blocks of the page."""
+    """Return the console blocks of the page."""
     return re.findall(r"```console\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
 
 
 def run(block: str) -> str:
-    """The commands of `block`, each followed by what it prints."""
+    """Run the commands of `block`; return each one followed by its output."""
     lines = []
     for command in (line for line in block.splitlines() if line.startswith("$ ")):
         shown = io.StringIO()

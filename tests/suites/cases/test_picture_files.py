@@ -1,4 +1,4 @@
-"""Picture and array files: known by what they are, read without loss or refused."""
+"""Picture and array files are recognised by their contents, and read without loss or refused."""
 
 import struct
 import zlib
@@ -21,7 +21,7 @@ def _here(tmp_path, monkeypatch):
 
 
 def write_png(path, samples, colour_type):
-    """A PNG file of 16-bit samples, which Pillow cannot write in colour."""
+    """Write a PNG file of 16-bit samples, which Pillow cannot write in colour."""
 
     def chunk(kind, data):
         sum_ = struct.pack(">I", zlib.crc32(kind + data))
@@ -36,7 +36,7 @@ def write_png(path, samples, colour_type):
 
 
 def write_tiff(path, samples, order, **tags):
-    """An uncompressed TIFF file of one strip; `tags` by number, as t258=16."""
+    """Write an uncompressed TIFF file of one strip; `tags` by number, as t258=16."""
     data = samples.astype(samples.dtype.newbyteorder(order)).tobytes()
     height, width = samples.shape[:2]
     count = samples.shape[2] if samples.ndim == 3 else 1

@@ -1,4 +1,4 @@
-"""Pictures: what is read, and that what is written can be seen."""
+"""Pictures are read correctly, and written ones are visible."""
 
 import re
 
@@ -23,7 +23,7 @@ def test_the_shipped_pictures_are_there_and_scaled():
         assert planes.min() == 0
         assert planes.max() == 1
         assert not planes.flags.writeable
-    # The right byte order: neighbours are alike, the corner is dark.
+    # With the right byte order, neighbours are similar and the corner is dark.
     assert np.abs(np.diff(mri[0])).mean() < 0.05
     assert mri[0, :8, :8].max() < 0.1
     # The flag's white stars are left, the blue wall right.

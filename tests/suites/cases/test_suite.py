@@ -1,4 +1,4 @@
-"""Suites: what the shipped ones hold, how a user's is read, and every mistake in one."""
+"""Suites: the contents of the shipped ones, the reading of a user's, and every mistake in it."""
 
 import itertools
 import math
@@ -95,7 +95,7 @@ def test_sizes_and_kernels_span_what_they_promise():
 
 
 def layers(name: str) -> list[Problem]:
-    """Every layer of a network in order, repeated ones too, as its file lists them."""
+    """Return every layer of a network in the order of its file, with repeated ones."""
     file = Path(suite.__file__).parents[1] / f"{name}.toml"
     (sweep,) = tomllib.loads(file.read_text(encoding="utf-8"))["sweep"]
     bias = sweep.get("bias", False)

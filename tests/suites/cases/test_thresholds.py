@@ -1,4 +1,4 @@
-"""The generators meet both sides of the sizes at which kernels change their way."""
+"""The generators reach both sides of the sizes at which kernels change their method."""
 
 from dataclasses import replace
 
@@ -33,7 +33,7 @@ def is_small(problem):
 
 
 def shares_windows(problem):
-    """Whether the gradients of one row reach further than the slack behind them."""
+    """Return True if the gradients of one row reach further than the slack behind them."""
     line = problem.lines[2]
     return line.window > registers.SLACK * line.stride
 

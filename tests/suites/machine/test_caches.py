@@ -1,4 +1,4 @@
-"""Caches emptied before every call: who is asked, what is timed, what is left as it was."""
+"""Caches are emptied before every call: the cores swept, the time counted, the state after."""
 
 import os
 

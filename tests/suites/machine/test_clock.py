@@ -10,7 +10,7 @@ from suites.machine import clock
 
 
 def fresh():
-    """A function that nobody has compiled yet, with enough in it to take a while."""
+    """Return a function that is not compiled yet and takes a while to compile."""
 
     @numba.njit
     def function(n):
@@ -51,7 +51,7 @@ def test_compilation_within_compilation_counts_once():
 
 
 class SlowCompiler(event.Listener):
-    """Makes every compilation a quarter of a second longer."""
+    """A listener that makes every compilation a quarter of a second longer."""
 
     def on_start(self, event):
         time.sleep(0.25)

@@ -1,4 +1,4 @@
-"""On which cores the threads of a process run."""
+"""Assignment of a process's threads to cores."""
 
 import os
 import threading
@@ -10,7 +10,7 @@ from suites.machine import cores
 
 @pytest.fixture
 def pool():
-    """Two threads that wait, as those of a pool; their numbers."""
+    """Start two waiting threads, like those of a pool; yield their numbers."""
     go_on, numbers = threading.Event(), []
 
     def wait():
@@ -51,7 +51,7 @@ def test_all_threads_are_kept_where_they_are_told(pool):
     try:
         cores.keep(one)
         assert [os.sched_getaffinity(thread) for thread in (0, *pool)] == [one] * 3
-        with cores.apart():  # there is nothing to be apart on
+        with cores.apart():  # with one core, nothing is moved
             assert os.sched_getaffinity(0) == one
     finally:
         cores.keep(before)

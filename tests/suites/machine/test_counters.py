@@ -1,4 +1,4 @@
-"""What the processor counts is read where it can be had, and nothing is said where it cannot."""
+"""Hardware counters are read if available, and left out without a message if not."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from suites.machine.counters import SOFTWARE, Counters, of_a_call
 
 @pytest.fixture
 def software():
-    """Counters of the system's own events, which need no processor that tells."""
+    """Return counters of the system's own events, which need no hardware counter."""
     found = Counters(SOFTWARE)
     if not found.names:
         pytest.skip("this system has no perf_event_open, or forbids it")
@@ -44,7 +44,7 @@ def test_what_cannot_be_had_is_left_out(monkeypatch):
     assert Counters(SOFTWARE).names == ()
     calls = []
     assert of_a_call(lambda: calls.append(1), 3) == {}
-    assert not calls  # nor is anything called for nothing
+    assert not calls  # the work is not run without a counter
 
 
 def test_instructions_per_cycle_are_worked_out(monkeypatch):

@@ -1,4 +1,4 @@
-"""What is recorded about the machine."""
+"""The facts that are recorded about the machine."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""The machine's limits: measured, remembered, and measured anew when they may not hold."""
+"""The machine's limits: measured, remembered, and measured again if they may not hold."""
 
 import json
 
@@ -38,7 +38,7 @@ def test_limits_read_as_words(measured):
 
 @pytest.fixture
 def counted(tmp_path, monkeypatch):
-    """Where limits are remembered, and what `measure` is asked for instead of measuring."""
+    """Return the file of remembered limits, and the calls of a substitute for `measure`."""
     monkeypatch.setenv("CONVBENCH_CACHE", str(tmp_path / "deep" / "er"))
     calls = []
 

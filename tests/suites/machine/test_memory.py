@@ -1,4 +1,4 @@
-"""What a piece of work holds at its peak, read from the system."""
+"""The peak memory of a piece of work, read from the system."""
 
 import subprocess
 import sys
@@ -32,7 +32,7 @@ print(memory.peak_extra(work))
 
 
 def test_the_peak_is_counted_and_what_was_there_is_not():
-    """In a process that has no room of earlier work left."""
+    """Measure in a process without free memory of earlier work."""
     said = subprocess.run(
         [sys.executable, "-c", WEIGH], cwd=Path(__file__).parents[3], capture_output=True,
         text=True, check=True,

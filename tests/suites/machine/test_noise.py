@@ -1,4 +1,4 @@
-"""What else the machine does is noticed, and said in plain words."""
+"""Disturbances of the machine are noticed, and reported in plain words."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ SPIN = "while True: pass"
 
 
 def test_another_process_is_noticed():
-    """A stranger, so one that is no child of ours: its parent has ended."""
+    """Start a process that is not our child: its parent has ended."""
     start = (
         "import subprocess, sys\n"
         "quiet = {'stdout': subprocess.DEVNULL, 'stderr': subprocess.DEVNULL}\n"

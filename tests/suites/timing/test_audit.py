@@ -1,4 +1,4 @@
-"""The audit: what is planted is exact, and what decides is a run."""
+"""The audit: planted slow-downs are exact, and a run decides the verdicts."""
 
 import pytest
 from rich.console import Console

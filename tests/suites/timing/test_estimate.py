@@ -1,4 +1,4 @@
-"""What a run needs is said before it begins, and its budget follows from it."""
+"""The time that a run needs is shown before it begins, and sets its budget."""
 
 import pytest
 

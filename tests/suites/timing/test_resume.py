@@ -1,4 +1,4 @@
-"""Runs that are cut short: what is kept, what is refused, and that going on completes them."""
+"""Interrupted runs: the records kept, the runs refused, and completion by resuming."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def few_short_samples(monkeypatch):
 
 
 def settings(**more):
-    # Nothing matters but a factor of a million, so five passes decide everything.
+    # Only a factor of a million matters, so five passes decide everything.
     return Settings(
         suite="test", algorithms=("naive", "im2col"), baseline="naive", budget=200.0,
         min_effect=1e6, **more,
@@ -54,7 +54,7 @@ def header(**more):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """The lines of an undisturbed run of `CASES`."""
+    """Return the lines of an undisturbed run of `CASES`."""
     folder = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as patch, RunWriter(folder, header()) as writer:
         patch.setattr(schedule, "MAX_BLOCKS", 2)
@@ -65,7 +65,7 @@ def whole(tmp_path_factory):
 
 
 def cut_short(whole, folder, records):
-    """The run `whole`, as it was after so many records."""
+    """Return the run `whole` as it was after a number of records."""
     (folder / "run").mkdir()
     (folder / "run" / FILE).write_bytes(b"".join(whole[: records + 1]))
     return results.read_records(folder / "run")
@@ -93,7 +93,7 @@ def test_nothing_is_measured_twice_and_nothing_left_out(whole, tmp_path, records
 
 
 def test_looks_that_were_taken_are_taken_again(whole, tmp_path):
-    """Taken up after pass 6, the referee has decided what it had decided after 5."""
+    """Resume after pass 6; the referee has decided the same pairs as after pass 5."""
     records = cut_short(whole, tmp_path, len(whole))
     more = [{**record, "pass": 5} for record in records.passes if record["pass"] == 4]
     run = Run(CASES, settings(), tmp_path)
@@ -137,7 +137,7 @@ def test_a_run_that_is_being_written_is_nobody_elses(tmp_path):
 
 
 def started(folder, *words):
-    """A run in a process of its own, in a group of its own."""
+    """Start a run in a process and process group of its own."""
     environment = {**os.environ, "CONVBENCH_CACHE": str(folder / "cache")}
     return subprocess.Popen(
         [sys.executable, str(KILLED), "run", *words, "--runs", str(folder)],
@@ -170,7 +170,7 @@ def test_the_command_line_is_that_of_the_run(tmp_path):
 
 
 def check_whole(folder, known):
-    """Everything that was ever read back is there still, and every line can be read."""
+    """Assert that all records read before are still there, and that every line is readable."""
     for run in folder.glob("*-problem"):
         records = results.read_records(run)
         lines = (run / FILE).read_bytes().splitlines(keepends=True)
@@ -184,7 +184,7 @@ def check_whole(folder, known):
 
 
 def kill(process, victim, rng):
-    """SIGKILL of the run alone, of one of its workers, or of everything at once."""
+    """Kill the run alone, one of its workers, or all processes at once."""
     with suppress(psutil.NoSuchProcess):
         root = psutil.Process(process.pid)
         below = root.children(recursive=True)
@@ -200,7 +200,7 @@ def kill(process, victim, rng):
 def test_fifty_kills_lose_nothing(tmp_path):
     rng = random.Random(5)
     killed, number = 0, 0
-    lasted = 4.0  # how long a run lives undisturbed; learnt below
+    lasted = 4.0  # seconds of an undisturbed run; measured below
     while killed < 50:
         number += 1
         folder = tmp_path / str(number)

@@ -1,4 +1,4 @@
-"""Rounds: who is ready at the same time, and whose block comes when."""
+"""Rounds: the groups that are ready at the same time, and the order of their blocks."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""The schedule: who is timed when, what a budget cuts, and what a failure costs."""
+"""The schedule: the order of timing, the effect of a budget, and the cost of a failure."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ RANK1 = Case(Problem(size=(40, 40), kernel=5), weights="rank1")
 
 @pytest.fixture(scope="module", autouse=True)
 def broken_algorithms():
-    """Known to this process while these tests run."""
+    """Load broken algorithms into this process while these tests run."""
     plugins._loaded.clear()
     names = registry.load_file(BROKEN)
     yield
@@ -33,12 +33,12 @@ def broken_algorithms():
 
 @pytest.fixture(autouse=True)
 def few_short_samples(monkeypatch):
-    """What is tested here is who is timed when, not how long."""
+    """Shorten samples, since these tests check the order of timing and not durations."""
     monkeypatch.setattr(schedule, "MAX_BLOCKS", 2)
 
 
 def settings(*algorithms, **more):
-    """Only differences of 90 % matter, so that the first look decides everything."""
+    """Return settings in which only differences of 90 % matter, so the first look decides."""
     defaults = {
         "suite": "test", "baseline": "naive", "min_effect": 0.9, "budget": 60.0, "timeout": 30.0,
         "files": (BROKEN,),
@@ -51,14 +51,14 @@ def events_of(cases, chosen, tmp_path):
 
 
 def cells_of(cases, chosen, tmp_path):
-    """The last record of every cell."""
+    """Return the last record of every cell."""
     events = events_of(cases, chosen, tmp_path)
     cells = [e for e in events if isinstance(e, dict) and e["record"] == "cell"]
     return list({(cell["group"], cell["algorithm"]): cell for cell in cells}.values())
 
 
 def test_every_cell_becomes_a_record_in_order_then_passes_go_on(tmp_path):
-    # Against so large an effect all are equal, and nothing is left to decide.
+    # With so large a minimum effect all are equal, and nothing is left to decide.
     chosen = settings("naive", "separable", "fft", threads=(1, 2), min_effect=1e3)
     events = events_of([SMALL, RANK1], chosen, tmp_path)
     records = [event for event in events if isinstance(event, dict)]
@@ -100,7 +100,7 @@ def test_every_pass_has_processes_of_its_own(tmp_path, monkeypatch):
 
 
 def test_what_is_decided_costs_no_more(tmp_path):
-    """A group that is settled has no later pass; nothing goes on when all are."""
+    """A settled group has no later pass; a run ends when all groups are settled."""
     run = Run((SMALL,), settings("naive", "slow"), tmp_path)
     events = list(run)
     (settled,) = [event for event in events if isinstance(event, Settled)]
@@ -112,7 +112,7 @@ def test_what_is_decided_costs_no_more(tmp_path):
 
 
 def orders(seed, names, tmp_path):
-    """The algorithms in the order they were sampled in, block by block."""
+    """Return the algorithms in the order of their samples, block by block."""
     run = Run((SMALL,), settings(*names, seed=seed), tmp_path)
     sample, asked = run.bench.sample, []
 
@@ -164,7 +164,7 @@ def test_every_algorithm_is_sampled_once_a_block(tmp_path):
 
 
 def run_and_kill(cases, at, tmp_path):
-    """Records of a run in which the process of `fft` dies once, at progress like `at`."""
+    """Return the records of a run in which the process of `fft` dies once, at progress `at`."""
     run = Run(cases, settings("naive", "fft"), tmp_path)
     records, killed = [], False
     for event in run:
@@ -185,7 +185,7 @@ def test_one_that_crashes_in_a_later_pass_is_told_so_after_all(tmp_path):
 
 
 def test_a_crash_costs_nothing_of_what_else_its_process_held(tmp_path):
-    """Two problems are ready at once; the one whose turn it is fails, the other goes on."""
+    """Two problems are ready at once; the sampled one fails, the other goes on."""
     records = run_and_kill((SMALL, RANK1), (1, str(RANK1.problem)), tmp_path)
     failed = {(r["problem"]) for r in records if r.get("status") == "failed"}
     assert failed == {str(RANK1.problem)}
@@ -195,7 +195,7 @@ def test_a_crash_costs_nothing_of_what_else_its_process_held(tmp_path):
 
 
 def test_problems_take_turns(tmp_path):
-    """Blocks of small problems alternate, so that each is spread over all their time."""
+    """Blocks of small problems alternate, so that each problem is spread over the whole time."""
     run = Run((SMALL, RANK1), settings("naive"), tmp_path)
     sample, asked = run.bench.sample, []
 
@@ -296,7 +296,7 @@ def test_pictures_come_back_filtered_by_the_fastest(tmp_path):
 
 
 def test_a_slow_first_call_misleads_nobody(tmp_path):
-    """A first call that reads from the disk says nothing about the pace of the next."""
+    """A first call that reads from the disk does not predict the pace of the next."""
     records = cells_of([SMALL, RANK1], settings("naive", "drowsy", call_limit=0.3), tmp_path)
     assert [r["status"] for r in records] == ["ok"] * 4
     assert records[1]["loops"] > 1
@@ -342,7 +342,7 @@ def test_nothing_is_weighed_where_time_is_short(tmp_path):
 
 
 def test_a_beaten_baseline_takes_part_no_more(tmp_path):
-    """``slow`` is beaten by both others, which go on against each other."""
+    """Both others beat ``slow``, and go on against each other."""
     chosen = settings("slow", "naive", "prints", baseline="slow", min_effect=0.02)
     run = Run((SMALL,), chosen, tmp_path)
     noise = (1.0, 1.01, 0.99, 1.03, 0.98)

@@ -18,13 +18,13 @@ pytestmark = [
 CASE = Case.of_words(
     {"problem": "mb1_ic16ih56_oc16_kh3_ph1", "weights": "random", "pixels": "random"}
 ).as_words()
-#: Processor time is told in hundredths of a second, apart for the user and the system; one that
-#: spun would take dozens of them.
+#: Processor time is counted in hundredths of a second, separately for user and system. A spinning
+#: thread would take dozens of them.
 TICKS = 0.025
 
 
 def spent(worker):
-    """Processor time of a worker and all its threads."""
+    """Return the processor time of a worker and all its threads."""
     return sum(psutil.Process(worker.pid).cpu_times()[:2])
 
 

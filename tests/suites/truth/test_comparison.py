@@ -1,4 +1,4 @@
-"""The check fails what is wrong, with a sentence, and passes what is merely rounded."""
+"""The check fails wrong outputs with a sentence, and passes outputs that are only rounded."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ PROBLEMS = (
 
 
 def convolved(text):
-    """A problem, its data, and the right output."""
+    """Return a problem, its data, and the right output."""
     problem = parse_descriptor(text)
     x, w, bias = arrays(Case(problem), 1)
     y = algos.plan(problem, w, bias, algorithm="naive", threads=1)(x)
@@ -30,8 +30,8 @@ def judge(problem, x, w, bias, y, positions=None):
     if positions is None:
         positions = oracle.every_position(problem.output_shape)
     given = (x, w) if bias is None else (x, w, bias)
-    trial = ConvolutionInstance.of(Case(problem), given)
-    return trial.check(get("naive"), y, positions)
+    instance = ConvolutionInstance.of(Case(problem), given)
+    return instance.check(get("naive"), y, positions)
 
 
 def one_off(problem, x, w, bias, y):

@@ -1,4 +1,4 @@
-"""The judge is judged: every canary must be caught, every true algorithm must pass."""
+"""Tests of the judge: it must catch every canary and pass every correct algorithm."""
 
 from dataclasses import replace
 
@@ -31,7 +31,7 @@ def test_every_canary_is_caught_each_time(canary, seed):
     assert any(caught)
 
 
-LONG = ("parallel", "low-rank", "winograd2", "winograd4")  # compile much for so many cases
+LONG = ("parallel", "low-rank", "winograd2", "winograd4")  # they take long to compile
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_an_output_that_is_mostly_zero_is_mistrusted():
 
 
 def test_a_law_alone_can_convict():
-    """Right on every question of the oracle; the kernel of any later problem is doubled."""
+    """The algorithm agrees with the oracle, but doubles the kernel of any later problem."""
     naive = convolutions()["naive"]
 
     class Lawless(type(naive)):

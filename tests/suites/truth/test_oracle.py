@@ -1,4 +1,4 @@
-"""The oracle is held to libraries that share nothing with it, on problems small enough to trust."""
+"""The oracle is compared with independent libraries, on problems small enough to trust."""
 
 import itertools
 from functools import partial

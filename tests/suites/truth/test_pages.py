@@ -1,4 +1,4 @@
-"""Arrays beside protected pages: all of them is there, and nothing beyond them."""
+"""Arrays next to protected pages: all elements are accessible, and nothing beyond them."""
 
 import signal
 import subprocess

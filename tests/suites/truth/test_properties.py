@@ -1,4 +1,4 @@
-"""Laws of convolution, on random problems, with no oracle in sight."""
+"""Laws of convolution, on random problems, without an oracle."""
 
 import itertools
 
@@ -18,7 +18,7 @@ OURS = [name for name, algorithm in convolutions().items() if not algorithm.is_p
 
 
 def runner(algorithm):
-    """Convolves integers exactly, or answers None where rounding might not be undone."""
+    """Return a function that convolves integers exactly, or returns None if it cannot."""
 
     def run(problem, x, w):
         able = performer(algorithm, problem)

@@ -1,4 +1,4 @@
-"""What `convbench verify` says of cases, of counts, and of how to see a failure again."""
+"""Output of `convbench verify`: cases, counts, and the repro line of a failure."""
 
 import io
 import shlex
@@ -24,7 +24,7 @@ INTEGERS, RANDOM = Case(SMALL, "integers", "integers"), Case(SMALL, "random", "r
 
 @pytest.fixture(scope="module", autouse=True)
 def broken_algorithms():
-    """Known to this process while these tests run."""
+    """Load broken algorithms into this process while these tests run."""
     plugins._loaded.clear()
     before = set(convolutions())
     registry.load_file(BROKEN)
@@ -35,7 +35,7 @@ def broken_algorithms():
 
 
 def shown(names, cases, timeout=60.0, canaries=False):
-    """The exit code and the words of a verification."""
+    """Return the exit code and the output of a verification."""
     said = io.StringIO()
     out = Console(file=said, width=100)
     verifier = Verifier(1, timeout=timeout, files=[BROKEN], listed=["--cases", "9"])

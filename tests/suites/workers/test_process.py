@@ -1,4 +1,4 @@
-"""A worker process answers, or its end is told in plain words."""
+"""A worker process answers, or its end is explained in plain words."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ CASE = {"problem": "mb1_ic2ih9_oc3_kh3_bias", "weights": "random", "pixels": "ra
 
 @pytest.fixture(scope="module")
 def living():
-    """One worker for every test that leaves it alive."""
+    """Yield one worker for all tests that leave it alive."""
     worker = Worker(2, [BROKEN])
     yield worker
     worker.close()
@@ -83,7 +83,7 @@ def test_the_end_of_a_worker_is_told(name, reason):
     with pytest.raises(WorkerDiedError) as death:
         load(worker, name)
     assert str(death.value) == reason
-    with pytest.raises(WorkerDiedError):  # and again, whoever asks
+    with pytest.raises(WorkerDiedError):  # a second request fails as well
         load(worker, "naive")
     worker.close()
     worker.close()
@@ -121,7 +121,7 @@ def test_a_compilation_makes_a_sample_worthless(living):
 
 
 def test_a_fresh_worker_finds_the_cache_warm(living):
-    """What one process compiled no other has to; two at once do not spoil it for each other."""
+    """A kernel is compiled by one process only; two processes at once do not disturb each other."""
     load(living, "naive")
     others = [Worker(2) for _ in range(2)]
     about = {"case": CASE, "algorithm": "naive", "threads_wanted": 1, "seed": 0}
@@ -144,7 +144,7 @@ def test_workers_are_forked_from_one_process_without_pools():
 
 
 def holds(pid, library):
-    """Whether a process has a compiled library of this name."""
+    """Return True if a process has a compiled library of this name."""
     return any(library in area.path for area in psutil.Process(pid).memory_maps())
 
 
@@ -153,9 +153,9 @@ def test_a_fresh_worker_has_what_its_algorithm_would_import():
     plain, ready = Worker(2), Worker(2, libraries=("scipy.ndimage", "no.such.module"))
     assert not holds(plain.pid, "_nd_image")
     assert holds(ready.pid, "_nd_image")
-    nursery = psutil.Process(ready.pid).parent()
-    assert nursery != psutil.Process(plain.pid).parent()  # nobody else carries it along
-    assert nursery.num_threads() == 1
+    fork_server = psutil.Process(ready.pid).parent()
+    assert fork_server != psutil.Process(plain.pid).parent()  # a server of its own
+    assert fork_server.num_threads() == 1
     plain.close()
     ready.close()
 
@@ -168,13 +168,13 @@ def test_a_worker_of_a_peer_is_born_with_it_and_its_own_pool(name, file):
     (module,) = get(name).libraries
     pytest.importorskip(module)
     worker = Worker(2, libraries=(module,))
-    nursery = psutil.Process(worker.pid).parent()
+    fork_server = psutil.Process(worker.pid).parent()
     assert holds(worker.pid, file)
     case = {"problem": "mb1_ic8ih64_oc8_kh3", "weights": "random", "pixels": "random"}
     answer = worker.ask(60, do="load", cell=0, case=case, algorithm=name, threads_wanted=2, seed=0)
     assert answer["status"] == "ok", answer
     assert answer["threads_seen"][module] == 2
-    assert nursery.num_threads() == 1  # pools are its children's
+    assert fork_server.num_threads() == 1  # only its children have pools
     worker.close()
 
 

@@ -1,4 +1,4 @@
-"""The timing side of a worker, by a clock that is turned by hand: compilation reaches no sample."""
+"""Timing in a worker, with a clock set by the test: no sample includes compilation."""
 
 import numba
 import numpy as np
@@ -13,7 +13,7 @@ SECOND = 1_000_000_000
 
 
 class Compiler(event.Listener):
-    """Takes `nanoseconds` for every compilation, on the clock that is turned by hand."""
+    """A compiler that takes `nanoseconds` per compilation, on the clock set by the test."""
 
     def __init__(self, hand, nanoseconds):
         self.hand, self.nanoseconds = hand, nanoseconds
@@ -26,7 +26,7 @@ class Compiler(event.Listener):
 
 
 def timings(monkeypatch, compiling, calibrate=Session.calibrate):
-    """Loops and samples of a function whose first call compiles, for so many nanoseconds."""
+    """Return loops and samples of a function whose first call compiles for a given time."""
     hand = [0]
     monkeypatch.setattr(clock.time, "perf_counter_ns", lambda: hand[0])
     kernel = numba.njit(lambda array: array.sum())
@@ -63,7 +63,7 @@ def test_the_timer_is_measured():
 
 
 def test_this_would_be_noticed_where_calibration_met_the_compiler(monkeypatch):
-    """The test above can fail: here what is calibrated is compiled anew, as elsewhere."""
+    """The test above can fail: here the calibrated function is compiled again."""
 
     def naive(session, cell, seconds):
         ready, kernel = session.ready[cell], numba.njit(lambda array: array.sum() + 1)
