@@ -1,11 +1,11 @@
-"""Everything in one import: convolve, plan, run a suite, read what it found.
+"""Convenience module: convolve, plan, run a suite, and read its results.
+
+Functions for convolution and pooling come from `algos`.
 
 >>> import numpy as np, convbench
 >>> convbench.convolve([1, 2, 3], [0, 1, 0.5])
 array([0. , 1. , 2.5, 4. , 1.5])
 >>> frame = convbench.run("sizes", algorithms=["fft", "parallel"])  # doctest: +SKIP
-
-Functions that convolve and pool are those of `algos`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if "suites" not in sys.modules:  # loaded by its place: a user may have a `suites` too
+if "suites" not in sys.modules:  # loaded by path: a user may have a `suites` too
     _place = Path(__file__).resolve().parent / "suites" / "__init__.py"
     _spec = spec_from_file_location("suites", _place)
     assert _spec and _spec.loader
@@ -55,8 +55,9 @@ def run(
     algorithms : sequence of str, optional
         By default those of the suite.
     threads : int or sequence of int
+        Thread counts to time.
     budget : float, optional
-        Seconds to spend; by default what the suite suggests.
+        Seconds to spend; by default that of the suite.
     baseline : str, optional
         Algorithm that the others are compared with.
     peers : bool
@@ -67,12 +68,12 @@ def run(
     Returns
     -------
     DataFrame
-        One row a cell; see `read`.
+        One row per cell; see `read`.
 
     Raises
     ------
     ConvbenchError
-        If an argument does not fit, or the run is interrupted.
+        If an argument is invalid, or the run is interrupted.
     """
     from suites.cli import perform
 
@@ -90,16 +91,16 @@ def run(
 def verify(
     *, algorithms: Sequence[str] | str | None = None, cases: int = 200, seed: int = 0
 ) -> bool:
-    """Judge algorithms as ``convbench verify`` does; return True if all are right.
+    """Verify algorithms as ``convbench verify`` does; return True if all are correct.
 
     Parameters
     ----------
     algorithms : sequence of str, optional
         By default all of ours.
     cases : int
-        Number of problems of convolution; pooling gets half as many.
+        Number of convolution problems; pooling gets half as many.
     seed : int
-        Another seed gives other problems and numbers.
+        Seed of the random problems and their values.
     """
     from suites.cli import perform
 
@@ -118,7 +119,7 @@ def read(run: str | Path | None = None, runs: str | Path | None = None) -> pd.Da
     run : str or Path, optional
         Id of a run, its beginning, the name of a suite, or a folder; by default the latest.
     runs : str or Path, optional
-        Folder that runs are kept in; by default ``results/runs`` in the current folder.
+        Folder of all runs; by default ``results/runs`` in the current folder.
     """
     return results.read(results.latest(runs) if run is None else results.find(str(run), runs))
 
@@ -131,7 +132,7 @@ def main() -> int:
 
 
 def _listed(values: Sequence[object] | object) -> str:
-    """Return ``"1,2"`` for (1, 2), and a single value as it is."""
+    """Return ``"1,2"`` for (1, 2), and a single value as text."""
     return ",".join(map(str, values)) if isinstance(values, list | tuple) else str(values)
 
 

@@ -1,7 +1,7 @@
-"""Results in, a report out: figures, tables and a page that says what a run found.
+"""Report of a finished run: figures, tables, and a page in Markdown.
 
-Times nothing: everything shown comes from the records of a run that was made before, so the
-report can be made again at any time, and on any machine.
+This module times nothing. All contents come from the records of a run, so the report can be made
+again at any time, on any machine.
 """
 
 from __future__ import annotations
@@ -45,18 +45,18 @@ def build(run: str | os.PathLike[str], strict: bool = False) -> list[Path]:
     run : path
         The folder of a run, or its ``records.jsonl``.
     strict : bool
-        Withhold verdicts where the run's machine has not passed an audit since.
+        Withhold verdicts unless the run's machine has passed its last audit.
 
     Returns
     -------
     list of Path
-        What was written: ``report.md``, ``table.csv``, ``table.md``, then every figure as PNG
+        Written files: ``report.md``, ``table.csv``, ``table.md``, then every figure as PNG
         and SVG under ``figures/``. Each file appears whole or not at all.
 
     Raises
     ------
     ConvbenchError
-        Where the run cannot be read, or its folder cannot be written.
+        If the run cannot be read, or its folder cannot be written.
     """
     return _write(*_tabulated(run, strict))
 
@@ -89,7 +89,7 @@ def _write(records: RunRecords, frame: pd.DataFrame) -> list[Path]:
 
 
 def page_text(frame: pd.DataFrame, pictures: Sequence[SavedFigure], folder: Path) -> str:
-    """The page in Markdown: question, verdict, figures, table, reasons, machine."""
+    """Return the page in Markdown: question, verdicts, figures, table, reasons, machine."""
     from results.tables.ratios import ratio_sentences, ratios
     from results.tables.summary import reasons, verdicts
 
@@ -113,7 +113,7 @@ def page_text(frame: pd.DataFrame, pictures: Sequence[SavedFigure], folder: Path
         parts += [f"![{file.stem}](pictures/{file.name})" for file in shown]
     found = ratios(frame)
     if found:
-        parts += ["## How do we compare with the best of other people's?"]
+        parts += ["## How do our algorithms compare with the fastest peers?"]
         parts += [_ratio_table(found), _bullets(ratio_sentences(found))]
     if len(frame):
         parts += [
@@ -149,7 +149,7 @@ def _table(lines: Sequence[Sequence[str]]) -> str:
 
 
 def _summary_table(frame: pd.DataFrame) -> str:
-    """Problems down, algorithms across, in each cell the time and the speed-up."""
+    """Return the summary: problems down, algorithms across, time and speed-up per cell."""
     from results.tables.labels import in_order, three_digits, times_text
     from results.tables.summary import summary
 
@@ -174,7 +174,7 @@ def _summary_table(frame: pd.DataFrame) -> str:
 
 
 def _machine(about: dict[Any, Any]) -> str:
-    """The environment and how the run was started, as a table."""
+    """Return the environment and the command of the run as a table."""
     entries = {
         "run": about.get("id"),
         "started": about.get("started"),
@@ -205,7 +205,7 @@ def _value(name: str, value: Any) -> str | None:
 
 
 def main(argv: Sequence[str] | None = None, console: Console | None = None) -> int:
-    """Show the summary on `console`, write the report; return 0, or 2 after a sentence."""
+    """Show the summary on `console`, write the report, and return 0, or 2 after an error."""
     parser = argparse.ArgumentParser(
         prog="report.py",
         description="Figures, tables and a page from a finished run, written into its folder.",

@@ -1,10 +1,10 @@
-"""What a run leaves behind: its records, tables made of them, and figures.
+"""Results of a run: its records, the tables made from them, and the figures.
+
+Importing this package is cheap; pandas and matplotlib are loaded on first use. The package
+times nothing and never imports `suites`.
 
 >>> import results
 >>> frame = results.read(results.latest())  # doctest: +SKIP
-
-Importing this package is cheap; pandas and matplotlib are loaded where they are first used.
-Nothing here times anything, and nothing imports `suites`.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ __all__ = ["RunWriter", "find", "latest", "read", "read_records", "runs_folder",
 
 
 def read(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """The run at `path` as a tidy table, one row a cell; see `results.tables.table.read`."""
+    """Return the run at `path` as a table, one row per cell; see `results.tables.table.read`."""
     from .tables.table import read
 
     return read(path)
 
 
 def samples(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """Return the samples of the run at `path` in long form, one row a sample.
+    """Return the samples of the run at `path` in long form, one row per sample.
 
     Parameters
     ----------
@@ -41,16 +41,16 @@ def samples(path: str | os.PathLike[str]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``label, operation, problem, name, weights, pixels, dtype, threads, kind, algorithm`` tell
-        the cells apart. ``pass`` and ``block``, from 0, tell when a sample was taken: samples of
-        one problem, thread count, pass and block were taken one after the other.
+        ``label, operation, problem, name, weights, pixels, dtype, threads, kind, algorithm``
+        identify the cell. ``pass`` and ``block`` count from 0. Samples of one problem, thread
+        count, pass and block were taken one after the other.
         ``sample_index`` counts the samples of a cell from 0; ``seconds`` is the time per call.
-        Missing samples are left out, and so are those of cells that failed later.
+        Missing samples are left out, like the samples of cells that failed later.
 
     Raises
     ------
     ConvbenchError
-        Where there is no run at `path`, or a line of it cannot be understood.
+        If there is no run at `path`, or a line of it cannot be understood.
 
     Examples
     --------
@@ -63,10 +63,10 @@ def samples(path: str | os.PathLike[str]) -> pd.DataFrame:
 
 
 def latest(folder: str | os.PathLike[str] | None = None) -> Path:
-    """The folder of the newest run in `folder`, by default `runs_folder()`."""
+    """Return the folder of the newest run in `folder`, by default `runs_folder()`."""
     return locate.latest(runs_folder() if folder is None else folder)
 
 
 def find(text: str, folder: str | os.PathLike[str] | None = None) -> Path:
-    """The folder of the run that `text` means: an id, its beginning, a suite or a path."""
+    """Return the folder of the run that `text` names: an id, its beginning, a suite or a path."""
     return locate.find(runs_folder() if folder is None else folder, text)

@@ -1,1 +1,1 @@
-"""Figures of a run, all in one look."""
+"""Figures of a run, all drawn in one style."""

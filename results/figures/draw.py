@@ -1,4 +1,4 @@
-"""Figures of a run: which ones its data supports, and each of them drawn."""
+"""Choice of the figures that a run supports, and their drawing."""
 
 from __future__ import annotations
 
@@ -42,19 +42,19 @@ def draw(frame: pd.DataFrame, folder: str | os.PathLike[str]) -> list[SavedFigur
     ----------
     frame : DataFrame of `results.read`
     folder : path
-        Where the files go; made where missing. Each appears whole or not at all.
+        Folder for the files; created if missing. Each file appears whole or not at all.
 
     Returns
     -------
-    list of Picture
-        In the order a reader wants them; empty where nothing was timed.
+    list of SavedFigure
+        In reading order; empty if nothing was timed.
     """
     with rc_context():
         return [sheet.save(Path(folder)) for sheet in sheets(frame)]
 
 
 def sheets(frame: pd.DataFrame) -> list[Sheet]:
-    """The figures of `draw`, not yet saved; call it within `style.rc_context`."""
+    """Return the figures of `draw`, unsaved; call it within `style.rc_context`."""
     timed = with_coordinates(frame[frame["time_s"].notna()])
     if timed.empty:
         return []
@@ -99,10 +99,10 @@ def _winner_sheets(frame: pd.DataFrame, swept: pd.DataFrame) -> list[Sheet]:
 def _line_sheets(
     frame: pd.DataFrame, value: str, along: dict[str, list[list[Panel]]], baseline: str
 ) -> list[Sheet]:
-    """Every sweep once, along the axis on which `value` says most.
+    """Draw every sweep once, along the axis on which `value` is most telling.
 
-    A grid could show the same cells along either of its axes: time reads best over the size
-    of the input, the speed-up over that of the kernel, where the algorithms cross.
+    A grid of sizes can be drawn along either axis. Time reads best over the input size. The
+    speed-up reads best over the kernel size, where the algorithms cross.
     """
     first = ("size", "kernel") if value == "time" else ("kernel", "size")
     shown: set[int] = set()
@@ -127,7 +127,7 @@ def _line_sheets(
 
 
 def _apart(groups: list[list[Panel]], number: int) -> str:
-    """What tells a group of sweeps from the first, as the end of a file name."""
+    """Return the end of a file name that distinguishes a group of sweeps from the first."""
     same, _ = told_apart([fixed for fixed, _ in groups[number]])
     first = groups[0][0][0]
     for field in ("channels", "spatial", "size", "kernel"):
@@ -150,9 +150,9 @@ def _row_sheets(
 
 
 def _roofline_sheets(frame: pd.DataFrame, timed: pd.DataFrame) -> list[Sheet]:
-    """Cells under the roofs, and where they are few enough to be named, each with its share.
+    """Draw cells under the roofs, and for up to 40 problems each cell's share of its roof.
 
-    Pooling is held to the bandwidth alone, and has no place under the roof of a peak.
+    Pooling is compared with the bandwidth alone, because no peak limits it.
     """
     known = timed[timed["attainable_s"] > 0]
     baseline = str(frame.attrs.get("baseline", "naive"))
@@ -167,7 +167,7 @@ def _roofline_sheets(frame: pd.DataFrame, timed: pd.DataFrame) -> list[Sheet]:
 
 
 def _peaks(frame: pd.DataFrame, rows: pd.DataFrame) -> dict[tuple[str, int], float]:
-    """The machine's peak in GFLOP/s by dtype and thread count, where it was measured."""
+    """Return the measured peaks of the machine in GFLOP/s, by dtype and thread count."""
     limits = frame.attrs.get("limits") or {}
     asked = set(zip(rows["dtype"], rows["threads"].astype(int), strict=True))
     return {
@@ -182,7 +182,7 @@ def _has_speedups(rows: pd.DataFrame, baseline: str) -> bool:
 
 
 def _about(frame: pd.DataFrame, rows: pd.DataFrame, mark: str) -> str:
-    """Threads, dtype and machine, and what the `mark` (band or line) around a value is."""
+    """Return threads, dtype, machine and the meaning of `mark`, for the line under a heading."""
     environment = frame.attrs.get("environment") or {}
     counts = sorted(set(rows["threads"]))
     said = plural(counts[0], "thread") if len(counts) == 1 else ""

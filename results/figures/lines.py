@@ -1,4 +1,4 @@
-"""Lines over a sweep: time, or speed-up over the baseline, against the size that varies."""
+"""Line plots of a sweep: time, or speed-up over the baseline, against a size."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .sweeps import FIELDS, WINDOW, Panel, axis_of, describe, distinguish, told_
 
 MOST_PANELS = 9
 _ASIDE = 13  # points between the end of a line and its name
-#: Column, its interval, how a value reads.
+#: By value: its column, and the columns of the ends of its interval.
 VALUES: dict[str, tuple[str, str, str]] = {
     "time": ("time_s", "time_low_s", "time_high_s"),
     "speedup": ("speedup", "speedup_low", "speedup_high"),
@@ -31,18 +31,22 @@ VALUES: dict[str, tuple[str, str, str]] = {
 def draw_lines(
     name: str, axis: str, value: str, panels: Sequence[Panel], about: str, baseline: str
 ) -> Sheet:
-    """One panel per sweep of `panels` along `axis`; log-log, with the interval as a band.
+    """Draw one log-log panel per sweep of `panels` along `axis`; bands are the intervals.
 
     Parameters
     ----------
     name : str
         File name without its ending.
     axis : {"size", "kernel", "channels", "batch"}
+        Size on the horizontal axis.
     value : {"time", "speedup"}
-    panels : sequence of (what the sweep holds fixed, rows with their place ``at``)
+        Quantity on the vertical axis.
+    panels : sequence of Panel
+        Fixed fields of each sweep, and its rows with their position ``at``.
     about : str
-        Machine and bands, for the line under the heading.
+        Machine and meaning of the bands, for the line under the heading.
     baseline : str
+        Algorithm that speed-ups refer to.
     """
     panels = sorted(panels, key=lambda panel: _panel_order(panel[0]))
     words = axis_of(axis, panels)
@@ -99,7 +103,7 @@ def _title_order(fields: Sequence[str]) -> list[str]:
 
 
 def _panel_order(fixed: dict[str, Any]) -> tuple[Any, ...]:
-    """Panels by kernel, then size, as numbers, and by what comes first in the run else."""
+    """Return a sort key: random weights last, then kernel, size and threads as numbers."""
     numbers = [
         math.prod(int(part) for part in fixed[field].split("x")) if field in fixed else 0
         for field in ("kernel", "size")
@@ -135,7 +139,7 @@ def _panel(axes: Axes, rows: pd.DataFrame, value: str, names: Sequence[str], bas
 
 
 def _ends(frames: Sequence[pd.DataFrame], value: str, baseline: str) -> tuple[float, float]:
-    """Ends of the scale: those of the marks, and of the intervals what is near them."""
+    """Return the ends of the scale: all marks, and the parts of intervals near them."""
     middle, low, high = VALUES[value]
     rows = pd.concat(frames)
     if value == "speedup":
@@ -147,7 +151,7 @@ def _ends(frames: Sequence[pd.DataFrame], value: str, baseline: str) -> tuple[fl
 def _scales(
     all_axes: Sequence[Axes], places: set[float], value: str, ends: tuple[float, float], ticks: int
 ) -> None:
-    """Log-log; ticks where the sweep has points, as many as have room."""
+    """Make the scales logarithmic, with ticks at points of the sweep as room allows."""
     span = math.log(max(places) / min(places))
     chosen: list[float] = []
     for at in sorted(places, reverse=True):
@@ -163,7 +167,7 @@ def _scales(
 
 
 def short(text: str) -> str:
-    """``1.00 ms`` as ``1 ms``: what stands beside a tick is exact."""
+    """Shorten ``1.00 ms`` to ``1 ms``, because labels of ticks are exact."""
     number, *unit = text.split(" ")
     if "." in number:
         number = number.rstrip("×").rstrip("0").rstrip(".") + ("×" if number[-1] == "×" else "")
@@ -195,7 +199,7 @@ def _label_ends(sheet: Sheet) -> None:
                 )
             )
         labels.append((axes, texts))
-    sheet.figure.draw_without_rendering()  # lays the panels out, so that heights are known
+    sheet.figure.draw_without_rendering()  # computes the layout, and so the heights
     sheet.figure.set_layout_engine("none")
     points = 72 / sheet.figure.dpi
     for axes, texts in labels:
@@ -208,7 +212,7 @@ def _label_ends(sheet: Sheet) -> None:
             early = at < max(places)
             heights = [end[1] for end in ends]
             room = box.y1 * points - max(heights) - _ASIDE * 0.8
-            if early and room >= size * 1.12 * len(group):  # no other line comes from above it
+            if early and room >= size * 1.12 * len(group):  # no other line comes from above
                 _stack(group, heights, size * 1.12)
                 continue
             free = spread_out(heights, size * 1.12, box.y0 * points, box.y1 * points)
@@ -219,7 +223,7 @@ def _label_ends(sheet: Sheet) -> None:
 
 
 def _stack(group: list[Any], heights: list[float], spacing: float) -> None:
-    """Names above the ends of lines, the highest line's on top; heights in points."""
+    """Stack names above the ends of their lines, the highest on top; heights in points."""
     ranked = sorted(zip(heights, group, strict=True), key=lambda pair: pair[0])
     for number, (height, text) in enumerate(ranked):
         text.set_horizontalalignment("center")
@@ -227,7 +231,7 @@ def _stack(group: list[Any], heights: list[float], spacing: float) -> None:
 
 
 def _leader(figure: Figure, start: tuple[float, float], stop: tuple[float, float]) -> None:
-    """A thin line from the end of a line to its name; both in points."""
+    """Draw a thin line from the end of a line to its name; positions in points."""
     to_figure = figure.transFigure.inverted()
     scale = figure.dpi / 72
     (x0, y0), (x1, y1) = (to_figure.transform((x * scale, y * scale)) for x, y in (start, stop))

@@ -1,4 +1,4 @@
-"""Matplotlib, imported whatever the environment says about it."""
+"""Import of matplotlib that ignores an unusable MPLBACKEND."""
 
 import os
 import sys
@@ -7,8 +7,8 @@ import sys
 def import_matplotlib() -> None:
     """Import matplotlib even where MPLBACKEND names a backend that is not installed.
 
-    The variable is inherited from notebooks, whose backend belongs to another environment. It is
-    ignored only where it cannot be obeyed; figures here are written to files, by no backend.
+    The variable is inherited from notebooks, whose backend belongs to another environment. A
+    usable value is kept. Figures are written to files and need no interactive backend.
     """
     try:
         import matplotlib
@@ -17,7 +17,7 @@ def import_matplotlib() -> None:
         if asked is None:
             raise
         for name in [n for n in sys.modules if n.partition(".")[0] == "matplotlib"]:
-            del sys.modules[name]  # what the first attempt has left
+            del sys.modules[name]  # left by the first attempt
         try:
             import matplotlib  # noqa: F401
         finally:

@@ -12,14 +12,14 @@ from .lines import short
 from .scales import arrowheads, limits, log_ticks
 from .style import FAINT, INK, Sheet, look, new_sheet
 
-#: End of the name of a module without reductions; the rest is the name of the one with them.
+#: Suffix of the name of a module without reductions; the rest names the module with them.
 WITHOUT = " unreduced"
 
 
 def pairs(timed: pd.DataFrame) -> pd.DataFrame:
-    """Return the modules with reductions, each row with the same cell of the module without.
+    """Return the modules with reductions, each row joined to the module without.
 
-    Columns of the latter are ``without_s``, ``without_low_s`` and ``without_high_s``; NaN where
+    The times of the latter are ``without_s``, ``without_low_s`` and ``without_high_s``, NaN if
     it was not timed.
     """
     modules = timed[timed["kind"] == "inception"]
@@ -36,9 +36,9 @@ def pairs(timed: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_reductions(timed: pd.DataFrame, about: str) -> Sheet | None:
-    """One row per module, two marks per algorithm: with reductions and, hollow, without.
+    """Draw a row per module with two marks per algorithm: with reductions, and hollow without.
 
-    Returns None where no module was timed both ways.
+    Return None if no module was timed both ways.
     """
     rows = pairs(timed)
     if rows.empty or rows["without_s"].isna().all():
@@ -100,7 +100,7 @@ def _marks(axes: Axes, cells: pd.DataFrame, height: float) -> None:
 
 
 def _saving(best: pd.Series) -> str:
-    """``parallel: 41 % of time, 63 % of work``; of work alone where the other was not timed."""
+    """Return ``parallel: 41 % of time, 63 % of work``; without times, the work alone."""
     work = f"{best['saved']:.0%}".replace("%", " %") + " of work"
     if np.isnan(best["without_s"]):
         return f"{best['algorithm']}: {work}"

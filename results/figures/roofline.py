@@ -1,4 +1,4 @@
-"""How far from the machine's limit? Cells under the roofs that were measured beside them."""
+"""Roofline plot: cells under the limits measured on the same machine."""
 
 from __future__ import annotations
 
@@ -14,14 +14,21 @@ from results.tables.labels import in_order, plural, three_digits
 
 from .style import FAINT, GREY, INK, Sheet, halo, joined, look, new_sheet
 
-#: Slopes whose bandwidths differ by less than this factor leave no room for a name between them.
+#: Least factor between two bandwidths that leaves room for a name between their slopes.
 _NEAR = 1.8
 
 
 def draw_roofline(timed: pd.DataFrame, limits: dict[str, Any], about: str) -> Sheet:
-    """One panel per thread count and dtype: work done per second against work per byte.
+    """Draw work per second against work per byte, one panel per thread count and dtype.
 
-    timed : cells that have a time and a roof; limits : of the run's header.
+    Parameters
+    ----------
+    timed : DataFrame
+        Cells that have a time and a roof.
+    limits : dict
+        Peaks and bandwidths, from the header of the run.
+    about : str
+        Machine, for the line under the heading.
     """
     panels: list[Any] = [
         (dtype, threads, rows) for (threads, dtype), rows in timed.groupby(["threads", "dtype"])
@@ -42,7 +49,7 @@ def draw_roofline(timed: pd.DataFrame, limits: dict[str, Any], about: str) -> Sh
         axes.set_title(joined(several))
         axes.set_ylabel("effective GFLOP/s")
     sheet.axes[-1].set_xlabel("operations per compulsory byte")
-    sheet.figure.draw_without_rendering()  # lays the panels out, so that slopes are known
+    sheet.figure.draw_without_rendering()  # computes the layout, and so the slopes
     sheet.figure.set_layout_engine("none")
     for axes, (dtype, threads, rows) in zip(sheet.axes, panels, strict=True):
         _roofs(axes, limits, dtype, threads)
@@ -73,7 +80,7 @@ def _scales(
 
 
 def _roofs(axes: Axes, limits: dict[str, Any], dtype: str, threads: int) -> None:
-    """The peak, and a slope for every level of memory, each with its name along it."""
+    """Draw the peak, and a named slope for every level of memory."""
     peak = roofline.peak(limits, dtype, threads) / 1e9
     left, right = axes.get_xlim()
     low, _ = axes.get_ylim()
@@ -91,14 +98,14 @@ def _roofs(axes: Axes, limits: dict[str, Any], dtype: str, threads: int) -> None
 
 
 def _name_slopes(axes: Axes, roofs: dict[str, float], peak: float) -> None:
-    """Names along the slopes, ending a little below the peak or further down.
+    """Write names along the slopes, ending a little below the peak or further down.
 
-    A name stands above its slope, or below where the slope above is too near.
+    A name stands above its slope, or below it if the next slope above is too near.
     """
     pixels = axes.transData.transform([(1, 1), (10, 10)])
     angle = float(np.degrees(np.arctan2(*(pixels[1] - pixels[0])[::-1])))
     for place, (level, bandwidth) in enumerate(roofs.items()):
-        at = (0.8, 0.16)[place % 2] * peak / bandwidth  # neighbours may be close to each other
+        at = (0.8, 0.16)[place % 2] * peak / bandwidth  # neighbours may be close
         below = any(1 < other / bandwidth < _NEAR for other in roofs.values())
         axes.annotate(
             f"{level} {three_digits(bandwidth)} GB/s", (at, bandwidth * at),

@@ -1,4 +1,4 @@
-"""One row per problem, one mark per algorithm: layers of networks, and what is no sweep."""
+"""Dot plots with a row per problem and a mark per algorithm, for problems outside sweeps."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ _QUESTIONS = {
     "time": "How long does each problem take?",
     "each": "How long does each algorithm take?",
     "speedup": "How many times as fast as {baseline} is each algorithm?",
-    "gflops": "How much work does each algorithm get done per second?",
-    "roofline": "How much of what the machine could do does each algorithm do?",
+    "gflops": "How much work does each algorithm do per second?",
+    "roofline": "How near does each algorithm come to the machine's limit?",
     "bandwidth": "How near does each algorithm come to the machine's bandwidth?",
     "peer": "How many times as fast as the best of other people's is our best?",
 }
@@ -53,7 +53,7 @@ _SCALES = {
 
 
 def _percent_text(value: float) -> str:
-    """``2.63 %``, ``84.6 %``."""
+    """Return a percentage like ``2.63 %`` or ``84.6 %``."""
     return f"{three_digits(value)} %"
 
 
@@ -61,9 +61,9 @@ _TEXTS: dict[str, Callable[[float], str]] = {
     "time": time_text, "each": time_text, "speedup": times_text, "roofline": _percent_text,
     "bandwidth": _percent_text, "peer": lead_text,
 }  # fmt: skip
-#: Where a line says "as fast as", or "all that the machine can do".
+#: Position of the reference line: as fast as the baseline or peer, or 100 % of the limit.
 _REFERENCES = {"speedup": 1.0, "peer": 1.0, "roofline": 100.0, "bandwidth": 100.0}
-#: Height of a row, and of a line of a label that takes several, in inches.
+#: Heights in inches: a row, a row of a single problem, a line of a multi-line label.
 _ROW, _ROW_OF_EACH, _LINE = 0.33, 0.42, 0.16
 
 
@@ -75,22 +75,19 @@ def draw_rows(
     baseline: str,
     peaks: Mapping[tuple[str, int], float] | None = None,
 ) -> Sheet:
-    """One panel per thread count; problems from top to bottom, the fastest of each named.
+    """Draw one panel per thread count, problems from top to bottom, the fastest of each named.
 
-    The names stand right of the panel, where no mark or line can cross them.
+    The names stand right of the panel, where no mark or line crosses them. `name` is the name of
+    the file without its ending; `about` and `baseline` are as in `lines.draw_lines`.
 
     Parameters
     ----------
-    name : str
-        File name without its ending.
     value : {"time", "speedup", "gflops", "roofline", "bandwidth", "each", "peer"}
-        ``"each"`` is for a single problem: its rows are the algorithms, fastest on top;
-        ``"peer"`` for what `ratios.with_ratios` gives.
+        ``"each"`` is for a single problem: its rows are the algorithms, the fastest on top.
+        ``"peer"`` is for the rows of `ratios.with_ratios`.
     rows : DataFrame
-        Cells that were timed, with the intervals that are to be shown.
-    about, baseline : str
-        As in `lines.draw_lines`.
-    peaks : mapping
+        Timed cells, with the intervals to draw.
+    peaks : mapping, optional
         For ``"gflops"``: the machine's peak in GFLOP/s, by dtype and thread count.
     """
     scale = rows["gflops"] * rows["time_s"]
@@ -154,7 +151,7 @@ def draw_rows(
 
 
 def _title(threads: str, peaks: Mapping[str, float]) -> str:
-    """Thread count, and the peaks that lines stand for, by dtype."""
+    """Return the title of a panel: its thread count, and its peaks by dtype."""
     said = [three_digits(rate) for rate in peaks.values()]
     if len(said) > 1:
         said = [f"{text} {dtype}" for text, dtype in zip(said, peaks, strict=True)]
@@ -162,7 +159,7 @@ def _title(threads: str, peaks: Mapping[str, float]) -> str:
 
 
 def _notes(rows: pd.DataFrame, value: str, ends: tuple[float, float]) -> str:
-    """What a reader has to know of the marks, beyond what every figure says."""
+    """Return remarks on the marks of this figure for the line under the heading."""
     _, low, high = _COLUMNS[value]
     said = ""
     if leaving(ends, rows[low], rows[high]):
@@ -199,7 +196,7 @@ def _beside(axes: Axes, at: int, text: str, size: float) -> None:
 
 
 def _winners(axes: Axes, rows: pd.DataFrame, value: str, place: dict[str, int]) -> None:
-    """Name the fastest of each row; for GFLOP/s with a bar that ends at it."""
+    """Name the fastest of each row; for GFLOP/s, draw a bar up to it."""
     middle = _COLUMNS[value][0]
     text = _TEXTS.get(value, three_digits)
     for label, group in rows.groupby("label", sort=False):
@@ -227,7 +224,7 @@ def _texts_of_each(axes: Axes, rows: pd.DataFrame, place: dict[str, int], baseli
 def _ends(
     rows: pd.DataFrame, value: str, peaks: Mapping[tuple[str, int], float]
 ) -> tuple[float, float]:
-    """Ends of the scale: those of the marks, of what they are held to, and little more."""
+    """Return the ends of the scale, with room for marks and reference lines."""
     middle, low, high = _COLUMNS[value]
     if value == "gflops":
         most = max(float(rows[middle].max()), *peaks.values(), 1e-9)
@@ -240,7 +237,7 @@ def _ends(
 
 
 def _x_axis(all_axes: list[Axes], value: str, ends: tuple[float, float]) -> None:
-    """Few, round ticks, and a line to hold the marks to."""
+    """Set few, round ticks, and draw the reference line."""
     if value == "gflops":
         all_axes[0].set_xlim(ends)
         return

@@ -1,4 +1,4 @@
-"""Scales that follow the marks: limits, ticks, and arrowheads where an interval goes on."""
+"""Scales fitted to the marks: limits, ticks, and arrowheads on cut intervals."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLoca
 
 from results.records.columns import GROUP, MIN_PASSES
 
-#: How far an axis goes on beyond the outermost marks, as a part of their span in decades: at least,
-#: and at most, for the sake of an interval. `SPAN` is the least span that counts, in decades.
+#: `MARGIN` is the extension of an axis beyond the outermost marks, as a part of their span.
+#: `STRETCH` is the most it may grow to show intervals. `SPAN` is the least span, in decades.
 MARGIN, STRETCH, SPAN = 0.06, 0.2, 0.6
 
 
 def steady_intervals(timed: pd.DataFrame, baseline: str) -> pd.DataFrame:
-    """Return `timed` with NaN for the intervals that rest on fewer than `MIN_PASSES` passes.
+    """Return `timed` with NaN for intervals of fewer than `MIN_PASSES` passes.
 
-    A speed-up rests on the passes that its algorithm has in common with `baseline`.
+    The interval of a speed-up counts the passes shared with `baseline`.
     """
     kept = {index: _passes(samples) for index, samples in timed["samples"].items()}
     paired: dict[Hashable, int] = {}
@@ -45,7 +45,7 @@ def _passes(samples: Sequence[Sequence[float]]) -> set[int]:
 def limits(
     marks: Iterable[float], lows: Iterable[float], highs: Iterable[float]
 ) -> tuple[float, float]:
-    """Return the ends of a log scale that holds all `marks`, and of their intervals what fits.
+    """Return the ends of a log scale with all `marks` and the near parts of their intervals.
 
     >>> limits([1.0, 10.0], [0.95, 5.0], [1.1, 1e9])
     (0.8709635899560806, 15.848931924611136)
@@ -63,7 +63,7 @@ def limits(
 
 
 def log_ticks(axis: Axis, low: float, high: float, text: Callable[[float], str], most: int) -> None:
-    """Put few, round ticks on a log scale from `low` to `high`, each spelled by `text`."""
+    """Put few, round ticks on a log scale from `low` to `high`, labelled by `text`."""
     decades = math.log10(high / low)
     if decades > 2.2:
         subs: tuple[float, ...] = (1.0,)
@@ -87,9 +87,9 @@ def leaving(ends: tuple[float, float], lows: Any, highs: Any) -> bool:
 def arrowheads(
     axes: Axes, places: Any, lows: Any, highs: Any, colour: str, *, along: str, size: float = 4
 ) -> None:
-    """Mark where intervals leave `axes`, whose limits are final.
+    """Mark the points where intervals leave `axes`, whose limits are final.
 
-    `along` is the axis of the intervals, "x" or "y"; `places` is where they lie on the other.
+    `along` is the axis of the intervals, "x" or "y"; `places` are positions on the other axis.
     """
     places = np.asarray(places, dtype=float)
     ends = axes.get_xlim() if along == "x" else axes.get_ylim()

@@ -1,7 +1,7 @@
-"""One look for every figure: colours, markers, headings, and how a picture is saved.
+"""Style of all figures: colours, markers, headings, and saving.
 
-Figures are drawn 800 px wide for a README, twice as dense. An algorithm keeps its colour,
-marker and dashes in every figure of every run, and each of the three suffices to tell it.
+Figures are 800 px wide for a README, at twice that resolution. An algorithm has the same colour,
+marker and dashes in every figure of every run. Each of the three is enough to identify it.
 """
 
 from __future__ import annotations
@@ -48,22 +48,22 @@ RC: dict[str, Any] = {
     "xtick.labelsize": 8.5,
     "ytick.labelsize": 8.5,
     "text.color": INK,
-    "text.parse_math": False,  # a name may hold a dollar sign
+    "text.parse_math": False,  # a name may contain a dollar sign
     "hatch.linewidth": 1.1,
-    "svg.hashsalt": "convbench",  # the same data, the same file
+    "svg.hashsalt": "convbench",  # makes files reproducible
     "svg.fonttype": "path",
 }
 
 
 class Look(NamedTuple):
-    """How an algorithm is drawn; `dashes` is on-off lengths in points, () a solid line."""
+    """Style of an algorithm; `dashes` are on-off lengths in points, () a solid line."""
 
     colour: str
     marker: str
     dashes: tuple[float, ...]
 
 
-# Colours of Okabe & Ito (2008), told apart under every common colour blindness.
+# Colours of Okabe & Ito (2008), distinct under every common colour blindness.
 _LOOKS = {
     "naive": Look("#4d4d4d", "o", (1.2, 1.4)),
     "im2col": Look("#d98e00", "s", (3.5, 1.4)),
@@ -79,7 +79,7 @@ _MORE_DASHES = ((5, 1.2), (2, 1), (8, 1.4, 2, 1.4), (4, 1.2, 1, 1.2, 1, 1.2), (1
 
 
 def look(algorithm: str) -> Look:
-    """The look of `algorithm`: its own where we know it, else one derived from its name."""
+    """Return the style of `algorithm`; an unknown name determines its own."""
     if algorithm in _LOOKS:
         return _LOOKS[algorithm]
     number = zlib.crc32(algorithm.encode())
@@ -90,19 +90,19 @@ def look(algorithm: str) -> Look:
 
 
 def tint(colour: str, strength: float) -> tuple[float, float, float]:
-    """`colour` thinned with white; `strength` 1 is the colour itself, 0 is white."""
+    """Mix `colour` with white; `strength` 1 is the colour itself, 0 is white."""
     red, green, blue = (1 - strength * (1 - part) for part in to_rgb(colour))
     return red, green, blue
 
 
 def halo(width: float = 2.5) -> list[Any]:
-    """A white rim that keeps text readable over lines."""
+    """Return the effect of a white rim that keeps text readable over lines."""
     return [withStroke(linewidth=width, foreground="white")]
 
 
 @dataclass(frozen=True)
 class SavedFigure:
-    """A figure on the disk: the question it answers, a sentence on what it shows, its files."""
+    """A saved figure: the question it answers, a sentence about it, and its files."""
 
     name: str
     question: str
@@ -145,9 +145,9 @@ def new_sheet(
     legend: Sequence[str] = (),
     **subplots: Any,
 ) -> Sheet:
-    """An empty sheet of `panels` panels in `columns` columns under question and detail.
+    """Return an empty sheet of `panels` panels in `columns` columns under its heading.
 
-    `legend` names algorithms to be explained under the heading, outside every panel.
+    `legend` names the algorithms to explain under the heading, outside every panel.
     """
     rows = -(-panels // columns)
     title = textwrap.wrap(question, 68)
@@ -191,9 +191,9 @@ def _legend(figure: Figure, algorithms: Sequence[str], top: float) -> None:
 
 
 def spread_out(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Positions at least `gap` apart, as close to `wanted` as they can be, within low … high.
+    """Return positions from `low` to `high`, at least `gap` apart, closest to `wanted`.
 
-    The least-squares solution: pooling adjacent violators on the positions less their gaps.
+    The method is least squares, by pooling adjacent violators on positions minus gaps.
 
     >>> spread_out([1.0, 1.0, 5.0], 1.0, 0.0, 10.0)
     [0.5, 1.5, 5.0]
@@ -215,7 +215,7 @@ def spread_out(wanted: Sequence[float], gap: float, low: float, high: float) -> 
 
 
 def rc_context() -> Any:
-    """The look as a context: figures made within it carry it."""
+    """Return a context in which new figures have this style."""
     rc: Any = dict(mpl.rcParamsDefault)
     rc.update(RC)
     rc.pop("backend", None)
@@ -223,5 +223,5 @@ def rc_context() -> Any:
 
 
 def joined(parts: Iterable[str]) -> str:
-    """``a · b · c``, leaving out what is empty."""
+    """Join the non-empty `parts`, like ``a · b · c``."""
     return " · ".join(part for part in parts if part)

@@ -1,4 +1,4 @@
-"""Finding the sweeps in a run: which problems differ in one size and agree in all else."""
+"""Detection of sweeps in a run: problems that differ in one size only."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pandas as pd
 
 from results.tables.labels import edge, plural, shape_text, source_text, spread
 
-#: One panel of a figure: what its cells have in common, and the cells.
+#: One panel of a figure: the fields that its cells share, and the cells.
 Panel = tuple[dict[str, Any], pd.DataFrame]
 
 
 class Axis(NamedTuple):
-    """What a sweep varies: the words for it in a sentence and beside a scale."""
+    """Size that a sweep varies: its words in a sentence and beside a scale."""
 
     field: str
     grows: str
@@ -29,36 +29,35 @@ AXES = {
     "batch": Axis("batch", "batch", "inputs in a batch"),
 }
 
-#: What pooling calls the second of them.
+#: The axis "kernel" in the words of pooling.
 WINDOW = Axis("kernel", "window", "window size, samples per axis")
 
 
 def axis_of(name: str, panels: Sequence[Panel]) -> Axis:
-    """The words for a sweep, as those of all panels would have it."""
+    """Return the words for axis `name`, suited to all `panels`."""
     pools = all(fixed.get("kind", "convolution") != "convolution" for fixed, _ in panels)
     return WINDOW if name == "kernel" and pools else AXES[name]
 
 
-#: A sweep has at least this many points; a shorter one may go along beside it.
+#: Fewest points of a sweep. A shorter one may be drawn beside it.
 LEAST = 3
-#: What tells one panel of a sweep from the next, in the order a title names it.
+#: Fields that distinguish the panels of a sweep, in the order of a title.
 FIELDS = ("kind", "kernel", "size", "channels", "batch", "stride", "dilation", "padding", "words",
           "weights", "pixels", "dtype", "threads", "operation", "spatial")  # fmt: skip
 
 
 def with_coordinates(frame: pd.DataFrame) -> pd.DataFrame:
-    """`frame` with what figures sort by: ``channels``, ``padding``, ``words``, ``layer``, ….
+    """Return `frame` with the columns that figures group by.
 
-    ``size`` and ``kernel`` are the texts of input and kernel; ``channels`` is text, ``"64"`` or
-    ``"3→96"``; ``padding`` is deduced from the output size;
-    ``words`` are those of the descriptor (``flip``, ``bias``, …); ``layer`` is True where the
-    problem has a name to itself.
+    ``size`` and ``kernel`` are the texts of input and kernel. ``channels`` is text, ``"64"`` or
+    ``"3→96"``. ``padding`` is deduced from the output size. ``words`` are those of the
+    descriptor (``flip``, ``bias``, …). ``layer`` is True if a name belongs to one problem.
     """
     frame = frame.assign(size=frame["input_size"], kernel=frame["kernel_size"])
     rows = [row for _, row in frame.iterrows()]
     frame["channels"] = [_channels(row) for row in rows]
     frame["padding"] = [_padding(row) for row in rows]
-    either = frame["padding"] == ""  # a kernel of one tap pads nothing whatever was said
+    either = frame["padding"] == ""  # a kernel of one tap never pads
     common = frame.loc[~either, "padding"].mode()
     frame.loc[either, "padding"] = common.iloc[0] if len(common) else "same"
     frame["words"] = [_words(str(row["problem"]), str(row["kind"])) for row in rows]
@@ -69,7 +68,7 @@ def with_coordinates(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def coordinate(row: Any, axis: str) -> float:
-    """Where a row stands on `axis`; NaN for channels that differ between input and output."""
+    """Return the position of a row on `axis`; NaN if input and output channels differ."""
     if axis in ("size", "kernel"):
         return edge(row[axis])
     if axis == "batch":
@@ -78,9 +77,9 @@ def coordinate(row: Any, axis: str) -> float:
 
 
 def families(frame: pd.DataFrame, axis: str) -> list[Panel]:
-    """The sweeps along `axis`, of two points or more: what each holds fixed, and its rows.
+    """Return the sweeps along `axis` of two points or more: fixed fields, and rows.
 
-    The rows have their place on the axis as ``at``.
+    Column ``at`` of the rows is their position on the axis.
     """
     if frame.empty:
         return []
@@ -100,7 +99,7 @@ def families(frame: pd.DataFrame, axis: str) -> list[Panel]:
 
 
 def alike(found: list[Panel], column: str = "at") -> list[list[Panel]]:
-    """`found` in groups whose places overlap enough to share one scale, in their order."""
+    """Group the sweeps that overlap enough to share one scale, in order."""
     groups: list[tuple[set[float], list[Panel]]] = []
     for panel in found:
         places = set(panel[1][column])
@@ -115,14 +114,14 @@ def alike(found: list[Panel], column: str = "at") -> list[list[Panel]]:
 
 
 def longest(found: list[Panel]) -> int:
-    """The most points that a sweep among `found` has."""
+    """Return the number of points of the longest sweep in `found`."""
     return max((rows["at"].nunique() for _, rows in found), default=0)
 
 
 def split(found: list[Panel], most: int) -> Iterator[tuple[dict[str, Any], list[Panel]]]:
-    """Share `found` out over pictures of at most `most` panels, alike panels together.
+    """Split `found` into figures of at most `most` panels, similar panels together.
 
-    Yields what all panels of a picture share beyond what the whole run shares, and them.
+    Yield for each figure the fields that only its panels share, and the panels.
     """
     shared: dict[str, Any] = {}
     groups = [(shared, found)]
@@ -146,7 +145,7 @@ def split(found: list[Panel], most: int) -> Iterator[tuple[dict[str, Any], list[
 
 
 def describe(field: str, value: Any) -> str:
-    """What it says that `field` is `value`, in a title; empty where that goes without saying."""
+    """Return the words of a title for `value` of `field`; empty for a default."""
     match field:
         case "kind":
             return "" if value == "convolution" else str(value)
@@ -182,12 +181,12 @@ def describe(field: str, value: Any) -> str:
 
 
 def distinguish(field: str, value: Any) -> str:
-    """As `describe`, where panels differ in `field`: one that computes the output says so."""
+    """Return `describe`, but name the forward operation too, for panels that differ."""
     return describe(field, value) or (str(value) if field == "operation" else "")
 
 
 def told_apart(keys: list[dict[str, Any]]) -> tuple[list[str], list[str]]:
-    """The fields in which `keys` agree, and those in which they differ."""
+    """Return the fields in which `keys` agree, and those in which they differ."""
     fields = list(dict.fromkeys(field for key in keys for field in key))
     same = [field for field in fields if len({key.get(field) for key in keys}) == 1]
     return same, [field for field in fields if field not in same]
@@ -221,6 +220,6 @@ def _padding(row: Any) -> str:
 
 def _words(descriptor: str, kind: str) -> str:
     bare = re.sub(r'_?n"[^"]*"$', "", descriptor)
-    operations = ("bwdd", "bwdw", "backward")  # which have a field of their own
+    operations = ("bwdd", "bwdw", "backward")  # the column `operation` holds these
     parts = [p for p in bare.split("_") if p.isalpha() and p not in operations]
     return " ".join(p for p in parts if p != kind)

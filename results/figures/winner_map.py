@@ -1,4 +1,4 @@
-"""The winner map: the fastest algorithm over two sizes at once, and where it is undecided."""
+"""The winner map: the fastest algorithm over two sizes, marked if undecided."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .style import GREY, INK, WIDTH, Sheet, joined, look, new_sheet, tint
 from .sweeps import AXES, FIELDS, Panel, alike, coordinate, describe, distinguish, told_apart
 
 MOST_PANELS = 8
-#: The pairs of sizes a map is drawn over: across, and up.
+#: Pairs of sizes that maps are drawn over: across, and up.
 PAIRS = (("size", "kernel"), ("channels", "kernel"), ("channels", "size"), ("batch", "size"))
 
 
 def maps(frame: pd.DataFrame) -> Iterator[tuple[str, str, str, list[Panel]]]:
-    """The maps that `frame` (with coordinates) can fill: name, across, up, panels."""
+    """Yield name, across, up and panels of each map that `frame` can fill."""
     if frame.empty:
         return
     for across, up in PAIRS:
@@ -34,7 +34,7 @@ def maps(frame: pd.DataFrame) -> Iterator[tuple[str, str, str, list[Panel]]]:
             points = rows[["across", "up"]].drop_duplicates()
             full = rows["across"].nunique() * rows["up"].nunique()
             shortest = min(rows["across"].nunique(), rows["up"].nunique())
-            sound = len(points) == rows["problem"].nunique()  # one problem in every place
+            sound = len(points) == rows["problem"].nunique()  # one problem per cell of the map
             if shortest >= 2 and sound and len(points) >= 0.6 * full:
                 panels.append((dict(zip(fixed, key, strict=True)), rows))
         number = 0
@@ -46,7 +46,7 @@ def maps(frame: pd.DataFrame) -> Iterator[tuple[str, str, str, list[Panel]]]:
 
 
 def draw_maps(name: str, across: str, up: str, panels: Sequence[Panel], about: str) -> Sheet:
-    """One map per entry of `panels`: in each cell the winner and its lead over the next."""
+    """Draw one map per panel; each cell shows the winner and its lead."""
     places = sorted({at for _, rows in panels for at in rows["across"]})
     heights = sorted({at for _, rows in panels for at in rows["up"]})
     columns = 2 if len(panels) > 1 and len(places) <= 7 else 1

@@ -1,1 +1,1 @@
-"""Records of a run: where runs are, reading, writing whole files."""
+"""Records of a run: finding runs, reading and writing them, checking their fields."""

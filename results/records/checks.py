@@ -1,6 +1,6 @@
-"""Lines of a result file made into records, each field checked for its type and range.
+"""Parsing of a result file: every field is checked for its type and range.
 
-A file is checked once, here; nothing that reads records afterwards has to expect damage.
+A file is checked once, here. Code that reads the records afterwards need not expect damage.
 """
 
 from __future__ import annotations
@@ -23,21 +23,22 @@ REMEDY = "restore the file from a copy, or measure again"
 
 @dataclass(frozen=True)
 class RunRecords:
-    """The records of one run as they were written.
+    """The records of one run as they were written."""
 
-    `header` is the ``run`` record, `cells` the ``cell`` and `passes` the ``pass`` records in
-    order, `end` the last record, or None where the run was killed or is still going.
-    """
-
+    #: Folder of the run.
     path: Path
+    #: The ``run`` record.
     header: dict[str, Any]
+    #: The ``cell`` records, in order.
     cells: list[dict[str, Any]]
+    #: The ``pass`` records, in order.
     passes: list[dict[str, Any]]
+    #: The last record; None if the run was killed or is still going.
     end: dict[str, Any] | None
 
     @property
     def status(self) -> str:
-        """``complete``, ``interrupted``, ``out of budget``, or ``unfinished``: no end yet."""
+        """``complete``, ``interrupted``, ``out of budget``, or ``unfinished`` without an end."""
         return str(self.end.get("status", "complete")) if self.end else "unfinished"
 
 
@@ -46,7 +47,7 @@ class Limits:
     """Peak and bandwidths of the machine, as `suites.machine.limits` measures them."""
 
     def wrong(self, value: Any) -> str | None:
-        """Check that all that `roofline` looks up is there."""
+        """Check that every entry that `results.tables.roofline` reads is present."""
         if value is None:
             return None
         rates = TableOf(Number(1.0, 1e20))
@@ -72,7 +73,7 @@ class Limits:
 
 
 _NAMES = ListOf(Text())
-#: Fields of every kind of record: name, type, and True where an older record may lack it.
+#: Fields by kind of record: name, type, and True if an older record may lack the field.
 FIELDS: dict[str, tuple[tuple[str, Field, bool], ...]] = {
     "run": (
         *((name, Text(), True)
@@ -103,9 +104,9 @@ FIELDS: dict[str, tuple[tuple[str, Field, bool], ...]] = {
 
 
 def checked(file: Path, lines: Iterable[tuple[int, bytes]]) -> RunRecords:
-    """Return the records of `lines`, which come with their numbers in `file`.
+    """Return the records of `lines`, each given with its line number in `file`.
 
-    Raises `ConvbenchError` that names file, line and field of the first fault.
+    Raises `ConvbenchError`, which names file, line and field of the first fault.
     """
     records = [(number, _parse(file, number, line)) for number, line in lines]
     if not records:
@@ -129,9 +130,9 @@ def checked(file: Path, lines: Iterable[tuple[int, bytes]]) -> RunRecords:
 
 
 def check_groups(run: RunRecords) -> None:
-    """Check that cells share a group exactly where they ask for the same computation.
+    """Check that cells share a group if and only if they ask for the same computation.
 
-    In an audit several algorithms have a group each, for the same problem.
+    An audit is exempt: it has several groups for the same problem.
     """
     asked: dict[int, tuple[Any, ...]] = {}
     group_of: dict[tuple[Any, ...], int] = {}
@@ -190,7 +191,7 @@ def _check_header(file: Path, number: int, header: dict[str, Any]) -> None:
 
 
 def _check_fields(file: Path, number: int, record: dict[str, Any]) -> None:
-    """Check the fields that are known, and that no other is nested too deep to be copied."""
+    """Check the known fields; other fields must not be nested too deep to be copied."""
     known = FIELDS[record["record"]]
     for name, field, optional in known:
         if name not in record:
@@ -206,7 +207,7 @@ def _check_fields(file: Path, number: int, record: dict[str, Any]) -> None:
 
 
 def _check_passes(file: Path, records: list[tuple[int, dict[str, Any]]]) -> None:
-    """Check pass numbers: runs count from 0, so their number bounds them, lost lines apart."""
+    """Check pass numbers against the number of passes; some lines may have been lost."""
     passes = list(_of_kind(records, "pass"))
     most = 2 * len({record["pass"] for _, record in passes}) + 5
     for number, record in passes:

@@ -1,8 +1,8 @@
 """Every column of a run's table, defined once.
 
-From here come the columns and types of the frame, the header of the CSV, the docstring of
-`results.read`, ``convbench list columns``, and the checks of a cell record. To add a column that
-the harness records, add one `Column` with a `field`; a computed one has none.
+These definitions give the frame its columns and types, and the CSV its header. The docstring of
+`results.read`, ``convbench list columns`` and the checks of a cell record use them too. To add a
+column that the harness records, add one `Column` with a `field`. A computed column has no field.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from .fields import Choice, Field, ListOf, Number, TableOf, Text, Whole
 
 STATUSES = ("ok", "unsupported", "failed", "refused", "skipped")
-#: Columns that describe a size along every axis: the field of the record, and of what it is.
+#: Columns with one value per spatial axis: field of the record, and a noun for the value.
 SHAPES = {
     "input_size": ("size", "input"),
     "kernel_size": ("kernel", "kernel or window"),
@@ -21,23 +21,23 @@ SHAPES = {
     "dilation": ("dilation", "dilation"),
     "output_size": ("output_size", "output"),
 }
-#: Columns in which the cells of a group agree; the algorithm is what differs.
+#: Columns with the same value in all cells of a group. Only the algorithm differs.
 GROUP = ("operation", "problem", "name", "weights", "pixels", "dtype", "threads")
-#: With fewer passes no interval is shown to a person: Student's t makes that of two passes 13
+#: Passes needed before an interval is shown. Student's t makes the interval of two passes 13
 #: times as wide as their spread.
 MIN_PASSES = 3
-#: Spatial axes, the last one first; a problem has one to three of them.
+#: Spatial axes, the last one first. A problem has one to three.
 AXES = ("width", "height", "depth")
-#: What the processor counted per call; kept together in a record, under ``counters``.
+#: Processor counters per call. A record keeps them under ``counters``.
 COUNTED = ("cycles", "instructions", "instructions_per_cycle", "l1_misses", "llc_misses")
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its pandas type, its unit, its meaning, and how a cell record holds it.
+    """One column: its pandas type, its unit, its meaning, and its field in a cell record.
 
-    `field` is None where the column is computed. An optional one may be absent from a record,
-    as it is from those of older versions.
+    `field` is None for a computed column. An optional field may be missing from a record,
+    because older versions did not write it.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Column:
 
 
 def axis_column(shape: str, axis: str) -> str:
-    """Return the name of the column of numbers along one axis.
+    """Return the name of the number column for one axis of `shape`.
 
     >>> axis_column("input_size", "width")
     'input_width'
@@ -58,7 +58,7 @@ def axis_column(shape: str, axis: str) -> str:
 
 
 def _shapes() -> Iterator[Column]:
-    """A text column for every entry of `SHAPES`, followed by one number for each axis."""
+    """Yield a text column for every entry of `SHAPES`, then a number column per axis."""
     for name, (_, noun) in SHAPES.items():
         yield Column(name, "str", "", f'{noun} along every spatial axis, as text: "256x128"')
         for axis in reversed(AXES):
@@ -88,48 +88,51 @@ DEFINED: tuple[Column, ...] = (
     Column("status", "str", "", "ok, unsupported, failed, refused or skipped", Choice(STATUSES)),
     Column("reason", "str", "", "why a cell has no time, as a sentence", Text(1_000_000)),
     Column("time_s", "float64", "s",
-           "time per call: geometric mean of the shortest samples of the passes that most "
-           "algorithms of the problem share; with a single pass, the median of its samples"),
+           "time per call: geometric mean of the shortest sample of each pass, over the passes "
+           "shared by most algorithms of the problem; with one pass, the median of its samples"),
     Column("time_low_s", "float64", "s",
-           "lower end of its 95 % interval: Student's t over the passes; with a single pass from "
-           "order statistics, and only for that process"),
+           "lower end of its 95 % interval: Student's t over the passes; with one pass, order "
+           "statistics of its samples, valid for that process only"),
     Column("time_high_s", "float64", "s", "upper end of the same interval"),
     Column("speedup", "float64", "×",
-           "time_s of the baseline over time_s of this algorithm; its interval comes from one "
-           "ratio a pass, that of the shortest samples out of the same blocks"),
+           "time_s of the baseline over time_s of this algorithm; its interval uses one ratio per "
+           "pass, of the shortest samples from the same blocks"),
     Column("speedup_low", "float64", "×", "lower end of its 95 % interval"),
     Column("speedup_high", "float64", "×", "upper end of its 95 % interval"),
     Column("verdict", "str", "",
            "against the baseline: faster, slower, equivalent or undecided, by the rules of "
-           "results.verdicts.decide; withheld without an audit under --strict; empty for the baseline"),
+           "results.verdicts.decide; withheld under --strict without a passed audit; empty for "
+           "the baseline"),
     Column("winner", "bool", "", "True for the fastest of its problem and thread count"),
     Column("decided", "bool", "", "True for a winner without rivals"),
-    Column("rivals", "str", "", "on the winner's row: those it may not have beaten, by speed"),
-    Column("ties", "str", "", "on the winner's row: those that are equivalent to it"),
+    Column("rivals", "str", "",
+           "on the winner's row: algorithms it may not have beaten, fastest first"),
+    Column("ties", "str", "", "on the winner's row: algorithms equivalent to it"),
     Column("doubt", "str", "",
            "on the winner's row: why it has rivals: too few passes, noise, drift or budget"),
     Column("drift", "float64", "×",
-           "time of late passes over time of early ones; 1 within noise and 5 %"),
+           "time of late passes over time of early ones; 1 if the change is within noise or 5 %"),
     Column("gflops", "float64", "GFLOP/s",
            "flops / time_s / 10⁹; effective: counts the operations of the direct algorithm, so "
            "it may pass the machine's peak"),
     Column("intensity", "float64", "FLOP/B", "flops / compulsory_bytes"),
     Column("attainable_s", "float64", "s",
-           "least time that the machine's measured limits allow; of pooling, its bandwidth alone"),
+           "least time that the machine's measured limits allow; for pooling, by bandwidth alone"),
     Column("roofline_percent", "float64", "%", "100 · attainable_s / time_s"),
     Column("compile_s", "float64", "s",
-           "time to compile; 0 where all kernels were in the cache", _SECONDS, True),
+           "time to compile; 0 if all kernels were in the cache", _SECONDS, True),
     Column("prepare_s", "float64", "s",
            "time to prepare the kernel, once per kernel", _SECONDS, True),
     Column("first_call_s", "float64", "s", "time of the first call", _SECONDS, True),
     Column("load_s", "float64", "s",
-           "prepare and first call in a fresh process that finds everything in the cache"),
+           "time of prepare and first call in a fresh process with all kernels in the cache"),
     Column("workspace_bytes", "float64", "B",
            "predicted memory beyond input, kernel and output", _BYTES),
     Column("peak_extra_bytes", "float64", "B",
-           "the same measured, in a process of its own", _BYTES, True),
+           "measured memory beyond input, kernel and output, in a separate process", _BYTES, True),
     Column("error_over_bound", "float64", "",
-           "largest error over its proven bound", Number(0, 1e300, True, infinite=True), True),
+           "largest ratio of an error to its proven bound",
+           Number(0, 1e300, True, infinite=True), True),
     Column("cycles", "float64", "", "processor cycles per call, all threads, caches warm"),
     Column("instructions", "float64", "", "instructions per call"),
     Column("instructions_per_cycle", "float64", "", "instructions / cycles"),
@@ -140,20 +143,21 @@ DEFINED: tuple[Column, ...] = (
     Column("out_channels", "int64", "", "channels of the output", Whole()),
     Column("groups", "int64", "", "groups of channels", Whole(1)),
     *_shapes(),
-    Column("multiply_adds", "float64", "", "of the direct algorithm", Number()),
+    Column("multiply_adds", "float64", "", "multiply-adds of the direct algorithm", Number()),
     Column("compulsory_bytes", "float64", "B",
-           "input, kernel and output, each moved once", Number(optional=True), True),
+           "bytes of input, kernel and output, each moved once", Number(optional=True), True),
     Column("parameters", "float64", "", "values in the kernel", Number(optional=True), True),
     Column("flops", "float64", "FLOP",
-           "2 for a multiply-add, 1 for a sample that a pooling window reads", Number(), True),
+           "operations: 2 per multiply-add, 1 per sample that a pooling window reads",
+           Number(), True),
     Column("saved", "float64", "",
-           "share of multiply-adds that 1×1 reductions save; NaN for all but inception",
+           "share of multiply-adds saved by 1×1 reductions; NaN except for inception",
            Number(-1e30, 1, optional=True), True),
-    Column("passes", "int64", "", "passes that gave a sample"),
-    Column("blocks", "int64", "", "blocks that gave a sample"),
-    Column("loops", "float64", "", "calls in a sample", Whole(1)),
+    Column("passes", "int64", "", "number of passes with a sample"),
+    Column("blocks", "int64", "", "number of blocks with a sample"),
+    Column("loops", "float64", "", "calls per sample", Whole(1)),
     Column("samples", "object", "s",
-           "time per call: a tuple of passes that are tuples of blocks, NaN where missing; "
+           "time per call of each sample: a tuple per pass, one entry per block, NaN if missing; "
            "see results.samples"),
 )  # fmt: skip
 
@@ -162,7 +166,7 @@ DTYPES: dict[str, str] = {column.name: column.dtype for column in DEFINED}
 
 
 def described(indent: str = "") -> str:
-    """Return name, unit and meaning of every column, one a line."""
+    """Return name, unit and meaning of every column, one per line."""
     return f"\n{indent}".join(
         f"- ``{column.name}``{f' ({column.unit})' if column.unit else ''}: {column.meaning}"
         for column in DEFINED

@@ -1,8 +1,8 @@
 """Types and ranges of the fields of a record, checked once, when a file is read.
 
-Every type has one method: ``wrong`` returns None for a value it accepts, else a clause that says
-what is wrong with it. Bounds lie far beyond any real run. They keep a damaged number from
-overflowing, or from making a loop run for ever.
+Every type has one method: ``wrong`` returns None for an accepted value, else a clause that states
+the fault. Bounds lie far beyond any real run. They keep a damaged number from overflowing, and
+from making a loop endless.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any, Protocol
 
 from algos.core.errors import closest
 
-#: Levels of nesting; copying the attributes of a table recurses once a level.
+#: Most levels of nesting. Copying the attributes of a table recurses once per level.
 DEEPEST = 8
-#: Characters of a damaged value that an error repeats.
+#: Characters of a damaged value that an error message shows.
 SHOWN = 60
 
 
@@ -23,18 +23,18 @@ class Field(Protocol):
     """Type and range of one field."""
 
     def wrong(self, value: Any) -> str | None:
-        """Return None where `value` is accepted, else a clause for an error."""
+        """Return None if `value` is accepted, else a clause for an error message."""
 
 
 @dataclass(frozen=True)
 class Text:
-    """Text of at most `most` characters, all of which can be written to a file."""
+    """Text of at most `most` characters that can be written to a file."""
 
     most: int = 20_000
     optional: bool = False
 
     def wrong(self, value: Any) -> str | None:
-        """Refuse half a surrogate pair too: JSON can spell it, UTF-8 cannot."""
+        """Refuse half a surrogate pair too: JSON can encode it, UTF-8 cannot."""
         if value is None and self.optional:
             return None
         if not isinstance(value, str):
@@ -105,7 +105,7 @@ class Seconds:
     """A sample: seconds per call, or None where it is missing."""
 
     def wrong(self, value: Any) -> str | None:
-        """Refuse zero too, of which there is no logarithm."""
+        """Refuse zero too: it has no logarithm."""
         if value is None or not Number(1e-12, 1e9).wrong(value):
             return None
         return f"sample {shown(value)} is not a time in seconds, 1e-12 to 1e+09"
@@ -164,10 +164,10 @@ class Anything:
 
 
 def shown(value: Any) -> str:
-    """Return `value` as an error repeats it, cut short."""
+    """Return `value` for an error message, cut to `SHOWN` characters."""
     try:
         text = repr(value)
-    except (ValueError, RecursionError):  # thousands of digits, or of levels
+    except (ValueError, RecursionError):  # thousands of digits or levels
         return f"a value of type {type(value).__name__} too long to show"
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
 
@@ -181,7 +181,7 @@ def _out_of_range(value: Any, expected: str) -> str:
 
 
 def _first(field: Field, entries: Iterable[tuple[str, Any]]) -> str | None:
-    """Return the clause of the first entry that is wrong, after its name."""
+    """Return the name and clause of the first wrong entry, or None."""
     for name, value in entries:
         if clause := field.wrong(value):
             return f"{name}: {clause}"

@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and a disk that refuses as a sentence."""
+"""Writing of whole files, and sentences for errors of the disk."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from algos.core.errors import ConvbenchError
 
 
 def write_whole(path: Path, content: str | bytes) -> Path:
-    """Write `content` under another name, then rename: nobody ever meets half a file.
+    """Write `content` under a temporary name, then rename it: a reader never sees half a file.
 
-    Missing folders are made; text is written as UTF-8. A full disk or a folder that may not be
-    written raises `ConvbenchError` and leaves what was at `path` before.
+    Missing folders are created; text is written as UTF-8. A full disk or a read-only folder
+    raises `ConvbenchError` and leaves the old file at `path` unchanged.
     """
     data = content.encode() if isinstance(content, str) else content
     temporary = None
@@ -37,7 +37,7 @@ def write_whole(path: Path, content: str | bytes) -> Path:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename inside `folder` outlast a power cut, where the system lets us."""
+    """Make a rename inside `folder` survive a power cut, if the system supports it."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError:
@@ -50,12 +50,12 @@ def sync_folder(folder: Path) -> None:
 
 
 def words(error: OSError) -> str:
-    """What the system says went wrong."""
+    """Return the system's message for `error`."""
     return error.strerror or str(error)
 
 
 def disk_error(path: Path, error: OSError) -> ConvbenchError:
-    """A failure to write `path`, as a sentence that says what to do."""
+    """Return the error for a failure to write `path`, with a remedy."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return ConvbenchError(
             f"the disk is full: {path} could not be written to its end; free some space and "

@@ -1,4 +1,4 @@
-"""Where runs are, and which one is meant: the newest, an id, its beginning, a suite, a path."""
+"""Finding a run: the newest, or by id, beginning of an id, suite or path."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from .records import FILE
 
 
 def runs_folder() -> Path:
-    """Return CONVBENCH_RUNS where it is set, else ``results/runs`` in the current folder."""
+    """Return CONVBENCH_RUNS if it is set, else ``results/runs`` in the current folder."""
     return Path(os.environ.get("CONVBENCH_RUNS") or "results/runs").expanduser().resolve()
 
 
 def latest(folder: str | os.PathLike[str]) -> Path:
-    """The folder of the run in `folder` that started last."""
+    """Return the folder of the run in `folder` that started last."""
     return _runs(folder)[-1][0]
 
 
 def find(folder: str | os.PathLike[str], text: str) -> Path:
-    """The folder of the run that `text` means.
+    """Return the folder of the run that `text` names.
 
-    `text` is an id, the beginning of one id, the name of a suite (its newest run), or the
-    path of a run's folder or of its ``records.jsonl``.
+    `text` is an id, the beginning of one id, or the name of a suite (its newest run). It may
+    also be the path of a run's folder or of its ``records.jsonl``.
     """
     as_path = Path(text)
     if as_path.name == FILE and as_path.is_file():
@@ -57,7 +57,7 @@ def find(folder: str | os.PathLike[str], text: str) -> Path:
 
 
 def _runs(folder: str | os.PathLike[str]) -> list[tuple[Path, dict[str, Any]]]:
-    """Folder and header of every run in `folder`, oldest first; unreadable ones left out."""
+    """Return folder and header of every readable run in `folder`, oldest first."""
     runs = []
     for file in Path(folder).glob(f"*/{FILE}"):
         if file.parent.name.startswith("."):

@@ -1,11 +1,13 @@
-"""What a run leaves behind: one folder a run, one line of JSON a record, and reading it back.
+"""Writing and reading a run: one folder per run, one line of JSON per record.
 
-``runs/<id>/records.jsonl`` opens with a ``run`` record (what was asked for, and the machine),
-goes on with one ``cell`` record per problem × algorithm × thread count, one ``pass`` record
-per problem × thread count and pass, with the samples of all algorithms that took turns, and
-closes with an ``end`` record. Cells and passes that belong together share a ``group``, a number.
-Every line is on the disk before the next is measured, so whatever ends a run, even a power cut,
-costs at most what was in flight.
+``runs/<id>/records.jsonl`` opens with a ``run`` record: the options of the run, and the machine.
+A ``cell`` record follows for each problem × algorithm × thread count. A ``pass`` record holds the
+samples of all algorithms for one problem, thread count and pass. The last line is an ``end``
+record.
+
+Cells and passes of one problem and thread count share a number, their ``group``.
+Every line is on the disk before the next is measured. A crash, even a power cut, therefore costs
+only the measurement in progress.
 """
 
 from __future__ import annotations
@@ -34,16 +36,16 @@ from .files import disk_error, sync_folder, words
 
 
 class RunWriter:
-    """A run being written: creates its folder, then appends one record a line.
+    """Writer of a run: creates its folder, then appends one record per line.
 
     Parameters
     ----------
     folder : path
-        Where runs live; made where missing. The run gets a folder of its own inside, named
-        after its id, which appears with its first record already in it or not at all.
+        Folder of all runs; created if missing. The new run gets a subfolder named after its
+        id. The subfolder appears only with its first record in it.
     header : dict
-        The ``run`` record. ``record``, ``schema`` and ``id`` are filled in here; the id is
-        made of ``started`` (ISO 8601) and ``suite``, and numbered where it is taken.
+        The ``run`` record. ``record``, ``schema`` and ``id`` are added here. The id is built
+        from ``started`` (ISO 8601) and ``suite``; a number is appended if the id exists.
 
     Attributes
     ----------
@@ -54,8 +56,8 @@ class RunWriter:
     Raises
     ------
     ConvbenchError
-        Where the folder cannot be made or written, or the disk is full. What was written
-        before stays whole: a record that could not be finished is taken back.
+        If the folder cannot be created or written, or the disk is full. Earlier records
+        stay whole; an unfinished record is removed.
     """
 
     def __init__(self, folder: str | os.PathLike[str], header: dict[str, Any]) -> None:
@@ -77,9 +79,9 @@ class RunWriter:
 
     @classmethod
     def reopen(cls, path: Path) -> Self:
-        """Go on with the run in the folder `path`; half a line at its end is taken back.
+        """Continue the run in the folder `path`; half a line at its end is removed.
 
-        Raises `ConvbenchError` where another process is writing to it.
+        Raises `ConvbenchError` if another process is writing to it.
         """
         self = cls.__new__(cls)
         self.folder, self.id, self.path, self._descriptor = path.parent, path.name, path, -1
@@ -90,7 +92,7 @@ class RunWriter:
         return self
 
     def _open(self) -> None:
-        """Open the records for this process alone, at the end of the last whole line."""
+        """Open and lock the records at the end of the last whole line."""
         self._descriptor = os.open(self.path / FILE, os.O_RDWR | os.O_APPEND)
         if fcntl:
             try:
@@ -108,7 +110,7 @@ class RunWriter:
             os.ftruncate(self._descriptor, self._end)
 
     def _settle(self, staging: Path, header: dict[str, Any]) -> tuple[str, Path]:
-        """Write the header in `staging`, then rename that to the first id that is free."""
+        """Write the header into `staging`, then rename `staging` to the first free id."""
         wanted = str(header.get("id") or _new_id(header))
         number = 1
         while True:
@@ -126,13 +128,13 @@ class RunWriter:
                 staging.rename(path)
             except OSError as error:
                 if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
-                    continue  # another run took the name since we looked
+                    continue  # another run took the name after the check
                 raise
             sync_folder(self.folder)
             return name, path
 
     def append(self, record: dict[str, Any]) -> None:
-        """Write `record` as one line and wait until it is on the disk."""
+        """Write `record` as one line, and wait until it is on the disk."""
         if self._descriptor < 0:
             raise ConvbenchError(f"run {self.id} is closed; nothing more can be appended to it")
         line = _line(record)
@@ -142,9 +144,9 @@ class RunWriter:
                 left = left[os.write(self._descriptor, left) :]
             self._end += len(line)
             os.fsync(self._descriptor)
-        except BaseException as error:  # Ctrl-C too must not leave half a line for the next
+        except BaseException as error:  # Ctrl-C must not leave half a line either
             if left:
-                with suppress(OSError):  # failing that, a reader ignores a torn last line
+                with suppress(OSError):  # if this fails, readers ignore the torn line
                     os.ftruncate(self._descriptor, self._end)
             if isinstance(error, OSError):
                 raise disk_error(self.path / FILE, error) from None
@@ -171,12 +173,12 @@ class RunWriter:
 def read_records(path: str | os.PathLike[str]) -> RunRecords:
     """Read the run at `path`, a run's folder or its ``records.jsonl``.
 
-    A last line that is cut off, as a kill in mid-write leaves it, is ignored.
+    An incomplete last line, left by a kill during a write, is ignored.
 
     Raises
     ------
     ConvbenchError
-        Naming the file, and the line and the field where one cannot be understood.
+        If the file cannot be read; the message names file, line and field.
     """
     file = Path(path)
     if file.is_dir():
@@ -196,7 +198,7 @@ def read_records(path: str | os.PathLike[str]) -> RunRecords:
 
 
 def _new_id(header: dict[str, Any]) -> str:
-    """``20261120-104212-quick`` from the start of the run and its suite."""
+    """Return an id like ``20261120-104212-quick`` from start time and suite."""
     digits = re.sub(r"\D", "", str(header.get("started", "")))[:14]
     suite = re.sub(r"[^\w.-]+", "-", str(header.get("suite", ""))).strip("-.")[:60]
     return "-".join(part for part in (digits[:8], digits[8:], suite) if part) or "run"
@@ -208,7 +210,7 @@ def _line(record: dict[str, Any]) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    """`value` in what JSON can say: NaN becomes null, infinity the text "inf"."""
+    """Return `value` in types of JSON: NaN becomes null, infinity the text "inf"."""
     if isinstance(value, dict):
         return {str(key): _plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):

@@ -1,1 +1,1 @@
-"""Tables and sentences: frame, summary, ratios, labels, terminal, export."""
+"""Tables and sentences about a run: frame, summary, ratios, labels, terminal, export."""

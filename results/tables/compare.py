@@ -20,7 +20,7 @@ from results.verdicts.statistics import Passes, ratio_interval, recentred
 
 from .labels import listed
 
-#: What only the other cells of a problem can tell, until `compare` fills it in.
+#: Columns that `compare` fills in from the other cells of a problem, with their empty values.
 COMPARED = {
     "label": "", "speedup": math.nan, "speedup_low": math.nan, "speedup_high": math.nan,
     "intensity": math.nan, "attainable_s": math.nan, "roofline_percent": math.nan,
@@ -31,7 +31,7 @@ COMPARED = {
 def compare(
     frame: pd.DataFrame, keys: list[int], groups: dict[Hashable, dict[str, Passes]], header: Any
 ) -> None:
-    """Fill in what comes from comparing the algorithms of a group."""
+    """Fill in the columns that compare the algorithms of a group."""
     baseline = str(header.get("baseline", "naive"))
     withheld = bool(header.get("withheld"))
     referee = judge({} if withheld else groups, baseline, header.get("min_effect", MIN_EFFECT))
@@ -76,9 +76,9 @@ def _against(
 
 
 def _drifted_apart(timed: pd.DataFrame, mine: str, other: str) -> bool:
-    """Return True if the longer measured of two drifts by more than lies between them.
+    """Return True if the algorithm with more passes drifts by more than their lead.
 
-    What both took part in is up to the referee.
+    The referee judges the passes that both have.
     """
     longer = max((mine, other), key=lambda name: timed["passes"][name])
     if timed["passes"][mine] == timed["passes"][other]:
@@ -90,7 +90,7 @@ def _drifted_apart(timed: pd.DataFrame, mine: str, other: str) -> bool:
 def _not_beaten(
     referee: Referee, key: Hashable, winner: str, cells: pd.DataFrame, withheld: bool
 ) -> tuple[list[str], list[str], str]:
-    """Algorithms that `winner` may not have beaten, those equivalent to it, and why not."""
+    """Return the rivals of `winner`, the algorithms equivalent to it, and its doubt."""
     timed = cells[cells["time_s"].notna()].sort_values("time_s", kind="stable")
     others = [str(name) for name in timed.index if name != winner]
     standing = {name: referee.verdict(key, winner, name) for name in others}
@@ -129,13 +129,13 @@ def _beaten(referee: Referee, key: Hashable, name: str, timed: pd.DataFrame) -> 
 
 
 def _left_behind(timed: pd.DataFrame, winner: str, name: str) -> bool:
-    """Return True if `name` left a race early, far behind, and `winner` went on."""
+    """Return True if `name` left the race early, far behind, and `winner` stayed."""
     passes = timed["passes"]
     behind = timed["time_s"][name] / timed["time_s"][winner]
     return bool(passes[name] < MIN_PASSES <= passes[winner] and behind >= OUT_OF_THE_RUNNING)
 
 
 def lacks_budget(frame: pd.DataFrame) -> pd.Series:
-    """Rows without a time because the budget was spent, not because they are slow or unable."""
+    """Mark the rows that have no time because the budget was spent."""
     too_slow = frame["reason"].str.contains("--call-limit", regex=False)
     return (frame["status"] == "skipped") & ~too_slow

@@ -1,10 +1,9 @@
-"""Disturbance of a run by other work on the machine: its sentences, and how grave it is.
+"""Disturbance of a run by other work on the machine: its level, and sentences about it.
 
-The facts are counted while a run goes on (`suites.machine.noise`) and kept in its last record. How grave
-they are, only the samples tell: a pass is read by its shortest samples, so most runs beside
-other work are decided all the same. Times are called not to be trusted where the samples show
-the disturbance too: most comparisons that had passes enough stayed undecided, or most times
-drifted.
+The facts are counted during a run (`suites.machine.noise`) and kept in its last record. Their
+effect shows only in the samples. A pass counts by its shortest samples, so most runs beside other
+work still reach verdicts. Times are distrusted if the samples show the disturbance too. That is
+the case if most comparisons with enough passes stayed undecided, or if most times drifted.
 """
 
 from __future__ import annotations
@@ -18,28 +17,30 @@ from results.verdicts.decide import MIN_PASSES, UNDECIDED
 
 from .labels import plural
 
-#: Cores that others may keep busy, and the share of time a host may take, without a remark.
+#: Cores that others may keep busy, and share of time a host may take, without a note.
 FEW_CORES, LITTLE_STEAL = 0.1, 0.01
-#: Times a second that a thread at work may be interrupted. With work of low priority (nice 19)
-#: on both cores of a virtual machine it was 27 to 32 times, and the mean sample 9 % longer than
-#: the shortest; beside one or two rivals of its own priority 72 to 120 times, 110 to 230 where
-#: two threads meet them.
+#: Interruptions per second of a working thread that need no note. Beside work of low priority
+#: (nice 19) on both cores of a virtual machine there were 27 to 32. The mean sample was then 9 %
+#: longer than the shortest. Beside one or two processes of equal priority there were 72 to 120,
+#: and with two threads 110 to 230.
 FEW_SWITCHES = 50.0
-#: Part of the comparisons that may stay undecided, and of the times that may drift, where a
-#: disturbed machine is still to be trusted.
+#: Part of comparisons that may be undecided, and of times that may drift, before the times of a
+#: disturbed machine are distrusted.
 TOLERATED = 0.5
-#: Level of a run: nothing else was at work; something was; and the samples suffered from it.
+#: Levels of a run: no other work; other work; other work that affected the samples.
 QUIET, NOTE, DISTRUST = "quiet", "note", "distrust"
 
 
 def facts(noise: Mapping[str, Any], cores: int | None = None) -> list[str]:
-    """Return a clause for everything else that was at work; none where all was quiet."""
+    """Return a clause for each kind of other work; none if the machine was quiet."""
     said = []
     if (others := noise.get("other_cores") or 0.0) > FEW_CORES:
         of = f" of {cores}" if cores else ""
-        said.append(f"other processes kept {others:.1f}{of} cores busy meanwhile")
+        said.append(f"other processes kept {others:.1f}{of} cores busy during the run")
     if (stolen := noise.get("steal") or 0.0) > LITTLE_STEAL:
-        said.append(f"the host of this virtual machine took {100 * stolen:.0f} % of the time away")
+        said.append(
+            f"the host of this virtual machine took {100 * stolen:.0f} % of the processor time"
+        )
     worked = noise.get("sampled_s") or 0.0
     if worked and (noise.get("switches") or 0) / worked > FEW_SWITCHES:
         said.append(
@@ -50,7 +51,7 @@ def facts(noise: Mapping[str, Any], cores: int | None = None) -> list[str]:
 
 
 def disturbance(frame: pd.DataFrame) -> dict[str, Any]:
-    """The ``level`` of a run and the ``sentences`` that explain it; `frame` is its table."""
+    """Return the ``level`` of the run in `frame`, and the ``sentences`` that explain it."""
     cores = (frame.attrs.get("environment") or {}).get("cores")
     found = facts(frame.attrs.get("noise") or {}, cores)
     timed = frame[frame["time_s"].notna()]
@@ -83,7 +84,7 @@ def disturbance(frame: pd.DataFrame) -> dict[str, Any]:
 
 
 def footnote(frame: pd.DataFrame) -> str:
-    """The level in a few words, for the line under a figure's heading; empty where quiet."""
+    """Return the level in a few words for the heading of a figure; empty if quiet."""
     level = (frame.attrs.get("disturbance") or {}).get("level", QUIET)
     return {NOTE: "machine not quiet", DISTRUST: "machine disturbed: not to be trusted"}.get(
         level, ""

@@ -1,4 +1,4 @@
-"""A run's table as files: every column for programs, the telling ones for people."""
+"""Export of a run's table: all columns as CSV, the main ones as Markdown."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from .summary import reasons
 def write_tables(frame: pd.DataFrame, folder: str | os.PathLike[str]) -> list[Path]:
     """Write ``table.csv`` and ``table.md`` into `folder`, each whole or not at all.
 
-    The CSV holds every column of `results.read` in its units, samples parted by spaces and
-    passes by semicolons; the Markdown the columns a person compares, in units a person reads.
+    The CSV holds every column of `results.read` in its units. Spaces separate samples, and
+    semicolons separate passes. The Markdown holds the main columns, in readable units.
     """
     target = Path(folder)
     plain = frame.assign(
@@ -36,7 +36,7 @@ def write_tables(frame: pd.DataFrame, folder: str | os.PathLike[str]) -> list[Pa
 
 
 def markdown_table(frame: pd.DataFrame) -> str:
-    """The cells of `frame` as Markdown: problems in their order, the fastest on top, in bold."""
+    """Return `frame` as a Markdown table: problems in order, the fastest first and bold."""
     if frame.empty:
         return "No cell was measured.\n"
     baseline = frame.attrs.get("baseline", "naive")
@@ -79,7 +79,7 @@ def _cells(row: pd.Series) -> list[str]:
 
 
 def _between(low: str, high: str) -> str:
-    """``1.02 – 1.10 ms``: a unit that both ends share is said once."""
+    """Return an interval like ``1.02 – 1.10 ms``; a shared unit appears once."""
     if low == high:
         return low
     low_number, _, low_unit = low.partition(" ")

@@ -1,4 +1,4 @@
-"""Words and numbers as people read them: times, sizes, problems, the order of algorithms."""
+"""Readable text for times, sizes and problems, and the order of algorithms."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pandas as pd
 
 from results.records.columns import GROUP
 
-#: The order in which a reader meets the algorithms; others follow by name.
+#: Display order of the algorithms; others follow by name.
 KNOWN = ("naive", "im2col", "fft", "separable", "parallel", "winograd", "toeplitz")
 
 VERDICTS = ("faster", "slower", "equivalent", "undecided")
-#: What a ratio carries where it alone does not say it.
+#: Sign appended to a ratio for each verdict that the ratio does not show.
 VERDICT_SIGNS = {"equivalent": " ≈", "undecided": " ?", "withheld": " ?"}
 
 STATUS_WORDS = {
@@ -27,13 +27,13 @@ STATUS_WORDS = {
 
 
 def in_order(algorithms: Iterable[str]) -> list[str]:
-    """`algorithms` without repeats, the known ones first and in their order."""
+    """Return `algorithms` without repeats: first those of `KNOWN`, then the rest by name."""
     rank = {name: position for position, name in enumerate(KNOWN)}
     return sorted(set(algorithms), key=lambda name: (rank.get(name, len(KNOWN)), name))
 
 
 def three_digits(value: float) -> str:
-    """`value` to three significant digits, without an exponent.
+    """Return `value` with three significant digits, without an exponent.
 
     >>> [three_digits(v) for v in (0.0123, 1.0, 9.996, 45.62, 123.4, 98765.0)]
     ['0.0123', '1.00', '10.0', '45.6', '123', '98800']
@@ -48,7 +48,8 @@ def three_digits(value: float) -> str:
 
 
 def time_text(seconds: float) -> str:
-    """
+    """Return a time in a readable unit.
+
     >>> [time_text(t) for t in (1.234e-3, 5.6e-7, 0.9999, 12.0, float("nan"))]
     ['1.23 ms', '560 ns', '1.00 s', '12.0 s', '–']
     """
@@ -61,7 +62,8 @@ def time_text(seconds: float) -> str:
 
 
 def times_text(ratio: float) -> str:
-    """
+    """Return a ratio with a times sign.
+
     >>> [times_text(r) for r in (0.5, 4.56, 45.6, 1234.0, 0.00123, float("nan"))]
     ['0.50×', '4.6×', '46×', '1234×', '0.0012×', '–']
     """
@@ -74,7 +76,7 @@ def times_text(ratio: float) -> str:
 
 
 def lead_text(ratio: float) -> str:
-    """As `times_text`, with two decimals where the second one matters.
+    """Return a ratio like `times_text`, with two decimals near 1.
 
     >>> [lead_text(r) for r in (1.034, 1.96, 45.6)]
     ['1.03×', '2.0×', '46×']
@@ -83,7 +85,8 @@ def lead_text(ratio: float) -> str:
 
 
 def bytes_text(count: float) -> str:
-    """
+    """Return a number of bytes in a readable unit.
+
     >>> [bytes_text(b) for b in (0, 1536, 3 * 2**20, float("nan"))]
     ['0 B', '1.50 KiB', '3.00 MiB', '–']
     """
@@ -96,7 +99,7 @@ def bytes_text(count: float) -> str:
 
 
 def spread(text: str) -> tuple[int, ...]:
-    """The numbers of a size column.
+    """Return the numbers in the text of a size column.
 
     >>> spread("256x128")
     (256, 128)
@@ -105,7 +108,7 @@ def spread(text: str) -> tuple[int, ...]:
 
 
 def edge(text: str) -> float:
-    """The edge of a square, or of the square (cube) with as many elements.
+    """Return the edge of a square, or of the square or cube with as many elements.
 
     >>> edge("256x256"), edge("4x16")
     (256.0, 8.0)
@@ -117,7 +120,8 @@ def edge(text: str) -> float:
 
 
 def shape_text(text: str) -> str:
-    """
+    """Return the text of a size column for a label.
+
     >>> [shape_text(s) for s in ("256x256", "64x64x64", "3x1", "4096")]
     ['256²', '64³', '3×1', '4096']
     """
@@ -128,7 +132,7 @@ def shape_text(text: str) -> str:
 
 
 def channels_text(row: pd.Series) -> str:
-    """``3→96 ch``, or for a layer with one group per channel ``64 ch depthwise``."""
+    """Return channels like ``3→96 ch``, or ``64 ch depthwise`` for one group per channel."""
     given, made, groups = row["in_channels"], row["out_channels"], row["groups"]
     if groups > 1 and groups == given == made:
         return f"{given} ch depthwise"
@@ -137,15 +141,15 @@ def channels_text(row: pd.Series) -> str:
 
 
 def source_text(source: str) -> str:
-    """Where kernel or pixels come from; of a path only the name of the file."""
+    """Return the source of kernel or pixels; a path is cut to its file name."""
     return PurePath(source).name if source.endswith((".npy", ".png", ".jpg", ".jpeg")) else source
 
 
 def problem_labels(frame: pd.DataFrame) -> list[str]:
-    """One label per row: the problem's name, or input and kernel size and whatever varies.
+    """Return a label per row: the problem's name, or its sizes and the fields that vary.
 
-    A name that several problems share opens their labels. Rows of one run that ask for
-    different things never share a label.
+    A name shared by several problems opens their labels. Rows with different problems never
+    share a label.
     """
     varies = {
         name: frame[name].nunique() > 1
@@ -171,7 +175,7 @@ def problem_labels(frame: pd.DataFrame) -> list[str]:
             parts += _shape_parts(row, kernel, pixels, plain)
             parts.append(f"batch {row['batch']}" if varies["batch"] and not pixels else "")
         parts += [row[field] for field in ("dtype", "operation") if varies[field]]
-        parts = [part for part in parts if part != "forward"]  # goes without saying
+        parts = [part for part in parts if part != "forward"]  # the default operation
         return ", ".join(part for part in parts if part)
 
     labels = [label(row, alone) for (_, row), alone in zip(frame.iterrows(), own, strict=True)]
@@ -188,9 +192,9 @@ def problem_labels(frame: pd.DataFrame) -> list[str]:
 
 
 def _shape_parts(row: pd.Series, kernel: str, pixels: str, plain: bool) -> list[str]:
-    """``photograph 512² · gaussian 15²``, then channels, stride and dilation."""
+    """Return ``photograph 512² · gaussian 15²``, then channels, stride and dilation."""
     given, taps = shape_text(row["input_size"]), shape_text(row["kernel_size"])
-    if ":" not in kernel:  # gaussian:15 gives its size itself
+    if ":" not in kernel:  # gaussian:15 already includes its size
         kernel = f"{kernel} {taps}".lstrip()
     if row["kind"] != "convolution":
         kernel = f"{row['kind']} {taps}"
@@ -208,7 +212,7 @@ def _shape_parts(row: pd.Series, kernel: str, pixels: str, plain: bool) -> list[
 
 
 def shortened(label: str, most: int = 90) -> str:
-    """Return `label` as a figure has room for it: cut in the middle where it is longer.
+    """Return `label`, cut in the middle if it is longer than `most`.
 
     >>> shortened("a rather long label", 12)
     'a rath…label'
@@ -217,7 +221,8 @@ def shortened(label: str, most: int = 90) -> str:
 
 
 def plural(count: int, noun: str) -> str:
-    """
+    """Return a count with its noun, in the plural unless the count is 1.
+
     >>> plural(1, "problem"), plural(3, "problem")
     ('1 problem', '3 problems')
     """
@@ -225,7 +230,8 @@ def plural(count: int, noun: str) -> str:
 
 
 def listed(parts: Sequence[str]) -> str:
-    """
+    """Return `parts` joined by commas and a final "and".
+
     >>> listed(["a"]), listed(["a", "b", "c"])
     ('a', 'a, b and c')
     """

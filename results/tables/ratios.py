@@ -1,4 +1,4 @@
-"""Ours against the best of other people's: one ratio a problem, and what they come to in all."""
+"""Comparison of our fastest algorithm with the fastest peer: ratios, and their mean."""
 
 from __future__ import annotations
 
@@ -20,32 +20,18 @@ from results.verdicts.statistics import (
 
 from .labels import GROUP, plural, three_digits, time_text
 
-#: From this ratio on, a row counts as a tie; from 1 on we are ahead.
+#: Least ratio that counts as a tie; from 1 on ours is ahead.
 TIE = 0.97
 
 HEADINGS = (
     "input · kernel", "threads", "ours", "time", "GFLOP/s", "% of limit", "best peer", "time",
-    "ratio", "95 % interval", "unplanned", "",
+    "ratio", "95 % interval", "with preparation", "",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """A problem at a thread count: our fastest algorithm and the fastest peer.
-
-    Attributes
-    ----------
-    ratio : Interval
-        Time of the peer's call over that of ours, kernels prepared: above 1, ours is faster.
-    unplanned : float
-        The same with the preparation of the kernel in both times, each side its best.
-    gflops, roofline : float
-        Of ours: effective GFLOP/s, and per cent of the machine's limit where that is known.
-    at : object
-        Where ours is in the frame, by its index.
-    passes : int
-        Passes that the ratio rests on.
-    """
+    """A problem at a thread count: our fastest algorithm and the fastest peer."""
 
     label: str
     threads: int
@@ -53,23 +39,29 @@ class Ratio:
     ours_s: float
     peer: str
     peer_s: float
+    #: Time of the peer's call over ours, kernels prepared. Above 1, ours is faster.
     ratio: Interval
+    #: The same ratio with kernel preparation in both times, by the best of each side.
     unplanned: float
+    #: Effective GFLOP/s of ours.
     gflops: float
+    #: Per cent of the machine's limit that ours reaches; NaN if unknown.
     roofline: float = math.nan
+    #: Index of our row in the frame.
     at: Any = None
+    #: Number of passes behind the ratio.
     passes: int = 0
 
     @property
     def verdict(self) -> str:
-        """ "ahead", "tie" or "behind"."""
+        """Standing of ours: "ahead", "tie" or "behind"."""
         if self.ratio.middle >= 1:
             return "ahead"
         return "tie" if self.ratio.middle >= TIE else "behind"
 
 
 def ratios(frame: pd.DataFrame) -> list[Ratio]:
-    """One `Ratio` per problem × thread count that both an algorithm of ours and a peer can do."""
+    """Return a `Ratio` per problem × thread count timed for both ours and a peer."""
     peers = set(frame.attrs.get("peers") or [])
     found = []
     timed = frame[frame["time_s"].notna()]
@@ -96,9 +88,10 @@ def ratios(frame: pd.DataFrame) -> list[Ratio]:
 
 
 def with_ratios(frame: pd.DataFrame, least: int = 1) -> pd.DataFrame:
-    """Our fastest rows of `frame`, with ``peer`` and ``ratio``, ``ratio_low``, ``ratio_high``.
+    """Return our fastest rows of `frame`, compared with the fastest peer.
 
-    The interval of fewer than `least` passes is NaN.
+    Adds the columns ``peer``, ``ratio``, ``ratio_low`` and ``ratio_high``. The interval is NaN
+    with fewer than `least` passes.
     """
     found = ratios(frame)
     columns: dict[str, Any] = {
@@ -112,14 +105,14 @@ def with_ratios(frame: pd.DataFrame, least: int = 1) -> pd.DataFrame:
 
 
 def mean_ratio(found: Sequence[Ratio], unplanned: bool = False) -> Interval:
-    """The geometric mean of the rows' ratios, and Student's 95 % interval of it over rows."""
+    """Return the geometric mean of the rows' ratios, and its Student 95 % interval."""
     values = [ratio.unplanned if unplanned else ratio.ratio.middle for ratio in found]
     logs = np.log([value for value in values if not math.isnan(value)])
     return Interval(*(float(np.exp(end)) for end in mean_interval(logs)))
 
 
 def ratio_cells(ratio: Ratio) -> list[str]:
-    """The texts of one row, under `HEADINGS`."""
+    """Return the cells of one row, under `HEADINGS`."""
     limit = "" if math.isnan(ratio.roofline) else f"{ratio.roofline:.0f} %"
     return [
         ratio.label, str(ratio.threads), ratio.ours, time_text(ratio.ours_s),
@@ -130,7 +123,7 @@ def ratio_cells(ratio: Ratio) -> list[str]:
 
 
 def ratio_sentences(found: Sequence[Ratio]) -> list[str]:
-    """What the ratios come to for each thread count, and every row that falls short."""
+    """Return sentences: the mean ratio per thread count, and each row that is behind."""
     said = []
     for count in sorted({ratio.threads for ratio in found}):
         here = [ratio for ratio in found if ratio.threads == count]

@@ -1,12 +1,12 @@
-"""The roofline: what the machine's limits allow each problem, and how near a cell comes.
+"""The roofline: least time that the machine's limits allow, and each cell's share of it.
 
-A problem has its multiply-adds to do and its compulsory bytes to move, and can do both at
-once: it takes at least the longer of the two (Williams, Waterman & Patterson, *Roofline*,
-CACM 52(4), 2009, doi:10.1145/1498765.1498785). The bandwidth is that of the cache which the
-bytes fit in, since repeated calls find them there.
+A problem does its multiply-adds and moves its compulsory bytes at the same time. It takes at
+least the longer of the two (Williams, Waterman & Patterson, *Roofline*, CACM 52(4), 2009,
+doi:10.1145/1498765.1498785). The bandwidth is that of the smallest cache that holds the bytes,
+because repeated calls find them there.
 
-Pooling compares and adds, one operation for a sample that a window reads, and the better
-algorithms read no sample once a window. Its arithmetic bounds nothing; its bytes alone do.
+Pooling does one operation per sample that a window reads, and good algorithms avoid most of them.
+So its arithmetic sets no limit; only its bytes do.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-#: Kinds of problem whose work is multiply-adds; every other kind pools.
+#: Kinds of problem that do multiply-adds; every other kind is pooling.
 MULTIPLYING = ("convolution", "inception")
 #: Columns that `add` fills in.
 COLUMNS = ("intensity", "attainable_s", "roofline_percent")
 
 
 def add(frame: pd.DataFrame, limits: dict[str, Any] | None) -> None:
-    """Fill in `COLUMNS` of a run's table, by the `limits` of its header; NaN without them."""
+    """Fill in `COLUMNS` of a run's table from the `limits` of its header, else NaN."""
     frame["intensity"] = frame["flops"] / frame["compulsory_bytes"]
     work = frame["flops"].where(frame["kind"].isin(MULTIPLYING), 0.0)
     asked = (frame["dtype"], frame["threads"], work, frame["compulsory_bytes"])
@@ -39,7 +39,7 @@ def add(frame: pd.DataFrame, limits: dict[str, Any] | None) -> None:
 def attainable(
     limits: dict[str, Any] | None, dtype: str, threads: int, operations: float, size: float
 ) -> float:
-    """Seconds below which `operations` on `size` bytes cannot be done; NaN where not known."""
+    """Return the least seconds for `operations` on `size` bytes; NaN if unknown."""
     if not limits or dtype not in limits.get("flops", {}) or math.isnan(operations + size):
         return math.nan
     roofs = bandwidths(limits, threads)
@@ -48,12 +48,12 @@ def attainable(
 
 
 def peak(limits: dict[str, Any], dtype: str, threads: int) -> float:
-    """Floating-point operations per second that `threads` threads can do."""
+    """Return the peak of `threads` threads, in floating-point operations per second."""
     return _at(limits["flops"][dtype], threads)
 
 
 def bandwidths(limits: dict[str, Any], threads: int) -> dict[str, float]:
-    """Bytes per second of every level: the most it gave, whatever was done with it."""
+    """Return bytes per second by memory level, the highest over all access patterns."""
     return {
         level: max(_at(by_threads, threads) for by_threads in motions.values())
         for level, motions in limits["bandwidth"].items()
@@ -61,7 +61,7 @@ def bandwidths(limits: dict[str, Any], threads: int) -> dict[str, float]:
 
 
 def fits_in(limits: dict[str, Any], threads: int, size: float) -> str:
-    """The smallest level that holds `size` bytes; every thread has an L1 and an L2 of its own."""
+    """Return the smallest level that holds `size` bytes; L1 and L2 are per thread."""
     for name, held in limits["caches"].items():
         level = name.removesuffix("d")
         if size <= held * (threads if level in ("L1", "L2") else 1):
@@ -70,7 +70,7 @@ def fits_in(limits: dict[str, Any], threads: int, size: float) -> str:
 
 
 def _at(by_threads: dict[str, float], threads: int) -> float:
-    """A limit that was measured with one thread and with all, for a count between."""
+    """Return a limit for `threads`; it was measured with one thread and with all."""
     measured = {int(count): value for count, value in by_threads.items()}
     if threads in measured:
         return measured[threads]

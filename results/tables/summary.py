@@ -1,4 +1,4 @@
-"""What a run says, in few words: a row per problem, and the verdict in plain sentences."""
+"""Summary of a run: a row per problem, and its verdicts as sentences."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from .throughout import one_for_all
 
 @dataclass(frozen=True)
 class Entry:
-    """One algorithm in a row: seconds per call and speed-up over the baseline, or why not."""
+    """One algorithm in a row: seconds per call and speed-up, or its status."""
 
     time_s: float
     speedup: float
@@ -39,7 +39,7 @@ class Entry:
 
     @property
     def ratio(self) -> str:
-        """How many times as fast as the baseline; marked where that is undecided, or the same."""
+        """Speed-up over the baseline, marked if undecided or equivalent."""
         return times_text(self.speedup) + VERDICT_SIGNS.get(self.verdict, "")
 
     @property
@@ -50,7 +50,7 @@ class Entry:
 
     @property
     def text(self) -> str:
-        """The time, or a word for its absence: cannot, FAILED, too big, skipped."""
+        """The time, or a word for the status: cannot, FAILED, too big, skipped."""
         return time_text(self.time_s) if self.status == "ok" else STATUS_WORDS[self.status]
 
 
@@ -58,8 +58,8 @@ class Entry:
 class Row:
     """One problem at one thread count: every algorithm's entry, and the winner.
 
-    `winner` is empty where nothing could be timed; `rivals` are the algorithms it may not
-    have beaten, and `doubt` says why; `gflops` is the winner's effective GFLOP/s.
+    `winner` is empty if nothing was timed. `rivals` are the algorithms it may not have beaten,
+    and `doubt` gives the reason. `gflops` is the winner's effective GFLOP/s.
     """
 
     label: str
@@ -72,7 +72,7 @@ class Row:
 
 
 def summary(frame: pd.DataFrame) -> list[Row]:
-    """One `Row` per problem × thread count, in the order they were run."""
+    """Return one `Row` per problem × thread count, in the order of the run."""
     rows = []
     for _, group in frame.groupby(list(GROUP), sort=False):
         entries = {
@@ -102,7 +102,7 @@ def summary(frame: pd.DataFrame) -> list[Row]:
 
 
 def verdicts(frame: pd.DataFrame) -> list[str]:
-    """What the run in `frame` says, as sentences; the gravest first."""
+    """Return the results of the run in `frame` as sentences, problems first."""
     timed = frame[frame["time_s"].notna()]
     said = _troubles(frame)
     if withheld := frame.attrs.get("withheld"):
@@ -131,7 +131,7 @@ def verdicts(frame: pd.DataFrame) -> list[str]:
 
 
 def reasons(frame: pd.DataFrame) -> list[str]:
-    """Why cells have no time, one sentence per kind: ``separable cannot (12 cells): …``."""
+    """Return the reasons for missing times, like ``separable cannot (12 cells): …``."""
     return [
         f"{algorithm} {STATUS_WORDS[status]} ({plural(count, 'cell')}){reason}"
         for algorithm, status, count, reason in folded_reasons(frame)
@@ -182,7 +182,7 @@ def _tally(winners: pd.DataFrame, within: str) -> str:
 
 
 def _kind_of(doubt: str) -> str:
-    """A row's doubt without its names, so that those of many rows can be counted."""
+    """Return a row's doubt without names, so that equal doubts can be counted."""
     said = doubt.split("; ")[0]
     if said.startswith("not decided"):
         return f"it is {said}"
@@ -194,7 +194,7 @@ def _kind_of(doubt: str) -> str:
 
 
 def _never(frame: pd.DataFrame, timed: pd.DataFrame) -> list[str]:
-    """Who never won, who could seldom run, who has no time at all."""
+    """List algorithms that never won, lack some times, or have none."""
     asked = in_order([*(frame.attrs.get("algorithms") or []), *frame["algorithm"]])
     won = set(timed.loc[timed["winner"], "algorithm"])
     ran = set(timed["algorithm"])
@@ -228,7 +228,7 @@ def _over_baseline(timed: pd.DataFrame, baseline: str) -> list[str]:
 
 
 def _decided(timed: pd.DataFrame, baseline: str) -> list[str]:
-    """How the verdicts fell, and what they rest on."""
+    """Count the verdicts, with their minimum effect and passes."""
     counts = timed.loc[timed["verdict"].isin(VERDICTS), "verdict"].value_counts()
     if not len(counts):
         return []
@@ -246,7 +246,7 @@ def _decided(timed: pd.DataFrame, baseline: str) -> list[str]:
 
 
 def _drifting(timed: pd.DataFrame) -> list[str]:
-    """Cells whose late passes took longer than the early ones, or less long; the worst named."""
+    """Count the cells that drift between early and late passes, and name the worst."""
     changes = timed["drift"].map(lambda change: abs(math.log(change)))
     found = timed.assign(change=changes)[changes > 0].sort_values("change", ascending=False)
     if found.empty:
@@ -264,7 +264,7 @@ def _drifting(timed: pd.DataFrame) -> list[str]:
 
 
 def _of_threads(timed: pd.DataFrame) -> list[str]:
-    """How much faster the most threads are than the fewest, per algorithm."""
+    """Compare the most threads with the fewest, per algorithm."""
     fewest, most = int(timed["threads"].min()), int(timed["threads"].max())
     if fewest == most:
         return []
@@ -282,7 +282,7 @@ def _of_threads(timed: pd.DataFrame) -> list[str]:
 
 
 def _of_reductions(timed: pd.DataFrame) -> list[str]:
-    """What 1×1 reductions save of the multiply-adds of whole modules."""
+    """List the multiply-adds that 1×1 reductions save in each module."""
     modules = timed[timed["saved"] > 0].drop_duplicates("label")
     if modules.empty:
         return []

@@ -1,4 +1,4 @@
-"""A run as a tidy table: one row a cell, with its statistics beside what was measured."""
+"""A run as a table: one row per cell, with its measurements and statistics."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ from .labels import in_order, problem_labels
 COLUMNS = DTYPES
 _OPTIONAL = tuple(one.name for one in DEFINED if one.field and one.dtype == "float64")
 _DTYPES: Any = {name: kind for name, kind in COLUMNS.items() if kind != "object"}
-#: Columns of `samples_of_run` that tell the cells apart.
+#: Columns of `samples_of_run` that identify a cell.
 SAMPLE_KEYS = ("label", *GROUP, "kind", "algorithm")
 
 
 def read(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """The run at `path` as a table with one row a cell.
+    """Return the run at `path` as a table with one row per cell.
 
     Parameters
     ----------
@@ -54,14 +54,15 @@ def read(path: str | os.PathLike[str]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Columns, in this order; NaN where something was not measured:
+        Columns in this order. A value that was not measured is NaN:
 
         {columns}
 
-        ``attrs`` holds the run record (``id``, ``suite``, ``baseline``, ``environment``, …) and
-        ``status`` (``complete``, ``interrupted``, ``out of budget`` or ``unfinished``),
-        ``path``, and what else the machine did: ``noise``, as counted, and ``disturbance``, its
-        ``level`` (``quiet``, ``note`` or ``distrust``) and ``sentences``: `results.tables.disturbance`.
+        ``attrs`` holds the run record (``id``, ``suite``, ``baseline``, ``environment``, …). It
+        also holds ``path``, the folder of the run, and ``noise``, the counts of other work.
+        The ``status`` is ``complete``, ``interrupted``, ``out of budget`` or ``unfinished``.
+        The ``disturbance`` has a ``level`` (``quiet``, ``note`` or ``distrust``) and
+        ``sentences``; see `results.tables.disturbance`.
 
     Raises
     ------
@@ -80,10 +81,10 @@ read.__doc__ = str(read.__doc__).replace("{columns}", described(" " * 8))
 
 
 def tabulate_run(run: RunRecords) -> pd.DataFrame:
-    """The table of `read` from records already read."""
+    """Return the table of `read` from records already read."""
     check_groups(run)
     samples, loads = _by_cell(run.passes, "samples_s"), _by_cell(run.passes, "load_s")
-    # A cell described again (it failed later, or a run was taken up anew) replaces the earlier.
+    # A later record of a cell (it failed later, or the run was resumed) replaces the earlier.
     cells = {(cell["group"], cell["algorithm"]): cell for cell in run.cells}
     groups: dict[Hashable, dict[str, Passes]] = {}
     for (group, name), cell in cells.items():
@@ -135,7 +136,7 @@ def samples_of_run(run: RunRecords) -> pd.DataFrame:
 
 
 def _by_cell(passes: list[dict[str, Any]], what: str) -> dict[tuple[int, str], dict[int, Any]]:
-    """``{(group, algorithm): {pass: entry}}`` of what pass records hold by algorithm."""
+    """Return ``{(group, algorithm): {pass: entry}}`` from field `what` of pass records."""
     found: dict[tuple[int, str], dict[int, Any]] = {}
     for record in passes:
         for name, entry in record.get(what, {}).items():
@@ -147,7 +148,7 @@ def _row(
     cell: dict[str, Any], samples: Passes, loads: dict[int, float], time: Interval
 ) -> dict[str, Any]:
     samples = samples if cell["status"] == "ok" else {}
-    work = cell.get("flops", 2 * cell["multiply_adds"])  # older records leave it out
+    work = cell.get("flops", 2 * cell["multiply_adds"])  # older records lack it
     row = {name: cell.get(name) for name in COLUMNS}
     row.update(_shapes(cell))
     row.update(
@@ -178,7 +179,7 @@ def _row(
 
 
 def _shapes(cell: dict[str, Any]) -> dict[str, Any]:
-    """Sizes along the axes: as text, and a number for each axis."""
+    """Return the size columns: each as text, and as one number per axis."""
     found: dict[str, Any] = {}
     for name, (field, _) in SHAPES.items():
         numbers = dict(zip(AXES, reversed(cell[field]), strict=False))
@@ -188,10 +189,11 @@ def _shapes(cell: dict[str, Any]) -> dict[str, Any]:
 
 
 def folded_reasons(frame: pd.DataFrame) -> list[tuple[str, str, int, str]]:
-    """Why cells have no time: (algorithms, status, count, reason), the gravest first.
+    """Return the reasons for missing times, as (algorithms, status, count, reason).
 
-    A reason opens with ``": "``. Those that differ in their numbers alone are folded into one,
-    which then opens with ``", for example: "``; so are those that several algorithms share.
+    The gravest come first. A reason opens with ``": "``. Reasons that differ only in numbers
+    are merged into one, which opens with ``", for example: "``. Algorithms that share a reason
+    share an entry.
     """
     grave = {"failed": 0, "refused": 1, "skipped": 2, "unsupported": 3}
     rest = frame[frame["status"] != "ok"]

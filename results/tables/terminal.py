@@ -1,4 +1,4 @@
-"""The end of a run in the terminal: a table per problem, the verdict, and why cells are empty."""
+"""Summary of a run in the terminal: table, verdicts, and reasons for empty cells."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .summary import Entry, Row, reasons, summary, verdicts
 
 
 def show(frame: pd.DataFrame, console: Console | None = None) -> None:
-    """Print the summary of `frame`: table, verdict, and the reasons of cells without a time."""
+    """Print the summary of `frame`: table, verdicts, and reasons for missing times."""
     console = console or Console()
     if len(frame):
         console.print(summary_table(frame, console), "")
@@ -39,12 +39,12 @@ def show(frame: pd.DataFrame, console: Console | None = None) -> None:
 
 
 def summary_table(frame: pd.DataFrame, console: Console) -> Table:
-    """One row per problem × thread count, as much of it as fits the width of `console`.
+    """Return one row per problem × thread count, in the widest layout that fits `console`.
 
-    Wide: every algorithm's time and speed-up; narrower: the times alone; narrower still, or
-    with many algorithms: the winner, the next and the distance between them. The winner is
-    named in a column of its own, or marked ``*``; ``?`` instead says that it is not decided. Algorithms
-    from the user's own files have a column in every layout.
+    The widest layout shows every algorithm's time and speed-up, the next only times. The
+    narrowest shows the winner, the second and their distance. The winner has a column of its
+    own or the mark ``*``; the mark is ``?`` while undecided. Algorithms from the user's own
+    files have a column in every layout.
     """
     own = [str(name) for name in frame.attrs.get("own") or []]
     rows = summary(frame)
@@ -117,7 +117,7 @@ def _entry(entry: Entry | None, row: Row, name: str, speedup: bool, marked: bool
 
 
 def _winner(row: Row) -> Text:
-    """The winner; with a question mark where its lead is not decided."""
+    """Return the winner, with a question mark if undecided."""
     if not row.winner:
         return Text("–", style="dim")
     if row.rivals:
@@ -160,9 +160,9 @@ def _winners_only(rows: list[Row], baseline: str, own: list[str], full: bool) ->
 
 
 def ratio_table(found: list[Ratio], console: Console) -> Table:
-    """Ours against the best peer, one row per problem × thread count; times where there is room."""
+    """Return the comparison with the best peer; a wide console also shows times."""
     table = Table(
-        title="Against the best of other people's", box=box.SIMPLE_HEAD, pad_edge=False,
+        title="Our fastest against the fastest peer", box=box.SIMPLE_HEAD, pad_edge=False,
         padding=(0, 1), collapse_padding=True, show_edge=False, header_style="bold",
     )  # fmt: skip
     detail = ("time", "GFLOP/s", "% of limit", "95 % interval")
@@ -179,7 +179,7 @@ def ratio_table(found: list[Ratio], console: Console) -> Table:
 
 
 def _print_item(console: Console, sentence: str, style: str) -> None:
-    """A sentence with a bullet, later lines indented."""
+    """Print a sentence with a bullet, later lines indented."""
     item = Table.grid(padding=(0, 1))
     item.add_row(Text("•", style=style), Text(sentence, style=style))
     console.print(Padding(item, (0, 0, 0, 1)))

@@ -1,4 +1,4 @@
-"""The algorithm that costs least if one is to do every problem, and those that lack times."""
+"""Choice of the one algorithm that costs least if used for every problem."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .labels import GROUP, in_order, lead_text, listed
 
 
 def one_for_all(here: pd.DataFrame, within: str) -> list[str]:
-    """Say what it costs to use one algorithm throughout, for the one that costs least.
+    """Name the algorithm that costs least if used for every problem, and its cost.
 
-    Algorithms that cannot do every problem are out. Those that can, but lack times, are judged
-    on problems for which all have times; what each of them lacks is said. An algorithm that
-    is beaten on its own problems already does not narrow the comparison.
+    Algorithms that cannot do every problem are left out. Algorithms that lack times are judged
+    on the problems that all have timed, and the sentence names what they lack. An algorithm
+    that is already beaten on its own problems is left out, so it does not narrow the set.
     """
     keys = [name for name in GROUP if name != "threads"]
     table: Any = here.pivot_table(index=keys, columns="algorithm", values="time_s", sort=False)
@@ -49,7 +49,7 @@ def one_for_all(here: pd.DataFrame, within: str) -> list[str]:
 
 
 def _outdoes(cost: pd.DataFrame, one: Any, other: Any) -> bool:
-    """Return True if `one` has done all that `other` has, and costs less there."""
+    """Return True if `one` has all the problems of `other`, and costs less there."""
     done = cost[cost[other].notna()]
     if one == other or done[one].isna().any():
         return False
@@ -57,7 +57,7 @@ def _outdoes(cost: pd.DataFrame, one: Any, other: Any) -> bool:
 
 
 def _lacking(skipped: pd.DataFrame, asked: int) -> str:
-    """``; fft lacks 2 of 31 for want of budget``, and who lacks times for being too slow."""
+    """Return clauses like ``; fft lacks 2 of 31 for want of budget``, by cause."""
     late, text = lacks_budget(skipped), ""
     kinds = {"for want of budget": skipped[late], "as too slow for --call-limit": skipped[~late]}
     for why, cells in kinds.items():

@@ -1,9 +1,9 @@
-"""What an audit found: how often verdicts are wrong, where the truth is known.
+"""Results of an audit: the error rates of verdicts where the truth is known.
 
-An audit is a run in which every group holds one algorithm under several names: ``A``, the
-baseline; ``A again``, which is no faster and no slower; and ``A +5 %`` and its like, which make
-more calls than they own up to. Whatever rule is asked about the samples, its answers can be
-counted, and a count has an exact interval (Clopper & Pearson, 1934).
+An audit is a run in which every group holds one algorithm under several names. ``A`` is the
+baseline, and ``A again`` is equally fast. ``A +5 %`` and similar names make more calls than they
+report, which makes them slower by a known amount. The answers of any rule can be counted, and a
+count has an exact interval (Clopper & Pearson, 1934).
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from .statistics import Passes, pass_ratios, ratio_interval
 BASELINE, AGAIN = "A", "A again"
 EFFECTS = (0.01, 0.02, 0.05, 0.10)
 FILE = "audit.json"
-#: The folder of audits, beside the runs.
+#: Name of the folder of audits, inside the folder of runs.
 AUDITS = "audits"
-#: A sound harness has at most so many false alarms, and intervals that hold the truth at least
-#: so often. (Missing an effect, or an interval that is too wide, makes no verdict wrong.)
+#: Targets of an audit: the highest rate of false alarms, and the lowest coverage of the intervals.
+#: A missed effect or a wide interval makes no verdict wrong, so neither has a target.
 FALSE_ALARMS, COVERAGE = 0.01, 0.93
-#: An audit of fewer pairs has nothing to say.
+#: Fewest pairs that an audit needs for a result.
 MIN_PAIRS = 100
-#: What a machine and an installation are known by: an audit holds for these alone.
+#: Fields that identify a machine and an installation. An audit is valid for these alone.
 IDENTITY = ("host", "cpu", "usable_cores", "python", "convbench", "numba", "numpy")
 
 
 def planted(effect: float) -> str:
-    """The name of what is slower by `effect` on purpose.
+    """Return the name of the copy that is slower by `effect` on purpose.
 
     >>> planted(0.05)
     'A +5 %'
@@ -51,14 +51,14 @@ NAMES = {BASELINE: 0.0, AGAIN: 0.0, **{planted(effect): effect for effect in EFF
 
 @dataclass(frozen=True)
 class Rate:
-    """`hits` of `trials`, and the exact 95 % interval of what they are drawn from."""
+    """Rate of `hits` in `trials`, with its exact 95 % interval."""
 
     hits: int
     trials: int
 
     @property
     def value(self) -> float:
-        """The part that hit; NaN of nothing."""
+        """Hits per trial; NaN without trials."""
         return self.hits / self.trials if self.trials else float("nan")
 
     @property
@@ -72,45 +72,36 @@ class Rate:
         return float(found.low), float(found.high)
 
     def __str__(self) -> str:
-        """In per cent, with the interval."""
+        """Return the rate in per cent, with its interval."""
         if not self.trials:
             return "–"
         low, high = self.interval
         return f"{100 * self.value:.3g} ({100 * low:.3g}–{100 * high:.3g})"
 
 
-#: Samples of the baseline and of another name; whether a rule calls the other slower or faster.
+#: Function of two sets of samples that returns True if it calls them different.
 Rule = Callable[[Passes, Passes], bool]
 
 
 @dataclass(frozen=True)
 class Audit:
-    """Error rates of one rule after another, and how good the intervals are.
+    """Error rates of each rule, and coverage of the intervals."""
 
-    Attributes
-    ----------
-    alarms : dict
-        By rule: pairs of equals that it tells apart.
-    power : dict
-        By rule and planted effect in per cent: slow-downs that it calls slower, or different.
-    coverage : dict
-        By name: nominal 95 % intervals of the ratio that hold the truth.
-    variances : tuple
-        Variance between passes over that within, pooled over all pairs of equals, and its 95 %
-        interval from the F distribution.
-    passes : float
-        Passes that a pair of equals took, on average.
-    """
-
+    #: By rule: equal pairs that it calls different.
     alarms: dict[str, Rate]
+    #: By rule and planted slow-down: pairs that it calls slower, or different.
     power: dict[str, dict[str, Rate]]
+    #: By name: nominal 95 % intervals of the ratio that contain the true ratio.
     coverage: dict[str, Rate]
+    #: Variance between passes over variance within, pooled over all equal pairs. Two more values
+    #: give its 95 % interval, from the F distribution.
     variances: tuple[float, float, float]
+    #: Mean number of passes of an equal pair.
     passes: float
 
     @property
     def shortcomings(self) -> list[str]:
-        """What makes verdicts doubtful: the targets that were missed, each as a sentence."""
+        """Targets that were missed, each as a sentence."""
         said = []
         alarms, coverage = self.alarms["convbench"], self.coverage[AGAIN]
         if alarms.trials < MIN_PAIRS:
@@ -123,7 +114,7 @@ class Audit:
 
 
 def audit_of(run: RunRecords) -> Audit:
-    """Count what rules say about the samples of an audit's `run`."""
+    """Return the error rates of all rules on the samples of `run`, an audit."""
     from .others import RULES
 
     groups: dict[Any, dict[str, Any]] = {}
@@ -183,7 +174,7 @@ def _covers(group: Mapping[str, Passes], name: str) -> bool:
 
 
 def _variances(groups: Sequence[Mapping[str, Passes]]) -> tuple[float, float, float]:
-    """One-way analysis of variance of block log-ratios, pooled: between passes over within."""
+    """Return the ratio of variances of block log-ratios, between over within passes."""
     from scipy.stats import f as distribution
 
     between = within = 0.0
@@ -215,7 +206,7 @@ def _variances(groups: Sequence[Mapping[str, Passes]]) -> tuple[float, float, fl
 
 
 def save(audit: Audit, run: RunRecords) -> Path:
-    """Write what was found beside the records, with the machine it holds for."""
+    """Write `audit` beside the records of `run`, with the identity of the machine."""
     environment = run.header.get("environment", {})
     content = {
         "started": run.header.get("started"),
@@ -228,7 +219,7 @@ def save(audit: Audit, run: RunRecords) -> Path:
 
 
 def objection(folder: str | os.PathLike[str], environment: Mapping[str, Any]) -> str | None:
-    """Why verdicts from this machine are not to be trusted by the last audit in `folder`."""
+    """Return the reason to distrust verdicts of this machine by its last audit, or None."""
     wanted = {name: environment.get(name) for name in IDENTITY}
     found = []
     for file in Path(folder).glob(f"*/{FILE}"):
@@ -237,7 +228,7 @@ def objection(folder: str | os.PathLike[str], environment: Mapping[str, Any]) ->
             started, same = str(content["started"]), content["identity"] == wanted
             shortcomings = [str(sentence) for sentence in content["shortcomings"]]
         except (OSError, ValueError, LookupError, TypeError, RecursionError):
-            continue  # a damaged audit vouches for nothing
+            continue  # a damaged audit proves nothing
         if same:
             found.append((started, shortcomings))
     if not found:

@@ -1,26 +1,26 @@
-"""Who is faster than whom, and is it sure? Verdicts from passes, with the stopping rule they need.
+"""Verdicts from passes: faster, slower, equivalent or undecided, with their stopping rule.
 
 A comparison of two algorithms is one number per pass, the logarithm of the ratio of their
 times. Against a minimum effect e the truth is one of four: **faster** (beyond +e), **slower**
-(beyond −e), **equivalent** (within), or on the border. Each of the first three is claimed where
-a one-sided t-test over the passes rejects its opposite, equivalence where both sides are
-rejected (two one-sided tests: Schuirmann, 1987); a comparison's p-value is twice the smallest,
-since two claims may be false at once. What no test rejects is **undecided**.
+(beyond −e), **equivalent** (within), or on the border. A claim of "faster" or "slower" needs a
+one-sided t-test over the passes that rejects the opposite. A claim of "equivalent" needs both
+sides rejected (two one-sided tests: Schuirmann, 1987). A comparison's p-value is twice the
+smallest, because two claims may be false at once. Without a rejection the verdict is **undecided**.
 
-Passes go on where something is undecided, and looking again and again until a test rejects
-would find differences where there are none. So there are looks at fixed numbers of passes
-alone, and look k may spend the k-th part of the error rate α = 5 %: α/2, α/6, α/12, …, α/(k(k+1)),
-which add up to α. Within a look, the false discovery rate over all comparisons that are still
-open is held at its part (Benjamini & Hochberg, 1995). False claims of one look over all claims
-are no more than false claims over claims of that look, so the rates add up, and of all that a
-run ever claims at most α is expected to be false. What is decided costs no more.
+Passes continue while a comparison is undecided. Testing after every pass would find false
+differences. So tests, called looks, happen only after fixed numbers of passes. The error rate
+α = 5 % is shared among them: look k gets α/(k(k+1)), that is α/2, α/6, α/12, …, and the sum is α.
+Within a look, the false discovery rate over all open comparisons is held at its share (Benjamini
+& Hochberg, 1995). False claims of a look are at most as large a part of all claims as of
+that look's claims, so the rates add up. At most α of all claims of a run are expected to be false.
+Decided comparisons need no more passes.
 
-The test takes passes for independent repetitions of one thing. Where a ratio **drifts** between
-early and late passes they are not, and going on the drift might overturn the claim: then no
-claim is made, and one that was made is taken back, until later passes bear it out.
+The test assumes that passes are independent repetitions. If a ratio **drifts** between early and
+late passes, they are not, and further drift might overturn the claim. Then no claim is made. An
+earlier claim is withdrawn until later passes confirm it.
 
-A baseline that is beaten is out of the race: what others still had to decide about it stays
-undecided, and the time goes to those that may be the fastest.
+A beaten baseline leaves the race. Open comparisons with it stay undecided, and the time goes to
+the candidates for the fastest.
 """
 
 from __future__ import annotations
@@ -33,25 +33,25 @@ import numpy as np
 
 from .statistics import Passes, drift, pass_ratios, pass_times, shared_levels
 
-#: No verdict rests on fewer passes.
+#: Fewest passes that a verdict needs.
 MIN_PASSES = 5
-#: Of everything a run claims, the part that may be expected to be false.
+#: Expected part of false claims among all claims of a run.
 ERROR_RATE = 0.05
-#: What differs by less does not matter, unless the user says otherwise.
+#: Least relative difference that matters, unless the user sets another.
 MIN_EFFECT = 0.02
-#: Where time is short, algorithms that take so many times as long as the fastest leave the race
-#: before they are beaten. Noise alone made samples half as long again.
+#: Factor over the fastest time at which an algorithm leaves the race early, if time is short.
+#: Noise alone made samples 1.5 times as long, so a factor of 3 is safe.
 OUT_OF_THE_RUNNING = 3.0
 UNDECIDED = "undecided"
 _CLAIMS = ("faster", "slower", "equivalent")
 _INVERSE = {"faster": "slower", "slower": "faster"}
 
-#: Cells that are compared with each other, one problem at one thread count: samples by name.
+#: Samples by algorithm, for one problem at one thread count.
 Group = Mapping[str, Passes]
 
 
 def looks(passes: int) -> Iterator[int]:
-    """The numbers of passes up to `passes` after which verdicts are asked for.
+    """Yield the numbers of passes, up to `passes`, at which verdicts are tested.
 
     >>> list(looks(60))
     [5, 7, 10, 14, 20, 28, 40, 57]
@@ -63,7 +63,7 @@ def looks(passes: int) -> Iterator[int]:
 
 
 def claim(ratios: np.ndarray, min_effect: float) -> tuple[str, float]:
-    """What log-ratios ``other's time / mine``, one a pass, speak for most, and its p-value.
+    """Return the likeliest claim and its p-value from log-ratios ``other's time / mine`` by pass.
 
     >>> claim(np.log([1.30, 1.31, 1.29, 1.30, 1.32]), 0.02)[0]
     'faster'
@@ -80,7 +80,7 @@ def claim(ratios: np.ndarray, min_effect: float) -> tuple[str, float]:
 
 
 def adrift(ratios: np.ndarray, verdict: str, min_effect: float) -> bool:
-    """Return True if log-ratios, in the order of passes, drift by enough to overturn `verdict`.
+    """Return True if log-ratios by pass drift enough to overturn `verdict`.
 
     >>> adrift(np.log([3.0, 3.1, 3.0, 1.1, 1.2, 1.1, 1.2]), "faster", 0.02)
     True
@@ -95,13 +95,13 @@ def adrift(ratios: np.ndarray, verdict: str, min_effect: float) -> bool:
 
 @dataclass
 class Referee:
-    """Gives verdicts, look by look; takes one back only where later passes drift away from it.
+    """Verdicts of a run, look by look; only a later drift withdraws one.
 
     Parameters
     ----------
     baseline : str
-        The algorithm that all others of a group are compared with; so they are with the
-        fastest of the group, to know who wins.
+        The algorithm that all others of a group are compared with. They are also compared
+        with the fastest of the group, to find the winner.
     min_effect : float
         The relative difference that matters: 0.02 is 2 %.
     """
@@ -141,7 +141,7 @@ class Referee:
                 self._found[comparison] = verdict
 
     def _take_back(self, groups: Mapping[Hashable, Group]) -> None:
-        """Open those comparisons again whose ratio has drifted since they were decided."""
+        """Reopen decided comparisons whose ratio has drifted since."""
         for (key, mine, other), verdict in [*self._found.items()]:
             group = groups.get(key, {})
             ratios = [*pass_ratios(group.get(other, {}), group.get(mine, {})).values()]
@@ -151,7 +151,7 @@ class Referee:
     def _drifts(
         self, comparison: tuple[Hashable, str, str], ratios: np.ndarray, verdict: str
     ) -> bool:
-        """Note whether a comparison drifts too much for `verdict`, and return it."""
+        """Return True, and remember it, if a comparison drifts too much for `verdict`."""
         key, *pair = comparison
         self._drifting.discard((key, frozenset(pair)))
         if ratios.size and adrift(ratios, verdict, self.min_effect):
@@ -160,37 +160,37 @@ class Referee:
         return False
 
     def drifting(self, key: Hashable, mine: str, other: str) -> bool:
-        """Return True if a verdict on the two is held back because their ratio drifts."""
+        """Return True if a verdict on the pair is withheld because its ratio drifts."""
         return (key, frozenset((mine, other))) in self._drifting
 
     @property
     def decided(self) -> int:
-        """How many comparisons have a verdict."""
+        """Number of comparisons that have a verdict."""
         return len(self._found)
 
     def verdict(self, key: Hashable, mine: str, other: str) -> str:
-        """Whether `mine` is faster than `other` in group `key`, slower, equivalent, undecided."""
+        """Return the verdict on `mine` against `other` in group `key`."""
         if (key, mine, other) in self._found:
             return self._found[key, mine, other]
         seen = self._found.get((key, other, mine), UNDECIDED)
         return _INVERSE.get(seen, seen)
 
     def beaten(self, key: Hashable, name: str, group: Group) -> bool:
-        """Whether `name` is slower than some other of its group beyond doubt."""
+        """Return True if `name` has the verdict "slower" against another of its group."""
         return any(self.verdict(key, name, other) == "slower" for other in group)
 
     def leader(self, key: Hashable, group: Group) -> str | None:
-        """The fastest of `group` that nobody has beaten; None where nothing was timed."""
+        """Return the fastest unbeaten algorithm of `group`; None if nothing was timed."""
         times = {name: found for name in group if (found := pass_times(group[name]))}
         levels = shared_levels(times)
         first = [name for name in times if not self.beaten(key, name, group)] or [*times]
         return min(first, key=lambda name: levels[name], default=None)
 
     def open_pairs(self, key: Hashable, group: Group) -> list[tuple[str, str]]:
-        """Return the undecided comparisons of `group`: with the baseline, and with the leader.
+        """Return the undecided comparisons of `group` with the baseline and with the leader.
 
-        An algorithm that is beaten cannot win, and is not compared with the leader. A baseline
-        that is beaten is out of the race, and nothing more is compared with it.
+        A beaten algorithm cannot win, and is not compared with the leader. A beaten baseline
+        has left the race, and nothing more is compared with it.
         """
         best = self.leader(key, group)
         timed = [name for name in group if pass_times(group[name])]
@@ -211,9 +211,9 @@ def _first(samples: Passes, passes: int) -> Passes:
 
 
 def judge(groups: Mapping[Hashable, Group], baseline: str, min_effect: float) -> Referee:
-    """The verdicts of a run, from what it left behind: every look it took, and a last one.
+    """Return the verdicts of a run, from the looks it took and one after its last pass.
 
-    The last is at all that there is, where a run ended between two looks.
+    The last look covers the passes of a run that ended between two looks.
     """
     referee = Referee(baseline, min_effect)
     numbers = {n for group in groups.values() for samples in group.values() for n in samples}

@@ -1,12 +1,13 @@
-"""What other tools' comparisons say about the same samples, by their documented rules.
+"""Comparison rules of other tools, applied to the same samples.
 
-- **pytest-benchmark** (``--benchmark-compare-fail=mean:2%``, and so for min and median): the
-  statistic of one process's rounds, over that of another's; a difference beyond the threshold
-  fails. There is no test. Here in both directions, on the rounds of the first pass, which is what
-  it would have had; and on those of all passes, which is more than it would ever have.
-- **pyperf** (``pyperf compare_to``): Student's two-sample t-test with pooled variance over the
-  values of all processes, two-tailed at 5 %; with ``--min-speed 2``, differences of the means
-  below 2 % do not count (`pyperf._utils.is_significant`, `pyperf._compare.CompareResult`).
+- **pytest-benchmark** (``--benchmark-compare-fail=mean:2%``, likewise min and median) compares
+  the statistic of one process with that of another. A difference beyond the threshold fails,
+  without a statistical test. The rules here apply it in both directions. They use the rounds of
+  the first pass, as the tool would. Two more rules use all passes, to its advantage.
+- **pyperf** (``pyperf compare_to``) takes the values of all processes. Its test is Student's,
+  for two samples with pooled variance, two-tailed at 5 %. With ``--min-speed 2``,
+  differences of the means below 2 % do not count (`pyperf._utils.is_significant`,
+  `pyperf._compare.CompareResult`).
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def _beyond(
 
 
 def pyperf_significant(one: np.ndarray, other: np.ndarray) -> bool:
-    """Student's two-sample, two-tailed t-test with pooled variance, at 5 %."""
+    """Return the result of Student's two-sample, two-tailed t-test, pooled variance, at 5 %."""
     from scipy.stats import ttest_ind
 
     return bool(ttest_ind(one, other).pvalue <= 0.05)

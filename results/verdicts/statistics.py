@@ -1,22 +1,22 @@
-"""The statistics of a cell: passes as the unit of error, and intervals for times and ratios.
+"""Statistics of a cell: passes as the unit of error, and intervals for times and ratios.
 
-Samples of one process share its memory layout, its place in the caches and its minute; however
-many there are, they say little about the next process. A pass is therefore one number, and passes
-are independent repetitions: the interval of their mean is Student's t.
+Samples of one process share its memory layout, its place in the caches and its minute. Even many
+of them say little about the next process. A pass is therefore reduced to one number. Passes are
+independent repetitions, and the interval of their mean is Student's t.
 
-The number is the logarithm of the shortest sample, or of the ratio of two shortest samples out of
-the same blocks. What else runs on a machine, or beside it on the same host, can only add to a
-sample, and adds to many: on a shared 2-core machine samples of a quarter of a millisecond lay
-within 2 % of the shortest or were half as long again, changing over within milliseconds. There the
-ratio of two medians of 30 samples spread by 6 to 8 % from pass to pass, that of two minima of
-40 short samples, spread over seconds, by 1 % (J. Chen & J. Revels, Robust benchmarking in noisy
-environments, arXiv:1608.04295, 2016, argue for the minimum likewise). Pairing within blocks gives
-both sides the same chances.
+The number is the logarithm of the shortest sample, or of the ratio of two shortest samples from
+the same blocks. Other work on the machine or its host can only lengthen a sample, and it lengthens
+many. On a shared 2-core machine, samples of 0.25 ms were either within 2 % of the shortest or half
+as long again. The two states alternated within milliseconds. There the ratio of two medians of
+30 samples varied by 6 to 8 % between passes. The ratio of two minima of 40 short samples, taken
+over seconds, varied by 1 %. J. Chen & J. Revels also recommend the minimum (Robust benchmarking in
+noisy environments, arXiv:1608.04295, 2016). Pairing within blocks exposes both sides to the same
+noise.
 
-Tried on simulated passes and on A/A pairs, and left alone: a bootstrap over passes and then
-over blocks, whose nominal 95 % intervals hold the truth in 83 % of five passes; order statistics
-of the passes, which say nothing at 95 % before the sixth. Within a single pass, order statistics
-are all there is (David & Nagaraja, Order Statistics, §7.1).
+Two methods were tried on simulated passes and A/A pairs, and rejected. A bootstrap over passes
+and then blocks: its nominal 95 % intervals hold the truth in 83 % of cases with five passes. Order
+statistics of the passes: they give no 95 % interval below six passes. A single pass has nothing
+but order statistics (David & Nagaraja, Order Statistics, §7.1).
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-#: Samples of a cell, in seconds: by pass, and in a pass one entry a block; None where missing.
+#: Samples of a cell in seconds, by pass: one entry per block, None if missing.
 Passes = Mapping[int, Sequence[float | None]]
 
 CONFIDENCE = 0.95
-#: Chance that passes which do not drift are said to drift. On simulated normal passes, 5 to 74 of
-#: them, it was 1 to 2 %.
+#: Error rate of the drift test: passes without drift that it calls drifting. It was 1 to 2 % on
+#: 5 to 74 simulated normal passes.
 DRIFT_RISK = 0.01
-#: Times that change by less between early and late passes are not said to drift.
+#: Least relative change between early and late passes that counts as drift.
 LEAST_DRIFT = 0.05
 
 
 class Interval(NamedTuple):
-    """A median or a mean and the ends of its interval, in the unit of the samples."""
+    """Median or mean with the ends of its interval, in the unit of the samples."""
 
     middle: float
     low: float
@@ -52,10 +52,10 @@ NOTHING = Interval(math.nan, math.nan, math.nan)
 
 @cache
 def outer_rank(count: int) -> int:
-    """Samples to leave out at either end so that the rest spans a 95 % interval of the median.
+    """Return the number of samples to drop at each end for a 95 % interval of the median.
 
-    The largest k with P(binomial(count, ½) < k + 1) ≤ 2.5 %; 0, the extremes, where even those
-    fall short (`count` below 6).
+    This is the largest k with P(binomial(count, ½) < k + 1) ≤ 2.5 %. For `count` below 6 even
+    the extremes fall short, and it is 0.
 
     >>> [outer_rank(n) for n in (1, 5, 6, 9, 20)]
     [0, 0, 0, 1, 5]
@@ -69,10 +69,10 @@ def outer_rank(count: int) -> int:
 
 
 def median_interval(samples: Sequence[float] | np.ndarray) -> Interval:
-    """The median of `samples` and its 95 % interval; NaN samples are left out.
+    """Return the median of `samples` and its 95 % interval; NaN samples are left out.
 
-    With fewer than 6 samples the interval is their range, which holds the median with a
-    probability of 1 − 2·½ⁿ only (94 % of 5, 75 % of 3; a single sample is its own range).
+    With fewer than 6 samples the interval is their range. It holds the median with a
+    probability of only 1 − 2·½ⁿ: 94 % for 5 samples, 75 % for 3.
 
     Parameters
     ----------
@@ -92,16 +92,16 @@ def median_interval(samples: Sequence[float] | np.ndarray) -> Interval:
 
 
 def pass_times(samples: Passes) -> dict[int, float]:
-    """One logarithm of a time per pass: its shortest sample's; passes without any left out."""
+    """Return the logarithm of the shortest sample by pass; empty passes are left out."""
     known = {number: _logarithms(entries) for number, entries in samples.items()}
     return {number: min(taken) for number, taken in known.items() if taken}
 
 
 def pass_ratios(above: Passes, below: Passes) -> dict[int, float]:
-    """One logarithm of ``above / below`` per pass: of the ratio of their shortest samples.
+    """Return by pass the logarithm of ``above / below``, the ratio of the shortest samples.
 
-    Entry i of both was taken in the same block; blocks that miss a side count for nothing, and so
-    do passes.
+    Entry i of both was taken in the same block. Blocks and passes that lack a side are left
+    out.
     """
     ratios = {}
     for number in sorted(above.keys() & below.keys()):
@@ -111,7 +111,7 @@ def pass_ratios(above: Passes, below: Passes) -> dict[int, float]:
 
 
 def mean_interval(values: Sequence[float] | np.ndarray, confidence: float = CONFIDENCE) -> Interval:
-    """The mean of `values`, one a pass, and Student's interval for it; infinite for a single one.
+    """Return the mean of `values`, one per pass, and its Student interval; infinite for one value.
 
     Examples
     --------
@@ -132,17 +132,17 @@ def mean_interval(values: Sequence[float] | np.ndarray, confidence: float = CONF
 
 
 def time_interval(samples: Passes) -> Interval:
-    """Seconds per call: the geometric mean over the passes, and its 95 % interval.
+    """Return seconds per call: the geometric mean over the passes, and its 95 % interval.
 
-    With one pass: the median of its samples and the interval of that, from order statistics,
-    which describes this one process and no other.
+    With one pass, return the median of its samples and the interval from order statistics. That
+    interval describes this process alone.
     """
     times = pass_times(samples)
     return _interval(times, [_logarithms(samples[number]) for number in times])
 
 
 def ratio_interval(above: Passes, below: Passes) -> Interval:
-    """How many times `above` is `below`, as `time_interval`; swapped sides give the inverse."""
+    """Return ``above / below`` as `time_interval` does; swapped sides give the inverse."""
     ratios = pass_ratios(above, below)
     logarithms = [
         [math.log(a / b) for a, b in _both(above[number], below[number])] for number in ratios
@@ -159,12 +159,12 @@ def recentred(interval: Interval, middle: float) -> Interval:
 
 
 def shared_levels(times: Mapping[str, Mapping[int, float]]) -> dict[str, float]:
-    """One value an algorithm, from values by pass (logarithms of times), as of the same passes.
+    """Return one value per algorithm from values by pass, comparable across algorithms.
 
-    Algorithms leave a race at different passes, and a machine is not equally fast in all of
-    them. So every pass and every algorithm gets a level, fitted by least squares; the result is
-    the level of an algorithm in the passes that most algorithms took part in. Differences are
-    those within shared passes; where all took part in all passes, these are plain means.
+    The values are logarithms of times. Algorithms leave a race at different passes, and the
+    machine's speed differs between passes. So every pass and every algorithm gets a level,
+    fitted by least squares. The result is an algorithm's level in the passes shared by most
+    algorithms. If all algorithms share all passes, the results are plain means.
 
     >>> shared_levels({"naive": {0: 3.0, 1: 3.0}, "fft": {0: 1.0, 1: 1.0, 2: 9.0}})
     {'naive': 3.0, 'fft': 1.0}
@@ -192,10 +192,10 @@ def shared_levels(times: Mapping[str, Mapping[int, float]]) -> dict[str, float]:
 
 
 def group_times(group: Mapping[str, Passes]) -> dict[str, Interval]:
-    """Seconds per call of algorithms that took turns, their ratios those of shared passes.
+    """Return seconds per call of the algorithms of `group`, comparable across algorithms.
 
-    Where all took part in the same passes these are those of `time_interval`; else they are
-    moved to the `shared_levels`.
+    If all algorithms have the same passes, the intervals are those of `time_interval`. Else
+    they are moved to the `shared_levels`.
     """
     times = {name: found for name, samples in group.items() if (found := pass_times(samples))}
     own = {name: time_interval(group[name]) for name in times}
@@ -206,12 +206,12 @@ def group_times(group: Mapping[str, Passes]) -> dict[str, Interval]:
 
 
 def drift(values: Sequence[float] | np.ndarray, least: float = 0.0) -> float:
-    """Late minus early `values`, one a pass in order; 0 where no change is beyond their noise.
+    """Return late minus early `values`, one per pass in order; 0 if the change is within noise.
 
-    The change is looked for at every pass by the cumulative sum of the deviations from the
-    mean, which reaches as far by chance as a Brownian bridge does (Ploberger & Krämer, The CUSUM
-    test with OLS residuals, Econometrica 60, 1992). The noise is that of neighbouring passes,
-    which a change leaves alone (von Neumann, 1941). Changes below `least` count as none.
+    The test is the CUSUM of deviations from the mean. By chance alone it moves like a Brownian
+    bridge (Ploberger & Krämer, The CUSUM test with OLS residuals, Econometrica 60, 1992). The
+    noise is estimated from neighbouring passes, which a change hardly affects (von Neumann,
+    1941). Changes below `least` count as none.
 
     >>> round(drift([0.00, 0.01, 0.00, 0.01, 0.70, 0.71, 0.70, 0.71]), 2), drift([1.0, 1.0, 1.0])
     (0.7, 0.0)
@@ -231,7 +231,7 @@ def drift(values: Sequence[float] | np.ndarray, least: float = 0.0) -> float:
 
 
 def time_drift(samples: Passes) -> float:
-    """Return the time of late passes over that of early ones; 1 where no drift is seen."""
+    """Return the time of late passes over that of early ones; 1 without a significant drift."""
     times = [found for _, found in sorted(pass_times(samples).items())]
     return math.exp(drift(times, math.log1p(LEAST_DRIFT)))
 
@@ -244,7 +244,7 @@ def _interval(passes: Mapping[int, float], logarithms: Sequence[list[float]]) ->
 
 
 def geometric_mean(values: Sequence[float] | np.ndarray) -> float:
-    """The geometric mean of positive `values`, NaN left out; NaN where there are none.
+    """Return the geometric mean of positive `values` without NaN; NaN if none is left.
 
     >>> geometric_mean([2.0, 8.0])
     4.0
@@ -261,7 +261,7 @@ def _logarithms(entries: Sequence[float | None]) -> list[float]:
 def _both(
     above: Sequence[float | None], below: Sequence[float | None]
 ) -> list[tuple[float, float]]:
-    """The samples of the blocks that have both."""
+    """Return the pairs of samples of blocks that have both."""
     return [
         (a, b)
         for a, b in zip(above, below, strict=False)

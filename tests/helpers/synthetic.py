@@ -20,6 +20,18 @@ ENVIRONMENT = {
     "blas": "openblas 0.3.30", "threading_layer": "omp", "fastmath": ["contract"],
     "git_commit": "bd6a1ce", "convbench": "0.1.0", "host": "bench",
 }  # fmt: skip
+#: Limits of a machine, in round numbers.
+LIMITS = {
+    "measured": "2026-11-20T10:00:00+00:00",
+    "caches": {"L1d": 1000, "L2": 10_000, "L3": 100_000},
+    "flops": {"float32": {"1": 100e9, "4": 300e9}},
+    "bandwidth": {
+        "L1": {"read": {"1": 100e9, "4": 400e9}, "copy": {"1": 50e9, "4": 500e9}},
+        "L2": {"read": {"1": 50e9, "4": 200e9}},
+        "L3": {"read": {"1": 20e9, "4": 80e9}},
+        "DRAM": {"read": {"1": 10e9, "4": 15e9}},
+    },
+}
 
 
 def header(**changes: Any) -> dict[str, Any]:

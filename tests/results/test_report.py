@@ -1,4 +1,4 @@
-"""report.py as a user meets it: through its functions, and through a real process."""
+"""report.py through its functions, and as a real process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which figures a run supports, and that what is on them can be read."""
+"""Choice of the figures of a run, and their legibility."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.text import Annotation, Text
-from synthetic import cell, grid, layers, measured, troubled, write_run
-from test_results_roofline import LIMITS
+from synthetic import LIMITS, cell, grid, layers, measured, troubled, write_run
 
 import results
 from algos.core.problem import Problem
@@ -116,7 +115,7 @@ def texts(sheet: Sheet) -> Iterator[Text]:
 
 
 def outside_ticks(sheet: Sheet) -> set[Text]:
-    """Labels of ticks beyond the limits: they exist, and are never drawn."""
+    """Return the labels of ticks beyond the limits; matplotlib never draws them."""
     hidden = set()
     for axes in sheet.axes:
         for axis, (low, high) in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
@@ -139,7 +138,7 @@ def test_the_figures_follow_from_the_data_and_everything_on_them_can_be_read(
 
 
 def check(sheet: Sheet) -> None:
-    """Nothing is cut off, no two names meet, no legend covers data."""
+    """Check that nothing is cut off, names do not overlap, and no legend covers data."""
     figure = sheet.figure
     figure.draw_without_rendering()
     page = figure.bbox.padded(1)
@@ -197,7 +196,7 @@ def test_the_winner_map_says_where_it_is_undecided(tmp_path: Path) -> None:
 
 
 def wild(kind: str = "convolution", passes: int = 4) -> list[dict[str, Any]]:
-    """Two layers whose intervals reach over many decades; `kind` other than convolution pools."""
+    """Return two layers with intervals over many decades, pooling by `kind`."""
     spread = [1e-3 * 10 ** (n % 2 * 3) for n in range(passes)]
     problems = [
         Problem(size=(n, n), kernel=3, in_channels=3, out_channels=3, name=f"net:{n}")

@@ -1,4 +1,4 @@
-"""A damaged result file ends in a result or in one sentence, for no more work than a whole one."""
+"""Damaged result files: each gives a result or one sentence, without extra work."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 from damage import damaged
 from rich.console import Console
-from synthetic import cell, measured, write_run
-from test_results_roofline import LIMITS
+from synthetic import LIMITS, cell, measured, write_run
 
 import results
 from algos.core.errors import ConvbenchError
@@ -26,12 +25,12 @@ from results.tables.export import markdown_table
 from results.tables.terminal import show
 
 PEERS = ("torch",)
-CALLS_AT_LEAST = 20_000  # those of a file that is refused early vary by a few
+CALLS_AT_LEAST = 20_000  # early refusals vary by a few calls
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small run with everything in it: layers, pooling, threads, peers, limits, troubles."""
+    """Write a small run with layers, pooling, threads, peers, limits and failures."""
     image = Problem(size=(16, 16), kernel=3, padding="same")
     layer = Problem(size=(14, 14), kernel=3, in_channels=8, out_channels=8, name="net:conv")
     pool: dict[str, Any] = {"kind": "max", "flops": 9e4}
@@ -49,7 +48,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def text_of(path: Path) -> str:
-    """The table and the report of a run, as text."""
+    """Return the table and the report of a run as text."""
     frame = results.read(path)
     page = page_text(frame, [], path) + frame.to_csv()
     page.encode()
@@ -57,7 +56,7 @@ def text_of(path: Path) -> str:
 
 
 def shown(path: Path) -> None:
-    """What else is made of a run: figures, samples, the table of the terminal."""
+    """Make figures, samples and the terminal table of a run."""
     frame = results.read(path)
     results.samples(path)
     markdown_table(frame)
@@ -68,7 +67,7 @@ def shown(path: Path) -> None:
 
 
 def calls_of(work: Callable[[], object]) -> int:
-    """Function calls that `work` makes, whatever it raises."""
+    """Return the number of function calls of `work`, even if it raises."""
     count = 0
 
     def counted(frame: Any, event: str, argument: Any) -> None:
@@ -86,7 +85,7 @@ def calls_of(work: Callable[[], object]) -> int:
 
 def run_damaged(whole: Path, folder: Path, seeds: range, drawn_every: int) -> dict[str, int]:
     content = (whole / FILE).read_bytes()
-    text_of(whole)  # what is cached once is cached
+    text_of(whole)  # fills the caches
     most = max(2 * calls_of(lambda: text_of(whole)), CALLS_AT_LEAST)
     ends = {"result": 0, "refused": 0, "drawn": 0}
     for seed in seeds:

@@ -1,4 +1,4 @@
-"""Writing a run and reading it back, and everything that can go wrong with either."""
+"""Writing a run and reading it back, and the errors of both."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def test_what_is_no_run_is_said_so(tmp_path: Path) -> None:
 
 
 class FullDisk:
-    """Stands in for `os.write`: the disk takes `room` more bytes, then is full."""
+    """Substitute for `os.write` on a disk with room for `room` more bytes."""
 
     def __init__(self, room: int) -> None:
         self.room = room

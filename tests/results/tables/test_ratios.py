@@ -1,4 +1,4 @@
-"""Ours against the best peer: paired ratios, preparation, ties, and what falls short."""
+"""Ratios to the best peer: pairing, preparation, ties, and rows that are behind."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_rows_that_fall_short_are_named(tmp_path: Path) -> None:
 def test_report_and_terminal_show_the_table(tmp_path: Path) -> None:
     folder = run(tmp_path)
     frame = results.read(folder)
-    assert "other people's" in report.page_text(frame, [], folder)
+    assert "fastest peers" in report.page_text(frame, [], folder)
     console = Console(record=True, width=160)
     show(frame, console)
     assert "best peer" in console.export_text()
@@ -69,4 +69,4 @@ def test_report_and_terminal_show_the_table(tmp_path: Path) -> None:
 def test_no_peers_no_table(tmp_path: Path) -> None:
     frame = results.read(write_run(tmp_path, [cell("naive"), cell("fft")]))
     assert ratios(frame) == []
-    assert "other people's" not in report.page_text(frame, [], tmp_path)
+    assert "fastest peers" not in report.page_text(frame, [], tmp_path)

@@ -1,27 +1,15 @@
-"""The roofline by hand, and its columns and figures in a run."""
+"""The roofline computed by hand, and its columns and figures in a run."""
 
 import math
 
 import pytest
-from synthetic import cell, measured, write_run
+from synthetic import LIMITS, cell, measured, write_run
 
 import results
 from algos import Problem
 from results.figures import draw as figures
 from results.figures.style import rc_context
 from results.tables import roofline
-
-LIMITS = {
-    "measured": "2026-11-20T10:00:00+00:00",
-    "caches": {"L1d": 1000, "L2": 10_000, "L3": 100_000},
-    "flops": {"float32": {"1": 100e9, "4": 300e9}},
-    "bandwidth": {
-        "L1": {"read": {"1": 100e9, "4": 400e9}, "copy": {"1": 50e9, "4": 500e9}},
-        "L2": {"read": {"1": 50e9, "4": 200e9}},
-        "L3": {"read": {"1": 20e9, "4": 80e9}},
-        "DRAM": {"read": {"1": 10e9, "4": 15e9}},
-    },
-}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""From records to the table, its files, and the few words in the terminal."""
+"""The table of a run, its files, and the summary in the terminal."""
 
 from __future__ import annotations
 

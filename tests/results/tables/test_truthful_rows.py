@@ -1,4 +1,4 @@
-"""Sentences and rows of a run agree: times, ratios, leads, and what was left out."""
+"""Agreement of sentences and rows of a run: times, ratios, leads, and missing cells."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BUSY = {"other_cores": 1.04, "steal": 0.0, "switches": 300, "sampled_s": 2.0}
 
 
 def noisy(time: float, passes: int, seed: int, late: float = 1.0, change: int = 5) -> list[float]:
-    """Samples of `time`, from pass `change` on `late` times as long."""
+    """Return noisy samples of `time`, `late` times as long from pass `change` on."""
     noise = np.exp(np.random.default_rng(seed).normal(0, 0.004, passes))
     return [time * float(n) * (late if at >= change else 1) for at, n in enumerate(noise)]
 
@@ -42,7 +42,7 @@ def printed(frame: pd.DataFrame) -> str:
 
 
 def the_contradiction() -> list[dict]:
-    """A baseline that left after 5 passes; of two that went on, one slowed down by 40 %."""
+    """Return a baseline that left after 5 passes, and two others, one slowing by 40 %."""
     return [
         cell("naive", IMAGE, samples=noisy(271e-3, 5, 0)),
         cell("fft", IMAGE, samples=noisy(3.98e-3, 74, 1, late=1.43)),
@@ -159,7 +159,7 @@ def test_too_few_passes_are_not_called_noise(tmp_path: Path) -> None:
 
 
 def with_lacking(late: str) -> list[dict]:
-    """31 problems; fft is best over all, and lacks 2 of them; parallel has done all."""
+    """Return 31 problems: fft is best overall but lacks 2; parallel has all."""
     cells = []
     for number in range(31):
         problem = Problem(size=(64 + number, 64), kernel=5, padding="same")

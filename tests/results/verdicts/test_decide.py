@@ -1,4 +1,4 @@
-"""Verdicts on made-up passes whose truth is known: how often they are false, how often reached."""
+"""Verdicts on simulated passes of known truth: rates of false and missing claims."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Groups = dict[int, dict[str, dict[int, list[float]]]]
 def groups_of(
     effect: float, groups: int, passes: int, spread: float = 0.01, seed: int = 0
 ) -> Groups:
-    """Pairs of which ``mine`` takes (1 + effect) times as long as ``base``."""
+    """Return pairs in which ``mine`` takes (1 + effect) times as long as ``base``."""
     rng = np.random.default_rng([seed, groups, passes, round(1000 + 1000 * effect)])
     noise = np.exp(rng.normal(0, spread, (groups, passes)))
     return {
@@ -49,7 +49,7 @@ def test_no_verdict_on_fewer_than_five_passes() -> None:
 def test_claims_on_the_border_are_as_rare_as_promised_however_often_one_looks(
     border: float,
 ) -> None:
-    """At the minimum effect itself every claim is false; each pair is a run of its own here."""
+    """At the minimum effect itself every claim is false; each pair is a separate run."""
     trials = 300
     runs = groups_of(border, trials, 40)
     wrong = trials - sum(verdicts_of({0: pair})[UNDECIDED] for pair in runs.values())
@@ -57,7 +57,7 @@ def test_claims_on_the_border_are_as_rare_as_promised_however_often_one_looks(
 
 
 def test_looking_after_every_pass_would_claim_too_much() -> None:
-    """The rule is needed: the same pairs, tested at 5 % as soon as there are five passes."""
+    """Testing the same pairs at 5 % after every pass makes too many false claims."""
     trials = 300
     wrong = 0
     for pair in groups_of(0.02, trials, 40).values():
@@ -67,7 +67,7 @@ def test_looking_after_every_pass_would_claim_too_much() -> None:
 
 
 def test_false_discoveries_stay_below_their_rate_over_a_grid() -> None:
-    """Half of a grid on the border, half beyond it: of all claims about 5 % may be false."""
+    """Half of a grid is on the border, half beyond: about 5 % of claims may be false."""
     false = claims = 0
     for seed in range(12):
         border = groups_of(0.02, 40, 14, seed=seed)
@@ -126,7 +126,7 @@ def test_pairs_without_passes_are_left_alone() -> None:
 
 
 def test_nothing_more_is_compared_with_a_baseline_that_is_beaten() -> None:
-    """``c`` is about as slow as the baseline; who of the two is faster matters to nobody."""
+    """``c`` is about as slow as the beaten baseline, so the pair needs no verdict."""
     rng = np.random.default_rng(5)
     group = {
         name: {number: [factor * float(np.exp(rng.normal(0, 0.01)))] for number in range(7)}

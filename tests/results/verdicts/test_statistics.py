@@ -1,4 +1,4 @@
-"""The statistics of a cell against counting, against SciPy, and on data whose truth is known."""
+"""Statistics of a cell, compared with counting, SciPy, and data of known truth."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ runs = st.lists(st.lists(st.tuples(times, times), min_size=1, max_size=9), min_s
 
 
 def sides(entries: list[list[tuple[float, float]]]) -> tuple[dict, dict]:
-    """Passes of pairs as the passes of either side."""
+    """Split passes of pairs into the passes of each side."""
     return (
         {number: [pair[0] for pair in taken] for number, taken in enumerate(entries)},
         {number: [pair[1] for pair in taken] for number, taken in enumerate(entries)},
@@ -60,7 +60,7 @@ def test_the_interval_holds_the_median_as_often_as_it_says(count: int) -> None:
 def test_the_interval_over_passes_holds_the_truth_as_often_as_it_says(
     passes: int, blocks: int, spread: str
 ) -> None:
-    """Between passes the ratio wanders by 1 %, within by 2 %, and the machine by 30 %."""
+    """The ratio varies by 1 % between passes and 2 % within; the machine by 30 %."""
     rng = np.random.default_rng(passes)
     trials = 1000
     hits = 0
@@ -75,14 +75,14 @@ def test_the_interval_over_passes_holds_the_truth_as_often_as_it_says(
             mine[number] = drift * np.exp(rng.normal(0, 0.014, blocks))
         found = ratio_interval(base, mine)
         hits += found.low <= 3.0 <= found.high
-    # The exact binomial interval of the coverage meets the 93 to 97 % that are promised.
+    # The exact binomial interval of the coverage must overlap the promised 93 to 97 %.
     coverage = binomtest(hits, trials).proportion_ci(0.999)
     assert coverage.low <= 0.97
     assert coverage.high >= 0.93
 
 
 def test_resampling_passes_promises_too_much() -> None:
-    """Why the interval is not a bootstrap: of five passes it holds the truth too seldom."""
+    """A bootstrap interval of five passes contains the truth too rarely."""
     rng = np.random.default_rng(5)
     trials = 400
     hits = 0

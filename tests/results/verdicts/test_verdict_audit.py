@@ -1,4 +1,4 @@
-"""What an audit counts, on made-up samples; and whether what it finds is heeded."""
+"""Counts of an audit on simulated samples, and the effect of its result."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from results.verdicts.others import RULES, pyperf_significant
 
 
 def audited(folder: Path, pairs: int, passes: int, spread: float = 0.01) -> RunRecords:
-    """An audit whose samples are what they should be, with noise between passes and within."""
+    """Write an audit with correct samples, and noise between and within passes."""
     rng = np.random.default_rng(pairs)
     shape = (passes, pairs, len(NAMES), 3)
     noise = np.exp(rng.normal(0, spread, (*shape[:3], 1)) + rng.normal(0, spread, shape))
@@ -51,7 +51,7 @@ def test_a_sound_harness_meets_its_targets(sound: RunRecords) -> None:
     low, high = found.coverage[AGAIN].interval
     assert low < 0.95 < high
     low, high = found.variances[1:]
-    assert low < 1.0 < high  # as much between passes as within
+    assert low < 1.0 < high  # equal variance between passes and within
     assert found.passes == 14
 
 
