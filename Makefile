@@ -1,38 +1,38 @@
 .DEFAULT_GOAL := help
 .PHONY: help install test slow bench lint format types verify run ci
 
-help:  ## show this
+help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
-install:  ## install convbench and everything a contributor needs, editable
+install:  ## install convbench and its development tools, editable
 	pip install -e ".[dev]"
 	pre-commit install
 
-test:  ## the tests (about three minutes)
+test:  ## run the tests, some minutes
 	pytest
 
-slow:  ## the tests that compile for long
+slow:  ## run the tests that compile for long
 	pytest -m slow
 
-bench:  ## time every algorithm on a small fixed set: run before and after a change
+bench:  ## time all algorithms on a small fixed set, before and after a change
 	pytest --benchmark-only --benchmark-autosave --benchmark-compare
 
-lint:  ## what ruff has to say
+lint:  ## check code and layout with ruff
 	ruff check .
 	ruff format --check .
 
-format:  ## let ruff lay the code out
+format:  ## format the code with ruff
 	ruff check --fix .
 	ruff format .
 
-types:  ## what mypy has to say
+types:  ## check types with mypy
 	mypy
 
-verify:  ## hold every algorithm to the oracle
+verify:  ## compare every algorithm with the oracle
 	convbench verify
 
-run:  ## the quick suite
+run:  ## time the quick suite
 	convbench run
 
-ci:  ## everything the gate runs, in a fresh environment
+ci:  ## run the gate in a fresh environment
 	.ci/run

@@ -1,4 +1,4 @@
-"""Benchmarks are timed when they are asked for, and run once, untimed, when they are not."""
+"""Time benchmarks only if pytest is asked for them; else run each once."""
 
 import os
 import shutil
@@ -27,7 +27,7 @@ def pytest_configure(config):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Leave to the gate what compiles for half a minute and more, wherever it is tested."""
+    """Skip tests that compile for half a minute or more; the gate runs them."""
     for item in items:
         fields = getattr(item, "callspec", None)
         name = fields.params.get("name") if fields else None

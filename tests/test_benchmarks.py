@@ -44,7 +44,7 @@ SMALL = {"layer": "mb1_ic16ih4_oc16_kh3_ph1", "image": "mb1_ic1ih16_oc1_kh5_ph2"
 @pytest.mark.parametrize("what", ["kernel", "plan", "conv"])
 @pytest.mark.parametrize("label", SMALL)
 def test_benchmark_overhead(benchmark, monkeypatch, label, what):
-    """What a planned call, and one that plans as well, cost above the compiled kernel."""
+    """Time the compiled kernel, a planned call, and a call that plans as well."""
     problem = parse_descriptor(SMALL[label])
     x, w, _ = arrays(Case(problem))
     plan, out = algos.plan(problem, w), np.full(problem.output_shape, np.nan, problem.dtype)

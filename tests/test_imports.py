@@ -60,7 +60,7 @@ LEVELS = {
 
 @cache
 def modules() -> dict[str, Path]:
-    """Every module of ours by dotted name."""
+    """Return the file of each of our modules, by dotted name."""
     files = [f for package in LEVELS for f in sorted((ROOT / package).rglob("*.py"))]
     files += [f for f in (ROOT / "report.py", ROOT / "convbench.py") if f.exists()]
     return {_name(f): f for f in files if "runs" not in f.parts}

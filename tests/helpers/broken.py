@@ -12,7 +12,7 @@ from algos.naive import Naive
 
 
 class Segfault(Naive):
-    """Crashes as a bad pointer does."""
+    """Algorithm that crashes the process as a bad pointer does."""
 
     name = "segfault"
 
@@ -21,7 +21,7 @@ class Segfault(Naive):
 
 
 class Exits(Naive):
-    """Ends the process without a word."""
+    """Algorithm that ends the process without a message."""
 
     name = "exits"
 
@@ -30,7 +30,7 @@ class Exits(Naive):
 
 
 class SysExit(Naive):
-    """Calls sys.exit, as scripts do."""
+    """Algorithm that calls sys.exit, as scripts do."""
 
     name = "sysexit"
 
@@ -39,7 +39,7 @@ class SysExit(Naive):
 
 
 class Hangs(Naive):
-    """Never comes back."""
+    """Algorithm that never returns."""
 
     name = "hangs"
 
@@ -48,7 +48,7 @@ class Hangs(Naive):
 
 
 class Raises(Naive):
-    """Raises an exception of several lines."""
+    """Algorithm that raises an exception of several lines."""
 
     name = "raises"
 
@@ -57,7 +57,7 @@ class Raises(Naive):
 
 
 class Prints(Naive):
-    """Is right, and talkative on standard output."""
+    """Right algorithm that prints to standard output."""
 
     name = "prints"
 
@@ -68,7 +68,7 @@ class Prints(Naive):
 
 
 class Later(Naive):
-    """Is right four times, then crashes: in the middle of being timed."""
+    """Algorithm that is right four times, then crashes while it is timed."""
 
     name = "later"
     calls = 0
@@ -81,7 +81,7 @@ class Later(Naive):
 
 
 class Confused(Naive):
-    """Cannot even say what it can do."""
+    """Algorithm whose `why_not` fails."""
 
     name = "confused"
 
@@ -90,7 +90,7 @@ class Confused(Naive):
 
 
 class Meddles(Naive):
-    """Changes its input, and is right about what it made of it."""
+    """Algorithm that changes its input, and is right for the changed input."""
 
     name = "meddles"
 
@@ -100,7 +100,7 @@ class Meddles(Naive):
 
 
 class OffByOne(Naive):
-    """One more than right, in one element."""
+    """Algorithm with one element too large by one."""
 
     name = "off-by-one"
 
@@ -110,7 +110,7 @@ class OffByOne(Naive):
 
 
 class Unfinished(Naive):
-    """Leaves its last output as it found it."""
+    """Algorithm that leaves its last output unwritten."""
 
     name = "unfinished"
 
@@ -121,7 +121,7 @@ class Unfinished(Naive):
 
 
 class Remembers(Naive):
-    """Is right at first, and wrong from its 40th call in a process on."""
+    """Algorithm that is wrong from its 40th call in a process on."""
 
     name = "remembers"
     calls = 0
@@ -134,7 +134,7 @@ class Remembers(Naive):
 
 
 class Uncompiled(Naive):
-    """Calls a kernel that Numba cannot compile."""
+    """Algorithm with a kernel that Numba cannot compile."""
 
     name = "uncompiled"
 
@@ -143,7 +143,7 @@ class Uncompiled(Naive):
 
 
 class Slow(Naive):
-    """Takes its time, so that a run can be interrupted."""
+    """Slow algorithm, so that a run can be interrupted."""
 
     name = "slow"
 
@@ -153,7 +153,7 @@ class Slow(Naive):
 
 
 class Drowsy(Naive):
-    """Needs half a second to wake up."""
+    """Algorithm whose first call takes half a second."""
 
     name = "drowsy"
     awake = False
@@ -166,7 +166,7 @@ class Drowsy(Naive):
 
 
 class Glutton(Naive):
-    """Needs far more memory than it owns up to."""
+    """Algorithm that needs far more memory than it predicts."""
 
     name = "glutton"
 
@@ -175,7 +175,7 @@ class Glutton(Naive):
 
 
 class Recompiles(Naive):
-    """Compiles something new in every other call."""
+    """Algorithm that compiles a new kernel in every other call."""
 
     name = "recompiles"
     calls = 0

@@ -1,4 +1,4 @@
-"""The command line run as a real process."""
+"""The command line, run in a process of its own."""
 
 import os
 import subprocess
@@ -24,7 +24,7 @@ def convbench(*arguments, cwd, **options):
 
 
 def complaint(done, code=2):
-    """The one sentence on standard error."""
+    """Return the one sentence on standard error."""
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     (line,) = done.stderr.strip().split("\n")

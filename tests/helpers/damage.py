@@ -1,4 +1,4 @@
-"""Ways to damage a result file, each of a kind that disks, editors and programs produce."""
+"""Damage of result files, as disks, editors and programs cause it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _lines(change: Callable[[Lines, random.Random], None]) -> Callable[..., byte
 
 
 def _records(change: Callable[[Any, random.Random], None]) -> Callable[..., bytes]:
-    """A fault inside the JSON of one line, which stays JSON."""
+    """Return a kind of damage: `change` applied to one line, which stays JSON."""
 
     def kind(content: bytes, chance: random.Random) -> bytes:
         lines = content.split(b"\n")
@@ -115,7 +115,7 @@ def _scale(record: Any, chance: random.Random) -> None:
 
 
 def _exchange(record: Any, chance: random.Random) -> None:
-    """Two values of a record change places."""
+    """Exchange two values of a record."""
     one, other = chance.choice(list(record)), chance.choice(list(record))
     record[one], record[other] = record[other], record[one]
 
@@ -125,7 +125,7 @@ def _truncate(content: bytes, chance: random.Random) -> bytes:
 
 
 def _bytes(content: bytes, chance: random.Random) -> bytes:
-    """Foreign bytes over some of the file, among them some that are no UTF-8."""
+    """Write foreign bytes over some of the file; some are not UTF-8."""
     at, length = chance.randrange(len(content) + 1), chance.choice((1, 1, 4, 100))
     return content[:at] + chance.randbytes(length) + content[at + length :]
 

@@ -1,4 +1,4 @@
-"""`parallel` held to the definition in NumPy float64."""
+"""Comparison of `parallel` with the definition in NumPy float64."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from algos.registry import get
 
 
 def reference(problem, x, w, bias=None):
-    """Cross-correlation (or convolution) in float64, one tap at a time; padding is zeros."""
+    """Return the cross-correlation or convolution in float64, zero-padded, tap by tap."""
     axes = problem.axes
     x, w = x.astype(float), w.astype(float)
     if problem.flip:
@@ -34,7 +34,7 @@ def reference(problem, x, w, bias=None):
 
 
 def check(problem, seed=0, threads=None):
-    """Random numbers within the derived bound; out starts as NaN, the inputs are read-only."""
+    """Check random data against the derived bound: out starts as NaN, inputs are read-only."""
     rng = np.random.default_rng(seed)
     x = rng.standard_normal(problem.input_shape).astype(problem.dtype)
     w = rng.standard_normal(problem.kernel_shape).astype(problem.dtype)

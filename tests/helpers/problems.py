@@ -1,4 +1,4 @@
-"""Random problems for hypothesis: every field drawn, small enough to count by hand."""
+"""Small random problems for hypothesis, with every field drawn."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from algos import Problem
 
 @st.composite
 def problems(draw, largest=9, most_channels=3, plain=True):
-    """A valid `Problem` with sizes up to `largest` and 1 to 3 axes; tiled or with a table, too."""
+    """Draw a `Problem` with sizes up to `largest` and 1 to 3 axes, tiled or with a table, too."""
     axes = draw(st.integers(1, 3))
     every = range(axes)
     size = [draw(st.integers(1, largest)) for _ in every]

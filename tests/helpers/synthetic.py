@@ -1,4 +1,4 @@
-"""Made-up runs for the tests of `results` and `report.py`: nothing here was ever timed."""
+"""Invented runs for the tests of `results` and `report.py`; nothing here was timed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LIMITS = {
 
 
 def header(**changes: Any) -> dict[str, Any]:
-    """A ``run`` record as the harness writes it."""
+    """Return a ``run`` record as the harness writes it."""
     return {
         "suite": "quick", "title": "Five algorithms in a minute",
         "question": "Which algorithm should I use?", "baseline": "naive",
@@ -92,7 +92,7 @@ def write_run(
 
 
 def as_records(cells: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Cells and passes as the harness writes them: group by group, then pass by pass."""
+    """Return cells and passes as the harness writes them: by group, then by pass."""
     groups: dict[tuple[Any, ...], int] = {}
     samples: dict[int, dict[str, list[float | None]]] = {}
     records = []
@@ -113,7 +113,7 @@ def as_records(cells: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def model_time(algorithm: str, problem: Problem, threads: int, weights: str) -> float | None:
-    """Seconds that `algorithm` plausibly takes, so that each wins somewhere; None: cannot."""
+    """Return plausible seconds of `algorithm`, or None; each algorithm wins somewhere."""
     work = problem.multiply_adds
     points = problem.batch * float(np.prod(problem.output_size))
     maps = problem.in_channels + problem.out_channels
@@ -217,7 +217,7 @@ VOLUME = Problem(
 
 
 def layers(threads: Iterable[int] = (1,), **fields: Any) -> list[dict[str, Any]]:
-    """Cells of a few network layers, a signal and a volume, each with a name."""
+    """Return cells of a few network layers, a signal and a volume, each with a name."""
     return [
         record
         for problem in (*LAYERS, SIGNAL, VOLUME)
@@ -227,7 +227,7 @@ def layers(threads: Iterable[int] = (1,), **fields: Any) -> list[dict[str, Any]]
 
 
 def troubled() -> list[dict[str, Any]]:
-    """Cells of one problem where everything that can happen to a cell has happened."""
+    """Return cells of one problem, one for each thing that can happen to a cell."""
     problem = Problem(size=(512, 512), kernel=9, padding="same")
     return [
         *measured(problem, algorithms=("naive", "parallel")),

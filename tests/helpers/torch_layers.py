@@ -1,8 +1,8 @@
-"""PyTorch's own gradients of a layer, for tests that have it."""
+"""Gradients of a layer by PyTorch, for tests that have it."""
 
 
 def gradients(problem, x, w, g):
-    """(input's, kernel's) gradient by autograd; None for padding that it cannot do."""
+    """Return the gradients of input and kernel by autograd; None for unsupported padding."""
     import torch
 
     x, w, g = (torch.from_numpy(a.copy()) for a in (x, w, g))

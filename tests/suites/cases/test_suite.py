@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from algos import ConvbenchError, Problem, parse_descriptor
+from algos import ConvbenchError, Problem, parse_descriptor, registry
 from suites.cases import suite
 from suites.cases.suite import Case
 from suites.commands import selection as choose
@@ -69,10 +69,20 @@ def test_a_shipped_suite_reads_well(name):
     assert f"{len(loaded.cases)} problems" in text
 
 
+@pytest.mark.parametrize("name", [n for n in SHIPPED if n != "headline"])
+def test_a_suite_that_is_no_race_times_every_algorithm(name):
+    """Names in a suite would leave out an algorithm that is added later."""
+    loaded = suite.load(name)
+    assert loaded.algorithms == ()
+    assert not any(case.algorithms for case in loaded.cases)
+    families = choose.families_of(loaded.cases)
+    usual = {n for f in families for n, a in registry.of(f).items() if not a.opt_in}
+    assert set(choose.algorithms(None, loaded.algorithms, families)) == usual
+
+
 def test_quick_is_cheap_and_holds_something_of_everything():
     quick = suite.load("quick")
     assert 16 <= len(quick.cases) <= 22
-    assert len(quick.algorithms) == 5
     problems = [case.problem for case in quick.cases]
     assert max(p.multiply_adds for p in problems) < 3e8
     assert {p.axes for p in problems} == {1, 2, 3}
