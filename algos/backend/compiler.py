@@ -9,14 +9,14 @@ may choose the same file for their code, and one would later load the other's. O
 therefore saves. Worse, it tells functions of one name and signature apart by a counter that every
 process starts anew. Two variants made by one factory, compiled by two processes, may get the same
 symbol. A process that links both from the cache then calls one of them twice (numba issue 10486).
-Here these numbers are drawn at random.
+Kernels
+here get a number drawn at random, see `linking`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -27,7 +27,6 @@ from typing import Any
 import numba
 import numba.np.unsafe.ndarray
 from numba.core import event as event
-from numba.core.bytecode import FunctionIdentity
 from platformdirs import user_cache_path
 
 from .linking import Kernel
@@ -51,19 +50,6 @@ FASTMATH = {"contract"}
 fixed_tuple: Any = numba.np.unsafe.ndarray.to_fixed_tuple
 
 _config: Any = numba.config
-
-
-class _Lots:
-    """Random numbers that no two processes share, not even forks of one process."""
-
-    def __iter__(self) -> _Lots:
-        return self
-
-    def __next__(self) -> int:
-        return secrets.randbits(63)
-
-
-FunctionIdentity._unique_ids = _Lots()  # type: ignore[assignment]
 
 
 def kernel(function: Callable | None = None, *, cache: bool = True, **options: Any) -> Any:

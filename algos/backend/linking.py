@@ -12,6 +12,7 @@ address: `apart` calls it, and `threaded` lets Numba's threads call it.
 from __future__ import annotations
 
 import gc
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
@@ -35,7 +36,7 @@ class Kernel(CPUDispatcher):
     """Dispatcher for kernels called from Python; other kernels inline its `KernelBody`."""
 
     def __init__(self, function: Callable, *arguments: Any, **options: Any) -> None:
-        super().__init__(function, *arguments, **options)
+        super().__init__(function, *arguments, **{"pipeline_class": _Numbered, **options})
         self._part = KernelBody(
             function, targetoptions=self.targetoptions, pipeline_class=_IntoCallers
         )
@@ -58,7 +59,23 @@ class KernelBody(CPUDispatcher):
         self.overloads[tuple(known.signature.args)] = known
 
 
-class _IntoCallers(Compiler):
+class _Numbered(Compiler):
+    """Compiler pipeline whose functions get a number that no other process gives.
+
+    Numba makes symbols unique by a counter, which every process starts at one. A process that
+    loads two variants of one function, cached by two others, could take one for the other.
+    Numba's own functions keep their numbers: LLVM inlines them, and none is left in the code of
+    a kernel.
+    """
+
+    def _compile_bytecode(self) -> Any:
+        identity = self.state.func_id
+        identity.unique_id = secrets.randbits(63)
+        identity.unique_name = f"{identity.func_qualname}${identity.unique_id}"
+        return super()._compile_bytecode()
+
+
+class _IntoCallers(_Numbered):
     """Compiler pipeline of a `KernelBody`: no machine code, no wrappers for Python or C."""
 
     def __init__(self, typing: Any, target: Any, library: Any, *described: Any) -> None:

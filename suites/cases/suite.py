@@ -158,23 +158,6 @@ def load(name_or_path: str | Path) -> Suite:
     return _read(path, text)
 
 
-def describe(suite: Suite) -> str:
-    """Return the suite as text: title, question, and one line per case with its cost."""
-    lines = [f"{suite.name}: {suite.title}", suite.question, ""]
-    rows = [
-        (str(c.problem), c.weights, c.pixels, f"{c.problem.multiply_adds / 1e6:,.1f} M")
-        for c in suite.cases
-    ]
-    header = ("problem", "weights", "pixels", "multiply-adds")
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    for *left, cost in (header, *rows):
-        padded = [t.ljust(n) for t, n in zip(left, widths[:-1], strict=True)]
-        lines.append("  ".join([*padded, cost.rjust(widths[-1])]))
-    total = sum(case.problem.multiply_adds for case in suite.cases)
-    lines += ["", f"{len(rows)} problems, {total / 1e9:,.2f} G multiply-adds in all"]
-    return "\n".join(lines)
-
-
 def _read(path: Path, shown: str) -> Suite:
     try:
         text = path.read_text(encoding="utf-8")

@@ -23,7 +23,7 @@ except ImportError:  # a system without it has no counters either
 #: The number of the system call, by machine; elsewhere there are no counters.
 _CALLS = {"x86_64": 298, "aarch64": 241, "riscv64": 241, "ppc64le": 319, "s390x": 331}
 
-_HARDWARE, _SOFTWARE, _CACHE = 0, 1, 3
+_HARDWARE, _CACHE = 0, 3
 _READ_MISS = 1 << 16  # of a cache: the operation is a read, its result a miss
 
 #: Events that are counted: the type and number of each, from <linux/perf_event.h>.
@@ -32,12 +32,6 @@ EVENTS: dict[str, tuple[int, int]] = {
     "instructions": (_HARDWARE, 1),
     "l1_misses": (_CACHE, 0 | _READ_MISS),
     "llc_misses": (_CACHE, 2 | _READ_MISS),
-}
-
-#: Events that the system itself counts; available where hardware counters are not.
-SOFTWARE: dict[str, tuple[int, int]] = {
-    "task_clock_ns": (_SOFTWARE, 1),
-    "page_faults": (_SOFTWARE, 2),
 }
 
 _SIZE = 64  # of the first version of perf_event_attr, which every Linux understands

@@ -59,10 +59,6 @@ class Probe:
         self.best = max(self.best, self.amount * self.rounds / seconds)
         return seconds
 
-    def _together(self, pool: ThreadPoolExecutor) -> None:
-        for _ in pool.map(lambda job: job(self.rounds), self.jobs):
-            pass
-
     def calibrate(self, pool: ThreadPoolExecutor) -> None:
         """Choose the number of rounds in a sample; the first call compiles."""
         self.run(pool)

@@ -122,20 +122,43 @@ one, two = adding(1), adding(2)
 def both(x):
     return one(x), two(x)
 
-print(eval(sys.argv[1]))
+said = eval(sys.argv[1])
+symbols = {c.fndesc.mangled_name for f in (one, two) for c in f.overloads.values()}
+print(said, len(symbols), sep="|")
 """
 
 
 def test_variants_that_different_processes_compiled_stay_apart(tmp_path):
-    """Two functions of one name and signature, saved by one process each, linked by a third."""
+    """Save two functions of one name and signature by a process each; load both in a third."""
     script = tmp_path / "variants.py"
     script.write_text(VARIANTS)
     settings = beside(tmp_path, check=True, capture_output=True)
     said = [
         subprocess.run([sys.executable, script, what], **settings).stdout.strip()
-        for what in ("one(10)", "two(10)", "both(10)")
+        for what in ("one(10)", "two(10)", "(one(10), two(10), both(10))")
     ]
-    assert said == ["11", "12", "(11, 12)"]
+    assert said == ["11|1", "12|1", "(11, 12, (11, 12))|2"]
+
+
+UNTOUCHED = """
+from numba.core.bytecode import FunctionIdentity
+
+before = FunctionIdentity._unique_ids
+import algos
+from algos.backend.compiler import kernel
+
+@kernel(cache=False)
+def double(x):
+    return 2 * x
+
+double(1)
+print(FunctionIdentity._unique_ids is before, len(algos.names()) > 1)
+"""
+
+
+def test_numba_numbers_the_functions_of_others_as_before():
+    run = subprocess.run([sys.executable, "-c", UNTOUCHED], capture_output=True, text=True)
+    assert run.stdout.split() == ["True", "True"], run.stderr
 
 
 APART = """

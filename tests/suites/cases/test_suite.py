@@ -63,10 +63,6 @@ def test_a_shipped_suite_reads_well(name):
     assert loaded.title
     assert loaded.question.endswith("?")
     assert len(set(loaded.cases)) == len(loaded.cases) > 4
-    text = suite.describe(loaded)
-    assert loaded.title in text
-    assert all(str(case.problem) in text for case in loaded.cases)
-    assert f"{len(loaded.cases)} problems" in text
 
 
 @pytest.mark.parametrize("name", [n for n in SHIPPED if n != "headline"])
