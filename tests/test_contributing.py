@@ -12,7 +12,7 @@ import algos
 from algos.backend.threads import available
 from algos.core.family import algorithms_in
 from suites.cases import generate
-from suites.commands import starter
+from suites.commands import new_algorithm
 from suites.truth import oracle
 from suites.truth.instance import ConvolutionInstance
 
@@ -55,7 +55,7 @@ def test_it_passes_verification(example):
 
 
 def test_the_page_shows_what_new_algorithm_writes():
-    assert BLOCKS[0] == starter.render("shift-and-add")
+    assert BLOCKS[0] == new_algorithm.render("shift-and-add")
 
 
 def test_an_example_gives_the_same_bits_on_all_threads(example):
@@ -74,14 +74,14 @@ def test_an_example_gives_the_same_bits_on_all_threads(example):
 @pytest.mark.parametrize("name", ["", "Upper", "two words", "naive", "trailing-", "../up"])
 def test_names_that_cannot_be(name):
     with pytest.raises(algos.ConvbenchError):
-        starter.render(name)
+        new_algorithm.render(name)
 
 
 def test_nothing_is_overwritten(tmp_path):
-    path = starter.write("mine", tmp_path)
+    path = new_algorithm.write("mine", tmp_path)
     path.write_text("precious")
     with pytest.raises(algos.ConvbenchError, match="exists already"):
-        starter.write("mine", tmp_path)
+        new_algorithm.write("mine", tmp_path)
     assert path.read_text() == "precious"
 
 

@@ -1,1 +1,1 @@
-"""Commands of convbench: one file a command."""
+"""Commands of convbench: one file for each, and the parts that they share."""

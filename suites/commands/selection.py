@@ -1,10 +1,9 @@
-"""From words on the command line to problems, algorithms and thread counts."""
+"""Choice of problems, algorithms and thread counts from typed options."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
@@ -20,71 +19,102 @@ from suites.cases.suite import Case, Suite
 from suites.truth.families import FAMILY_CASES, family_cases
 from suites.workers.process import Worker, WorkerDiedError
 
+from .command import Options
 
-def run_suite(arguments: argparse.Namespace) -> tuple[Suite, list[str]]:
-    """The suite that ``convbench run`` was asked for, shipped or made of options; and notes."""
+
+@dataclass(frozen=True, kw_only=True)
+class ListedCases(Options):
+    """Options that list problems."""
+
+    problem: tuple[str, ...]
+    batch: str | None
+    weights: str | None
+    dtype: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunCases(ListedCases):
+    """Options that choose the problems of ``convbench run``."""
+
+    suite: str | None
+    input: str | None
+    kernel: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyCases(ListedCases):
+    """Options that choose the cases of ``convbench verify``."""
+
+    cases: int
+    seed: int
+    pixels: str | None
+    operation: str | None
+
+
+def run_suite(options: RunCases) -> tuple[Suite, list[str]]:
+    """Return the suite for ``convbench run``, shipped or made of the options, and notes."""
     given = [
         word
         for word, value in (
-            ("a suite", arguments.suite),
-            ("--problem or --batch", arguments.problem or arguments.batch),
-            ("--input", arguments.input),
+            ("a suite", options.suite),
+            ("--problem or --batch", options.problem or options.batch),
+            ("--input", options.input),
         )
         if value
     ]
     if len(given) > 1:
         raise ConvbenchError(f"{' and '.join(given)} were given; choose one")
-    if arguments.weights and not (arguments.problem or arguments.batch):
+    if options.weights and not (options.problem or options.batch):
         raise ConvbenchError("--weights goes with --problem or --batch; all else has its own")
-    if arguments.kernel and not arguments.input:
+    if options.kernel and not options.input:
         raise ConvbenchError("--kernel goes with --input: what should it filter?")
-    if arguments.input:
-        if not arguments.kernel:
+    if options.input:
+        if not options.kernel:
             raise ConvbenchError("--input goes with --kernel, for example --kernel gaussian:15")
-        picture, kernel = _absolute(arguments.input, pictures), _absolute(arguments.kernel, filters)
-        case = data.case_from_files(picture, kernel, arguments.dtype or "float32")
-        title = f"{Path(arguments.input).name} filtered with {Path(arguments.kernel).name}"
+        picture, kernel = _absolute(options.input, pictures), _absolute(options.kernel, filters)
+        case = data.case_from_files(picture, kernel, options.dtype or "float32")
+        title = f"{Path(options.input).name} filtered with {Path(options.kernel).name}"
         return _own("input", title, (case,)), []
-    if arguments.problem or arguments.batch:
-        cases, notes = _listed(arguments)
-        file = batch.split(arguments.batch)[1] if arguments.batch else None
+    if options.problem or options.batch:
+        cases, notes = _listed(options)
+        file = batch.split(options.batch)[1] if options.batch else None
         name = file.stem if file else "problem"
         title = f"The problems of {file.name}" if file else "Problems"
         return _own(name, title, cases), notes
-    chosen = suite.load(arguments.suite or "quick")
-    return replace(chosen, cases=_with_dtype(chosen.cases, arguments.dtype)), []
+    chosen = suite.load(options.suite or "quick")
+    return replace(chosen, cases=_with_dtype(chosen.cases, options.dtype)), []
 
 
-def verify_cases(arguments: argparse.Namespace) -> tuple[tuple[Case, ...], list[str]]:
-    """The cases that ``convbench verify`` was given, or made by itself; and notes."""
-    if not (arguments.problem or arguments.batch):
-        if arguments.weights or arguments.pixels:
+def verify_cases(options: VerifyCases) -> tuple[tuple[Case, ...], list[str]]:
+    """Return the listed or generated cases for ``convbench verify``, and notes."""
+    if not (options.problem or options.batch):
+        if options.weights or options.pixels:
             raise ConvbenchError(
                 "--weights and --pixels go with --problem or --batch; generated cases have theirs"
             )
-        asked = arguments.operation
+        asked = options.operation
         operations = generate.OPERATIONS if asked in (None, "all") else (asked,)
         cases = [
             case
             for family in FAMILY_CASES.values()
-            for case in family.cases(arguments.cases, arguments.seed, operations)
+            for case in family.cases(options.cases, options.seed, operations)
         ]
-        return _with_dtype(tuple(cases), arguments.dtype), []
-    listed, notes = _listed(arguments)
+        return _with_dtype(tuple(cases), options.dtype), []
+    listed, notes = _listed(options)
     if any(case.problem.family is MODULES for case in listed):
         raise ConvbenchError(
             "a module as a whole is checked step by step when it is run; verify its layers, "
             "which convbench shape lists"
         )
-    listed = _with_operation(listed, arguments.operation)
-    pixels = arguments.pixels
+    listed = _with_operation(listed, options.operation)
+    pixels = options.pixels
     if pixels and pixels not in ("random", *fills.PIXELS):
         raise ConvbenchError(
             f"--pixels {pixels!r} is not known; {closest(pixels, ['random', *fills.PIXELS])}"
         )
     if pixels:
         return tuple(replace(case, pixels=pixels) for case in listed), notes
-    if arguments.weights:
+    if options.weights:
         return listed, notes
     both = (
         replace(case, weights=w, pixels=x)
@@ -96,23 +126,23 @@ def verify_cases(arguments: argparse.Namespace) -> tuple[tuple[Case, ...], list[
     return tuple(both), notes
 
 
-def words_for_cases(arguments: argparse.Namespace) -> list[str]:
-    """The words of the command line that choose the cases of ``convbench verify``."""
-    words = [word for text in arguments.problem for word in ("--problem", text)]
-    if arguments.batch:
-        words += ["--batch", str(Path(arguments.batch).expanduser().resolve())]
+def words_for_cases(options: VerifyCases) -> list[str]:
+    """Return words of a command line that choose the same cases."""
+    words = [word for text in options.problem for word in ("--problem", text)]
+    if options.batch:
+        words += ["--batch", str(Path(options.batch).expanduser().resolve())]
     if not words:
-        words = ["--cases", str(arguments.cases)]
-    if arguments.weights:
-        words += ["--weights", _absolute(arguments.weights, filters)]
+        words = ["--cases", str(options.cases)]
+    if options.weights:
+        words += ["--weights", _absolute(options.weights, filters)]
     for name in ("pixels", "operation", "dtype"):
-        if value := getattr(arguments, name):
+        if value := getattr(options, name):
             words += [f"--{name}", value]
     return words
 
 
 def _with_operation(cases: tuple[Case, ...], asked: str | None) -> tuple[Case, ...]:
-    """`cases` with the operation asked for, or with every one; as they are where none is."""
+    """Return the cases for one operation, for ``"all"``, or unchanged for None."""
     if asked is None:
         return cases
     changed = [
@@ -124,7 +154,7 @@ def _with_operation(cases: tuple[Case, ...], asked: str | None) -> tuple[Case, .
 
 
 def _absolute(source: str, kind: ModuleType) -> str:
-    """A file by its full path, which a worker started elsewhere finds too; other words as is."""
+    """Return the full path of a file, since workers run elsewhere; other words unchanged."""
     return str(Path(source).expanduser().resolve()) if kind.is_path(source) else source
 
 
@@ -132,21 +162,21 @@ def _own(name: str, title: str, cases: tuple[Case, ...]) -> Suite:
     return Suite(name, title, "Which algorithm is fastest?", cases, seconds=10.0 + 5 * len(cases))
 
 
-def _listed(arguments: argparse.Namespace) -> tuple[tuple[Case, ...], list[str]]:
-    """The cases of --problem and --batch, and what was left out of them."""
-    cases = [Case(parse(text)) for text in arguments.problem]
+def _listed(options: ListedCases) -> tuple[tuple[Case, ...], list[str]]:
+    """Return the cases of --problem and --batch, and notes on problems left out."""
+    cases = [Case(parse(text)) for text in options.problem]
     notes = []
-    if arguments.batch:
-        found = batch.read(arguments.batch)
+    if options.batch:
+        found = batch.read(options.batch)
         cases += found.cases
         notes = found.notes
-    if arguments.weights:
-        weights = _absolute(arguments.weights, filters)
+    if options.weights:
+        weights = _absolute(options.weights, filters)
         if weights not in data.RANDOM_WEIGHTS:
             for kernel, axes in {(case.problem.kernel, case.problem.axes) for case in cases}:
                 filters.make(weights, kernel, axes)
         cases = [replace(case, weights=weights) for case in cases]
-    return _with_dtype(tuple(dict.fromkeys(cases)), arguments.dtype), notes
+    return _with_dtype(tuple(dict.fromkeys(cases)), options.dtype), notes
 
 
 def _with_dtype(cases: tuple[Case, ...], dtype: str | None) -> tuple[Case, ...]:
@@ -157,7 +187,7 @@ def _with_dtype(cases: tuple[Case, ...], dtype: str | None) -> tuple[Case, ...]:
 
 
 def thread_counts(text: str) -> tuple[int, ...]:
-    """``"1,2"`` as (1, 2)."""
+    """Return ``"1,2"`` as (1, 2)."""
     counts = []
     for word in text.split(","):
         if not (word.strip().isascii() and word.strip().isdigit()) or int(word) < 1:
@@ -171,17 +201,19 @@ def thread_counts(text: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(counts))
 
 
-def algorithm_files(arguments: argparse.Namespace) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Load the files of --algorithm-file; their full paths, and the algorithms in them."""
-    files = tuple(dict.fromkeys(arguments.algorithm_file))
+def algorithm_files(
+    paths: tuple[str, ...], threads: str | None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Load the files of --algorithm-file; return their full paths and their algorithms."""
+    files = tuple(dict.fromkeys(paths))
     for path in files:
-        _try_in_a_child(path, max(thread_counts(arguments.threads or str(available()))))
+        _try_in_a_child(path, max(thread_counts(threads or str(available()))))
     names = tuple(name for path in files for name in load_file(path))
     return tuple(str(Path(path).expanduser().resolve()) for path in files), names
 
 
 def _try_in_a_child(path: str, threads: int) -> None:
-    """Refuse a file that ends the interpreter which imports it; all else is told by ours."""
+    """Refuse a file that ends the interpreter on import; loading it here finds other mistakes."""
     worker = Worker(threads)
     try:
         worker.ask(60.0, do="try_file", path=str(Path(path).expanduser().resolve()))
@@ -197,7 +229,10 @@ def algorithms(
     families: tuple[Family, ...],
     more: tuple[str, ...] = (),
 ) -> tuple[str, ...]:
-    """Those named in `text`; else `default`, or all not opt-in of `families`, and `more`."""
+    """Return the algorithms named in `text`, by default those of `default` and `more`.
+
+    An empty `default` stands for every algorithm of `families` that is not opt-in.
+    """
     if text is None:
         for name in default:
             get(name, families)
@@ -215,12 +250,12 @@ def algorithms(
 
 
 def families_of(cases: Iterable[Case]) -> tuple[Family, ...]:
-    """The families of the problems, each once."""
+    """Return the families of the problems, each once."""
     return tuple(dict.fromkeys(case.problem.family for case in cases))
 
 
 def with_peers(chosen: tuple[str, ...], cases: Iterable[Case]) -> tuple[str, ...]:
-    """`chosen`, and every other library's algorithm."""
+    """Return `chosen` followed by the peers for the families of `cases`."""
     peers = tuple(
         name for f in families_of(cases) for name, a in registry.of(f).items() if a.is_peer
     )
@@ -228,7 +263,7 @@ def with_peers(chosen: tuple[str, ...], cases: Iterable[Case]) -> tuple[str, ...
 
 
 def admitting(chosen: Suite, names: tuple[str, ...]) -> Suite:
-    """The suite with `names` taking part everywhere: whoever names an algorithm wants its time."""
+    """Return the suite with `names` added to every case that limits its algorithms."""
     cases = (
         replace(case, algorithms=tuple(dict.fromkeys(case.algorithms + names)))
         if case.algorithms
@@ -239,10 +274,10 @@ def admitting(chosen: Suite, names: tuple[str, ...]) -> Suite:
 
 
 def baseline(asked: str | None, default: str, chosen: tuple[str, ...]) -> str:
-    """What speed-ups refer to: the one asked for, the suite's, or the first of those chosen."""
+    """Return the baseline: the one asked for, the suite's, or the first chosen algorithm."""
     if asked is None:
         return default if default in chosen else chosen[0]
-    get(asked)  # for the nearest name where there is none
+    get(asked)  # raises an error with the nearest name if `asked` is unknown
     if asked not in chosen:
         raise ConvbenchError(
             f"--baseline {asked} is not among the algorithms to be timed ({', '.join(chosen)}); "

@@ -1,4 +1,4 @@
-"""Whatever surrounds the command: other modules of our names, closed streams, the environment."""
+"""Surroundings of the command: modules of the same names, closed streams, the environment."""
 
 import os
 import subprocess
@@ -15,7 +15,6 @@ import convbench
 import results
 from algos.inception.plan import InceptionPlan
 from suites import cli, load_ours
-from suites.commands import all_commands as commands
 from suites.commands import selection as choose
 from suites.timing.progress import progress_line
 from suites.timing.schedule import Progress
@@ -119,7 +118,7 @@ def test_so_it_is_in_the_library():
 def test_a_backend_of_another_environment_is_not_asked_for(tmp_path):
     code = (
         "import os, numpy as np\n"
-        "from suites import pictures\n"
+        "from suites.cases import pictures\n"
         "pictures.contact_sheet({'a': np.eye(4)}, 'sheet.png')\n"
         "import matplotlib.pyplot, results.figures.draw\n"
         "print(os.environ['MPLBACKEND'], os.path.exists('sheet.png'))"
@@ -145,37 +144,6 @@ def test_runs_are_kept_in_the_present_folder_unless_told(tmp_path, monkeypatch):
     assert results.runs_folder() == tmp_path / "elsewhere"
     with pytest.raises(algos.ConvbenchError, match=r"no runs yet in .*elsewhere"):
         convbench.read()
-
-
-def test_what_is_not_installed_is_listed_as_such(monkeypatch, capsys):
-    assert cli.main(["list", "algorithms"]) == 0
-    before = capsys.readouterr().out
-    real = commands.find_spec
-    monkeypatch.setattr(commands, "find_spec", lambda name: name != "torch" and real(name))
-    assert cli.main(["list", "algorithms"]) == 0
-    after = " ".join(capsys.readouterr().out.split())
-    assert after.count("(not installed)") > before.count("(not installed)")
-    assert "(not installed)" in after.split("torch-channels-last")[1].split("torch-prepacked")[0]
-
-
-@pytest.mark.parametrize("kernel", [(2, 3, 3, 3), (3, 3)])
-def test_kernel_files_of_layers_are_timed(kernel, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    np.save("k.npy", np.ones(kernel))
-    np.save("x.npy", np.ones((8, 9, 3)))
-    assert cli.main(["run", "--input", "x.npy", "--kernel", "k.npy", "--dry-run"]) == 0
-    words = ["run", "--problem", "mb1_ic3ih8_oc2_kh3", "--weights", "k.npy", "--dry-run"]
-    assert cli.main(words) == 0
-    np.save("k.npy", np.full(kernel, np.nan))
-    assert cli.main(words) == 2
-    assert "holds NaN or infinite values" in capsys.readouterr().err
-
-
-def test_a_kernel_of_a_volume_layer_is_timed(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    np.save("k.npy", np.ones((2, 3, 3, 3, 3)))
-    words = ["run", "--problem", "mb1_ic3id8_oc2_kd3", "--weights", "k.npy", "--dry-run"]
-    assert cli.main(words) == 0
 
 
 def test_plans_say_what_they_are():

@@ -1,0 +1,53 @@
+"""Command ``compile``: compile every kernel ahead of its first use."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+
+from algos.backend.linking import launch_threads
+from algos.core.problem import DTYPES
+from suites.timing import compiling
+
+from . import selection as choose
+from .command import Command
+from .command import Options as BaseOptions
+from .consoles import notes, out
+
+EXAMPLES = """examples:
+  convbench compile
+  convbench compile --cold --dtype float32
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(BaseOptions):
+    """Options of ``convbench compile``."""
+
+    algorithms: str | None
+    dtype: str | None
+    cold: bool
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``convbench compile`` to `parser`."""
+    parser.add_argument("--algorithms", metavar="A,B", help="only these (default: all of ours)")
+    parser.add_argument("--dtype", choices=DTYPES, help="only this one (default: both)")
+    parser.add_argument(
+        "--cold", action="store_true", help="from nothing, into a cache that is thrown away"
+    )
+
+
+def execute(options: Options) -> int:
+    """Compile kernels, and show their number and the seconds they took."""
+    launch_threads()
+    algorithms = None
+    if options.algorithms:
+        algorithms = choose.algorithms(options.algorithms, (), compiling.FAMILIES)
+    types = (options.dtype,) if options.dtype else DTYPES
+    return compiling.compile_and_show(types, algorithms, options.cold, out, notes)
+
+
+COMMAND = Command(
+    "compile", "compile now, so that nothing waits later", Options, add_arguments, execute, EXAMPLES
+)

@@ -1,0 +1,50 @@
+"""Command ``report``: draw the figures and write the tables of a run."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+
+from suites import load_ours
+
+from .command import Command
+from .command import Options as BaseOptions
+from .consoles import out
+
+EXAMPLES = """examples:
+  convbench report
+  convbench report sizes
+  convbench report 20261120-104212-quick
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(BaseOptions):
+    """Options of ``convbench report``."""
+
+    run: str | None
+    runs: str | None
+    strict: bool
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``convbench report`` to `parser`."""
+    parser.add_argument(
+        "run", nargs="?", metavar="RUN", help="id, suite or folder; else the latest"
+    )
+    parser.add_argument("--runs", metavar="DIR", help="where runs are kept")
+    parser.add_argument("--strict", action="store_true", help="no verdicts without a passed audit")
+
+
+def execute(options: Options) -> int:
+    """Write the report of a run; return the exit code."""
+    main = load_ours("report", "convbench_report").main
+    words = [options.run] if options.run else []
+    words += ["--strict"] if options.strict else []
+    code: int = main(words + (["--runs", options.runs] if options.runs else []), out)
+    return code
+
+
+COMMAND = Command(
+    "report", "figures and tables of a finished run", Options, add_arguments, execute, EXAMPLES
+)

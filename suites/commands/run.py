@@ -1,0 +1,204 @@
+"""Command ``run``: time algorithms on a suite of problems."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+from rich.markup import escape
+
+import results
+from algos.backend.linking import launch_threads
+from algos.core.arrays import narrowed
+from algos.core.errors import ConvbenchError
+from suites.cases import filters
+from suites.cases.data import has_nonfinite
+from suites.cases.pictures import is_path
+from suites.cases.pictures import read as read_picture
+from suites.cases.suite import Suite
+from suites.timing.cell import memory_allowed, obstacle
+from suites.timing.estimate import seconds_needed
+from suites.timing.progress import run_and_show
+from suites.timing.schedule import Settings
+
+from . import dry_run
+from . import selection as choose
+from .arguments import add_algorithm_file, add_min_effect, seconds, whole_number
+from .command import Command
+from .consoles import notes, out, remark
+
+EXAMPLES = """examples:
+  convbench run
+  convbench run vgg16 --threads 1,2 --budget 300
+  convbench run headline --peers --threads 1,2
+  convbench run my.toml --algorithms fft,parallel --baseline fft
+  convbench run --problem "mb1_ic3ih227_oc96_kh11_sh4ph0" --dtype float64
+  convbench run --batch shapes_resnet_50
+  convbench run --input picture.png --kernel gaussian:15
+  convbench run --algorithm-file mine.py
+  convbench run sizes --dry-run
+  convbench run --resume 20261120-104212-sizes
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(choose.RunCases):
+    """Options of ``convbench run``."""
+
+    algorithms: str | None
+    algorithm_file: tuple[str, ...]
+    peers: bool
+    baseline: str | None
+    threads: str
+    budget: float | None
+    min_effect: float
+    call_limit: float
+    timeout: float
+    cold_cache: bool
+    seed: int
+    resume: str | None
+    strict: bool
+    dry_run: bool
+    runs: str | None
+    #: Words of the command line, kept in the records; `resume` reads them.
+    words: tuple[str, ...] = ()
+    #: Folder of the run that is resumed.
+    earlier: Path | None = None
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``convbench run`` to `parser`."""
+    what = parser.add_argument_group("what to time")
+    what.add_argument("suite", nargs="?", help="a suite's name, or a .toml file (default: quick)")
+    what.add_argument(
+        "--problem", action="append", default=[], metavar="DESCRIPTOR",
+        help="one problem in benchdnn's notation; may be repeated",
+    )  # fmt: skip
+    what.add_argument(
+        "--batch", metavar="FILE", help="problems of a benchdnn file; deconv:FILE, pool:FILE"
+    )
+    what.add_argument("--input", metavar="FILE", help="a picture, or an array (.npy), to filter")
+    what.add_argument(
+        "--kernel", metavar="SPEC", help="with --input: gaussian:15, sobel-x, k.npy …"
+    )
+    what.add_argument("--weights", metavar="SPEC", help="kernel values of --problem and --batch")
+    how = parser.add_argument_group("how")
+    how.add_argument("--algorithms", metavar="A,B", help="only these (default: the suite's)")
+    add_algorithm_file(how)
+    how.add_argument(
+        "--peers", action="store_true", help="time other libraries too, where they are installed"
+    )
+    how.add_argument("--baseline", metavar="A", help="the one the others are compared with")
+    how.add_argument("--threads", default="1", metavar="N,M", help="thread counts (default: 1)")
+    how.add_argument("--dtype", metavar="D", help="float32 or float64 for every problem")
+    how.add_argument("--budget", type=seconds, metavar="SECONDS", help="time to spend")
+    add_min_effect(how)
+    how.add_argument(
+        "--call-limit", type=seconds, default=2.0, metavar="SECONDS",
+        help="skip what would take longer for a single call (default: 2)",
+    )  # fmt: skip
+    how.add_argument(
+        "--timeout", type=seconds, default=120.0, metavar="SECONDS",
+        help="give an algorithm up that does not answer for so long (default: 120)",
+    )  # fmt: skip
+    how.add_argument("--cold-cache", action="store_true", help="empty the caches before every call")
+    how.add_argument(
+        "--seed", type=whole_number(0), default=0, help="of data and order (default: 0)"
+    )
+    how.add_argument("--resume", metavar="RUN", help="go on with a run that was cut short")
+    how.add_argument("--strict", action="store_true", help="no verdicts without a passed audit")
+    how.add_argument("--dry-run", action="store_true", help="show what would be timed")
+    how.add_argument(
+        "--runs", metavar="DIR",
+        help="where to keep runs (default: CONVBENCH_RUNS, or ./results/runs)",
+    )  # fmt: skip
+
+
+def execute(options: Options) -> int:
+    """Time algorithms, and leave a run folder behind."""
+    if options.resume:
+        options = _resumed(options, options.resume)
+    launch_threads()
+    files, more = choose.algorithm_files(options.algorithm_file, options.threads)
+    chosen, remarks = choose.run_suite(options)
+    remark(remarks)
+    threads = choose.thread_counts(options.threads)
+    among = choose.families_of(chosen.cases)
+    algorithms = choose.algorithms(options.algorithms, chosen.algorithms, among, more)
+    chosen = choose.admitting(chosen, algorithms if options.algorithms else more)
+    if options.peers:
+        algorithms = choose.with_peers(algorithms, chosen.cases)
+    baseline = choose.baseline(options.baseline, chosen.baseline, algorithms)
+    needed = seconds_needed(chosen.cases, algorithms, threads, options.call_limit)
+    budget = options.budget or max(chosen.seconds * len(threads), 5.0 * math.ceil(needed / 5))
+    settings = Settings(
+        suite=chosen.name, algorithms=algorithms, threads=threads, budget=budget,
+        call_limit=options.call_limit, timeout=options.timeout, seed=options.seed,
+        baseline=baseline, min_effect=options.min_effect, files=files,
+        strict=options.strict, cold_cache=options.cold_cache,
+        elastic=options.budget is None, needed=needed,
+    )  # fmt: skip
+    _check_finite(chosen)
+    if options.dry_run:
+        return dry_run.show(chosen, settings)
+    _refuse_the_impossible(chosen, settings)
+    folder = options.runs or results.runs_folder()
+    return run_and_show(chosen, settings, folder, out, options.words, options.earlier)
+
+
+def _resumed(options: Options, run: str) -> Options:
+    """Return the options of the earlier run, changed by the ones given now.
+
+    The records of `run` hold its command line. Timing later refuses options that disagree.
+    """
+    earlier = results.find(run, options.runs)
+    words = tuple(results.read_records(earlier).header.get("words") or ["run"])
+    before, usual = COMMAND.parse(list(words[1:])), COMMAND.parse([])
+    given = {field.name: getattr(options, field.name) for field in fields(options)}
+    changed = {name: value for name, value in given.items() if value != getattr(usual, name)}
+    return replace(before, **{**changed, "words": words, "earlier": earlier, "resume": None})
+
+
+def _refuse_the_impossible(chosen: Suite, settings: Settings) -> None:
+    """Raise an error if no cell can be tried, before a run folder is made."""
+    memory, first = memory_allowed(), ""
+    for threads in settings.threads:
+        for case in chosen.cases:
+            for name in case.entrants(settings.algorithms):
+                found = obstacle(case.problem, name, threads, memory)
+                if found is None or found[0] == "failed":
+                    return
+                first = first or f"{name} on {case.problem}: {found[1]}"
+    raise ConvbenchError(f"nothing of this can be timed here; {first}")
+
+
+def _check_finite(chosen: Suite) -> None:
+    """Refuse kernel files with NaN or infinite values, and warn of such inputs."""
+    # The problem decides the number of axes of a kernel file, so it is read for each problem.
+    kernels = {
+        (case.weights, case.problem.kernel, case.problem.axes, case.problem.dtype)
+        for case in chosen.cases
+        if filters.is_path(case.weights)
+    }
+    for path, kernel, axes, dtype in sorted(kernels):
+        values = narrowed(f"kernel file {path!r}", filters.make(path, kernel, axes), dtype)
+        if has_nonfinite(values):
+            raise ConvbenchError(
+                f"kernel file {path!r} holds NaN or infinite values, so every output would be "
+                f"one, and nothing could be checked; give finite numbers"
+            )
+    images = {(case.pixels, case.problem.dtype) for case in chosen.cases if is_path(case.pixels)}
+    for path, dtype in sorted(images):
+        if has_nonfinite(narrowed(f"input {path!r}", read_picture(path), dtype)):
+            notes.print(
+                f"[yellow]warning:[/] {escape(path)} holds NaN or infinite values; it is timed as "
+                f"it is, and fft will spread them over whole tiles of the output",
+                soft_wrap=True,
+            )
+
+
+COMMAND = Command(
+    "run", "time algorithms on a suite of problems", Options, add_arguments, execute, EXAMPLES
+)

@@ -1,0 +1,103 @@
+"""Command ``verify``: compare every algorithm with the oracle."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+
+from algos import registry
+from algos.backend.linking import launch_threads
+from algos.backend.threads import available
+from suites.verification.progress import Campaign, verify_and_show
+from suites.verification.verifier import Verifier
+
+from . import selection as choose
+from .arguments import add_algorithm_file, seconds, whole_number
+from .command import Command
+from .consoles import notes, out, remark
+
+EXAMPLES = """examples:
+  convbench verify
+  convbench verify --algorithms fft,parallel --cases 2000 --seed 7
+  convbench verify --operation grad_weight
+  convbench verify --algorithm-file mine.py
+  convbench verify --problem "mb2_ic16ih9_oc8_kh3_ph1_bias" --weights rank1
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(choose.VerifyCases):
+    """Options of ``convbench verify``."""
+
+    algorithms: str | None
+    algorithm_file: tuple[str, ...]
+    peers: bool
+    threads: str | None
+    timeout: float
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``convbench verify`` to `parser`."""
+    parser.add_argument("--algorithms", metavar="A,B", help="only these (default: all)")
+    add_algorithm_file(parser)
+    parser.add_argument(
+        "--cases", type=whole_number(1), default=200, metavar="N",
+        help="how many problems of convolution, and as many of pooling (default: 200)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--problem", action="append", default=[], metavar="DESCRIPTOR",
+        help="these instead of generated ones; may be repeated",
+    )  # fmt: skip
+    parser.add_argument("--batch", metavar="FILE", help="the problems of a benchdnn file instead")
+    parser.add_argument("--weights", metavar="SPEC", help="kernel values of --problem and --batch")
+    parser.add_argument("--pixels", metavar="SPEC", help="input values of --problem and --batch")
+    parser.add_argument(
+        "--operation", choices=("all", "forward", "grad_input", "grad_weight"),
+        help="what to judge (default: all of generated problems, and what listed ones say)",
+    )  # fmt: skip
+    parser.add_argument("--peers", action="store_true", help="judge other libraries too")
+    parser.add_argument("--dtype", metavar="D", help="float32 or float64 for every problem")
+    parser.add_argument("--threads", metavar="N", help="threads (default: all)")
+    parser.add_argument(
+        "--seed", type=whole_number(0), default=0, help="of problems and data (default: 0)"
+    )
+    parser.add_argument(
+        "--timeout", type=seconds, default=120.0, metavar="SECONDS",
+        help="give a case up that takes longer (default: 120)",
+    )  # fmt: skip
+
+
+def execute(options: Options) -> int:
+    """Judge algorithms, and the judge by canaries; return the exit code.
+
+    It is 1 if an algorithm or the judge fails. It is 3 if none is wrong, but time or memory ran
+    out for some case.
+    """
+    launch_threads()
+    files, found = choose.algorithm_files(options.algorithm_file, options.threads)
+    cases, remarks = choose.verify_cases(options)
+    remark(remarks)
+    among = choose.families_of(cases)
+    wanted = (
+        set(choose.algorithms(options.algorithms, found, among))
+        if (options.algorithms or found)
+        else None
+    )
+    rounds = []
+    for family in among:
+        names = [
+            name
+            for name, algorithm in registry.of(family).items()
+            if (name in wanted if wanted else options.peers or not algorithm.is_peer)
+        ]
+        rounds.append(Campaign(family, names, [c for c in cases if c.problem.family is family]))
+    threads = max(choose.thread_counts(options.threads or str(available())))
+    listed = choose.words_for_cases(options)
+    verifier = Verifier(threads, options.seed, options.timeout, files, listed)
+    everything = not (options.problem or options.batch or options.algorithms or found)
+    return verify_and_show(verifier, rounds, everything, out, notes)
+
+
+COMMAND = Command(
+    "verify", "hold every algorithm to the oracle", Options, add_arguments, execute, EXAMPLES
+)

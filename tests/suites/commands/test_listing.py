@@ -1,0 +1,25 @@
+"""Lists of suites, algorithms and problems."""
+
+from command_line import convbench
+
+from suites import cli
+from suites.commands import listing
+
+
+def test_lists(tmp_path):
+    assert "quick" in convbench("list", "suites", cwd=tmp_path).stdout
+    assert "im2col" in convbench("list", "algorithms", cwd=tmp_path).stdout
+    problems = convbench("list", "problems", "alexnet", cwd=tmp_path).stdout.strip().split("\n")
+    assert len(problems) == 5
+    assert all(line.startswith("mb") or line.startswith("g") for line in problems)
+
+
+def test_what_is_not_installed_is_listed_as_such(monkeypatch, capsys):
+    assert cli.main(["list", "algorithms"]) == 0
+    before = capsys.readouterr().out
+    real = listing.find_spec
+    monkeypatch.setattr(listing, "find_spec", lambda name: name != "torch" and real(name))
+    assert cli.main(["list", "algorithms"]) == 0
+    after = " ".join(capsys.readouterr().out.split())
+    assert after.count("(not installed)") > before.count("(not installed)")
+    assert "(not installed)" in after.split("torch-channels-last")[1].split("torch-prepacked")[0]
