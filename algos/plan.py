@@ -101,7 +101,8 @@ class Plan:
         if not problem.batch:  # nothing to compute
             return
         ready = self._prepare(able, w)
-        if copy and _holds(ready, w):  # the caller may write to it, or give it as `out`
+        # The caller may write to the kernel later, or give it as `out`; a peer may hold it unseen.
+        if copy and (chosen.is_peer or _holds(ready, w)):
             ready = self._prepare(able, read_only(w.copy()))
         self._made_ready = (ready, offset) if problem.operation == "forward" else (ready,)
 

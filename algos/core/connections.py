@@ -39,7 +39,7 @@ def resolve_connections(value: Any, outputs: int, inputs: int) -> tuple[int, ...
     for output, row in enumerate(rows):
         if row <= 0 or row.bit_length() > inputs:
             raise ConvbenchError(
-                f"connections of output channel {output} are {shown(row)}; expected at least one "
+                f"connections of output channel {output} are {row:#b}; expected at least one "
                 f"and only those of {inputs} input channels"
             )
     return None if all(row.bit_count() == inputs for row in rows) else rows
@@ -57,7 +57,7 @@ def _is_on(entry: Any) -> bool:
 def _numbers(value: Any, outputs: int) -> tuple[int, ...]:
     """Return the numbers in `value`, one per output channel."""
     # No upper limit: channel c is bit c of a number.
-    rows = whole_numbers("connections", value, most=None) if is_several(value) else ()
+    rows = whole_numbers("connections", value, least=0, most=None) if is_several(value) else ()
     if len(rows) != outputs:
         raise ConvbenchError(
             f"connections {shown(value)} must be a table of {outputs} rows, one per output "

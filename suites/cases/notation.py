@@ -21,7 +21,7 @@ def remarks(text: str, problem: Any) -> list[str]:
 
     Examples
     --------
-    >>> from algos.core.family import parse
+    >>> from algos.notation import parse
     >>> text = "ic1ih12iw12_oc1_kh9kw9_ph4"
     >>> print(*remarks(text, parse(text)), sep="\\n")
     note: no mb is given, so the batch is 2 (benchdnn's default); write mb1 for one image

@@ -7,13 +7,12 @@ AVX-512 machine.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 
 from results.verdicts.decide import MIN_PASSES
 from suites.cases.suite import Case
 
-from .cell import obstacle, performer_of
+from .cell import memory_allowed, obstacle, performer_of
 
 #: Seconds to verify, weigh and calibrate a cell, and to load it in a later pass, without calls.
 VERIFYING, LOADING = 0.25, 0.05
@@ -47,7 +46,7 @@ def seconds_needed(
 
 
 def _able(case: Case, name: str) -> bool:
-    return obstacle(case.problem, name, 1, sys.maxsize) is None
+    return obstacle(case.problem, name, 1, memory_allowed()) is None
 
 
 def _work(case: Case, name: str) -> float:

@@ -87,7 +87,7 @@ def test_a_matrix_product_stands_in_only_where_the_algorithm_takes_the_kernel():
             return "it is for no layer"
 
     problem = Problem(size=(3, 3), kernel=3)
-    assert Picky().performer(problem).why_not(problem) == "it is for no layer"
+    assert performer(Picky(), problem).why_not(problem) == "it is for no layer"
 
 
 def test_a_form_of_kernel_keeps_an_algorithm_from_whole_modules():

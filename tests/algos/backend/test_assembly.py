@@ -98,8 +98,20 @@ def weights_signature(dtype):
     return (data, INT, INT, INT, data, INT, INT, INT, INT, data, INT)
 
 
+#: Known shortfall: with 16 registers, LLVM spills two vectors of the second tile.
+spills_with_few = pytest.mark.xfail(
+    simd.REGISTERS < 32, reason="two vectors of this tile are spilled with 16 registers"
+)
+
+
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("number", range(len(direct_channels.TILES)))
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(n, marks=spills_with_few if n == 1 else ())
+        for n in range(len(direct_channels.TILES))
+    ],
+)
 def test_tiles_of_channels_stay_in_registers(number, dtype):
     tile = getattr(direct_channels, f"_tile{number}")
     pixels, vectors = direct_channels.TILES[number]
@@ -139,7 +151,13 @@ def test_rows_of_outer_products_stay_in_registers(name, count):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(len(direct_weights.TILES)))
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(n, marks=spills_with_few if n == 1 else ())
+        for n in range(len(direct_weights.TILES))
+    ],
+)
 def test_tiles_of_weights_stay_in_registers(number):
     tile = getattr(direct_weights, f"_tile{number}")
     scalars, vectors = direct_weights.TILES[number]

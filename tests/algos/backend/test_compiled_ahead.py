@@ -101,6 +101,7 @@ def test_the_kernel_for_weights_that_hold_a_nan_is_reached(monkeypatch):
     assert reached
 
 
+@pytest.mark.slow
 def test_the_command_counts_what_it_compiled(tmp_path):
     asked = ("compile", "--cold", "--dtype", "float32", "--algorithms", "im2col")
     done = convbench(*asked, cwd=tmp_path)

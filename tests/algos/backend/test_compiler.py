@@ -94,6 +94,7 @@ print(sys.stdin.readline().strip(), float(total(np.full(3, 1.5, dtype))))
 """
 
 
+@pytest.mark.slow
 def test_processes_that_compile_at_once_keep_their_code_apart(tmp_path):
     """Each compiles for a type of its own; a later process loads the right code."""
     script = tmp_path / "two.py"

@@ -11,17 +11,17 @@ from problems import problems
 from algos import Problem
 from algos.core.sizes import floor_sum, reads_inside
 from algos.pooling import PoolProblem
-from algos.pooling.core.windows import Line, adaptive, first_residue, fractional, regular
+from algos.pooling.core.windows import WindowAxis, adaptive, first_residue, fractional, regular
 
 SMALL = st.integers(1, 12)
 
 
-def counts(line: Line) -> tuple[int, ...]:
+def counts(line: WindowAxis) -> tuple[int, ...]:
     """Positions, reads, and taps of the largest and smallest window, from the arrays."""
     return (len(line.begin), int(line.taps.sum()), int(line.full.max()), int(line.full.min()))
 
 
-def windows_over(line: Line) -> np.ndarray:
+def windows_over(line: WindowAxis) -> np.ndarray:
     """Number of windows over each sample."""
     covered = np.zeros(line.size, int)
     for begin, taps in zip(line.begin, line.taps, strict=True):

@@ -147,7 +147,7 @@ def test_sizes_beyond_the_address_space_are_refused(capsys):
     with pytest.raises(ConvbenchError, match="column 8: a number of 5000 digits"):
         parse("mb1_ic" + "1" + "ih" + "9" * 5000)
     for value in (10**5000, -(10**5000)):
-        with pytest.raises(ConvbenchError, match="size .* must be a whole number of at"):
+        with pytest.raises(ConvbenchError, match=r"size .* must be a whole number of at"):
             Problem(size=value, kernel=1)
     with pytest.raises(ConvbenchError, match="must be a table of 2 rows"):
         parse("mb1_ic3iw9_oc2_kw2_conn7" + "1" * 12000)

@@ -185,7 +185,7 @@ def test_what_is_missing_is_named(text, part):
             "oh4 does not follow from ih10, kh3, sh1, ph0: the output size is 8",
         ),
         ("ic1ih10oc1oh9kh3ph0rh0", "oh9 does not follow"),
-        ("ic1ih0oc1kh3", "size (0, 0) must be at least 1"),
+        ("ic1ih0oc1kh3", "size (0, 0) must be along every axis a whole number of at least 1"),
     ],
 )
 def test_an_impossible_problem_is_readable_but_refused(text, part):

@@ -58,4 +58,5 @@ def test_tiles_grow_with_the_kernel_and_with_what_is_left():
         fft_fused.tile_grid(Problem(size=(2048, 2048), kernel=kernel, padding="same")).samples
         for kernel in (5, 15, 63, 255)
     ]
-    assert tiles == sorted(tiles) and tiles[0] < tiles[-1]
+    assert tiles[1:] == sorted(tiles[1:])  # with few lanes, one tile may do for small kernels
+    assert max(tiles[:2]) < tiles[2] < tiles[3]

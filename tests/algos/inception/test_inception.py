@@ -105,7 +105,7 @@ def test_descriptors_round_trip():
         ("inception_ic4ih8_ones=1_threes=2", "gives no fives"),
         ("inception_ic4ih8_ones=1_threes=2,3,4_fives=2", "a pair, those"),
         ("inception_ic4ih8_ones=1_threes=2_kh3", "column 33: cannot read '_kh3'"),
-        ("inception_ic4ih8_ones=0_threes=2_fives=2", "ones 0 must be at least 1"),
+        ("inception_ic4ih8_ones=0_threes=2_fives=2", "ones 0 must be a whole number of at least 1"),
     ],
 )
 def test_mistakes_get_a_sentence(text, said):

@@ -326,7 +326,7 @@ X = np.ones((1, 4, 5, 5))
         ({"kind": "average", "size": 2, "return_switches": True}, "has no switches"),
         ({"size": 2, "algorithm": "van_herk", "return_switches": True}, "finds values, not where"),
         ({"kind": "l2", "size": 2, "algorithm": "integral"}, "cannot do this: a table of sums"),
-        ({"output_size": 0}, "must be at least 1"),
+        ({"output_size": 0}, "a whole number of at least 1"),
     ],
 )  # fmt: skip
 def test_mistakes_get_a_sentence(options, said):

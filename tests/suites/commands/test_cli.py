@@ -118,6 +118,7 @@ for line in json.load(sys.stdin):
 """
 
 
+@pytest.mark.slow
 def test_every_mistake_is_one_sentence(folder, tmp_path):
     lines = [
         line + (f" --runs {tmp_path / 'runs'}" if line.startswith(("run ", "report")) else "")

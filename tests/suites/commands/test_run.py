@@ -102,6 +102,7 @@ def test_a_runs_folder_that_may_not_be_written(tmp_path):
     assert list((tmp_path / "runs").iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kilobytes", [0, 6])
 def test_a_full_disk(kilobytes, tmp_path):
     """A real, very small disk: full at once, and full in the middle."""
@@ -167,6 +168,7 @@ def test_an_interruption_keeps_what_was_measured(tmp_path, number):
     assert shown.returncode == 0, shown.stderr
 
 
+@pytest.mark.slow
 def test_an_interruption_before_anything_leaves_nothing(tmp_path):
     process = subprocess.Popen(
         [*CONVBENCH, "run", "--problem", PROBLEM, "--algorithm-file", BROKEN, "--algorithms",

@@ -4,6 +4,7 @@ import os
 import shlex
 from pathlib import Path
 
+import pytest
 from command_line import complaint, convbench
 
 BROKEN = str(Path(__file__).parents[2] / "helpers" / "broken.py")
@@ -22,6 +23,7 @@ def test_verify_passes_what_is_right(tmp_path):
     assert "naive" in done.stdout
 
 
+@pytest.mark.slow
 def test_verify_fails_what_is_wrong_and_says_how_to_see_it_again(tmp_path):
     done = convbench(
         "verify", "--cases", 4, "--algorithm-file", os.path.relpath(BROKEN, tmp_path),

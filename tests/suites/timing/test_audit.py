@@ -44,6 +44,7 @@ def test_every_pair_is_one_algorithm_under_several_names(tmp_path):
         assert sum(name in {c.algorithm for c in group.cells} for group in run.groups) >= 70
 
 
+@pytest.mark.slow
 def test_an_audit_is_stored_with_what_it_found(tmp_path, monkeypatch):
     monkeypatch.setattr(audit, "ALGORITHMS", ("naive",))
     monkeypatch.setattr(audit, "MOST_PAIRS", 2)

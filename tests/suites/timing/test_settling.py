@@ -28,6 +28,7 @@ def spent(worker):
     return sum(psutil.Process(worker.pid).cpu_times()[:2])
 
 
+@pytest.mark.slow
 def test_a_pool_of_openmp_is_still_while_a_numba_kernel_runs():
     threads = min(2, psutil.cpu_count())
     spinning, timed = Worker(threads), Worker(threads)

@@ -11,7 +11,7 @@ from suites.truth.pages import fenced
 
 TOUCH = """
 import ctypes, sys, numpy as np
-from suites.pages import fenced
+from suites.truth.pages import fenced
 array = fenced(np.ones({size}, np.float32), behind={behind})
 first = array.ctypes.data
 ctypes.string_at(first, array.nbytes)

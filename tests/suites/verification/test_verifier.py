@@ -58,9 +58,7 @@ def test_a_case_that_ran_out_of_time_is_not_wrong():
     assert "rejected" not in text
 
 
-@pytest.mark.parametrize(
-    "descriptor", ["mb9999999999999_ic3ih8_oc4_kh3", "mb1_ic1ih900000_oc1_kh3"]
-)
+@pytest.mark.parametrize("descriptor", ["mb999999999999_ic3ih8_oc4_kh3", "mb1_ic1ih900000_oc1_kh3"])
 def test_a_case_that_does_not_fit_in_memory_is_not_wrong(descriptor):
     code, text = shown(["naive", "parallel"], [Case(parse_descriptor(descriptor))])
     assert code == UNJUDGED
