@@ -42,8 +42,8 @@ MAX_BLOCKS = 40
 #: Shares of the budget that may be spent when the first pass begins, and in addition until it
 #: ends. A run that is later than that does not weigh memory.
 WEIGHING_BEGUN, WEIGHING_DONE = 0.2, 0.4
-#: Most that a default budget is stretched on a slow machine, as a multiple: quick, with 60 s,
-#: then ends within the 90 s that the README promises.
+#: Most that a default budget is stretched on a slow machine, as a multiple. It is small, because
+#: compiling and the report come on top of it.
 STRETCH = 1.05
 #: Multiply-adds that add as much to a problem's time as every problem gets anyway.
 EQUAL_SHARE = 3e8
