@@ -128,7 +128,7 @@ class OpenCVSepFilter2D(OpenCVFilter2D):
     operator = "cv2.sepFilter2D"
 
     def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
-        return super().why_not(problem, w) or Separable().why_not(problem, w)
+        return Separable().why_not(problem, w) or super().why_not(problem, w)
 
     def work(self, problem: Problem) -> float:
         """Multiply-adds of the two passes, borders included."""
