@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from results.figures.style import SavedFigure
-    from results.records.records import RunRecords
+    from results.records.run import RunRecords
     from results.tables.ratios import Ratio
 
 _EPILOG = """\
@@ -68,8 +68,8 @@ def _tabulated(run: str | os.PathLike[str], strict: bool) -> tuple[RunRecords, p
 
     records = results.read_records(run)
     if strict:
-        why = objection(records.path.parent / AUDITS, records.header.get("environment") or {})
-        records = replace(records, header={**records.header, "withheld": why})
+        why = objection(records.path.parent / AUDITS, records.header.environment or {})
+        records = replace(records, header=replace(records.header, withheld=why))
     return records, tabulate_run(records)
 
 

@@ -1,16 +1,19 @@
 """Every column of a run's table, defined once.
 
 These definitions give the frame its columns and types, and the CSV its header. The docstring of
-`results.read`, ``convbench list columns`` and the checks of a cell record use them too. To add a
-column that the harness records, add one `Column` with a `field`. A computed column has no field.
+`results.read`, ``convbench list columns`` and the checks of a cell record use them too. A recorded
+column is a field of `CellRecord`: define a new one in `Outcome`, and give it its value where it is
+measured. A computed column is a `Column` of `COMPUTED`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from .fields import Choice, Field, ListOf, Number, TableOf, Text, Whole
+from .fields import Anything, Choice, Field, ListOf, Number, TableOf, Text, Whole
+from .record import Record, entries, entry
 
 STATUSES = ("ok", "unsupported", "failed", "refused", "skipped")
 #: Columns with one value per spatial axis: field of the record, and a noun for the value.
@@ -34,18 +37,138 @@ COUNTED = ("cycles", "instructions", "instructions_per_cycle", "l1_misses", "llc
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its pandas type, its unit, its meaning, and its field in a cell record.
-
-    `field` is None for a computed column. An optional field may be missing from a record,
-    because older versions did not write it.
-    """
+    """One column: its pandas type, its unit and its meaning; recorded, or computed."""
 
     name: str
     dtype: str
     unit: str
     meaning: str
-    field: Field | None = None
-    optional: bool = False
+    recorded: bool = False
+
+
+def column(dtype: str, unit: str, meaning: str, kind: Field, **more: Any) -> Any:
+    """Return a dataclass field that is a column of the table too; `more` is as in `entry`."""
+    return entry(kind, column=(dtype, unit, meaning), **more)
+
+
+GROUP_NUMBER = Whole(0, 1_000_000)
+_SECONDS = Number(0, 1e9, optional=True)
+_BYTES = Whole(0, 2**70, optional=True)
+_SIZES = ListOf(Whole(1), 1, len(AXES))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity(Record):
+    """The fields that identify a cell."""
+
+    suite: str = column("str", "", "name of the suite", Text())
+    group: int = entry(GROUP_NUMBER)
+    problem: str = column("str", "", "descriptor of the problem", Text())
+    name: str = column(
+        "str", "", "name that the suite gives the problem", Text(optional=True), default=""
+    )
+    operation: str = column("str", "", "forward, grad_input or grad_weight", Text())
+    kind: str = column(
+        "str", "", '"convolution", "inception", or the kind of pooling', Text(),
+        default="convolution",
+    )  # fmt: skip
+    algorithm: str = column("str", "", "name of the algorithm", Text())
+    dtype: str = column("str", "", "float32 or float64", Text())
+    threads: int = column("int64", "", "threads that the algorithm may use", Whole(1, 65536))
+    weights: str = column("str", "", "source of the kernel's values", Text())
+    pixels: str = column("str", "", "source of the input's values", Text())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """The status of a cell, and the values measured beside its samples."""
+
+    status: str = column(
+        "str", "", "ok, unsupported, failed, refused or skipped", Choice(STATUSES),
+        default="ok", required=True,
+    )  # fmt: skip
+    reason: str = column(
+        "str", "", "why a cell has no time, as a sentence", Text(1_000_000),
+        default="", required=True,
+    )  # fmt: skip
+    compile_s: float | None = column(
+        "float64", "s", "time to compile; 0 if all kernels were in the cache", _SECONDS,
+        default=None,
+    )  # fmt: skip
+    prepare_s: float | None = column(
+        "float64", "s", "time to prepare the kernel, once per kernel", _SECONDS, default=None
+    )
+    first_call_s: float | None = column(
+        "float64", "s", "time of the first call", _SECONDS, default=None
+    )
+    workspace_bytes: int | None = column(
+        "float64", "B", "predicted memory beyond input, kernel and output", _BYTES,
+        default=None, required=True,
+    )  # fmt: skip
+    peak_extra_bytes: int | None = column(
+        "float64", "B",
+        "measured memory beyond input, kernel and output, in a separate process", _BYTES,
+        default=None,
+    )  # fmt: skip
+    error_over_bound: float | None = column(
+        "float64", "", "largest ratio of an error to its proven bound",
+        Number(0, 1e300, optional=True, infinite=True), default=None,
+    )  # fmt: skip
+    #: Threads of each library, read back after the first call.
+    threads_seen: Mapping[str, int] = entry(
+        TableOf(Anything(), optional=True), default_factory=dict
+    )
+    #: Processor counters per call; see `COUNTED`.
+    counters: Mapping[str, float] = entry(
+        TableOf(Number(optional=True), optional=True), default_factory=dict
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellRecord(Outcome, Identity):
+    """A problem × algorithm × thread count: its problem's size, and its outcome."""
+
+    kind_of_record: ClassVar[str] = "cell"
+    writes_null: ClassVar[bool] = True
+
+    batch: int = column("int64", "", "inputs in a batch", Whole())
+    in_channels: int = column("int64", "", "channels of the input", Whole())
+    out_channels: int = column("int64", "", "channels of the output", Whole())
+    groups: int = column("int64", "", "groups of channels", Whole(1))
+    multiply_adds: int = column("float64", "", "multiply-adds of the direct algorithm", Number())
+    compulsory_bytes: int | None = column(
+        "float64", "B", "bytes of input, kernel and output, each moved once",
+        Number(optional=True), default=None,
+    )  # fmt: skip
+    parameters: int | None = column(
+        "float64", "", "values in the kernel", Number(optional=True), default=None
+    )
+    flops: int | None = column(
+        "float64", "FLOP",
+        "operations: 2 per multiply-add, 1 per sample that a pooling window reads", Number(),
+        default=None,
+    )  # fmt: skip
+    saved: float | None = column(
+        "float64", "",
+        "share of multiply-adds saved by 1×1 reductions; NaN except for inception",
+        Number(-1e30, 1), default=None,
+    )  # fmt: skip
+    #: Multiply-adds of an inception module without reductions.
+    textbook_multiply_adds: int | None = entry(Number(), default=None)
+    loops: int = column("float64", "", "calls per sample", Whole(1))
+    #: Seconds of a call, as calibration found them.
+    once_s: float | None = entry(_SECONDS, default=None)
+    #: Numbers along the spatial axes; see `SHAPES`.
+    size: Sequence[int] = entry(_SIZES)
+    kernel: Sequence[int] = entry(_SIZES)
+    stride: Sequence[int] = entry(_SIZES)
+    dilation: Sequence[int] = entry(_SIZES)
+    output_size: Sequence[int] = entry(ListOf(Whole(), 1, len(AXES)))
+
+    @property
+    def outcome(self) -> Outcome:
+        """The outcome alone."""
+        return Outcome(**{one.name: getattr(self, one.name) for one in entries(Outcome)})
 
 
 def axis_column(shape: str, axis: str) -> str:
@@ -68,25 +191,7 @@ def _shapes() -> Iterator[Column]:
             )  # fmt: skip
 
 
-GROUP_NUMBER = Whole(0, 1_000_000)
-_SECONDS = Number(0, 1e9, optional=True)
-_BYTES = Whole(0, 2**70, optional=True)
-
-#: All columns, in order.
-DEFINED: tuple[Column, ...] = (
-    Column("suite", "str", "", "name of the suite", Text()),
-    Column("label", "str", "", "short name of the problem, unique within the run"),
-    Column("problem", "str", "", "descriptor of the problem", Text()),
-    Column("name", "str", "", "name that the suite gives the problem", Text(optional=True), True),
-    Column("operation", "str", "", "forward, grad_input or grad_weight", Text()),
-    Column("kind", "str", "", '"convolution", "inception", or the kind of pooling', Text(), True),
-    Column("algorithm", "str", "", "name of the algorithm", Text()),
-    Column("dtype", "str", "", "float32 or float64", Text()),
-    Column("threads", "int64", "", "threads that the algorithm may use", Whole(1, 65536)),
-    Column("weights", "str", "", "source of the kernel's values", Text()),
-    Column("pixels", "str", "", "source of the input's values", Text()),
-    Column("status", "str", "", "ok, unsupported, failed, refused or skipped", Choice(STATUSES)),
-    Column("reason", "str", "", "why a cell has no time, as a sentence", Text(1_000_000)),
+_STATISTICS = (
     Column("time_s", "float64", "s",
            "time per call: geometric mean of the shortest sample of each pass, over the passes "
            "shared by most algorithms of the problem; with one pass, the median of its samples"),
@@ -119,47 +224,47 @@ DEFINED: tuple[Column, ...] = (
     Column("attainable_s", "float64", "s",
            "least time that the machine's measured limits allow; for pooling, by bandwidth alone"),
     Column("roofline_percent", "float64", "%", "100 · attainable_s / time_s"),
-    Column("compile_s", "float64", "s",
-           "time to compile; 0 if all kernels were in the cache", _SECONDS, True),
-    Column("prepare_s", "float64", "s",
-           "time to prepare the kernel, once per kernel", _SECONDS, True),
-    Column("first_call_s", "float64", "s", "time of the first call", _SECONDS, True),
-    Column("load_s", "float64", "s",
-           "time of prepare and first call in a fresh process with all kernels in the cache"),
-    Column("workspace_bytes", "float64", "B",
-           "predicted memory beyond input, kernel and output", _BYTES),
-    Column("peak_extra_bytes", "float64", "B",
-           "measured memory beyond input, kernel and output, in a separate process", _BYTES, True),
-    Column("error_over_bound", "float64", "",
-           "largest ratio of an error to its proven bound",
-           Number(0, 1e300, True, infinite=True), True),
-    Column("cycles", "float64", "", "processor cycles per call, all threads, caches warm"),
-    Column("instructions", "float64", "", "instructions per call"),
-    Column("instructions_per_cycle", "float64", "", "instructions / cycles"),
-    Column("l1_misses", "float64", "", "level-1 data cache misses per call"),
-    Column("llc_misses", "float64", "", "last-level cache misses per call"),
-    Column("batch", "int64", "", "inputs in a batch", Whole()),
-    Column("in_channels", "int64", "", "channels of the input", Whole()),
-    Column("out_channels", "int64", "", "channels of the output", Whole()),
-    Column("groups", "int64", "", "groups of channels", Whole(1)),
-    *_shapes(),
-    Column("multiply_adds", "float64", "", "multiply-adds of the direct algorithm", Number()),
-    Column("compulsory_bytes", "float64", "B",
-           "bytes of input, kernel and output, each moved once", Number(optional=True), True),
-    Column("parameters", "float64", "", "values in the kernel", Number(optional=True), True),
-    Column("flops", "float64", "FLOP",
-           "operations: 2 per multiply-add, 1 per sample that a pooling window reads",
-           Number(), True),
-    Column("saved", "float64", "",
-           "share of multiply-adds saved by 1×1 reductions; NaN except for inception",
-           Number(-1e30, 1, optional=True), True),
-    Column("passes", "int64", "", "number of passes with a sample"),
-    Column("blocks", "int64", "", "number of blocks with a sample"),
-    Column("loops", "float64", "", "calls per sample", Whole(1)),
+)  # fmt: skip
+_SAMPLES = (
     Column("samples", "object", "s",
            "time per call of each sample: a tuple per pass, one entry per block, NaN if missing; "
            "see results.samples"),
 )  # fmt: skip
+#: Computed columns, by the recorded column that they follow in the table.
+COMPUTED: dict[str, tuple[Column, ...]] = {
+    "suite": (
+        Column("label", "str", "", "short name of the problem, unique within the run"),
+    ),
+    "reason": _STATISTICS,
+    "first_call_s": (
+        Column("load_s", "float64", "s",
+               "time of prepare and first call in a fresh process with all kernels in the cache"),
+    ),
+    "error_over_bound": (
+        Column("cycles", "float64", "", "processor cycles per call, all threads, caches warm"),
+        Column("instructions", "float64", "", "instructions per call"),
+        Column("instructions_per_cycle", "float64", "", "instructions / cycles"),
+        Column("l1_misses", "float64", "", "level-1 data cache misses per call"),
+        Column("llc_misses", "float64", "", "last-level cache misses per call"),
+    ),
+    "groups": tuple(_shapes()),
+    "saved": (
+        Column("passes", "int64", "", "number of passes with a sample"),
+        Column("blocks", "int64", "", "number of blocks with a sample"),
+    ),
+    "loops": _SAMPLES,
+}  # fmt: skip
+
+
+def _columns() -> Iterator[Column]:
+    for one in entries(CellRecord):
+        if one.column:
+            yield Column(one.name, *one.column, recorded=True)
+        yield from COMPUTED.get(one.name, ())
+
+
+#: All columns, in order.
+DEFINED: tuple[Column, ...] = tuple(_columns())
 
 #: Pandas type of every column, in order.
 DTYPES: dict[str, str] = {column.name: column.dtype for column in DEFINED}
@@ -171,15 +276,3 @@ def described(indent: str = "") -> str:
         f"- ``{column.name}``{f' ({column.unit})' if column.unit else ''}: {column.meaning}"
         for column in DEFINED
     )
-
-
-def cell_fields() -> Iterator[tuple[str, Field, bool]]:
-    """Yield name, type and optionality of every field of a cell record that a table uses."""
-    for column in DEFINED:
-        if column.field:
-            yield column.name, column.field, column.optional
-    yield "group", GROUP_NUMBER, False
-    yield "counters", TableOf(Number(optional=True), optional=True), True
-    yield "once_s", _SECONDS, True
-    for field, _ in SHAPES.values():
-        yield field, ListOf(Whole(0 if field == "output_size" else 1), 1, len(AXES)), False

@@ -9,7 +9,7 @@ from typing import Any
 
 from algos.core.errors import ConvbenchError, closest
 
-from .records import FILE
+from .run import FILE
 
 
 def runs_folder() -> Path:

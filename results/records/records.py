@@ -20,6 +20,7 @@ import re
 import shutil
 import tempfile
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -31,8 +32,10 @@ try:
 except ImportError:  # not offered by this system
     fcntl = None  # type: ignore[assignment]
 
-from .checks import FILE, SCHEMA, RunRecords, checked
+from .checks import checked
 from .files import disk_error, sync_folder, words
+from .record import Record
+from .run import FILE, RunHeader, RunRecords
 
 
 class RunWriter:
@@ -43,9 +46,9 @@ class RunWriter:
     folder : path
         Folder of all runs; created if missing. The new run gets a subfolder named after its
         id. The subfolder appears only with its first record in it.
-    header : dict
-        The ``run`` record. ``record``, ``schema`` and ``id`` are added here. The id is built
-        from ``started`` (ISO 8601) and ``suite``; a number is appended if the id exists.
+    header : RunHeader
+        The first record. Its id is set here. The id is built from ``started`` (ISO 8601) and
+        ``suite``; a number is appended if the id exists.
 
     Attributes
     ----------
@@ -60,7 +63,7 @@ class RunWriter:
         stay whole; an unfinished record is removed.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], header: dict[str, Any]) -> None:
+    def __init__(self, folder: str | os.PathLike[str], header: RunHeader) -> None:
         self.folder = Path(folder)
         self._descriptor = -1
         try:
@@ -109,9 +112,9 @@ class RunWriter:
         if self._end < len(written):
             os.ftruncate(self._descriptor, self._end)
 
-    def _settle(self, staging: Path, header: dict[str, Any]) -> tuple[str, Path]:
+    def _settle(self, staging: Path, header: RunHeader) -> tuple[str, Path]:
         """Write the header into `staging`, then rename `staging` to the first free id."""
-        wanted = str(header.get("id") or _new_id(header))
+        wanted = header.id or _new_id(header)
         number = 1
         while True:
             name = wanted if number == 1 else f"{wanted}-{number}"
@@ -119,7 +122,7 @@ class RunWriter:
             path = self.folder / name
             if path.exists():
                 continue
-            line = _line({"record": "run", "schema": SCHEMA, **header, "id": name})
+            line = _line(replace(header, id=name))
             with (staging / FILE).open("wb") as file:
                 file.write(line)
                 file.flush()
@@ -133,7 +136,7 @@ class RunWriter:
             sync_folder(self.folder)
             return name, path
 
-    def append(self, record: dict[str, Any]) -> None:
+    def append(self, record: Record) -> None:
         """Write `record` as one line, and wait until it is on the disk."""
         if self._descriptor < 0:
             raise ConvbenchError(f"run {self.id} is closed; nothing more can be appended to it")
@@ -197,15 +200,16 @@ def read_records(path: str | os.PathLike[str]) -> RunRecords:
     return checked(file, [(at, line) for at, line in enumerate(lines, start=1) if line.strip()])
 
 
-def _new_id(header: dict[str, Any]) -> str:
+def _new_id(header: RunHeader) -> str:
     """Return an id like ``20261120-104212-quick`` from start time and suite."""
-    digits = re.sub(r"\D", "", str(header.get("started", "")))[:14]
-    suite = re.sub(r"[^\w.-]+", "-", str(header.get("suite", ""))).strip("-.")[:60]
+    digits = re.sub(r"\D", "", header.started or "")[:14]
+    suite = re.sub(r"[^\w.-]+", "-", header.suite or "").strip("-.")[:60]
     return "-".join(part for part in (digits[:8], digits[8:], suite) if part) or "run"
 
 
-def _line(record: dict[str, Any]) -> bytes:
-    text = json.dumps(_plain(record), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+def _line(record: Record) -> bytes:
+    line = _plain(record.as_json())
+    text = json.dumps(line, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.encode() + b"\n"
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from results.records.run import RunHeader
 from results.verdicts.decide import (
     MIN_EFFECT,
     MIN_PASSES,
@@ -29,12 +30,16 @@ COMPARED = {
 
 
 def compare(
-    frame: pd.DataFrame, keys: list[int], groups: dict[Hashable, dict[str, Passes]], header: Any
+    frame: pd.DataFrame,
+    keys: list[int],
+    groups: dict[Hashable, dict[str, Passes]],
+    header: RunHeader,
 ) -> None:
     """Fill in the columns that compare the algorithms of a group."""
-    baseline = str(header.get("baseline", "naive"))
-    withheld = bool(header.get("withheld"))
-    referee = judge({} if withheld else groups, baseline, header.get("min_effect", MIN_EFFECT))
+    baseline = header.baseline or "naive"
+    withheld = bool(header.withheld)
+    min_effect = MIN_EFFECT if header.min_effect is None else header.min_effect
+    referee = judge({} if withheld else groups, baseline, min_effect)
     columns: dict[str, list[Any]] = {
         name: [value] * len(frame) for name, value in COMPARED.items() if name != "label"
     }

@@ -12,6 +12,7 @@ So its arithmetic sets no limit; only its bytes do.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ MULTIPLYING = ("convolution", "inception")
 COLUMNS = ("intensity", "attainable_s", "roofline_percent")
 
 
-def add(frame: pd.DataFrame, limits: dict[str, Any] | None) -> None:
+def add(frame: pd.DataFrame, limits: Mapping[str, Any] | None) -> None:
     """Fill in `COLUMNS` of a run's table from the `limits` of its header, else NaN."""
     frame["intensity"] = frame["flops"] / frame["compulsory_bytes"]
     work = frame["flops"].where(frame["kind"].isin(MULTIPLYING), 0.0)
@@ -37,7 +38,7 @@ def add(frame: pd.DataFrame, limits: dict[str, Any] | None) -> None:
 
 
 def attainable(
-    limits: dict[str, Any] | None, dtype: str, threads: int, operations: float, size: float
+    limits: Mapping[str, Any] | None, dtype: str, threads: int, operations: float, size: float
 ) -> float:
     """Return the least seconds for `operations` on `size` bytes; NaN if unknown."""
     if not limits or dtype not in limits.get("flops", {}) or math.isnan(operations + size):
@@ -47,12 +48,12 @@ def attainable(
     return max(operations / peak(limits, dtype, threads), size / roofs[level])
 
 
-def peak(limits: dict[str, Any], dtype: str, threads: int) -> float:
+def peak(limits: Mapping[str, Any], dtype: str, threads: int) -> float:
     """Return the peak of `threads` threads, in floating-point operations per second."""
     return _at(limits["flops"][dtype], threads)
 
 
-def bandwidths(limits: dict[str, Any], threads: int) -> dict[str, float]:
+def bandwidths(limits: Mapping[str, Any], threads: int) -> dict[str, float]:
     """Return bytes per second by memory level, the highest over all access patterns."""
     return {
         level: max(_at(by_threads, threads) for by_threads in motions.values())
@@ -60,7 +61,7 @@ def bandwidths(limits: dict[str, Any], threads: int) -> dict[str, float]:
     }
 
 
-def fits_in(limits: dict[str, Any], threads: int, size: float) -> str:
+def fits_in(limits: Mapping[str, Any], threads: int, size: float) -> str:
     """Return the smallest level that holds `size` bytes; L1 and L2 are per thread."""
     for name, held in limits["caches"].items():
         level = name.removesuffix("d")

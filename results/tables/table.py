@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import pandas as pd
 
-from results.records.checks import RunRecords, check_groups
+from results.records.checks import check_groups
 from results.records.columns import (
     AXES,
     COUNTED,
@@ -17,10 +17,12 @@ from results.records.columns import (
     DTYPES,
     GROUP,
     SHAPES,
+    CellRecord,
     axis_column,
     described,
 )
 from results.records.records import read_records
+from results.records.run import PassRecord, RunRecords
 from results.verdicts.statistics import (
     NOTHING,
     Interval,
@@ -37,7 +39,8 @@ from .labels import in_order, problem_labels
 
 #: Type of every column of `read`, in order; see `results.records.columns`.
 COLUMNS = DTYPES
-_OPTIONAL = tuple(one.name for one in DEFINED if one.field and one.dtype == "float64")
+_RECORDED = tuple(one.name for one in DEFINED if one.recorded)
+_OPTIONAL = tuple(one.name for one in DEFINED if one.recorded and one.dtype == "float64")
 _DTYPES: Any = {name: kind for name, kind in COLUMNS.items() if kind != "object"}
 #: Columns of `samples_of_run` that identify a cell.
 SAMPLE_KEYS = ("label", *GROUP, "kind", "algorithm")
@@ -85,10 +88,10 @@ def tabulate_run(run: RunRecords) -> pd.DataFrame:
     check_groups(run)
     samples, loads = _by_cell(run.passes, "samples_s"), _by_cell(run.passes, "load_s")
     # A later record of a cell (it failed later, or the run was resumed) replaces the earlier.
-    cells = {(cell["group"], cell["algorithm"]): cell for cell in run.cells}
+    cells = {(cell.group, cell.algorithm): cell for cell in run.cells}
     groups: dict[Hashable, dict[str, Passes]] = {}
     for (group, name), cell in cells.items():
-        known = samples.get((group, name), {}) if cell["status"] == "ok" else {}
+        known = samples.get((group, name), {}) if cell.status == "ok" else {}
         groups.setdefault(group, {})[name] = known
     times = {group: group_times(members) for group, members in groups.items()}
     rows = [
@@ -99,24 +102,24 @@ def tabulate_run(run: RunRecords) -> pd.DataFrame:
     frame = frame.astype(_DTYPES)
     frame["label"] = problem_labels(frame)
     compare(frame, [group for group, _ in cells], groups, run.header)
-    roofline.add(frame, run.header.get("limits"))
+    roofline.add(frame, run.header.limits)
     frame = frame.astype(_DTYPES)
-    frame.attrs.update(run.header)
+    frame.attrs.update(run.header.as_json())
     frame.attrs.update(status=run.status, path=str(run.path))
-    frame.attrs["noise"] = (run.end or {}).get("noise") or {}
+    frame.attrs["noise"] = (run.end.noise if run.end else None) or {}
     frame.attrs["disturbance"] = disturbance(frame)
     return frame
 
 
 def samples_of_run(run: RunRecords) -> pd.DataFrame:
     """Return every sample of `run` in a row of its own; see `results.samples`."""
-    cells = {(cell["group"], cell["algorithm"]): cell for cell in run.cells}
+    cells = {(cell.group, cell.algorithm): cell for cell in run.cells}
     frame = tabulate_run(run)
     asked = frame[list(SAMPLE_KEYS)].to_dict("records")
     taken = _by_cell(run.passes, "samples_s")
     rows = []
     for keys, place, cell in zip(asked, cells, cells.values(), strict=True):
-        if cell["status"] != "ok":
+        if cell.status != "ok":
             continue
         index = 0
         for number, samples in sorted(taken.get(place, {}).items()):
@@ -135,37 +138,34 @@ def samples_of_run(run: RunRecords) -> pd.DataFrame:
     return long
 
 
-def _by_cell(passes: list[dict[str, Any]], what: str) -> dict[tuple[int, str], dict[int, Any]]:
+def _by_cell(passes: list[PassRecord], what: str) -> dict[tuple[int, str], dict[int, Any]]:
     """Return ``{(group, algorithm): {pass: entry}}`` from field `what` of pass records."""
     found: dict[tuple[int, str], dict[int, Any]] = {}
     for record in passes:
-        for name, entry in record.get(what, {}).items():
-            found.setdefault((record["group"], name), {})[record["pass"]] = entry
+        for name, entry in getattr(record, what).items():
+            found.setdefault((record.group, name), {})[record.number] = entry
     return found
 
 
 def _row(
-    cell: dict[str, Any], samples: Passes, loads: dict[int, float], time: Interval
+    cell: CellRecord, samples: Passes, loads: dict[int, float], time: Interval
 ) -> dict[str, Any]:
-    samples = samples if cell["status"] == "ok" else {}
-    work = cell.get("flops", 2 * cell["multiply_adds"])  # older records lack it
-    row = {name: cell.get(name) for name in COLUMNS}
+    samples = samples if cell.status == "ok" else {}
+    work = 2 * cell.multiply_adds if cell.flops is None else cell.flops  # older records lack it
+    row: dict[str, Any] = {name: getattr(cell, name) for name in _RECORDED}
+    row.update({name: math.nan if row[name] is None else float(row[name]) for name in _OPTIONAL})
     row.update(_shapes(cell))
-    row.update(
-        {name: math.nan if cell.get(name) is None else float(cell[name]) for name in _OPTIONAL}
-    )
-    counts = cell.get("counters") or {}
+    counts = cell.counters or {}
     row.update({name: counts.get(name, math.nan) for name in COUNTED})
     kept = tuple(
         tuple(math.nan if s is None else float(s) for s in samples.get(number, ()))
         for number in range(max(samples, default=-1) + 1)
     )
     row.update(
-        name=cell.get("name") or "",
+        name=cell.name or "",
         time_s=time.middle,
         time_low_s=time.low,
         time_high_s=time.high,
-        kind=cell.get("kind", "convolution"),
         flops=float(work),
         gflops=work / time.middle / 1e9 if work else math.nan,
         load_s=next((loads[n] for n in sorted(loads) if loads[n] is not None), math.nan),
@@ -178,12 +178,13 @@ def _row(
     return row
 
 
-def _shapes(cell: dict[str, Any]) -> dict[str, Any]:
+def _shapes(cell: CellRecord) -> dict[str, Any]:
     """Return the size columns: each as text, and as one number per axis."""
     found: dict[str, Any] = {}
     for name, (field, _) in SHAPES.items():
-        numbers = dict(zip(AXES, reversed(cell[field]), strict=False))
-        found[name] = "x".join(str(number) for number in cell[field])
+        size: Sequence[int] = getattr(cell, field)
+        numbers = dict(zip(AXES, reversed(size), strict=False))
+        found[name] = "x".join(map(str, size))
         found |= {axis_column(name, axis): numbers.get(axis, 1) for axis in AXES}
     return found
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from results.records.files import write_whole
-from results.records.records import RunRecords
+from results.records.run import RunRecords
 
 from .decide import MIN_EFFECT, MIN_PASSES, Referee, judge
 from .statistics import Passes, pass_ratios, ratio_interval
@@ -119,10 +119,10 @@ def audit_of(run: RunRecords) -> Audit:
 
     groups: dict[Any, dict[str, Any]] = {}
     for record in run.passes:
-        for name, samples in record["samples_s"].items():
-            groups.setdefault(record["group"], {}).setdefault(name, {})[record["pass"]] = samples
-    min_effect = float(run.header.get("min_effect", MIN_EFFECT))
-    referee = judge(groups, BASELINE, min_effect)
+        for name, samples in record.samples_s.items():
+            groups.setdefault(record.group, {}).setdefault(name, {})[record.number] = samples
+    known = run.header.min_effect
+    referee = judge(groups, BASELINE, MIN_EFFECT if known is None else known)
     pairs = {
         name: [
             key
@@ -207,11 +207,11 @@ def _variances(groups: Sequence[Mapping[str, Passes]]) -> tuple[float, float, fl
 
 def save(audit: Audit, run: RunRecords) -> Path:
     """Write `audit` beside the records of `run`, with the identity of the machine."""
-    environment = run.header.get("environment", {})
+    environment = run.header.environment or {}
     content = {
-        "started": run.header.get("started"),
+        "started": run.header.started,
         "identity": {name: environment.get(name) for name in IDENTITY},
-        "min_effect": run.header.get("min_effect"),
+        "min_effect": run.header.min_effect,
         "shortcomings": audit.shortcomings,
         **asdict(audit),
     }

@@ -38,7 +38,7 @@ from __future__ import annotations
 
 import itertools
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -91,7 +91,7 @@ class Case:
         return {"problem": str(self.problem), "weights": self.weights, "pixels": self.pixels}
 
     @classmethod
-    def of_words(cls, words: dict[str, str]) -> Case:
+    def of_words(cls, words: Mapping[str, str]) -> Case:
         """Return the case that `as_words` described."""
         return cls(parse(words["problem"]), words["weights"], words["pixels"])
 

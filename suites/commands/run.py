@@ -154,7 +154,7 @@ def _resumed(options: Options, run: str) -> Options:
     The records of `run` hold its command line. Timing later refuses options that disagree.
     """
     earlier = results.find(run, options.runs)
-    words = tuple(results.read_records(earlier).header.get("words") or ["run"])
+    words = tuple(results.read_records(earlier).header.words or ["run"])
     before, usual = COMMAND.parse(list(words[1:])), COMMAND.parse([])
     given = {field.name: getattr(options, field.name) for field in fields(options)}
     changed = {name: value for name, value in given.items() if value != getattr(usual, name)}

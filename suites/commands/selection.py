@@ -17,6 +17,7 @@ from algos.registry import get, load_file
 from suites.cases import batch, data, fills, filters, generate, pictures, suite
 from suites.cases.suite import Case, Suite
 from suites.truth.families import FAMILY_CASES, family_cases
+from suites.workers.messages import Discover
 from suites.workers.process import Worker, WorkerDiedError
 
 from .command import Options
@@ -216,7 +217,7 @@ def _try_in_a_child(path: str, threads: int) -> None:
     """Refuse a file that ends the interpreter on import; loading it here finds other mistakes."""
     worker = Worker(threads)
     try:
-        worker.ask(60.0, do="try_file", path=str(Path(path).expanduser().resolve()))
+        worker.ask(60.0, Discover(str(Path(path).expanduser().resolve())))
     except WorkerDiedError as death:
         raise ConvbenchError(f"algorithm file {path!r} cannot be loaded: {death}") from None
     finally:

@@ -25,6 +25,8 @@ from rich.table import Table
 import results
 from algos.core.errors import ConvbenchError
 from algos.core.problem import Problem
+from results.records.record import Record
+from results.records.run import EndRecord, RunHeader
 from results.verdicts.audit import AGAIN, BASELINE, MIN_PAIRS, NAMES, Audit, audit_of, planted, save
 from results.verdicts.decide import MIN_PASSES
 from suites.cases.suite import Case
@@ -123,12 +125,12 @@ def run_and_show(settings: Settings, folder: Path, out: Console) -> int:
         f"[bold]Audit[/]: {pairs} pairs of equals and slow-downs of 1, 2, 5 and 10 %, "
         f"decided as in a run, within about {settings.budget:g} s"
     )
-    header = {
-        "suite": "audit", "title": "Audit", "baseline": BASELINE, "algorithms": list(NAMES),
-        "threads": settings.threads, "seed": settings.seed, "min_effect": settings.min_effect,
-        "budget_s": settings.budget, "command": shlex.join(["convbench", *sys.argv[1:]]),
-        "started": clock.utc().isoformat(), "environment": machine.environment(),
-    }  # fmt: skip
+    header = RunHeader(
+        suite="audit", title="Audit", baseline=BASELINE, algorithms=list(NAMES),
+        threads=settings.threads, seed=settings.seed, min_effect=settings.min_effect,
+        budget_s=settings.budget, command=shlex.join(["convbench", *sys.argv[1:]]),
+        started=clock.utc().isoformat(), environment=machine.environment(),
+    )  # fmt: skip
     with tempfile.TemporaryDirectory() as scratch, results.RunWriter(folder, header) as writer:
         run = AuditRun(pairs, settings, Path(scratch))
         try:
@@ -137,7 +139,7 @@ def run_and_show(settings: Settings, folder: Path, out: Console) -> int:
             shutil.rmtree(writer.path, ignore_errors=True)
             raise
         state = "out of budget" if run.out_of_time else "complete"
-        writer.append({"record": "end", "finished": clock.utc().isoformat(), "status": state})
+        writer.append(EndRecord(finished=clock.utc().isoformat(), status=state))
     records = results.read_records(writer.path)
     found = audit_of(records)
     save(found, records)
@@ -152,7 +154,7 @@ def _measure(run: AuditRun, writer: results.RunWriter, out: Console) -> None:
     with Bar(*columns, console=out, transient=True) as bar, closing(iter(run)) as events:
         task = bar.add_task("starting", total=run.budget)
         for event in events:
-            if isinstance(event, dict):
+            if isinstance(event, Record):
                 writer.append(event)
             elif isinstance(event, Progress):
                 spent = run.budget - max(event.left, 0)

@@ -6,12 +6,26 @@ import os
 import random
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from algos import registry
 from results.verdicts.decide import MIN_EFFECT
 from suites.machine import clock, cores
+from suites.workers.messages import (
+    Again,
+    Calibrate,
+    Done,
+    Drop,
+    Load,
+    Place,
+    R,
+    Request,
+    Sample,
+    Save,
+    Unable,
+    Weigh,
+)  # fmt: skip
 from suites.workers.process import Worker, WorkerDiedError
 
 from .cell import SETTLE, Cell, memory_needed
@@ -73,10 +87,15 @@ class Bench:
 
     def verify(self, cell: Cell) -> None:
         """Make `cell` ready and compare its output with the oracle."""
-        answer = self._ask(cell, "load", **self._about(cell))
-        if answer:
-            cell.result = answer
-            self.compiled += answer.get("compile_s", 0.0)
+        found = self._ask(cell, Load(**self._about(cell)))
+        if found is None:
+            return
+        cell.outcome = replace(found, workspace_bytes=cell.outcome.workspace_bytes)
+        self.compiled += found.compile_s or 0.0
+        if cell.alive:
+            self._ready[cell.algorithm].add(cell.number)
+        else:
+            cell.end(found.status, found.reason)
 
     def weigh(self, cell: Cell) -> None:
         """Measure the peak memory of `cell` in another process; None if unknown.
@@ -85,58 +104,60 @@ class Bench:
         """
         if cell.runs:  # an audit needs times only
             return
-        key = cell.case, cell.algorithm, cell.workspace_bytes
+        key = cell.case, cell.algorithm, cell.outcome.workspace_bytes
         if key in self._weighed:
-            cell.result["peak_extra_bytes"] = self._weighed[key]
+            cell.note(peak_extra_bytes=self._weighed[key])
             return
-        name, about = cell.algorithm, self._about(cell)
-        del about["cell"], about["allowance"]
-        cell.result["peak_extra_bytes"] = None
+        name = cell.algorithm
         try:
             if name not in self._scales:
                 self._scales[name] = self._new_worker(cell)
-            answer = self._scales[name].ask(self.settings.timeout, do="weigh", **about)
+            found = self._scales[name].ask(self.settings.timeout, Weigh(**self._task(cell)))
         except WorkerDiedError:  # the cell itself goes on
             if name in self._scales:
                 self._scales.pop(name).close()
         else:
-            cell.result["peak_extra_bytes"] = answer.get("peak_extra_bytes")
-            self._weighed[key] = cell.result["peak_extra_bytes"]
+            weight = None if isinstance(found, Unable) else found.peak_extra_bytes
+            self._weighed[key] = weight
+            cell.note(peak_extra_bytes=weight)
 
     def again(self, cell: Cell) -> float | None:
         """Make `cell` ready in another process; return the seconds, or None if it failed."""
-        answer = self._ask(cell, "again", **self._about(cell))
-        self.compiled += answer.get("compile_s", 0.0)
-        return answer.get("load_s")
+        found = self._ask(cell, Again(**self._about(cell)))
+        if found is None:
+            return None
+        self.compiled += found.compile_s
+        self._ready[cell.algorithm].add(cell.number)
+        return found.load_s
 
     def calibrate(self, cell: Cell) -> None:
         """Choose the number of calls of `cell` in a sample, after other processes have settled."""
-        cold = self.settings.cold_cache
         if cell.threads > 1:
             clock.settle(SETTLE)
-        answer = self._ask_ready(cell, "calibrate", seconds=cell.sample, cold=cold)
-        if "loops" in answer:
-            cell.loops, cell.once = answer["loops"], answer["once_s"]
-            cell.sweep = answer["sweep_s"]
-            cell.result["counters"] = answer["counters"]
+        request = Calibrate(cell.number, cell.sample, self.settings.cold_cache)
+        if found := self._ask_ready(cell, request):
+            cell.loops, cell.once, cell.sweep = found.loops, found.once_s, found.sweep_s
+            cell.note(counters=found.counters)
 
     def sample(self, cell: Cell, number: int) -> None:
         """Take one sample, as part of pass `number`, and leave its process time to settle."""
-        loops, cold = round(cell.loops * (1 + cell.planted)), self.settings.cold_cache
-        answer = self._ask_ready(cell, "sample", loops=loops, warm=cell.warming, cold=cold)
+        loops = round(cell.loops * (1 + cell.planted))
+        request = Sample(cell.number, loops, cell.warming, self.settings.cold_cache)
+        found = self._ask_ready(cell, request)
         if cell.threads > 1:
             clock.settle(SETTLE)
-        if "seconds" in answer:
-            seconds = answer.pop("seconds")
-            answer["sampled_s"] = cell.threads * loops * ((seconds or 0.0) + cell.sweep)
-            for name, found in answer.items():
-                self.noise[name] = self.noise.get(name, 0) + found
+        if found:
+            sampled = cell.threads * loops * ((found.seconds or 0.0) + cell.sweep)
+            for name, count in {**found.interruptions, "sampled_s": sampled}.items():
+                self.noise[name] = self.noise.get(name, 0) + count
             calls = loops / cell.loops  # above 1 for a planted slow-down
-            cell.samples[number].append(None if seconds is None else seconds * calls)
+            seconds = None if found.seconds is None else found.seconds * calls
+            cell.samples[number].append(seconds)
 
     def save(self, cell: Cell, path: str) -> str | None:
         """Make `cell` write its output to `path`; return the disk's error, if any."""
-        return self._ask_ready(cell, "save", path=path).get("disk")
+        found = self._ask_ready(cell, Save(cell.number, path))
+        return found.disk if found else None
 
     @contextmanager
     def one_core(self, chance: random.Random) -> Iterator[Callable[[], None]]:
@@ -171,19 +192,19 @@ class Bench:
 
     def _place(self, on: set[int]) -> None:
         os.sched_setaffinity(0, on)
-        self._tell_all("place", on=sorted(on))
+        self._tell_all(Place(sorted(on)))
 
     def drop(self) -> None:
         """Free the memory of all cells."""
-        self._tell_all("drop")
+        self._tell_all(Drop())
         for held in self._ready.values():
             held.clear()
 
-    def _tell_all(self, do: str, **request: Any) -> None:
-        """Send a request to every process; forget those that have died."""
+    def _tell_all(self, request: Request[Done]) -> None:
+        """Send `request` to every process; forget those that have died."""
         for name, worker in [*self._workers.items()]:
             try:
-                worker.ask(self.settings.timeout, do=do, **request)
+                worker.ask(self.settings.timeout, request)
             except WorkerDiedError:
                 self._workers.pop(name).close()
                 self._ready[name].clear()
@@ -199,38 +220,40 @@ class Bench:
         libraries = registry.get_for(cell.case.problem, cell.implementation).libraries
         return Worker(max(self.settings.threads), self.settings.files, libraries)
 
-    def _about(self, cell: Cell) -> dict[str, Any]:
-        problem = cell.case.problem
-        needed = memory_needed(problem, cell.implementation, cell.threads)
+    def _task(self, cell: Cell) -> dict[str, Any]:
+        """Return the fields of a `Task` for `cell`."""
         return {
-            "cell": cell.number, "case": cell.case.as_words(), "algorithm": cell.implementation,
-            "threads_wanted": cell.threads, "seed": self.settings.seed,
-            "allowance": EXCESS * needed + SLACK,
+            "case": cell.case.as_words(), "algorithm": cell.implementation,
+            "threads": cell.threads, "seed": self.settings.seed,
         }  # fmt: skip
 
-    def _ask_ready(self, cell: Cell, do: str, /, **request: Any) -> dict[str, Any]:
+    def _about(self, cell: Cell) -> dict[str, Any]:
+        """Return the fields of a `CellTask` for `cell`."""
+        needed = memory_needed(cell.case.problem, cell.implementation, cell.threads)
+        return {**self._task(cell), "cell": cell.number, "allowance": EXCESS * needed + SLACK}
+
+    def _ask_ready(self, cell: Cell, request: Request[R]) -> R | None:
         """Call `_ask` for a ready cell; make it ready again if its process has died."""
         if cell.number not in self._ready.get(cell.algorithm, ()):
             self.again(cell)
-        return self._ask(cell, do, cell=cell.number, **request) if cell.alive else {}
+        return self._ask(cell, request) if cell.alive else None
 
-    def _ask(self, cell: Cell, do: str, /, **request: Any) -> dict[str, Any]:
-        """Return the answer of the cell's worker; empty if it died."""
+    def _ask(self, cell: Cell, request: Request[R]) -> R | None:
+        """Return the reply of the cell's worker; None if it failed, which ends the cell."""
         name = cell.algorithm
         try:
             if name not in self._workers:
                 self._workers[name], self._ready[name] = self._new_worker(cell), set()
-            answer = self._workers[name].ask(self.settings.timeout, do=do, **request)
+            reply = self._workers[name].ask(self.settings.timeout, request)
         except WorkerDiedError as death:
             if name in self._workers:
                 self._workers.pop(name).close()
                 self._ready[name].clear()
             cell.end("failed", str(death))
-            return {}
-        if answer.get("status", "ok") != "ok":
-            if report := answer.pop("whole", ""):
-                self.reports.setdefault(name, report)
-            cell.end(answer["status"], answer["reason"])
-        elif do in ("load", "again"):
-            self._ready[name].add(cell.number)
-        return answer
+            return None
+        if isinstance(reply, Unable):
+            if reply.whole:
+                self.reports.setdefault(name, reply.whole)
+            cell.end(reply.status, reply.reason)
+            return None
+        return reply

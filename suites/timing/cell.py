@@ -12,6 +12,8 @@ from algos import registry
 from algos.adapters import performer
 from algos.core.causes import said
 from algos.core.errors import ConvbenchError
+from results.records.columns import CellRecord, Outcome
+from results.records.run import PassRecord
 from suites.cases.suite import Case
 from suites.machine import environment as machine
 
@@ -41,14 +43,13 @@ class Cell:
     algorithm: str
     threads: int
     number: int = 0  # the group's number
-    result: dict[str, Any] = field(default_factory=lambda: {"status": "ok", "reason": ""})
+    outcome: Outcome = field(default_factory=Outcome)
     samples: dict[int, list[float | None]] = field(default_factory=dict)
     loops: int = 1
     reported: str = ""  # the status in its last record
     once: float = 0.0
     sweep: float = 0.0  # seconds that emptying the caches ahead of a call takes; 0 if they stay
     work: float = 0.0
-    workspace_bytes: int | None = None
     runs: str = ""  # the real algorithm, if `algorithm` is a name for an audit
     seconds: float = 0.0  # duration of its last pass without compiling and verifying
     planted: float = 0.0  # slow-down made on purpose, as a share of its time
@@ -61,7 +62,7 @@ class Cell:
     @property
     def alive(self) -> bool:
         """True if the cell can be timed."""
-        return self.result["status"] == "ok"
+        return self.outcome.status == "ok"
 
     @property
     def warming(self) -> int:
@@ -86,34 +87,23 @@ class Cell:
     @property
     def loading(self) -> float:
         """Least seconds to make a verified cell ready again."""
-        return sum(self.result.get(name) or 0.0 for name in ("prepare_s", "first_call_s"))
+        return (self.outcome.prepare_s or 0.0) + (self.outcome.first_call_s or 0.0)
+
+    def note(self, **measured: Any) -> None:
+        """Add values to the outcome."""
+        self.outcome = replace(self.outcome, **measured)
 
     def end(self, status: str, reason: str) -> None:
         """Stop timing this cell, with a status and a reason; drop its samples."""
-        self.result = {**self.result, "status": status, "reason": reason}
+        self.note(status=status, reason=reason)
         self.samples = {}
 
-    def record(self, suite: str) -> dict[str, Any]:
+    def record(self, suite: str) -> CellRecord:
         """Return the cell's record for the result file; pass records hold its samples."""
-        return {
-            "record": "cell",
-            "suite": suite,
-            "group": self.number,
-            **describe(self.case),
-            "algorithm": self.algorithm,
-            "threads": self.threads,
-            "workspace_bytes": self.workspace_bytes,
-            "peak_extra_bytes": None,
-            "compile_s": None,
-            "prepare_s": None,
-            "first_call_s": None,
-            "error_over_bound": None,
-            "threads_seen": {},
-            "counters": {},
-            **self.result,
-            "loops": self.loops,
-            "once_s": self.once,
-        }
+        return CellRecord(
+            suite=suite, group=self.number, algorithm=self.algorithm, threads=self.threads,
+            loops=self.loops, once_s=self.once, **vars(self.outcome), **describe(self.case),
+        )  # fmt: skip
 
 
 @dataclass
@@ -140,16 +130,16 @@ class Group:
         """Return seconds per call by algorithm and pass, one entry per block."""
         return {cell.algorithm: cell.samples for cell in self.cells}
 
-    def pass_record(self, number: int, loads: dict[str, float | None]) -> dict[str, Any]:
-        """Return the record of pass `number`; `loads` are load times in fresh processes."""
+    def pass_record(self, number: int, loads: dict[str, float | None], spent: float) -> PassRecord:
+        """Return the record of pass `number`, after `spent` seconds of the budget.
+
+        `loads` are load times in fresh processes.
+        """
         taken = {cell.algorithm: cell.samples.get(number) for cell in self.cells}
-        return {
-            "record": "pass",
-            "group": self.number,
-            "pass": number,
-            "load_s": loads,
-            "samples_s": {name: samples for name, samples in taken.items() if samples},
-        }
+        samples = {name: samples for name, samples in taken.items() if samples}
+        return PassRecord(
+            group=self.number, number=number, samples_s=samples, load_s=loads, spent_s=spent
+        )
 
 
 def describe(case: Case) -> dict[str, Any]:

@@ -17,19 +17,20 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from algos import registry
 from algos.backend.threads import available
+from algos.core.errors import ConvbenchError
 from algos.core.family import CONVOLUTION, POOLING, Family
 from algos.notation import parse
 from suites.cases import generate
 from suites.cases.suite import Case
 from suites.machine import clock
 from suites.truth.families import FAMILY_CASES
+from suites.workers.messages import Compile, Compiled, Unable
 from suites.workers.process import Worker
 
 from .cell import obstacle
@@ -95,13 +96,13 @@ def measure(family: Family, dtype: str, names: Sequence[str]) -> list[Cost]:
     try:
         for name, call in asked:
             answer = _compile(compiler, name, *call)
-            if answer["seconds"] > MADE:
+            if answer.seconds > MADE:
                 again.append((name, call))
-            costs[name].kernels += answer["kernels"]
-            costs[name].compiled_s += answer["seconds"]
-            costs[name].cpu_s += answer["cpu"]
+            costs[name].kernels += answer.kernels
+            costs[name].compiled_s += answer.seconds
+            costs[name].cpu_s += answer.cpu
         for name, call in again:
-            costs[name].loaded_s += _compile(loader, name, *call)["seconds"]
+            costs[name].loaded_s += _compile(loader, name, *call).seconds
     finally:
         compiler.close()
         loader.close()
@@ -124,11 +125,12 @@ def calls(name: str, family: Family, dtype: str) -> list[tuple[Case, int, bool]]
     ]
 
 
-def _compile(worker: Worker, name: str, case: Case, count: int, spoilt: bool) -> dict[str, Any]:
-    return worker.ask(
-        TIMEOUT, do="compile", case=case.as_words(), algorithm=name, threads_wanted=count,
-        spoilt=spoilt,
-    )  # fmt: skip
+def _compile(worker: Worker, name: str, case: Case, count: int, spoilt: bool) -> Compiled:
+    request = Compile(case=case.as_words(), algorithm=name, threads=count, spoilt=spoilt)
+    reply = worker.ask(TIMEOUT, request)
+    if isinstance(reply, Unable):
+        raise ConvbenchError(f"{name} cannot compute {case.problem}: {reply.reason}")
+    return reply
 
 
 def compile_and_show(

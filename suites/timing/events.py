@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from results.records.record import Record
 from suites.cases.suite import Case
 
 from .cell import Group
@@ -46,4 +46,4 @@ class LeftOut:
     needed: float  # seconds of a run that keeps them
 
 
-Event = dict[str, Any] | Progress | Settled | FilteredImage | LeftOut
+Event = Record | Progress | Settled | FilteredImage | LeftOut

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from rich.progress import Progress as Bar
 import results
 from algos.core.errors import ConvbenchError
 from algos.registry import get, load_file
+from results.records.run import EndRecord, RunHeader
 from results.tables.labels import time_text
 from results.verdicts.audit import AUDITS, objection
 from results.verdicts.statistics import group_times
@@ -62,11 +63,12 @@ def run_and_show(
         out.print(f"[yellow]note:[/] {lacking}", soft_wrap=True)
     header = _header(suite, settings, environment, words)
     if settings.strict and (why := objection(Path(folder) / AUDITS, environment)):
-        header["withheld"] = why
+        header = replace(header, withheld=why)
         out.print(f"[yellow]Verdicts will be withheld:[/] {escape(why)}.", soft_wrap=True)
     if earlier is None:
-        header["limits"] = limits.known()
-        if header["limits"].get("doubts"):
+        known = limits.known()
+        header = replace(header, limits=known)
+        if known.get("doubts"):
             out.print(
                 "[yellow]note:[/] the machine was busy while its peak and bandwidths were "
                 "measured; they serve for this run and are not remembered",
@@ -89,12 +91,7 @@ def run_and_show(
             for record in run.unfinished():
                 writer.append(record)
         heard = {**watch.found(), **run.bench.noise}
-        writer.append(
-            {
-                "record": "end", "finished": clock.utc().isoformat(), "status": state,
-                "noise": heard,
-            }
-        )  # fmt: skip
+        writer.append(EndRecord(finished=clock.utc().isoformat(), status=state, noise=heard))
         for name, report in run.bench.reports.items():
             out.print(f"\n[red]{name}[/] raised, in full:\n{escape(report)}", soft_wrap=True)
         if state != "interrupted":
@@ -105,7 +102,7 @@ def run_and_show(
         raise _interrupted(writer.path) from None
 
 
-def _writer(folder: str | Path, header: dict[str, Any], earlier: Path | None) -> results.RunWriter:
+def _writer(folder: str | Path, header: RunHeader, earlier: Path | None) -> results.RunWriter:
     """A new run's, or that of the `earlier` one, provided that it is the same still."""
     if earlier is None:
         return results.RunWriter(folder, header)
@@ -115,27 +112,27 @@ def _writer(folder: str | Path, header: dict[str, Any], earlier: Path | None) ->
 
 def _header(
     suite: Suite, settings: Settings, environment: dict[str, Any], words: Sequence[str]
-) -> dict[str, Any]:
-    return {
-        "suite": suite.name,
-        "title": suite.title,
-        "question": suite.question,
-        "baseline": settings.baseline,
-        "algorithms": settings.algorithms,
-        "peers": [name for name in settings.algorithms if get(name).is_peer],
-        "own": [name for path in settings.files for name in load_file(path)],
-        "threads": settings.threads,
-        "seed": settings.seed,
-        "min_effect": settings.min_effect,
-        "budget_s": settings.budget,
-        "settings": asdict(settings),
-        "problems": resume.fingerprint(suite.cases),
-        "words": list(words),
-        "command": shlex.join(["convbench", *words]),
-        "started": clock.utc().isoformat(),
-        "timer": clock.timer(),
-        "environment": environment,
-    }
+) -> RunHeader:
+    return RunHeader(
+        suite=suite.name,
+        title=suite.title,
+        question=suite.question,
+        baseline=settings.baseline,
+        algorithms=settings.algorithms,
+        peers=[name for name in settings.algorithms if get(name).is_peer],
+        own=[name for path in settings.files for name in load_file(path)],
+        threads=settings.threads,
+        seed=settings.seed,
+        min_effect=settings.min_effect,
+        budget_s=settings.budget,
+        settings=asdict(settings),
+        problems=resume.fingerprint(suite.cases),
+        words=list(words),
+        command=shlex.join(["convbench", *words]),
+        started=clock.utc().isoformat(),
+        timer=clock.timer(),
+        environment=environment,
+    )
 
 
 def _measure(run: Run, writer: results.RunWriter, out: Console) -> list[FilteredImage]:
@@ -195,7 +192,7 @@ def _winner_line(event: Settled, baseline: str) -> str:
     if baseline in times and event.winner != baseline:
         text += f", {times[baseline] / best:.3g}× {baseline}"
     text += f" [dim]after {len(samples[event.winner])} passes[/]"
-    wrong = [cell.algorithm for cell in group.cells if cell.result["status"] == "failed"]
+    wrong = [cell.algorithm for cell in group.cells if cell.outcome.status == "failed"]
     return text + (f"  [red]failed: {', '.join(wrong)}[/]" if wrong else "")
 
 

@@ -8,32 +8,34 @@ from collections.abc import Iterator
 from typing import Any
 
 from algos.core.errors import ConvbenchError
-from results.records.records import RunRecords
+from results.records.columns import CellRecord
+from results.records.run import PassRecord, RunHeader, RunRecords
 from results.verdicts.decide import looks
 
 from .cell import Cell, Group, performer_of
 from .schedule import Run
 
 
-def check_same(records: RunRecords, header: dict[str, Any]) -> None:
+def check_same(records: RunRecords, header: RunHeader) -> None:
     """Raise `ConvbenchError` if the run to resume differs from the present `header`."""
-    found = list(differences(records.header, json.loads(json.dumps(header))))
+    written = RunHeader.from_json(json.loads(json.dumps(header.as_json())))
+    found = list(differences(records.header, written))
     if found:
         raise ConvbenchError(
-            f"run {records.header.get('id')} cannot be taken up: {'; '.join(found)}. "
+            f"run {records.header.id} cannot be taken up: {'; '.join(found)}. "
             f"Runs of different machines, versions or settings are never mixed; start a new one"
         )
 
 
-def differences(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+def differences(then: RunHeader, now: RunHeader) -> Iterator[str]:
     """Yield a clause for each difference in machine, versions, settings and problems."""
-    for part in ("environment", "settings"):
-        before, after = then.get(part) or {}, now.get(part) or {}
+    parts = ((then.environment, now.environment), (then.settings, now.settings))
+    for before, after in ((old or {}, new or {}) for old, new in parts):
         for key in dict.fromkeys([*before, *after]):
             if before.get(key) != after.get(key):
                 name = key.replace("_", " ")
                 yield f"{name} was {_shown(before.get(key))}, is {_shown(after.get(key))}"
-    if then.get("problems") != now.get("problems"):
+    if then.problems != now.problems:
         yield "the problems of the suite are others now"
 
 
@@ -50,46 +52,45 @@ def fingerprint(cases: Any) -> int:
 
 def take_up(run: Run, records: RunRecords) -> None:
     """Set `run` to the state in which `records` ended, so that nothing is measured twice."""
-    known = {(cell["group"], cell["algorithm"]): cell for cell in records.cells}
-    by_group: dict[int, list[dict[str, Any]]] = {}
+    known = {(cell.group, cell.algorithm): cell for cell in records.cells}
+    by_group: dict[int, list[PassRecord]] = {}
     for record in records.passes:
-        by_group.setdefault(record["group"], []).append(record)
+        by_group.setdefault(record.group, []).append(record)
     for group in run.groups:
         mine = by_group.get(group.number, [])
         told = [known.get((group.number, cell.algorithm)) for cell in group.cells]
         unknown = any(record is None for record in told)
-        if not mine and (unknown or any(record["status"] == "ok" for record in told if record)):
+        if not mine and (unknown or any(record.status == "ok" for record in told if record)):
             continue  # it was interrupted: all of it is measured again
         for cell, result in zip(group.cells, told, strict=True):
             if result is not None:
                 _restore(cell, result, mine)
         _pace(group, mine)
-        run.mark_done(group, [record["pass"] for record in mine] or [0])
-    run.spent = max((record.get("spent_s", 0.0) for record in records.passes), default=0.0)
-    reached = max((record["pass"] for record in records.passes), default=0)
+        run.mark_done(group, [record.number for record in mine] or [0])
+    run.spent = max((record.spent_s for record in records.passes), default=0.0)
+    reached = max((record.number for record in records.passes), default=0)
     for done in looks(reached):
         run.referee.look({group.number: group.samples() for group in run.groups}, done)
     run.first = reached
 
 
-def _restore(cell: Cell, record: dict[str, Any], passes: list[dict[str, Any]]) -> None:
+def _restore(cell: Cell, record: CellRecord, passes: list[PassRecord]) -> None:
     """Restore the result of `cell`, and its samples if it can still be timed."""
-    cell.result = dict(record)
-    cell.reported = record["status"]
-    cell.loops, cell.once = record["loops"], record.get("once_s", 0.0)
-    cell.workspace_bytes = record["workspace_bytes"]
+    cell.outcome = record.outcome
+    cell.reported = record.status
+    cell.loops, cell.once = record.loops, record.once_s or 0.0
     if cell.alive:
         cell.work = performer_of(cell.case.problem, cell.algorithm).work(cell.case.problem)
         for one in passes:
-            if cell.algorithm in one["samples_s"]:
-                cell.samples[one["pass"]] = list(one["samples_s"][cell.algorithm])
+            if cell.algorithm in one.samples_s:
+                cell.samples[one.number] = list(one.samples_s[cell.algorithm])
 
 
-def _pace(group: Group, passes: list[dict[str, Any]]) -> None:
+def _pace(group: Group, passes: list[PassRecord]) -> None:
     """Restore the number of blocks in a pass over `group`, and its approximate duration."""
     if not passes:
         return
-    group.blocks = max(len(samples) for samples in passes[0]["samples_s"].values())
+    group.blocks = max(len(samples) for samples in passes[0].samples_s.values())
     for cell in group.cells:
-        samples = passes[-1]["samples_s"].get(cell.algorithm, [])
+        samples = passes[-1].samples_s.get(cell.algorithm, [])
         cell.seconds = cell.loops * sum(sample or 0.0 for sample in samples)

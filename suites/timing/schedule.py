@@ -21,9 +21,9 @@ import random
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
 
 from algos.core.errors import ConvbenchError
+from results.records.record import Record
 from results.verdicts.decide import MIN_PASSES, OUT_OF_THE_RUNNING, Referee, looks
 from results.verdicts.statistics import pass_times, shared_levels
 from suites.cases.suite import Case
@@ -103,7 +103,7 @@ class Run:
         for cell in group.alive:
             self._learn_pace(cell)
 
-    def unfinished(self) -> Iterator[dict[str, Any]]:
+    def unfinished(self) -> Iterator[Record]:
         """Yield records of the interrupted round, as far as it got."""
         for turn in self._round.turns:
             yield from self._records(turn)
@@ -234,16 +234,16 @@ class Run:
         taken = clock.now() - begun - (self.bench.compiled - compiled)
         turn.seconds[cell.algorithm] = turn.seconds.get(cell.algorithm, 0.0) + taken
 
-    def _records(self, turn: Turn) -> Iterator[dict[str, Any]]:
+    def _records(self, turn: Turn) -> Iterator[Record]:
         """Yield the records of the present pass over a group, with cells whose status changed."""
         group = turn.group
         for cell in group.cells:
-            if cell.reported != cell.result["status"] and (cell.samples or not cell.alive):
-                cell.reported = cell.result["status"]
+            if cell.reported != cell.outcome.status and (cell.samples or not cell.alive):
+                cell.reported = cell.outcome.status
                 yield cell.record(self.settings.suite)
-        record = group.pass_record(self._pass, turn.loads)
-        record["spent_s"] = self.budget - self.remaining()
-        if record["samples_s"]:
+        spent = self.budget - self.remaining()
+        record = group.pass_record(self._pass, turn.loads, spent)
+        if record.samples_s:
             yield record
 
     def _look(self) -> Iterator[Event]:
@@ -284,7 +284,7 @@ class Run:
             return 0
         algorithm = performer_of(problem, cell.implementation)
         cell.work = algorithm.work(problem)
-        cell.workspace_bytes = algorithm.workspace_bytes(problem, cell.threads)
+        cell.note(workspace_bytes=algorithm.workspace_bytes(problem, cell.threads))
         pace = self._paces.get((cell.algorithm, cell.threads, problem.operation), 0.0)
         predicted = pace * cell.work
         if predicted > settings.call_limit:

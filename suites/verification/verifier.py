@@ -16,6 +16,8 @@ from typing import Any
 from suites.cases.suite import Case
 from suites.machine import clock
 from suites.timing.cell import memory_allowed, obstacle
+from suites.truth.judge import Judgement
+from suites.workers.messages import Judge, Unable
 from suites.workers.process import ExhaustedError, Worker, WorkerDiedError
 
 from .shrink import shrink
@@ -68,21 +70,21 @@ class Score:
     failures: list[Failure] = field(default_factory=list)
     unjudged: list[tuple[Case, str]] = field(default_factory=list)
 
-    def enter(self, case: Case, answer: dict[str, Any]) -> None:
+    def enter(self, case: Case, answer: Judgement) -> None:
         """Count a judgement."""
-        if answer["status"] == "unsupported":
+        if answer.status == "unsupported":
             self.unsupported += 1
             return
-        if answer["status"] == "unjudged":
-            self.unjudged.append((case, answer["reason"]))
+        if answer.status == "unjudged":
+            self.unjudged.append((case, answer.reason))
             return
         self.cases += 1
-        self.mistrusted += answer["status"] == "mistrusted"
-        self.asked += answer.get("asked", False)
-        self.exact += answer.get("exact", False)
-        self.properties += answer.get("properties", 0)
-        self.threads_agree &= answer.get("threads_agree", True)
-        self.worst = max(self.worst, answer.get("error_over_bound", 0.0))
+        self.mistrusted += answer.status == "mistrusted"
+        self.asked += answer.asked
+        self.exact += answer.exact
+        self.properties += answer.properties
+        self.threads_agree &= answer.threads_agree
+        self.worst = max(self.worst, answer.error_over_bound)
 
 
 @dataclass
@@ -111,7 +113,7 @@ class Verifier:
             for number, case in enumerate(cases, 1):
                 answer = self._judge(algorithm, case, self.timeout)
                 score.enter(case, answer)
-                if answer["status"] == "failed":
+                if answer.status == "failed":
                     earlier = len(score.failures)
                     score.failures.append(self._failure(algorithm, case, number, answer, earlier))
                 report()
@@ -122,7 +124,7 @@ class Verifier:
 
     def killed(self, canary: str, cases: Sequence[Case]) -> bool:
         """Return True if any of `cases` shows that `canary` is wrong."""
-        return any(self._judge(canary, c, self.timeout)["status"] == "failed" for c in cases)
+        return any(self._judge(canary, c, self.timeout).status == "failed" for c in cases)
 
     def close(self) -> None:
         """End the worker."""
@@ -130,30 +132,34 @@ class Verifier:
             self._worker.close()
             self._worker = None
 
-    def _judge(self, algorithm: str, case: Case, timeout: float) -> dict[str, Any]:
+    def _judge(self, algorithm: str, case: Case, timeout: float) -> Judgement:
         """Return the answer of the process in use; start one if there is none."""
         memory = memory_allowed()
         if case.problem.compulsory_bytes > LARGE:
             found = obstacle(case.problem, algorithm, self.threads, memory)
             if found and found[0] == "refused":
-                return {"status": "unjudged", "reason": f"out of memory: {found[1]}"}
+                return Judgement("unjudged", f"out of memory: {found[1]}")
+        request = Judge(
+            case=case.as_words(), algorithm=algorithm, threads=self.threads, seed=self.seed,
+            allowance=memory,
+        )  # fmt: skip
         self._worker = self._worker or Worker(self.threads, self.files)
         try:
-            return self._worker.ask(
-                timeout, do="judge", case=case.as_words(), algorithm=algorithm,
-                threads_wanted=self.threads, seed=self.seed, allowance=memory,
-            )  # fmt: skip
+            reply = self._worker.ask(timeout, request)
         except WorkerDiedError as death:
             self.close()
             if isinstance(death, ExhaustedError):
-                return {"status": "unjudged", "reason": str(death)}
-            return {"status": "failed", "reason": str(death)}
+                return Judgement("unjudged", str(death))
+            return Judgement("failed", str(death))
+        if isinstance(reply, Unable):
+            return Judgement(reply.status, reply.reason, whole=reply.whole)
+        return reply
 
     def _failure(
-        self, algorithm: str, case: Case, number: int, answer: dict[str, Any], earlier: int
+        self, algorithm: str, case: Case, number: int, answer: Judgement, earlier: int
     ) -> Failure:
         """Return the failure of case `number`; the first one is shrunk if it fails alone."""
-        found = Failure(case, answer["reason"], case, number, whole=answer.get("whole", ""))
+        found = Failure(case, answer.reason, case, number, whole=answer.whole)
         if earlier >= SHOWN:
             return found
         if not self._fails_alone(algorithm, case, self.timeout):
@@ -161,7 +167,7 @@ class Verifier:
         return found if earlier else replace(found, smallest=self._smallest(algorithm, case))
 
     def _fails(self, algorithm: str, case: Case, timeout: float) -> bool:
-        return self._judge(algorithm, case, timeout)["status"] == "failed"
+        return self._judge(algorithm, case, timeout).status == "failed"
 
     def _fails_alone(self, algorithm: str, case: Case, timeout: float) -> bool:
         """Return True if the case fails in a process that has judged nothing before."""

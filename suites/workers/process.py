@@ -20,6 +20,8 @@ from typing import Any
 
 from suites.machine import clock
 
+from .messages import R, Request, Unable, decode, encode
+
 _ROOT = str(Path(__file__).resolve().parents[2])
 
 #: Program of the fork server. The folder is on Python's path only while `suites` is looked for. So
@@ -136,8 +138,8 @@ class Worker:
         self._code: int | None = None
         self._buffer = b""
 
-    def ask(self, timeout: float, **request: Any) -> dict[str, Any]:
-        """Send `request` and wait for the answer.
+    def ask(self, timeout: float, request: Request[R]) -> R | Unable:
+        """Send `request` and wait for the reply.
 
         Raises
         ------
@@ -145,10 +147,11 @@ class Worker:
             If the process ends, or gives no answer within `timeout` seconds.
         """
         try:
-            self._socket.sendall(json.dumps(request).encode() + b"\n")
+            self._socket.sendall(encode(request))
         except OSError:
             raise self._death() from None
-        return json.loads(self._line(timeout))
+        reply: R | Unable = decode(self._line(timeout))
+        return reply
 
     def _line(self, timeout: float) -> bytes:
         deadline = clock.now() + timeout

@@ -1,21 +1,20 @@
 """One algorithm in its own process, forked by the fork server and driven through a socket.
 
-A request is a line of JSON, ``{"do": NAME, …}``; the answer is another one. Between requests the
-process sleeps in a read. So the measured process has the machine to itself, and the thread pools
-of different algorithms never run together.
+Requests and replies are those of `suites.workers.messages`. Between requests the process sleeps in
+a read. So the measured process has the machine to itself, and the thread pools of different
+algorithms never run together.
 """
 
 from __future__ import annotations
 
 import ctypes
 import gc
-import json
 import resource
 import signal
 import zlib
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, BinaryIO
 
@@ -28,11 +27,39 @@ from algos.backend import threads
 from algos.core.causes import said, whole
 from algos.core.errors import ConvbenchError, KernelRefusedError
 from algos.registry import load_file
+from results.records.columns import Outcome
 from suites.cases.suite import Case
 from suites.machine import clock, cores, counters, memory, noise
 from suites.machine.caches import sweeper
 from suites.truth.families import instance_of
-from suites.truth.judge import judge
+from suites.truth.instance import Instance
+from suites.truth.judge import Judgement, judge
+
+from .messages import (
+    Again,
+    Calibrate,
+    Calibrated,
+    CellTask,
+    Compile,
+    Compiled,
+    Discover,
+    Done,
+    Drop,
+    Judge,
+    Load,
+    Place,
+    Reloaded,
+    Sample,
+    Sampled,
+    Save,
+    Saved,
+    Task,
+    Unable,
+    Weigh,
+    Weighed,
+    decode,
+    encode,
+)  # fmt: skip
 
 #: Most products that the oracle may compute to verify one cell.
 _ORACLE_PRODUCTS = 4_000_000
@@ -64,7 +91,10 @@ class Ready:
 
 
 class Session:
-    """The state between requests: the cells that can be timed, by number."""
+    """The state between requests: the cells that can be timed, by number.
+
+    The method for a request has the name of its class, in lower case.
+    """
 
     def __init__(self) -> None:
         self.ready: dict[int, Ready] = {}
@@ -73,170 +103,134 @@ class Session:
         self._allowances = 0
         self._scale: memory.Scale | None = None  # of a process that weighs
 
-    def load(
-        self,
-        cell: int,
-        case: dict[str, str],
-        algorithm: str,
-        threads_wanted: int,
-        seed: int,
-        allowance: int | None = None,
-    ) -> dict[str, Any]:
-        """Prepare, call once and verify; answer the cell's status and its data except samples.
-
-        The cell may take `allowance` bytes beyond those that the process holds already.
-        """
-        self._make_room(threads_wanted, allowance)
-        instance = instance_of(Case.of_words(case), seed)
-        problem, chosen = instance.problem, registry.get_for(instance.problem, algorithm)
+    def load(self, request: Load) -> Outcome:
+        """Return the cell's outcome; it can be timed if its status is ok."""
+        self._make_room(request)
+        instance, chosen = _asked(request)
+        problem = instance.problem
         if reason := instance.reason_against(chosen):
-            return {"status": "unsupported", "reason": reason}
+            return Outcome(status="unsupported", reason=reason)
         with clock.stopwatch() as preparing:
-            plan, given = instance.plan(chosen, threads_wanted)
+            plan, given = instance.plan(chosen, request.threads)
         out = np.full(problem.result_shape, np.nan, problem.dtype)
         sums = [zlib.crc32(array.data) for array in given]
         with clock.stopwatch() as calling:
             plan(*given, out)
         if sums != [zlib.crc32(array.data) for array in given]:
-            return {"status": "failed", "reason": "it changed its input, which is not its own"}
+            return Outcome(status="failed", reason="it changed its input, which is not its own")
         checked = instance.finite()
         if checked is not instance:  # timed on the given numbers, verified on finite ones
             plan(checked.first, *given[1:], out)
-        positions = checked.positions(_ORACLE_PRODUCTS, 64, 2048, seed)
+        positions = checked.positions(_ORACLE_PRODUCTS, 64, 2048, request.seed)
         verdict = checked.check(chosen, out, positions)
-        answer = {
-            "status": "ok" if verdict.passed else "failed",
-            "reason": verdict.reason,
-            "error_over_bound": verdict.error_over_bound,
-            "compile_s": preparing.compiling + calling.compiling,
-            "first_call_s": calling.working,
-            "threads_seen": threads.read_back(),  # the first call loads the libraries
-        }
+        prepare_s = None
         if verdict.passed:
-            plan, given = instance.plan(chosen, threads_wanted)
-            prepare = partial(instance.plan, chosen, threads_wanted)
-            answer["prepare_s"] = clock.shortest(prepare, PREPARING)
-            self.ready[cell] = Ready(plan, given, out, calling.working)
-        return answer
+            plan, given = instance.plan(chosen, request.threads)
+            prepare = partial(instance.plan, chosen, request.threads)
+            prepare_s = clock.shortest(prepare, PREPARING)
+            self.ready[request.cell] = Ready(plan, given, out, calling.working)
+        return Outcome(
+            status="ok" if verdict.passed else "failed",
+            reason=verdict.reason,
+            error_over_bound=verdict.error_over_bound,
+            compile_s=preparing.compiling + calling.compiling,
+            prepare_s=prepare_s,
+            first_call_s=calling.working,
+            threads_seen=threads.read_back(),  # the first call loads the libraries
+        )
 
-    def again(
-        self,
-        cell: int,
-        case: dict[str, str],
-        algorithm: str,
-        threads_wanted: int,
-        seed: int,
-        allowance: int | None = None,
-    ) -> dict[str, Any]:
+    def again(self, request: Again) -> Reloaded:
         """Prepare a cell that another process has verified, and call it once."""
-        self._make_room(threads_wanted, allowance)
-        instance = instance_of(Case.of_words(case), seed)
-        chosen = registry.get_for(instance.problem, algorithm)
+        self._make_room(request)
+        instance, chosen = _asked(request)
         out = np.empty(instance.problem.result_shape, instance.problem.dtype)
         with clock.stopwatch() as loading:
-            plan, given = instance.plan(chosen, threads_wanted)
+            plan, given = instance.plan(chosen, request.threads)
             plan(*given, out)
-        self.ready[cell] = Ready(plan, given, out)
-        return {"load_s": loading.seconds, "compile_s": loading.compiling}
+        self.ready[request.cell] = Ready(plan, given, out)
+        return Reloaded(loading.seconds, loading.compiling)
 
-    def compile(
-        self, case: dict[str, str], algorithm: str, threads_wanted: int, spoilt: bool = False
-    ) -> dict[str, Any]:
-        """Prepare and call twice; the extra time of the first goes to compiling or loading.
-
-        If `spoilt`, the kernel holds a NaN.
-        """
-        threads.use(threads_wanted)
-        instance = instance_of(Case.of_words(case))
-        chosen = registry.get_for(instance.problem, algorithm)
-        if spoilt:
+    def compile(self, request: Compile) -> Compiled:
+        """Prepare and call twice; the extra time of the first goes to compiling or loading."""
+        threads.use(request.threads)
+        instance, chosen = _asked(request)
+        if request.spoilt:
             instance.arrays[1].flat[0] = np.nan
         if instance.reason_against(chosen):
-            return {"kernels": 0, "seconds": 0.0, "cpu": 0.0}
+            return Compiled()
         out = np.empty(instance.problem.result_shape, instance.problem.dtype)
         took = []
         for _ in range(2):
             with clock.stopwatch() as calling:
-                plan, given = instance.plan(chosen, threads_wanted)
+                plan, given = instance.plan(chosen, request.threads)
                 plan(*given, out)
             took.append(calling)
         first, second = took
-        return {
-            "kernels": first.kernels,
-            "seconds": max(first.seconds - second.seconds, 0.0),
-            "cpu": max(first.cpu - second.cpu, 0.0),
-        }
+        return Compiled(
+            first.kernels,
+            max(first.seconds - second.seconds, 0.0),
+            max(first.cpu - second.cpu, 0.0),
+        )
 
-    def weigh(
-        self, case: dict[str, str], algorithm: str, threads_wanted: int, seed: int
-    ) -> dict[str, Any]:
-        """Answer the peak bytes beyond input, kernel and output; never in a process that times."""
+    def weigh(self, request: Weigh) -> Weighed:
+        """Return the peak memory; never in a process that times."""
         if self._scale is None:
             self._scale = memory.Scale()
-        threads.use(threads_wanted)
-        instance = instance_of(Case.of_words(case), seed)
-        problem, chosen = instance.problem, registry.get_for(instance.problem, algorithm)
+        threads.use(request.threads)
+        instance, chosen = _asked(request)
+        problem = instance.problem
         out = np.full(problem.result_shape, np.nan, problem.dtype)  # touched, so not counted
 
         def work() -> None:
-            plan, given = instance.plan(chosen, threads_wanted)
+            plan, given = instance.plan(chosen, request.threads)
             plan(*given, out)
 
-        kind = algorithm, problem.operation, problem.dtype, len(problem.size)
-        predicted = performer(chosen, problem).workspace_bytes(problem, threads_wanted)
-        return {"peak_extra_bytes": self._scale.weigh(work, kind, predicted)}
+        kind = request.algorithm, problem.operation, problem.dtype, len(problem.size)
+        predicted = performer(chosen, problem).workspace_bytes(problem, request.threads)
+        return Weighed(self._scale.weigh(work, kind, predicted))
 
-    def try_file(self, path: str) -> dict[str, Any]:
-        """Load algorithms from a file, to test if this process survives it."""
-        load_file(path)
-        return {}
+    def judge(self, request: Judge) -> Judgement:
+        """Judge an algorithm."""
+        if request.allowance is not None:
+            _limit(psutil.Process().memory_info().vms + request.allowance)
+        case = Case.of_words(request.case)
+        chosen = registry.get_for(case.problem, request.algorithm)
+        return judge(chosen, case, threads=request.threads, seed=request.seed)
 
-    def judge(
-        self,
-        case: dict[str, str],
-        algorithm: str,
-        threads_wanted: int,
-        seed: int,
-        allowance: int | None = None,
-    ) -> dict[str, Any]:
-        """Judge an algorithm within `allowance` more bytes; answer a `Judgement`."""
-        if allowance is not None:
-            _limit(psutil.Process().memory_info().vms + allowance)
-        told = Case.of_words(case)
-        chosen = registry.get_for(told.problem, algorithm)
-        return asdict(judge(chosen, told, threads=threads_wanted, seed=seed))
+    def discover(self, request: Discover) -> Done:
+        """Load algorithms from a file."""
+        load_file(request.path)
+        return Done()
 
-    def calibrate(self, cell: int, seconds: float, cold: bool = False) -> dict[str, Any]:
-        """Answer the calls that fill a sample of `seconds`, and the counters of one call.
+    def calibrate(self, request: Calibrate) -> Calibrated:
+        """Choose the calls that fill a sample, and count the events of one call.
 
-        Warm code is timed. If caches are `cold`, the time of emptying them counts as well.
+        Warm code is timed. If caches are cold, the time of emptying them counts as well.
         """
-        seconds = max(seconds, clock.shortest_sample())
-        sweep = self._sweep(cold)
+        seconds = max(request.seconds, clock.shortest_sample())
+        sweep = self._sweep(request.cold)
         emptying = clock.per_call(sweep, 1) if sweep else 0.0
-        call, once = self.ready[cell].call, self.ready[cell].first
+        call, once = self.ready[request.cell].call, self.ready[request.cell].first
         if once < LONG_CALL:
             self._wake(call, 1)
             once = clock.shortest(call, WAKING)
         if once < seconds:
             once = min(once, clock.per_call(call, max(1, round(seconds / max(once, 1e-6)))))
         loops = max(1, min(round(seconds / max(once + emptying, 1e-9)), 1_000_000))
-        counted = counters.of_a_call(call, loops)
-        return {"loops": loops, "once_s": once, "sweep_s": emptying, "counters": counted}
+        return Calibrated(loops, once, emptying, counters.of_a_call(call, loops))
 
-    def sample(self, cell: int, loops: int, warm: int = 0, cold: bool = False) -> dict[str, Any]:
-        """Answer the seconds per call over `loops` calls, and the interruptions during them.
+    def sample(self, request: Sample) -> Sampled:
+        """Time a sample, and count the interruptions during it.
 
-        The seconds are None if something was compiled. Other processes have worked since the
-        last sample, so `warm` uncounted calls fill the caches first. If caches are `cold`, they
-        are emptied ahead of every call instead.
+        Other processes have worked since the last sample, so uncounted calls fill the caches
+        first. If caches are cold, they are emptied ahead of every call instead.
         """
-        call = self.ready[cell].call
-        self._wake(call, warm)
-        sweep, before = self._sweep(cold), noise.interruptions()
-        seconds = clock.sample(call, loops, sweep)
+        call = self.ready[request.cell].call
+        self._wake(call, request.warm)
+        sweep, before = self._sweep(request.cold), noise.interruptions()
+        seconds = clock.sample(call, request.loops, sweep)
         after = noise.interruptions()
-        return {"seconds": seconds, **{name: after[name] - before[name] for name in after}}
+        return Sampled(seconds, {name: after[name] - before[name] for name in after})
 
     def _wake(self, call: Callable[[], None], calls: int) -> None:
         """Make `calls` that wake the threads of a pool, each on its own core.
@@ -248,38 +242,44 @@ class Session:
             for _ in range(calls):
                 call()
 
-    def place(self, on: Sequence[int]) -> dict[str, Any]:
-        """Keep all threads of this process on the cores `on`."""
-        cores.keep(on)
-        return {}
+    def place(self, request: Place) -> Done:
+        """Keep all threads of this process on some cores."""
+        cores.keep(request.on)
+        return Done()
 
-    def save(self, cell: int, path: str) -> dict[str, Any]:
-        """Write the output to `path` as a .npy file; answer the disk's error, if any."""
-        self.ready[cell].call()
+    def save(self, request: Save) -> Saved:
+        """Write the output of a cell to a file."""
+        self.ready[request.cell].call()
         try:
-            np.save(path, self.ready[cell].out)
+            np.save(request.path, self.ready[request.cell].out)
         except OSError as error:
-            return {"disk": error.strerror or str(error)}
-        return {}
+            return Saved(error.strerror or str(error))
+        return Saved()
 
-    def drop(self) -> dict[str, Any]:
+    def drop(self, request: Drop) -> Done:
         """Free the memory of all cells."""
         self.ready.clear()
         gc.collect()
-        return {}
+        return Done()
 
-    def _make_room(self, threads_wanted: int, allowance: int | None) -> None:
-        """Raise the memory limit by `allowance` bytes for one more cell, and set its threads."""
+    def _make_room(self, request: CellTask[Any]) -> None:
+        """Raise the memory limit for one more cell, and set its threads."""
         if not self.ready:
             self._own, self._allowances = psutil.Process().memory_info().vms, 0
-        if allowance is not None:
-            self._allowances += allowance
+        if request.allowance is not None:
+            self._allowances += request.allowance
             _limit(self._own + self._allowances)
-        threads.use(threads_wanted)
-        self.threads = threads_wanted
+        threads.use(request.threads)
+        self.threads = request.threads
 
     def _sweep(self, cold: bool) -> Callable[[], None] | None:
         return sweeper(self.threads) if cold else None
+
+
+def _asked(request: Task[Any]) -> tuple[Instance, Any]:
+    """Return the case of a task with its numbers, and its algorithm."""
+    instance = instance_of(Case.of_words(request.case), request.seed)
+    return instance, registry.get_for(instance.problem, request.algorithm)
 
 
 def _limit(size: int) -> None:
@@ -296,21 +296,20 @@ def serve(requests: BinaryIO, answers: BinaryIO, files: Sequence[str]) -> None:
     session = Session()
     gc.disable()
     for line in requests:
-        request = json.loads(line)
-        action = getattr(session, request.pop("do"))
+        request = decode(line)
+        action = getattr(session, type(request).__name__.lower())
+        reply: Any
         try:
-            answer = action(**request)
+            reply = action(request)
         except KernelRefusedError as error:
-            answer = {"status": "unsupported", "reason": str(error)}
+            reply = Unable("unsupported", str(error))
         except ConvbenchError as error:
-            answer = {"status": "failed", "reason": str(error)}
+            reply = Unable("failed", str(error))
         except MemoryError:
-            answer = {"status": "failed", "reason": "it asked for more memory than it may have"}
+            reply = Unable("failed", "it asked for more memory than it may have")
         except Exception as error:
-            answer = {
-                "status": "failed", "reason": f"it raised {said(error)}", "whole": whole(error),
-            }  # fmt: skip
-        answers.write(json.dumps(answer).encode() + b"\n")
+            reply = Unable("failed", f"it raised {said(error)}", whole(error))
+        answers.write(encode(reply))
         answers.flush()
 
 

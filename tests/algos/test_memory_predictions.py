@@ -12,6 +12,7 @@ from algos.fft.algorithm import FFT
 from algos.registry import convolutions, get
 from suites.cases.suite import Case
 from suites.machine.memory import is_off
+from suites.workers.messages import Unable, Weigh
 from suites.workers.process import Worker
 
 pytestmark = pytest.mark.skipif(
@@ -48,12 +49,13 @@ def weighed(algorithm, labels=PROBLEMS, operations=OPERATIONS):
             if able.why_not(problem):
                 continue
             case = Case(problem, weights=weights if operation == "forward" else "random")
-            about = {"case": case.as_words(), "algorithm": algorithm, "seed": 0}
-            answer = worker.ask(COMPILING, do="weigh", threads_wanted=1, **about)
-            reason = answer.get("reason", "")  # a ConvbenchError's: these values are not for it
-            assert not reason.startswith("it raised"), reason
-            if (measured := answer.get("peak_extra_bytes")) is not None:
-                yield f"{label} {operation}", able.workspace_bytes(problem, 1), measured
+            request = Weigh(case=case.as_words(), algorithm=algorithm, threads=1)
+            answer = worker.ask(COMPILING, request)
+            if isinstance(answer, Unable):  # a ConvbenchError's: these values are not for it
+                assert not answer.reason.startswith("it raised"), answer.reason
+            elif answer.peak_extra_bytes is not None:
+                predicted = able.workspace_bytes(problem, 1)
+                yield f"{label} {operation}", predicted, answer.peak_extra_bytes
     finally:
         worker.close()
 

@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 
 from algos.core.problem import Problem
+from results.records.checks import CLASSES
+from results.records.record import Record
 from results.records.records import RunWriter
+from results.records.run import EndRecord, RunHeader
 from results.tables.labels import GROUP
 
 ALGORITHMS = ("naive", "im2col", "fft", "separable", "parallel")
@@ -34,15 +37,21 @@ LIMITS = {
 }
 
 
-def header(**changes: Any) -> dict[str, Any]:
+def header(**changes: Any) -> RunHeader:
     """Return a ``run`` record as the harness writes it."""
-    return {
+    usual: dict[str, Any] = {
         "suite": "quick", "title": "Five algorithms in a minute",
         "question": "Which algorithm should I use?", "baseline": "naive",
         "algorithms": list(ALGORITHMS), "threads": [1], "seed": 0, "budget_s": 60.0,
         "command": "convbench run quick", "started": "2026-11-20T10:42:12+00:00",
-        "environment": ENVIRONMENT, **changes,
+        "environment": ENVIRONMENT,
     }  # fmt: skip
+    return RunHeader(**{**usual, **changes})
+
+
+def record_of(line: dict[str, Any]) -> Record:
+    """Return the record of a line as JSON has it."""
+    return CLASSES[line["record"]].from_json(line)
 
 
 def cell(
@@ -85,9 +94,9 @@ def write_run(
     """Write a run of `cells` into `folder`; `end` None leaves it unfinished."""
     with RunWriter(folder, header(**changes)) as writer:
         for record in as_records(cells):
-            writer.append(record)
+            writer.append(record_of(record))
         if end:
-            writer.append({"record": "end", "finished": "2026-11-20T10:43:20", "status": end})
+            writer.append(EndRecord(finished="2026-11-20T10:43:20", status=end))
     return writer.path
 
 

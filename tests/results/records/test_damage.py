@@ -20,7 +20,7 @@ from algos.core.problem import Problem
 from report import page_text
 from results.figures.draw import sheets
 from results.figures.style import rc_context
-from results.records.checks import FILE
+from results.records.run import FILE
 from results.tables.export import markdown_table
 from results.tables.terminal import show
 

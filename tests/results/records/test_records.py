@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic import cell, header
+from synthetic import cell, header, record_of
 
 import results
 from algos.core.errors import ConvbenchError
 from results import RunWriter, read_records
 from results.records.locate import find, latest
-from results.records.records import FILE, SCHEMA
+from results.records.run import FILE, SCHEMA, EndRecord
 
 PASS = {"record": "pass", "group": 0, "pass": 0}
 
@@ -24,11 +25,9 @@ PASS = {"record": "pass", "group": 0, "pass": 0}
 def write(folder: Path, cells: int = 2, end: bool = True, **changes: object) -> Path:
     with RunWriter(folder, header(**changes)) as writer:
         for threads in range(1, cells + 1):
-            writer.append(cell("fft", threads=threads))
+            writer.append(record_of(cell("fft", threads=threads)))
         if end:
-            writer.append(
-                {"record": "end", "finished": "2026-11-20T10:45:00", "status": "complete"}
-            )
+            writer.append(EndRecord(finished="2026-11-20T10:45:00"))
     return writer.path
 
 
@@ -38,10 +37,10 @@ def test_a_run_reads_back_as_it_was_written(tmp_path: Path) -> None:
     assert run == read_records(path / FILE)
     assert run.path == path
     assert run.status == "complete"
-    assert run.header["schema"] == SCHEMA
-    assert run.header["id"] == path.name == "20261120-104212-quick"
-    assert [c["threads"] for c in run.cells] == [1, 2, 3]
-    assert run.cells[0] == cell("fft", threads=1)
+    assert run.header.schema == SCHEMA
+    assert run.header.id == path.name == "20261120-104212-quick"
+    assert [c.threads for c in run.cells] == [1, 2, 3]
+    assert run.cells[0] == record_of(cell("fft", threads=1))
 
 
 def test_the_folder_is_made_with_its_parents(tmp_path: Path) -> None:
@@ -52,7 +51,7 @@ def test_runs_that_start_in_the_same_second_get_folders_of_their_own(tmp_path: P
     with ThreadPoolExecutor(8) as pool:
         paths = list(pool.map(lambda _: write(tmp_path), range(24)))
     assert len(set(paths)) == 24
-    assert {read_records(path).header["id"] for path in paths} == {path.name for path in paths}
+    assert {read_records(path).header.id for path in paths} == {path.name for path in paths}
     assert sorted(tmp_path.iterdir()) == sorted(paths)
 
 
@@ -63,24 +62,24 @@ def test_a_suite_of_any_name_makes_a_plain_folder_name(tmp_path: Path) -> None:
 
 def test_numpy_values_paths_and_nonfinite_numbers_can_be_written(tmp_path: Path) -> None:
     with RunWriter(tmp_path, header(seed=np.int64(3))) as writer:
-        writer.append(
-            cell("fft", samples=np.array([1e-3, np.nan]), error_over_bound=np.float32(np.inf))
-        )
+        writer.append(record_of(cell("fft", error_over_bound=np.float32(np.inf))))
+        samples = {"fft": np.array([1e-3, np.nan])}
+        writer.append(record_of({**PASS, "samples_s": samples}))
     run = read_records(writer.path)
-    assert run.header["seed"] == 3
-    assert run.cells[0]["samples_s"] == [1e-3, None]
-    assert run.cells[0]["error_over_bound"] == "inf"
+    assert run.header.seed == 3
+    assert run.passes[0].samples_s == {"fft": [1e-3, None]}
+    assert run.cells[0].error_over_bound == math.inf
 
 
 def test_every_record_is_on_the_disk_at_once(tmp_path: Path) -> None:
     writer = RunWriter(tmp_path, header())
     for count in range(1, 4):
-        writer.append(cell("fft"))
+        writer.append(record_of(cell("fft")))
         assert len(read_records(writer.path).cells) == count
     writer.close()
     writer.close()
     with pytest.raises(ConvbenchError, match="closed"):
-        writer.append(cell("fft"))
+        writer.append(record_of(cell("fft")))
 
 
 def test_a_run_without_an_end_is_unfinished(tmp_path: Path) -> None:
@@ -140,10 +139,11 @@ def test_any_other_bad_line_is_named(tmp_path: Path, line: bytes, complaint: str
 def test_a_cell_that_makes_no_sense_is_named(
     tmp_path: Path, change: dict[str, object], complaint: str
 ) -> None:
-    with RunWriter(tmp_path, header()) as writer:
-        writer.append({**cell("fft"), **change})
+    path = write(tmp_path, cells=0, end=False)
+    with (path / FILE).open("a") as file:
+        file.write(json.dumps({**cell("fft"), **change}) + "\n")
     with pytest.raises(ConvbenchError, match=complaint):
-        read_records(writer.path)
+        read_records(path)
 
 
 def test_a_later_format_asks_for_an_update(tmp_path: Path) -> None:
@@ -186,15 +186,15 @@ def test_a_full_disk_is_one_sentence_and_leaves_no_half_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
 ) -> None:
     with RunWriter(tmp_path, header()) as writer:
-        writer.append(cell("fft"))
+        writer.append(record_of(cell("fft")))
         before = (writer.path / FILE).read_bytes()
         with monkeypatch.context() as patch:
             patch.setattr(os, "write", FullDisk(room))
             with pytest.raises(ConvbenchError, match="the disk is full"):
-                writer.append(cell("im2col"))
+                writer.append(record_of(cell("im2col")))
         assert (writer.path / FILE).read_bytes() == before
-        writer.append(cell("naive"))
-    assert [c["algorithm"] for c in read_records(writer.path).cells] == ["fft", "naive"]
+        writer.append(record_of(cell("naive")))
+    assert [c.algorithm for c in read_records(writer.path).cells] == ["fft", "naive"]
 
 
 def test_ctrl_c_in_mid_write_leaves_no_half_line(
@@ -209,8 +209,8 @@ def test_ctrl_c_in_mid_write_leaves_no_half_line(
         with monkeypatch.context() as patch:
             patch.setattr(os, "write", interrupted)
             with pytest.raises(KeyboardInterrupt):
-                writer.append(cell("fft"))
-        writer.append({"record": "end", "finished": "", "status": "interrupted"})
+                writer.append(record_of(cell("fft")))
+        writer.append(EndRecord(status="interrupted"))
     assert read_records(writer.path).status == "interrupted"
 
 

@@ -15,6 +15,7 @@ from synthetic import cell, measured, write_run
 import report
 import results
 from algos.core.problem import Problem
+from results.records.run import EndRecord
 from results.tables.ratios import ratios
 from results.tables.summary import summary, verdicts
 from results.tables.terminal import show
@@ -206,7 +207,7 @@ def test_ratios_against_peers_agree_with_the_times_beside_them(tmp_path: Path) -
 def busy_run(folder: Path, cells: list[dict], noise: dict[str, Any] = BUSY) -> pd.DataFrame:
     path = write_run(folder, cells, end=None)
     with results.RunWriter.reopen(path) as writer:
-        writer.append({"record": "end", "status": "complete", "noise": noise})
+        writer.append(EndRecord(noise=noise))
     return results.read(path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from synthetic import ENVIRONMENT, cell, header, write_run
 
 import report
 import results
-from results.records.records import RunRecords
+from results.records.run import PassRecord, RunRecords
 from results.tables.summary import verdicts
 from results.verdicts.audit import AGAIN, AUDITS, FILE, NAMES, Rate, audit_of, objection, save
 from results.verdicts.others import RULES, pyperf_significant
@@ -23,13 +24,13 @@ def audited(folder: Path, pairs: int, passes: int, spread: float = 0.01) -> RunR
     shape = (passes, pairs, len(NAMES), 3)
     noise = np.exp(rng.normal(0, spread, (*shape[:3], 1)) + rng.normal(0, spread, shape))
     records = [
-        {
-            "record": "pass", "group": group, "pass": number,
-            "samples_s": {
+        PassRecord(
+            group=group, number=number,
+            samples_s={
                 name: list((1 + effect) * noise[number, group, at])
                 for at, (name, effect) in enumerate(NAMES.items())
             },
-        }
+        )
         for number in range(passes)
         for group in range(pairs)
     ]  # fmt: skip
@@ -65,7 +66,7 @@ def test_rules_without_a_test_see_what_is_not_there(sound: RunRecords) -> None:
 def test_what_is_wrong_is_said(tmp_path: Path) -> None:
     run = audited(tmp_path, 100, 5, spread=0.001)
     biased = [
-        {**r, "samples_s": {**r["samples_s"], AGAIN: [2 * s for s in r["samples_s"][AGAIN]]}}
+        replace(r, samples_s={**r.samples_s, AGAIN: [2 * (s or 0) for s in r.samples_s[AGAIN]]})
         for r in run.passes
     ]
     found = audit_of(RunRecords(run.path, run.header, [], biased, None))

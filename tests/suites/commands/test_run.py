@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from command_line import CONVBENCH, complaint, convbench, environment
 
-from results.records.checks import SCHEMA
+from results.records.run import SCHEMA
 from suites import cli
 from suites.commands.run import COMMAND, _resumed
 

@@ -56,8 +56,8 @@ def test_an_audit_is_stored_with_what_it_found(tmp_path, monkeypatch):
     (folder,) = (tmp_path / AUDITS).iterdir()
     assert (folder / FILE).is_file()
     records = read_records(folder)
-    assert {record["pass"] for record in records.passes} >= set(range(5))
-    assert {name for record in records.passes for name in record["samples_s"]} == set(NAMES)
+    assert {record.number for record in records.passes} >= set(range(5))
+    assert {name for record in records.passes for name in record.samples_s} == set(NAMES)
     text = out.export_text()
     for said in ("false alarms", "pytest-benchmark", "pyperf", "Variance between passes", "few"):
         assert said in text

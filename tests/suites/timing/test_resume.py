@@ -17,7 +17,9 @@ import pytest
 import results
 from algos import Problem
 from algos.core.errors import ConvbenchError
-from results.records.records import FILE, RunWriter
+from results.records.record import Record
+from results.records.records import RunWriter
+from results.records.run import FILE, EndRecord, RunHeader
 from suites.cases.suite import Case
 from suites.timing import resume, schedule
 from suites.timing.schedule import Run, Settings
@@ -45,11 +47,12 @@ def settings(**more):
 
 
 def header(**more):
-    return {
+    usual = {
         "suite": "test", "started": "2026-11-20T10:42:12", "baseline": "naive",
         "problems": resume.fingerprint(CASES), "environment": {"cpu": "A", "numba": "1"},
-        "settings": {"seed": 0, "threads": [1]}, **more,
+        "settings": {"seed": 0, "threads": [1]},
     }  # fmt: skip
+    return RunHeader(**{**usual, **more})
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +62,7 @@ def whole(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch, RunWriter(folder, header()) as writer:
         patch.setattr(schedule, "MAX_BLOCKS", 2)
         for event in Run(CASES, settings(), folder):
-            if isinstance(event, dict):
+            if isinstance(event, Record):
                 writer.append(event)
     return (writer.path / FILE).read_bytes().splitlines(keepends=True)
 
@@ -78,24 +81,24 @@ def test_nothing_is_measured_twice_and_nothing_left_out(whole, tmp_path, records
     resume.take_up(run, before)
     with RunWriter.reopen(before.path) as writer:
         for event in run:
-            if isinstance(event, dict):
+            if isinstance(event, Record):
                 writer.append(event)
     after = results.read_records(before.path)
     assert after.passes[: len(before.passes)] == before.passes
-    made = [(record["pass"], record["group"]) for record in after.passes]
+    made = [(record.number, record.group) for record in after.passes]
     assert made == [(number, group) for number in range(5) for group in range(3)]
     frame = results.read(before.path)
     assert len(frame) == 6
     assert (frame["status"] == "ok").all()
     # Time spent before counts against the budget.
-    spent = [record["spent_s"] for record in after.passes]
+    spent = [record.spent_s for record in after.passes]
     assert spent == sorted(spent)
 
 
 def test_looks_that_were_taken_are_taken_again(whole, tmp_path):
     """Resume after pass 6; the referee has decided the same pairs as after pass 5."""
     records = cut_short(whole, tmp_path, len(whole))
-    more = [{**record, "pass": 5} for record in records.passes if record["pass"] == 4]
+    more = [replace(record, number=5) for record in records.passes if record.number == 4]
     run = Run(CASES, settings(), tmp_path)
     resume.take_up(run, replace(records, passes=[*records.passes, *more]))
     assert run.first == 5
@@ -125,7 +128,7 @@ def test_half_a_line_is_taken_back(whole, tmp_path):
     file.write_bytes(kept + b'{"record": "pass", "gro')
     with RunWriter.reopen(file.parent) as writer:
         assert file.read_bytes() == kept
-        writer.append({"record": "end", "status": "complete"})
+        writer.append(EndRecord())
     assert results.read_records(file).status == "complete"
 
 
@@ -177,7 +180,7 @@ def check_whole(folder, known):
         whole = [line for line in lines if line.endswith(b"\n")]
         assert whole[: len(known)] == known
         assert all(isinstance(json.loads(line), dict) for line in whole)
-        made = [(record["pass"], record["group"]) for record in records.passes]
+        made = [(record.number, record.group) for record in records.passes]
         assert len(made) == len(set(made))
         return run, whole
     return None, known

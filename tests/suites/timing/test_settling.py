@@ -8,6 +8,7 @@ import pytest
 from suites.cases.suite import Case
 from suites.machine import clock
 from suites.timing import cell
+from suites.workers.messages import Load, Sample
 from suites.workers.process import Worker
 
 pytestmark = [
@@ -34,15 +35,15 @@ def test_a_pool_of_openmp_is_still_while_a_numba_kernel_runs():
     spinning, timed = Worker(threads), Worker(threads)
     try:
         for worker, algorithm in ((spinning, "torch"), (timed, "parallel")):
-            about = {"case": CASE, "algorithm": algorithm, "threads_wanted": threads, "seed": 0}
-            assert worker.ask(120, do="load", cell=0, **about)["status"] == "ok"
+            request = Load(cell=0, case=CASE, algorithm=algorithm, threads=threads)
+            assert worker.ask(120, request).status == "ok"
         for _ in range(3):
             worked = spent(spinning)
-            spinning.ask(60, do="sample", cell=0, loops=200)
+            spinning.ask(60, Sample(0, loops=200))
             assert spent(spinning) > worked
             clock.settle(cell.SETTLE)
             still = spent(spinning)
-            timed.ask(60, do="sample", cell=0, loops=2000)
+            timed.ask(60, Sample(0, loops=2000))
             assert spent(spinning) - still <= TICKS
     finally:
         spinning.close()

@@ -1,12 +1,12 @@
 """A worker process answers, or its end is explained in plain words."""
 
-import json
 from pathlib import Path
 
 import psutil
 import pytest
 
 from algos.registry import get
+from suites.workers.messages import Again, Calibrate, Done, Drop, Load, Sample, decode, encode
 from suites.workers.process import Worker, WorkerDiedError
 
 BROKEN = str(Path(__file__).parents[2] / "helpers" / "broken.py")
@@ -22,34 +22,33 @@ def living():
 
 
 def load(worker, algorithm, timeout=60.0, **more):
-    return worker.ask(
-        timeout, do="load", cell=0, case=CASE, algorithm=algorithm, threads_wanted=1, seed=0, **more
-    )
+    request = Load(cell=0, case=CASE, algorithm=algorithm, **{"threads": 1, **more})
+    return worker.ask(timeout, request)
 
 
 def test_a_cell_is_loaded_calibrated_and_sampled(living):
     answer = load(living, "naive")
-    assert answer["status"] == "ok"
-    assert answer["reason"] == ""
-    assert 0 <= answer["error_over_bound"] <= 1
-    assert answer["threads_seen"]["numba"] == 1
-    assert answer["first_call_s"] > 0
-    calibrated = living.ask(60, do="calibrate", cell=0, seconds=0.001)
-    assert calibrated["loops"] >= 1
-    assert calibrated["once_s"] > 0
-    assert living.ask(60, do="sample", cell=0, loops=calibrated["loops"])["seconds"] > 0
-    assert living.ask(60, do="drop") == {}
+    assert answer.status == "ok"
+    assert answer.reason == ""
+    assert 0 <= answer.error_over_bound <= 1
+    assert answer.threads_seen["numba"] == 1
+    assert answer.first_call_s > 0
+    calibrated = living.ask(60, Calibrate(0, seconds=0.001))
+    assert calibrated.loops >= 1
+    assert calibrated.once_s > 0
+    assert living.ask(60, Sample(0, calibrated.loops)).seconds > 0
+    assert living.ask(60, Drop()) == Done()
 
 
 def test_what_is_not_supported_says_why(living):
     answer = load(living, "separable")
-    assert answer["status"] == "unsupported"
-    assert "rank" in answer["reason"]
+    assert answer.status == "unsupported"
+    assert "rank" in answer.reason
 
 
 def test_what_an_algorithm_prints_is_no_answer(living):
-    assert load(living, "prints")["status"] == "ok"
-    assert living.ask(60, do="sample", cell=0, loops=2)["seconds"] > 0
+    assert load(living, "prints").status == "ok"
+    assert living.ask(60, Sample(0, loops=2)).seconds > 0
 
 
 @pytest.mark.parametrize(
@@ -65,9 +64,9 @@ def test_what_an_algorithm_prints_is_no_answer(living):
 )
 def test_a_failure_that_leaves_the_worker_alive(living, name, reason):
     answer = load(living, name)
-    assert answer["status"] == "failed"
-    assert reason in answer["reason"]
-    assert load(living, "naive")["status"] == "ok"
+    assert answer.status == "failed"
+    assert reason in answer.reason
+    assert load(living, "naive").status == "ok"
 
 
 @pytest.mark.parametrize(
@@ -108,29 +107,29 @@ def test_one_that_cannot_start_says_why(tmp_path):
 
 def test_memory_beyond_what_was_predicted_is_refused(living):
     answer = load(living, "glutton", allowance=1 << 30)
-    assert answer["status"] == "failed"
-    assert "memory" in answer["reason"]
-    assert load(living, "naive", allowance=1 << 30)["status"] == "ok"
+    assert answer.status == "failed"
+    assert "memory" in answer.reason
+    assert load(living, "naive", allowance=1 << 30).status == "ok"
 
 
 def test_a_compilation_makes_a_sample_worthless(living):
-    assert load(living, "recompiles")["status"] == "ok"
-    assert living.ask(60, do="sample", cell=0, loops=2)["seconds"] is None
-    assert load(living, "naive")["status"] == "ok"
-    assert living.ask(60, do="sample", cell=0, loops=2)["seconds"] > 0
+    assert load(living, "recompiles").status == "ok"
+    assert living.ask(60, Sample(0, loops=2)).seconds is None
+    assert load(living, "naive").status == "ok"
+    assert living.ask(60, Sample(0, loops=2)).seconds > 0
 
 
 def test_a_fresh_worker_finds_the_cache_warm(living):
     """A kernel is compiled by one process only; two processes at once do not disturb each other."""
     load(living, "naive")
     others = [Worker(2) for _ in range(2)]
-    about = {"case": CASE, "algorithm": "naive", "threads_wanted": 1, "seed": 0}
+    request = Again(cell=0, case=CASE, algorithm="naive", threads=1)
     for other in others:  # both at once, as no run does
-        other._socket.sendall(json.dumps({"do": "again", "cell": 0, **about}).encode() + b"\n")
+        other._socket.sendall(encode(request))
     for other in others:
-        answer = json.loads(other._line(60))
-        assert answer["compile_s"] == 0
-        assert answer["load_s"] > 0
+        answer = decode(other._line(60))
+        assert answer.compile_s == 0
+        assert answer.load_s > 0
         other.close()
 
 
@@ -171,16 +170,14 @@ def test_a_worker_of_a_peer_is_born_with_it_and_its_own_pool(name, file):
     fork_server = psutil.Process(worker.pid).parent()
     assert holds(worker.pid, file)
     case = {"problem": "mb1_ic8ih64_oc8_kh3", "weights": "random", "pixels": "random"}
-    answer = worker.ask(60, do="load", cell=0, case=case, algorithm=name, threads_wanted=2, seed=0)
-    assert answer["status"] == "ok", answer
-    assert answer["threads_seen"][module] == 2
+    answer = worker.ask(60, Load(cell=0, case=case, algorithm=name, threads=2))
+    assert answer.status == "ok", answer
+    assert answer.threads_seen[module] == 2
     assert fork_server.num_threads() == 1  # only its children have pools
     worker.close()
 
 
 def test_threads_are_set_and_read_back(living):
-    answer = living.ask(
-        60, do="load", cell=0, case=CASE, algorithm="im2col", threads_wanted=2, seed=0
-    )
-    assert answer["status"] == "ok"
-    assert set(answer["threads_seen"].values()) == {2}
+    answer = load(living, "im2col", threads=2)
+    assert answer.status == "ok"
+    assert set(answer.threads_seen.values()) == {2}

@@ -6,6 +6,7 @@ import pytest
 from numba.core import event
 
 from suites.machine import clock, counters
+from suites.workers.messages import Calibrate, Calibrated, Sample
 from suites.workers.worker import LONG_CALL, Ready, Session
 
 WORK = 3_000_000  # nanoseconds of a call
@@ -39,8 +40,8 @@ def timings(monkeypatch, compiling, calibrate=Session.calibrate):
     ready = session.ready[5] = Ready(plan, (np.ones(3),), np.empty(0))
     with event.install_listener("numba:compile", Compiler(hand, compiling)):
         ready.call()  # the first call, as `load` makes it
-        loops = calibrate(session, 5, 0.02)["loops"]
-        samples = [session.sample(5, loops)["seconds"] for _ in range(4)]
+        loops = calibrate(session, Calibrate(5, 0.02)).loops
+        samples = [session.sample(Sample(5, loops)).seconds for _ in range(4)]
     return loops, samples
 
 
@@ -65,10 +66,10 @@ def test_the_timer_is_measured():
 def test_this_would_be_noticed_where_calibration_met_the_compiler(monkeypatch):
     """The test above can fail: here the calibrated function is compiled again."""
 
-    def naive(session, cell, seconds):
-        ready, kernel = session.ready[cell], numba.njit(lambda array: array.sum() + 1)
+    def naive(session, request):
+        ready, kernel = session.ready[request.cell], numba.njit(lambda array: array.sum() + 1)
         once = clock.per_call(lambda: (kernel(ready.arrays[0]), ready.call()), 1)
-        return {"loops": max(1, round(seconds / once))}
+        return Calibrated(max(1, round(request.seconds / once)), once, 0.0, {})
 
     quick, slow = (timings(monkeypatch, compiling, naive) for compiling in (SECOND // 100, SECOND))
     assert quick[0] != slow[0]
@@ -80,7 +81,7 @@ def test_what_took_long_at_first_is_not_called_to_be_calibrated(monkeypatch):
     def calls(first):
         session, made = Session(), []
         session.ready[0] = Ready(lambda _: made.append(1), (), np.empty(0), first)
-        assert session.calibrate(0, 0.01)["loops"] >= 1
+        assert session.calibrate(Calibrate(0, 0.01)).loops >= 1
         return len(made)
 
     assert calls(2 * LONG_CALL) == 0
