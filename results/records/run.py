@@ -122,7 +122,7 @@ class PassRecord(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class EndRecord(Record):
-    """The last line: how the run ended, and the other work of the machine meanwhile."""
+    """The last line: the status of the run, and the other work that the machine did."""
 
     kind_of_record: ClassVar[str] = "end"
 

@@ -8,29 +8,19 @@ Importing NumPy, SciPy and Numba, and waking Numba's compiler, takes most of a s
 a process that has done so takes a few milliseconds. The threads of a pool do not survive a fork,
 so the fork server starts no pool. Each child loads its kernels and starts its pools itself.
 
-Requests are lines of JSON, answered in order.
-
-``{"do": "fork", "files": […]}``
-    It comes with two file descriptors: the child's socket and its standard error.
-    The answer is the child's process id.
-``{"do": "reap", "pid": …, "seconds": …}``
-    The answer is the exit code as `subprocess` gives it. It is null if the child has not ended
-    in that time.
-
-The fork server ends with its parent, and its children end with it.
+Its requests are `Fork` and `Reap` of `suites.workers.messages`, answered in order. The fork server ends with its parent, and its children end with it.
 """
 
 from __future__ import annotations
 
 import gc
 import importlib
-import json
 import os
 import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -41,6 +31,7 @@ from algos.backend.compiler import kernel
 from suites.machine import clock
 
 from . import worker
+from .messages import Fork, Forked, Reap, Reaped, decode, encode
 
 
 @kernel
@@ -60,33 +51,36 @@ class ForkServer:
             message, handles, _, _ = socket.recv_fds(self.parent, 1 << 16, 2)
             if not message:
                 return
-            request = json.loads(message)
-            answer: Callable[..., Any] = getattr(self, request.pop("do"))
-            self.parent.sendall(json.dumps(answer(*handles, **request)).encode() + b"\n")
+            request = decode(message)
+            if isinstance(request, Fork):
+                reply: Any = self.fork(request, *handles)
+            else:
+                reply = self.reap(request)
+            self.parent.sendall(encode(reply))
 
-    def fork(self, requests: int, complaints: int, files: list[str]) -> int:
-        """Fork a worker that knows `files`; return its process id."""
+    def fork(self, request: Fork, requests: int, complaints: int) -> Forked:
+        """Fork a worker with a socket for its requests and a file for its complaints."""
         child = os.fork()
         if child == 0:
             self.parent.close()
-            _become_worker(requests, complaints, files)
+            _become_worker(requests, complaints, request.files)
         os.close(requests)
         os.close(complaints)
-        return child
+        return Forked(child)
 
-    def reap(self, pid: int, seconds: float) -> int | None:
-        """Return the exit code of child `pid`, negative for a signal; None if it still runs."""
-        deadline = clock.now() + seconds
+    def reap(self, request: Reap) -> Reaped:
+        """Return the exit code of a child, negative for a signal; None if it still runs."""
+        deadline = clock.now() + request.seconds
         while True:
-            ended, status = os.waitpid(pid, os.WNOHANG)
+            ended, status = os.waitpid(request.pid, os.WNOHANG)
             if ended:
-                return os.waitstatus_to_exitcode(status)
+                return Reaped(os.waitstatus_to_exitcode(status))
             if clock.now() > deadline:
-                return None
+                return Reaped(None)
             clock.settle(0.002)
 
 
-def _become_worker(requests: int, complaints: int, files: list[str]) -> None:
+def _become_worker(requests: int, complaints: int, files: Sequence[str]) -> None:
     """Serve in this forked process, then end it without Python's exit handlers."""
     code = 1
     try:

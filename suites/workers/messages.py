@@ -1,4 +1,4 @@
-"""Requests to a worker and its replies: frozen dataclasses, each sent as one line of JSON.
+"""Requests to workers and the fork server, and replies: frozen dataclasses, each sent as one line of JSON.
 
 A request names the type of its reply: ``Request[Sampled]`` is answered by a `Sampled`. Any request
 may be answered by `Unable` instead.
@@ -67,7 +67,7 @@ class Calibrated:
 
 @dataclass(frozen=True)
 class Sampled:
-    """Seconds per call, None if something was compiled; counts of interruptions meanwhile."""
+    """Seconds per call, None if something was compiled; counts of interruptions."""
 
     seconds: float | None
     interruptions: Mapping[str, int]
@@ -78,6 +78,20 @@ class Saved:
     """Reply to `Save`: the error of the disk, or None."""
 
     disk: str | None = None
+
+
+@dataclass(frozen=True)
+class Forked:
+    """Process id of a new worker."""
+
+    pid: int
+
+
+@dataclass(frozen=True)
+class Reaped:
+    """Exit code of a worker, as `subprocess` gives it; None while it runs."""
+
+    code: int | None
 
 
 class Request(Generic[R]):
@@ -96,7 +110,7 @@ class Task(Request[R]):
 
 @dataclass(frozen=True, kw_only=True)
 class CellTask(Task[R]):
-    """A task for cell number `cell`, which may take `allowance` bytes more; None is no limit."""
+    """A task for cell number `cell`, which may take `allowance` bytes more; None means no limit."""
 
     cell: int
     allowance: int | None = None
@@ -126,7 +140,7 @@ class Weigh(Task[Weighed]):
 
 @dataclass(frozen=True, kw_only=True)
 class Judge(Task[Judgement]):
-    """Judge an algorithm within `allowance` more bytes; None is no limit."""
+    """Judge an algorithm within `allowance` more bytes; None means no limit."""
 
     allowance: int | None = None
 
@@ -180,10 +194,29 @@ class Discover(Request[Done]):
     path: str
 
 
+@dataclass(frozen=True)
+class Fork(Request[Forked]):
+    """To the fork server: make a worker that knows the algorithm files `files`.
+
+    Two file descriptors come with it: the worker's socket and its standard error.
+    """
+
+    files: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Reap(Request[Reaped]):
+    """To the fork server: wait at most `seconds` for the end of worker `pid`."""
+
+    pid: int
+    seconds: float
+
+
 _KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
         Load, Again, Compile, Weigh, Judge, Calibrate, Sample, Place, Save, Drop, Discover,
+        Fork, Forked, Reap, Reaped,
         Outcome, Reloaded, Compiled, Weighed, Judgement, Calibrated, Sampled, Saved, Done, Unable,
     )
 }  # fmt: skip

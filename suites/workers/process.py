@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import json
 import os
 import select
 import signal
@@ -16,11 +15,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from suites.machine import clock
 
-from .messages import R, Request, Unable, decode, encode
+from .messages import Fork, R, Reap, Request, Unable, decode, encode
 
 _ROOT = str(Path(__file__).resolve().parents[2])
 
@@ -83,11 +81,12 @@ class _ForkServer:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def ask(self, handles: Sequence[int] = (), **request: Any) -> Any:
+    def ask(self, request: Request[R], handles: Sequence[int] = ()) -> R:
         try:
             with self._turn:  # of one thread at a time
-                socket.send_fds(self._socket, [json.dumps(request).encode()], list(handles))
-                return json.loads(self._answers.readline())
+                socket.send_fds(self._socket, [encode(request)], list(handles))
+                reply: R = decode(self._answers.readline())
+                return reply
         except (OSError, ValueError):
             raise WorkerDiedError("the process that workers are made from has died") from None
 
@@ -133,8 +132,8 @@ class Worker:
         self._socket, theirs = socket.socketpair()
         with theirs:
             self.pid: int = self._fork_server.ask(
-                [theirs.fileno(), self._complaints.fileno()], do="fork", files=list(files)
-            )
+                Fork(list(files)), [theirs.fileno(), self._complaints.fileno()]
+            ).pid
         self._code: int | None = None
         self._buffer = b""
 
@@ -191,7 +190,7 @@ class Worker:
     def _ended(self, seconds: float) -> int | None:
         """Return the exit code after at most `seconds`; kept, since it can be asked only once."""
         if self._code is None:
-            self._code = self._fork_server.ask(do="reap", pid=self.pid, seconds=seconds)
+            self._code = self._fork_server.ask(Reap(self.pid, seconds)).code
         return self._code
 
     def _kill(self) -> None:

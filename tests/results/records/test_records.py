@@ -17,8 +17,9 @@ import results
 from algos.core.errors import ConvbenchError
 from results import RunWriter, read_records
 from results.records.locate import find, latest
-from results.records.run import FILE, SCHEMA, EndRecord
+from results.records.run import FILE, SCHEMA, EndRecord, RunHeader
 
+HEADLINE = Path(results.__file__).parent / "runs" / "headline"
 PASS = {"record": "pass", "group": 0, "pass": 0}
 
 
@@ -41,6 +42,18 @@ def test_a_run_reads_back_as_it_was_written(tmp_path: Path) -> None:
     assert run.header.id == path.name == "20261120-104212-quick"
     assert [c.threads for c in run.cells] == [1, 2, 3]
     assert run.cells[0] == record_of(cell("fft", threads=1))
+
+
+def test_a_run_of_an_earlier_version_is_written_again_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # thousands of lines
+    lines = [json.loads(line) for line in (HEADLINE / FILE).read_text().splitlines()]
+    with RunWriter(tmp_path, RunHeader.from_json(lines[0])) as writer:
+        for line in lines[1:]:
+            writer.append(record_of(line))
+    written = (writer.path / FILE).read_text().splitlines()
+    assert [json.loads(line) for line in written] == lines
 
 
 def test_the_folder_is_made_with_its_parents(tmp_path: Path) -> None:
