@@ -13,30 +13,28 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
 from algos.core.errors import ConvbenchError, closest
 
-from .commands import (
-    audit,
-    compiling,
-    env,
-    listing,
-    new_algorithm,
-    report,
-    run,
-    shape,
-    verify,
-)
 from .commands.command import Command, Parser
 from .workers.process import open_standard_streams
 
-#: Commands by name, in the order of the help.
-COMMANDS: dict[str, Command[Any]] = {
-    module.COMMAND.name: module.COMMAND
-    for module in (run, verify, report, compiling, audit, listing, shape, new_algorithm, env)
+#: Module and purpose of every command, in the order of the help. A module is imported when its
+#: command is called, since most take long to load.
+COMMANDS = {
+    "run": ("run", "time algorithms on a suite of problems"),
+    "verify": ("verify", "hold every algorithm to the oracle"),
+    "report": ("report", "figures and tables of a finished run"),
+    "compile": ("compiling", "compile now, so that nothing waits later"),
+    "audit": ("audit", "count how often verdicts are wrong on this machine"),
+    "list": ("listing", "show suites, algorithms, filters, columns or a suite's problems"),
+    "shape": ("shape", "the sizes of a problem, the formula filled in"),
+    "new-algorithm": ("new_algorithm", "write a file to start an algorithm from"),
+    "env": ("env", "show the machine and the versions that figures depend on"),
 }
 
 _DESCRIPTION = "Time, compare and verify convolution algorithms on this machine."
@@ -61,12 +59,23 @@ class _CommandLine(Parser):
         super().error(message)
 
 
-def _parser() -> _CommandLine:
+def load(name: str) -> Command[Any]:
+    """Return the command called `name`."""
+    module = import_module(f".commands.{COMMANDS[name][0]}", __package__)
+    command: Command[Any] = module.COMMAND
+    return command
+
+
+def _parser(words: Sequence[str]) -> _CommandLine:
+    """Return a parser that knows the arguments of the command in `words`."""
     parser = _CommandLine(prog="convbench", description=_DESCRIPTION, epilog=_EPILOG)
     parser.add_argument("--version", action="store_true", help="print the version")
     sub = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
-    for name, command in COMMANDS.items():
-        command.add_arguments(sub.add_parser(name, help=command.summary, **command.layout))
+    called = next((word for word in words if not word.startswith("-")), None)
+    for name, (_, purpose) in COMMANDS.items():
+        own = sub.add_parser(name, help=purpose, description=f"{purpose.capitalize()}.")
+        if name == called:
+            load(name).fill(own)
     return parser
 
 
@@ -107,7 +116,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def perform(argv: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code, or raise `ConvbenchError` for a user's mistake."""
     words = list(sys.argv[1:] if argv is None else argv)
-    parser = _parser()
+    parser = _parser(words)
     parsed = parser.parse_args(words)
     if parsed.version:
         print(f"convbench {version('convbench')}")
@@ -116,7 +125,7 @@ def perform(argv: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 2
     parsed.words = words  # an option of `run`, which records them
-    command = COMMANDS[parsed.command]
+    command = load(parsed.command)
     return command.execute(command.options.from_namespace(parsed))
 
 

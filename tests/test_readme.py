@@ -46,13 +46,14 @@ def test_commands_are_found():
 
 @pytest.mark.parametrize("line", commands())
 def test_options_of_commands_exist(line):
-    arguments = cli._parser().parse_args(shlex.split(line)[1:])
+    words = shlex.split(line)[1:]
+    arguments = cli._parser(words).parse_args(words)
     assert arguments.command
 
 
 def test_an_option_that_does_not_exist_is_found():
     with pytest.raises(ValueError, match="--no-such-option"):
-        cli._parser().parse_args(["run", "--no-such-option"])
+        cli._parser(["run"]).parse_args(["run", "--no-such-option"])
 
 
 @pytest.mark.parametrize("link", re.findall(r"\]\(((?!https?:)[^)]+)\)", PAGE))

@@ -58,7 +58,4 @@ def execute(options: Options) -> int:
     return audit.run_and_show(settings, folder, out)
 
 
-COMMAND = Command(
-    "audit", "how often are verdicts wrong on this machine?", Options, add_arguments, execute,
-    EXAMPLES,
-)  # fmt: skip
+COMMAND = Command("audit", Options, add_arguments, execute, EXAMPLES)

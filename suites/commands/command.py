@@ -46,20 +46,18 @@ class Command(Generic[AnyOptions]):
     """Description of a command: its name, its options and the function that runs it."""
 
     name: str
-    summary: str
     options: type[AnyOptions]
     add_arguments: Callable[[argparse.ArgumentParser], None]
     execute: Callable[[AnyOptions], int]
     examples: str = ""
 
-    @property
-    def layout(self) -> dict[str, Any]:
-        """Keyword arguments for the parser of the command."""
-        examples = self.examples or f"example:\n  convbench {self.name}\n"
-        return {"description": f"{self.summary[0].upper()}{self.summary[1:]}.", "epilog": examples}
+    def fill(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments and examples of the command to `parser`."""
+        self.add_arguments(parser)
+        parser.epilog = self.examples or f"example:\n  convbench {self.name}\n"
 
     def parse(self, words: list[str]) -> AnyOptions:
         """Return the options that `words` spell, without the name of the command."""
-        parser = Parser(prog=f"convbench {self.name}", **self.layout)
-        self.add_arguments(parser)
+        parser = Parser(prog=f"convbench {self.name}")
+        self.fill(parser)
         return self.options.from_namespace(parser.parse_args(words))

@@ -48,6 +48,4 @@ def execute(options: Options) -> int:
     return compiling.compile_and_show(types, algorithms, options.cold, out, notes)
 
 
-COMMAND = Command(
-    "compile", "compile now, so that nothing waits later", Options, add_arguments, execute, EXAMPLES
-)
+COMMAND = Command("compile", Options, add_arguments, execute, EXAMPLES)

@@ -57,7 +57,4 @@ def execute(options: Options) -> int:
     return 0
 
 
-COMMAND = Command(
-    "env", "show the machine and the versions that figures depend on", Options, add_arguments,
-    execute,
-)  # fmt: skip
+COMMAND = Command("env", Options, add_arguments, execute)

@@ -107,7 +107,4 @@ _TABLES: dict[str, Callable[[Table], None]] = {
 }
 
 
-COMMAND = Command(
-    "list", "show suites, algorithms, filters, columns or a suite's problems", Options,
-    add_arguments, execute, EXAMPLES,
-)  # fmt: skip
+COMMAND = Command("list", Options, add_arguments, execute, EXAMPLES)

@@ -75,7 +75,4 @@ def write(name: str, folder: Path) -> Path:
     return path
 
 
-COMMAND = Command(
-    "new-algorithm", "write a file to start an algorithm from", Options, add_arguments, execute,
-    EXAMPLES,
-)  # fmt: skip
+COMMAND = Command("new-algorithm", Options, add_arguments, execute, EXAMPLES)

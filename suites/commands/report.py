@@ -45,6 +45,4 @@ def execute(options: Options) -> int:
     return code
 
 
-COMMAND = Command(
-    "report", "figures and tables of a finished run", Options, add_arguments, execute, EXAMPLES
-)
+COMMAND = Command("report", Options, add_arguments, execute, EXAMPLES)

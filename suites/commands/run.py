@@ -199,6 +199,4 @@ def _check_finite(chosen: Suite) -> None:
             )
 
 
-COMMAND = Command(
-    "run", "time algorithms on a suite of problems", Options, add_arguments, execute, EXAMPLES
-)
+COMMAND = Command("run", Options, add_arguments, execute, EXAMPLES)

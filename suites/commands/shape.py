@@ -41,7 +41,4 @@ def execute(options: Options) -> int:
     return 0
 
 
-COMMAND = Command(
-    "shape", "the sizes of a problem, the formula filled in", Options, add_arguments, execute,
-    EXAMPLES,
-)  # fmt: skip
+COMMAND = Command("shape", Options, add_arguments, execute, EXAMPLES)

@@ -98,6 +98,4 @@ def execute(options: Options) -> int:
     return verify_and_show(verifier, rounds, everything, out, notes)
 
 
-COMMAND = Command(
-    "verify", "hold every algorithm to the oracle", Options, add_arguments, execute, EXAMPLES
-)
+COMMAND = Command("verify", Options, add_arguments, execute, EXAMPLES)

@@ -47,13 +47,13 @@ def test_the_second_array_may_be_the_larger(ours, scipys, mode):
 
 
 @pytest.mark.parametrize("mode", ["full", "same", "valid"])
-@pytest.mark.parametrize("method", ["auto", "direct", *GENERAL])
-def test_every_method_gives_the_same(mode, method):
+@pytest.mark.parametrize("name", ["auto", "direct", *GENERAL])
+def test_every_method_gives_the_same(mode, name):
     image = RNG.standard_normal((40, 50))
     kernel = np.outer(np.hanning(9), np.hamming(5))
     expected = scipy.signal.convolve(image, kernel, mode, method="direct")
     np.testing.assert_allclose(
-        algos.convolve(image, kernel, mode, method), expected, rtol=1e-12, atol=1e-12
+        algos.convolve(image, kernel, mode, name), expected, rtol=1e-12, atol=1e-12
     )
 
 

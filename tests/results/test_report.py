@@ -26,6 +26,7 @@ def small_run(folder: Path, **changes: object) -> Path:
     return write_run(folder, grid((64, 128, 256), (3,)) + troubled(), **changes)
 
 
+@pytest.mark.slow
 def test_the_report_is_in_the_folder_of_the_run(tmp_path: Path) -> None:
     run = small_run(tmp_path)
     files = report.build(run)
@@ -53,6 +54,7 @@ def test_the_page_has_question_verdict_figures_table_reasons_and_machine(tmp_pat
     assert all((run / link).is_file() for link in linked)
 
 
+@pytest.mark.slow
 def test_pictures_that_the_run_left_are_shown(tmp_path: Path) -> None:
     run = small_run(tmp_path)
     (run / "pictures").mkdir()
@@ -63,6 +65,7 @@ def test_pictures_that_the_run_left_are_shown(tmp_path: Path) -> None:
     assert "01-photograph" not in text
 
 
+@pytest.mark.slow
 def test_building_again_changes_nothing_but_what_changed(tmp_path: Path) -> None:
     run = small_run(tmp_path)
     first = {file: file.read_bytes() for file in report.build(run)}
@@ -98,6 +101,7 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
         report.build(run)
 
 
+@pytest.mark.slow
 def test_the_latest_run_is_the_default(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     small_run(tmp_path, started="2026-11-19T08:00:00")
     late = write_run(tmp_path, troubled(), suite="layers", started="2026-11-20T08:00:00")

@@ -129,6 +129,7 @@ print(said, len(symbols), sep="|")
 """
 
 
+@pytest.mark.slow
 def test_variants_that_different_processes_compiled_stay_apart(tmp_path):
     """Save two functions of one name and signature by a process each; load both in a third."""
     script = tmp_path / "variants.py"

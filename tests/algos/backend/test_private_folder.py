@@ -90,7 +90,10 @@ def test_links_above_are_followed_and_their_targets_checked(tmp_path):
     assert str(tmp_path / "elsewhere") in make_private(tmp_path / "above" / "kernels")
 
 
-@pytest.mark.parametrize("plant", PLANTED)
+@pytest.mark.parametrize(
+    "plant",
+    [a_file, of_another_user, *(pytest.param(p, marks=pytest.mark.slow) for p in PLANTED[:4])],
+)
 def test_kernels_never_go_where_code_may_have_been_planted(plant, tmp_path):
     name = Path(cache_folder(NUMBA_CACHE_DIR=str(tmp_path / "first"))[0]).name
     (tmp_path / "second").mkdir()

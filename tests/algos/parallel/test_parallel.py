@@ -17,8 +17,11 @@ from algos.parallel.algorithm import choose_path
 from algos.registry import get
 from algos.simd import registers as simd
 
+#: Types of numbers; each has kernels of its own, which take long to compile.
+DTYPES = ["float32", pytest.param("float64", marks=pytest.mark.slow)]
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("outputs", [8, 15, 16, 17, 31, 32, 33, 64])
 def test_channels_around_vectors_of_outputs(outputs, dtype):
     problem = Problem(size=(5, 29), kernel=3, in_channels=8, out_channels=outputs, padding=1,
@@ -91,7 +94,7 @@ def tile_of_pixels(dtype):
     return direct_pixels.COLUMNS * simd.REGISTER_BYTES // np.dtype(dtype).itemsize
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("beyond", [0, 1, -1])
 @pytest.mark.parametrize("tiles", [1, 2, 7])
 def test_pixels_around_tiles(tiles, beyond, dtype):
@@ -120,7 +123,7 @@ def test_wide_rows_are_cut_into_bands():
     check(problem)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("width", [1, 3, 4, 7, 8, 15, 16, 17, 31, 33, 63, 64, 65, 97, 129, 200])
 def test_rows_around_tiles(width, dtype):
     for height in (1, 5, 6, 7, 13):
@@ -195,7 +198,7 @@ def test_one_and_three_axes(fields):
         {"size": (1, 1, 5000), "kernel": (1, 1, 8), "padding": ((0, 0), (0, 0), (9, 2))},
     ],
 )
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_long_rows_are_folded(fields, dtype):
     problem = Problem(**{"size": 4999, "kernel": 63, "dtype": dtype, **fields})
     assert direct_rows.folded(problem) is not problem

@@ -33,7 +33,7 @@ def cases_for(name):
     from algos.pooling import parse_pool_descriptor
 
     slid = [Case(parse_pool_descriptor(text), *fill) for text in SLID for fill in pool_cases.FILLS]
-    return slid + pool_cases.cases(150, 0, generate.OPERATIONS)
+    return slid + pool_cases.cases(80, 0, generate.OPERATIONS)
 
 
 def test_scipy_passes_verification():

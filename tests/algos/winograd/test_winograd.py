@@ -92,7 +92,7 @@ def test_within_the_bound_at_every_output(name, fields, operation):
 
 
 @pytest.mark.parametrize("operation", ["forward", "grad_input", "grad_weight"])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", NAMES)
 def test_judged_in_every_way(name, dtype, operation):
     problem = Problem(size=(11, 22), kernel=3, padding=1, in_channels=9, out_channels=18,

@@ -102,7 +102,13 @@ RUNS: dict[str, tuple[list[dict[str, Any]], list[str]]] = {
 }  # fmt: skip
 
 
-@pytest.fixture(params=RUNS)
+#: Runs of many figures, which take long to draw.
+LARGE = ("sizes", "kernels", "channels", "two groups that share no size", "volumes and signals")
+
+
+@pytest.fixture(
+    params=[pytest.param(name, marks=[pytest.mark.slow] * (name in LARGE)) for name in RUNS]
+)
 def run(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[pd.DataFrame, list[str]]:
     cells, expected = RUNS[request.param]
     return results.read(write_run(tmp_path, cells, peers=PEERS)), expected
@@ -164,6 +170,7 @@ def check(sheet: Sheet) -> None:
             assert not text.overlaps(axes.get_tightbbox()), f"{sheet.name}: heading meets panel"
 
 
+@pytest.mark.slow
 def test_pictures_are_written_whole_in_both_formats(tmp_path: Path) -> None:
     frame = results.read(write_run(tmp_path, grid((64, 128, 256), (3, 31))))
     pictures = draw(frame, tmp_path / "figures")

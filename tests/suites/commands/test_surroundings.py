@@ -83,6 +83,7 @@ def test_a_module_of_our_name_that_is_loaded_already_is_told_of(monkeypatch, tmp
         load_ours("results")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell")
 @pytest.mark.parametrize("closed", ["2>&-", ">&-", "<&-", "<&- >&- 2>&-"])
 def test_closed_streams_take_no_part_in_the_work(closed, tmp_path):
@@ -94,7 +95,14 @@ def test_closed_streams_take_no_part_in_the_work(closed, tmp_path):
 
 
 @pytest.mark.parametrize("layer", ["bogus", "tbb"])
-@pytest.mark.parametrize("words", [["env"], VERIFY, ["run", "quick", "--budget", "1"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["env"],
+        pytest.param(VERIFY, marks=pytest.mark.slow),
+        pytest.param(["run", "quick", "--budget", "1"], marks=pytest.mark.slow),
+    ],
+)
 def test_a_threading_layer_that_is_not_there_is_one_sentence(layer, words):
     if layer == "tbb" and (words[0] != "env" or find_spec("tbb")):
         pytest.skip("one command tells of it, where TBB is not installed")
@@ -103,6 +111,7 @@ def test_a_threading_layer_that_is_not_there_is_one_sentence(layer, words):
     assert "unset NUMBA_THREADING_LAYER" in said
 
 
+@pytest.mark.slow
 def test_so_it_is_in_the_library():
     code = (
         "import numpy as np, algos\n"

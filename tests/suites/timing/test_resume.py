@@ -153,6 +153,7 @@ def first_words():
     return [*told, "--algorithms", "naive,im2col", "--budget", "100"]
 
 
+@pytest.mark.slow
 def test_the_command_line_is_that_of_the_run(tmp_path):
     first = started(tmp_path, *first_words())
     first.communicate()

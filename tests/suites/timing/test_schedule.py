@@ -91,6 +91,7 @@ def test_every_cell_becomes_a_record_in_order_then_passes_go_on(tmp_path):
     assert all(event.left <= chosen.budget for event in progress)
 
 
+@pytest.mark.slow
 def test_every_pass_has_processes_of_its_own(tmp_path, monkeypatch):
     made = []
     worker = bench.Worker
@@ -130,6 +131,7 @@ def orders(seed, names, tmp_path):
     return blocks
 
 
+@pytest.mark.slow
 def test_blocks_are_shuffled_by_the_seed(tmp_path):
     names = ("naive", "prints")
     first, again, other = (orders(seed, names, tmp_path) for seed in (3, 3, 4))
@@ -212,6 +214,7 @@ def test_problems_take_turns(tmp_path):
     assert first in ([0, 1, 0, 1], [0, 1, 1, 0], [1, 0, 0, 1], [1, 0, 1, 0])
 
 
+@pytest.mark.slow
 def test_one_that_hangs_is_given_up(tmp_path):
     chosen = settings("hangs", "naive", timeout=4.0)
     hanging, naive = cells_of([SMALL], chosen, tmp_path)
@@ -298,6 +301,7 @@ def test_pictures_come_back_filtered_by_the_fastest(tmp_path):
     assert picture.path.is_file()
 
 
+@pytest.mark.slow
 def test_a_slow_first_call_misleads_nobody(tmp_path):
     """A first call that reads from the disk does not predict the pace of the next."""
     records = cells_of([SMALL, RANK1], settings("naive", "drowsy", call_limit=0.3), tmp_path)
@@ -333,6 +337,7 @@ def test_the_best_two_are_contenders_however_far_apart(tmp_path):
     assert [c.algorithm for c in run._contenders(group)] == ["naive", "slow"]
 
 
+@pytest.mark.slow
 def test_every_cell_is_measured_once_before_any_is_twice(tmp_path):
     events = events_of([SMALL, RANK1], settings("naive", "prints"), tmp_path)
     passes = [e for e in events if isinstance(e, PassRecord)]

@@ -37,7 +37,7 @@ def runner(algorithm):
 
 @pytest.mark.parametrize("name", OURS)
 @pytest.mark.parametrize("law", PROPERTIES, ids=lambda law: law.__name__)
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
 @given(problem=problems(largest=9, plain=False), seed=st.integers(0, 2**32 - 1))
 def test_law_holds(law, name, problem, seed):
     holds = law(problem, np.random.default_rng(seed), runner(convolutions()[name]))
@@ -49,7 +49,7 @@ def test_law_applies_somewhere_and_can_be_broken(law):
     naive = runner(convolutions()["naive"])
     applied, broken = [], []
 
-    @settings(max_examples=60, deadline=None, database=None, derandomize=True)
+    @settings(max_examples=40, deadline=None, database=None, derandomize=True)
     @given(problem=problems(largest=9, plain=False))
     def look(problem):
         applied.append(law(problem, np.random.default_rng(0), naive))
