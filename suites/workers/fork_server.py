@@ -8,7 +8,9 @@ Importing NumPy, SciPy and Numba, and waking Numba's compiler, takes most of a s
 a process that has done so takes a few milliseconds. The threads of a pool do not survive a fork,
 so the fork server starts no pool. Each child loads its kernels and starts its pools itself.
 
-Its requests are `Fork` and `Reap` of `suites.workers.messages`, answered in order. The fork server ends with its parent, and its children end with it.
+Its requests are `Fork` and `Reap` of `suites.workers.messages`, answered in order.
+
+The fork server ends with its parent, and its children end with it.
 """
 
 from __future__ import annotations

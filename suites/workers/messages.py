@@ -1,7 +1,7 @@
-"""Requests to workers and the fork server, and replies: frozen dataclasses, each sent as one line of JSON.
+"""Requests and replies between a run, its workers and the fork server: one line of JSON each.
 
-A request names the type of its reply: ``Request[Sampled]`` is answered by a `Sampled`. Any request
-may be answered by `Unable` instead.
+All are frozen dataclasses. A request names the type of its reply: ``Request[Sampled]`` is answered
+by a `Sampled`. Any request to a worker may be answered by `Unable` instead.
 """
 
 from __future__ import annotations
