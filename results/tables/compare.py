@@ -19,7 +19,7 @@ from results.verdicts.decide import (
 )
 from results.verdicts.statistics import Passes, ratio_interval, recentred
 
-from .labels import listed
+from .labels import TOO_EARLY, listed
 
 #: Columns that `compare` fills in from the other cells of a problem, with their empty values.
 COMPARED = {
@@ -116,7 +116,7 @@ def _not_beaten(
         doubts.append("verdicts are withheld")
     elif open_ and few:
         least = int(timed.loc[few, "passes"].min())
-        doubts.append(f"not decided yet ({least} of {MIN_PASSES} passes)")
+        doubts.append(f"{TOO_EARLY} ({least} of {MIN_PASSES} passes)")
     elif open_:
         adrift = any(referee.drifting(key, winner, name) for name in open_)
         why = "drifts between early and late passes" if adrift else "is within the noise"

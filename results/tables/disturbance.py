@@ -3,7 +3,8 @@
 The facts are counted during a run (`suites.machine.noise`) and kept in its last record. Their
 effect shows only in the samples. A pass counts by its shortest samples, so most runs beside other
 work still reach verdicts. Times are distrusted if the samples show the disturbance too. That is
-the case if most comparisons with enough passes stayed undecided, or if most times drifted.
+the case if the fastest of most problems with enough passes stayed undecided, or if most times
+drifted.
 """
 
 from __future__ import annotations
@@ -13,18 +14,18 @@ from typing import Any
 
 import pandas as pd
 
-from results.verdicts.decide import MIN_PASSES, UNDECIDED
+from results.verdicts.decide import MIN_PASSES
 
-from .labels import plural
+from .labels import TOO_EARLY, plural
 
 #: Cores that others may keep busy, and share of time a host may take, without a note.
 FEW_CORES, LITTLE_STEAL = 0.1, 0.01
-#: Interruptions per second of a working thread that need no note. Beside work of low priority
-#: (nice 19) on both cores of a virtual machine there were 27 to 32. The mean sample was then 9 %
-#: longer than the shortest. Beside one or two processes of equal priority there were 72 to 120,
-#: and with two threads 110 to 230.
+#: Interruptions per second of a working thread that need no note. On a quiet virtual machine of
+#: two cores there were 7 to 15. Beside work of low priority (nice 19) on both cores there were 27
+#: to 32, and the mean sample was 9 % longer than the shortest. Beside one or two processes of equal
+#: priority there were 72 to 120, and with two threads 110 to 230.
 FEW_SWITCHES = 50.0
-#: Part of comparisons that may be undecided, and of times that may drift, before the times of a
+#: Part of problems that may be undecided, and of times that may drift, before the times of a
 #: disturbed machine are distrusted.
 TOLERATED = 0.5
 #: Levels of a run: no other work; other work; other work that affected the samples.
@@ -57,22 +58,21 @@ def disturbance(frame: pd.DataFrame) -> dict[str, Any]:
     timed = frame[frame["time_s"].notna()]
     if not found or timed.empty:
         return {"level": QUIET, "sentences": []}
-    judged = timed[(timed["passes"] >= MIN_PASSES) & (timed["verdict"] != "")]
-    judged = judged[judged["verdict"] != "withheld"]
-    decided = int((judged["verdict"] != UNDECIDED).sum())
-    drifting = int((timed["drift"] != 1).sum())
+    fastest = timed[timed["winner"]]
+    early = fastest["doubt"].str.startswith((TOO_EARLY, "verdicts are withheld"))
+    judged = fastest[~early]
+    decided, drifting = int(judged["decided"].sum()), int((timed["drift"] != 1).sum())
     clauses = "; ".join(found)
+    of_all = f"of {plural(len(judged), 'problem')} {decided} could be decided"
+    level = NOTE
     if drifting > TOLERATED * len(timed):
         level, why = DISTRUST, f"{drifting} of {plural(len(timed), 'time')} drifted"
-    elif decided < (1 - TOLERATED) * len(judged):
-        level, why = DISTRUST, f"{decided} of {plural(len(judged), 'comparison')} could be decided"
     elif judged.empty:
-        level, why = NOTE, f"no comparison has had its {MIN_PASSES} passes"
+        why = f"no problem has had its {MIN_PASSES} passes"
+    elif decided < (1 - TOLERATED) * len(judged):
+        level, why = DISTRUST, of_all
     else:
-        level, why = (
-            NOTE,
-            (f"{decided} of {plural(len(judged), 'comparison')} could be decided all the same"),
-        )
+        why = f"{of_all} all the same"
     if level == DISTRUST:
         sentence = (
             f"warning: {clauses}; {why}: these times are not to be trusted, end what else "

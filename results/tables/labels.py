@@ -17,6 +17,8 @@ KNOWN = ("naive", "im2col", "fft", "separable", "parallel", "winograd", "toeplit
 VERDICTS = ("faster", "slower", "equivalent", "undecided")
 #: Sign appended to a ratio for each verdict that the ratio does not show.
 VERDICT_SIGNS = {"equivalent": " ≈", "undecided": " ?", "withheld": " ?"}
+#: Opening of the doubt about a winner that had too few passes.
+TOO_EARLY = "not decided yet"
 
 STATUS_WORDS = {
     "unsupported": "cannot",

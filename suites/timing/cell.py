@@ -18,7 +18,7 @@ from suites.cases.suite import Case
 from suites.machine import environment as machine
 
 #: Seconds that a request for a sample takes.
-ASKING = 0.0003
+ASKING = 0.0004
 #: Seconds that idle thread pools are given to stop spinning before another process starts.
 SETTLE = 0.01
 #: Seconds of a sample, unless a call takes longer. A short sample is less likely to be disturbed.

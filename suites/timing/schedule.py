@@ -39,6 +39,8 @@ from .round import Round, Turn
 PASS_SHARE = 1 / (2.4 * MIN_PASSES)
 #: Most blocks of a problem in a pass; its share of the time may allow fewer.
 MAX_BLOCKS = 40
+#: Share of the remaining budget that the fewest passes are planned to take.
+FILLED = 0.9
 #: Shares of the budget that may be spent when the first pass begins, and in addition until it
 #: ends. A run that is later than that does not weigh memory.
 WEIGHING_BEGUN, WEIGHING_DONE = 0.2, 0.4
@@ -129,16 +131,36 @@ class Run:
 
     def _economise(self) -> Iterator[LeftOut]:
         """Keep only the contenders if the fewest passes of all cells do not fit the budget."""
-        every = [cell for group in self.groups for cell in group.alive]
-        left = (MIN_PASSES - self._pass) * sum(cell.seconds for cell in every)
-        if self.lean or not 0 < self._pass < MIN_PASSES or left <= self.remaining():
+        passes = MIN_PASSES - self._pass
+        if not self._pass or passes <= 0:
             return
-        self.lean = True
-        kept = [cell for group in self.groups for cell in self._contenders(group)]
-        needed = self.budget - self.remaining() + left
-        self._stretch((MIN_PASSES - self._pass) * sum(cell.seconds for cell in kept))
-        if len(kept) < len(every):
-            yield LeftOut(len(every) - len(kept), needed)
+        every = [cell for group in self.groups for cell in group.alive]
+        left = passes * sum(cell.seconds for cell in every)
+        if not self.lean and left > self.remaining():
+            self.lean = True
+            kept = [cell for group in self.groups for cell in self._contenders(group)]
+            needed = self.budget - self.remaining() + left
+            self._stretch(passes * sum(cell.seconds for cell in kept))
+            if len(kept) < len(every):
+                yield LeftOut(len(every) - len(kept), needed)
+        if self.lean:
+            self._fit_blocks(passes)
+
+    def _fit_blocks(self, passes: int) -> None:
+        """Choose blocks so that `passes` passes over the contenders fit the rest of the budget."""
+        loading = sampling = 0.0
+        blocks = []
+        for group in self.groups:
+            cells = self._contenders(group)
+            blocks.append(self._blocks(group, cells))
+            fixed = sum(cell.loading for cell in cells)
+            loading += fixed
+            taken = max(sum(cell.seconds for cell in cells) - fixed, 0.0)
+            sampling += taken * blocks[-1] / group.blocks
+        room = FILLED * self.remaining() / passes - loading
+        scale = min(1.0, max(room, 0.0) / sampling) if sampling else 1.0
+        for group, wanted in zip(self.groups, blocks, strict=True):
+            group.blocks = max(1, int(wanted * scale))
 
     def _contenders(self, group: Group) -> list[Cell]:
         """Return the cells of a group that may be fastest: its best two, and all near the best."""
@@ -186,8 +208,6 @@ class Run:
         if self._pass and self.remaining() < expected:
             self.out_of_time = True
             return
-        if self.lean:
-            group.blocks = self._blocks(group, cells)
         if not self._round.turns:
             self._round = Round(memory_allowed())
         turn = Turn(group, cells)

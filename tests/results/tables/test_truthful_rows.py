@@ -222,7 +222,7 @@ def test_a_busy_machine_is_a_note_where_verdicts_were_decided(tmp_path: Path) ->
     (sentence,) = frame.attrs["disturbance"]["sentences"]
     assert "1.0 of 2 cores busy" in sentence
     assert "150 times a second" in sentence
-    assert "1 of 1 comparison could be decided all the same" in sentence
+    assert "of 1 problem 1 could be decided all the same" in sentence
     assert "not to be trusted" not in printed(frame)
     assert "Note: other processes" in printed(frame)
     page = report.build(frame.attrs["path"])[0].read_text(encoding="utf-8")
@@ -241,6 +241,15 @@ def test_a_busy_machine_is_not_trusted_where_the_samples_suffered(tmp_path: Path
     assert "Warning: other processes" in printed(frame)
     page = report.build(frame.attrs["path"])[0].read_text(encoding="utf-8")
     assert page.count("not to be trusted") >= 2  # the sentence and the figure
+
+
+def test_a_busy_machine_is_a_note_where_a_beaten_baseline_left_early(tmp_path: Path) -> None:
+    cells = [
+        cell("naive", IMAGE, samples=noisy(9.0, 1, 12)),
+        cell("fft", IMAGE, samples=noisy(1.0, 7, 13)),
+        cell("parallel", IMAGE, samples=noisy(2.0, 7, 14)),
+    ]
+    assert busy_run(tmp_path, cells).attrs["disturbance"]["level"] == "note"
 
 
 def test_a_quiet_machine_is_not_mentioned(tmp_path: Path) -> None:
