@@ -199,8 +199,7 @@ def _label_ends(sheet: Sheet) -> None:
                 )
             )
         labels.append((axes, texts))
-    sheet.figure.draw_without_rendering()  # computes the layout, and so the heights
-    sheet.figure.set_layout_engine("none")
+    sheet.settle()  # for the heights
     points = 72 / sheet.figure.dpi
     for axes, texts in labels:
         box = axes.get_window_extent()

@@ -49,8 +49,7 @@ def draw_roofline(timed: pd.DataFrame, limits: dict[str, Any], about: str) -> Sh
         axes.set_title(joined(several))
         axes.set_ylabel("effective GFLOP/s")
     sheet.axes[-1].set_xlabel("operations per compulsory byte")
-    sheet.figure.draw_without_rendering()  # computes the layout, and so the slopes
-    sheet.figure.set_layout_engine("none")
+    sheet.settle()  # for the slopes
     for axes, (dtype, threads, rows) in zip(sheet.axes, panels, strict=True):
         _roofs(axes, limits, dtype, threads)
         _cells(axes, rows, names)

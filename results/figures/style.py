@@ -124,6 +124,7 @@ class Sheet:
     def save(self, folder: Path) -> SavedFigure:
         """Write ``<name>.png`` and ``<name>.svg`` into `folder`."""
         files = (folder / f"{self.name}.png", folder / f"{self.name}.svg")
+        self.settle()
         for file in files:
             metadata: Any = {"Date": None} if file.suffix == ".svg" else {"Software": None}
             content = io.BytesIO()
@@ -132,6 +133,12 @@ class Sheet:
             )
             write_whole(file, content.getvalue())
         return SavedFigure(self.name, self.question, self.detail, files)
+
+    def settle(self) -> None:
+        """Compute the layout once, and keep it: computing it draws the whole figure."""
+        if self.figure.get_layout_engine() is not None:
+            self.figure.draw_without_rendering()
+            self.figure.set_layout_engine("none")
 
 
 def new_sheet(

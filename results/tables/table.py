@@ -104,11 +104,22 @@ def tabulate_run(run: RunRecords) -> pd.DataFrame:
     compare(frame, [group for group, _ in cells], groups, run.header)
     roofline.add(frame, run.header.limits)
     frame = frame.astype(_DTYPES)
-    frame.attrs.update(run.header.as_json())
+    frame.attrs.update({name: _shared(value) for name, value in run.header.as_json().items()})
     frame.attrs.update(status=run.status, path=str(run.path))
-    frame.attrs["noise"] = (run.end.noise if run.end else None) or {}
-    frame.attrs["disturbance"] = disturbance(frame)
+    frame.attrs["noise"] = _Shared((run.end.noise if run.end else None) or {})
+    frame.attrs["disturbance"] = _Shared(disturbance(frame))
     return frame
+
+
+class _Shared(dict[str, Any]):
+    """Dictionary that copies of a table share; pandas copies attributes with every selection."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Shared:
+        return self
+
+
+def _shared(value: Any) -> Any:
+    return _Shared(value) if isinstance(value, dict) else value
 
 
 def samples_of_run(run: RunRecords) -> pd.DataFrame:
