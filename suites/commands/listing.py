@@ -15,6 +15,7 @@ from algos.core.errors import ConvbenchError
 from algos.core.family import AlgorithmBase
 from results.records.columns import DEFINED
 from suites.cases import filters, suite
+from suites.claims import catalogue
 
 from .command import Command
 from .command import Options as BaseOptions
@@ -39,7 +40,7 @@ class Options(BaseOptions):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``convbench list`` to `parser`."""
-    parser.add_argument("what", choices=("suites", "algorithms", "filters", "problems", "columns"))
+    parser.add_argument("what", choices=(*_TABLES, "problems"))
     parser.add_argument("suite", nargs="?", metavar="SUITE", help="for problems: whose")
 
 
@@ -92,6 +93,13 @@ def _installed(algorithm: AlgorithmBase) -> bool:
     return all(find_spec(name.partition(".")[0]) for name in algorithm.libraries)
 
 
+def _add_claims(table: Table) -> None:
+    for heading in ("claim", "what is checked"):
+        table.add_column(heading, no_wrap=heading == "claim")
+    for claim in catalogue.claims().values():
+        table.add_row(claim.name, escape(claim.title))
+
+
 def _add_columns(table: Table) -> None:
     for heading in ("column", "type", "unit", "meaning"):
         table.add_column(heading, no_wrap=heading == "column")
@@ -103,6 +111,7 @@ _TABLES: dict[str, Callable[[Table], None]] = {
     "suites": _add_suites,
     "algorithms": _add_algorithms,
     "filters": _add_filters,
+    "claims": _add_claims,
     "columns": _add_columns,
 }
 

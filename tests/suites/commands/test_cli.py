@@ -98,6 +98,7 @@ MISTAKES = {
     "report nope": "no runs yet",
     "report": "no runs yet",
     "env extra": "unrecognized arguments",
+    "claims edge-detektion": "did you mean 'edge-detection'",
 }
 
 

@@ -9,6 +9,7 @@ from suites.commands import listing
 def test_lists(tmp_path):
     assert "quick" in convbench("list", "suites", cwd=tmp_path).stdout
     assert "im2col" in convbench("list", "algorithms", cwd=tmp_path).stdout
+    assert "edge-detection" in convbench("list", "claims", cwd=tmp_path).stdout
     problems = convbench("list", "problems", "alexnet", cwd=tmp_path).stdout.strip().split("\n")
     assert len(problems) == 5
     assert all(line.startswith("mb") or line.startswith("g") for line in problems)

@@ -1,0 +1,61 @@
+"""Timing for claims: samples in randomised blocks inside this process.
+
+Intervals come from order statistics of the blocks, and describe this process alone. A claim is a
+first look; `convbench run` repeats measurements in fresh processes.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+
+from results.verdicts.statistics import Interval, Passes, ratio_interval, time_interval
+from suites.machine import clock
+
+#: Fewest blocks. Nine samples give a 95 % interval that leaves out one at each end.
+BLOCKS = 9
+
+Calls = Mapping[str, Callable[[], object]]
+
+
+def samples(calls: Calls, seconds: float = 1.0) -> dict[str, Passes]:
+    """Return samples of each function in seconds per call, as one pass.
+
+    Parameters
+    ----------
+    calls : functions by name
+        Called without arguments. The first call of each is not timed.
+    seconds : float
+        Time to spend; at least `BLOCKS` blocks are taken.
+    """
+    order = random.Random(0)
+    names = list(calls)
+    least = clock.shortest_sample()
+    loops = {name: int(least / _warm(calls[name])) + 1 for name in names}
+    taken: dict[str, list[float | None]] = {name: [] for name in names}
+    end, blocks = clock.now() + seconds, 0
+    while blocks < BLOCKS or clock.now() < end:
+        order.shuffle(names)
+        for name in names:
+            taken[name].append(clock.sample(calls[name], loops[name]))
+        blocks += 1
+    return {name: {0: found} for name, found in taken.items()}
+
+
+def _warm(function: Callable[[], object]) -> float:
+    """Compile and warm up `function`; return the seconds of a call."""
+    function()
+    return clock.shortest(function, 0.0)
+
+
+def ratio(
+    above: Callable[[], object], below: Callable[[], object], seconds: float = 1.0
+) -> Interval:
+    """Return the time of `above` over that of `below`, with its 95 % interval."""
+    found = samples({"above": above, "below": below}, seconds)
+    return ratio_interval(found["above"], found["below"])
+
+
+def times(calls: Calls, seconds: float = 1.0) -> dict[str, Interval]:
+    """Return seconds per call of each function, with its 95 % interval."""
+    return {name: time_interval(found) for name, found in samples(calls, seconds).items()}
