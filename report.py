@@ -34,6 +34,7 @@ examples:
   python report.py sizes                    the latest run of the suite `sizes`
   python report.py 20261120-104212-quick    this very run
   python report.py --runs /data/runs photo  runs kept elsewhere
+  python report.py --claims headline        README's claims, from the records
 """
 
 
@@ -90,7 +91,7 @@ def _write(records: RunRecords, frame: pd.DataFrame) -> list[Path]:
 
 def page_text(frame: pd.DataFrame, pictures: Sequence[SavedFigure], folder: Path) -> str:
     """Return the page in Markdown: question, verdicts, figures, table, reasons, machine."""
-    from results.tables.ratios import ratio_sentences, ratios
+    from results.tables.ratios import direct_ratios, ratio_sentences, ratios
     from results.tables.summary import reasons, verdicts
 
     about = frame.attrs
@@ -115,6 +116,9 @@ def page_text(frame: pd.DataFrame, pictures: Sequence[SavedFigure], folder: Path
     if found:
         parts += ["## How do our algorithms compare with the fastest peers?"]
         parts += [_ratio_table(found), _bullets(ratio_sentences(found))]
+    if equal := direct_ratios(frame):
+        parts += ["## And among algorithms with a direct sum's accuracy?"]
+        parts += [_ratio_table(equal), _bullets(ratio_sentences(equal))]
     if len(frame):
         parts += [
             "## Every problem",
@@ -215,7 +219,11 @@ def main(argv: Sequence[str] | None = None, console: Console | None = None) -> i
     parser.add_argument("run", nargs="?", metavar="RUN", help="which run; by default the latest")
     parser.add_argument("--runs", metavar="DIR", help="where runs are kept")
     parser.add_argument("--strict", action="store_true", help="no verdicts without a passed audit")
+    parser.add_argument(
+        "--claims", action="store_true", help="write the README's sentences on speed from RUN"
+    )
     arguments = parser.parse_args(argv)
+    from results.tables.claims import claims, write_claims
     from results.tables.labels import plural
     from results.tables.terminal import show
 
@@ -225,6 +233,10 @@ def main(argv: Sequence[str] | None = None, console: Console | None = None) -> i
         else:
             folder = results.latest(arguments.runs)
         records, frame = _tabulated(folder, arguments.strict)
+        if arguments.claims:
+            page = write_claims(Path(__file__).with_name("README.md"), claims(frame))
+            print(f"the claims of {page} are those of {records.path} now")
+            return 0
         show(frame, console)
         files = _write(records, frame)
     except ConvbenchError as error:

@@ -5,7 +5,8 @@ The idiom is FFTW's and cuDNN's: what depends on the kernel alone is worked out 
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from .adapters import performer
 from .backend import threads as pools
 from .core.algorithm import Algorithm
 from .core.arrays import check_addressable, check_apart, check_out, new, no_bias, read_only, take
+from .core.bound import Bindable, Bound
 from .core.errors import ConvbenchError
 from .core.family import check_problem
 from .core.problem import Problem
@@ -74,6 +76,7 @@ class Plan:
         # What calls need, looked up once: a small call takes a few microseconds in all.
         self._dtype = dtype = np.dtype(problem.dtype)
         self._roles = _ROLES[problem.operation]
+        self._able = able
         self._run = getattr(able, problem.operation)
         self._starts_region = able.starts_region(asked, self.threads)
         self._made_ready: tuple[Any, ...] = ()
@@ -143,12 +146,7 @@ class Plan:
         else:
             check_out(out, problem.result_shape, dtype)
             result = out
-        taken = []
-        for i, role in enumerate(roles):
-            array = take(role, arrays[i], problem.operands[i], dtype)
-            if out is not None:
-                check_apart(out, role, array)
-            taken.append(array)
+        taken = self._taken(arrays, out)
         if not problem.batch:
             result[...] = 0  # the kernel's gradient, a sum of nothing; the others are empty
             return result
@@ -158,6 +156,28 @@ class Plan:
         with pools.share(self.threads) as count:
             self._run(problem, *taken, *self._made_ready, result, count)
         return result
+
+    def _taken(self, arrays: Sequence[np.ndarray], out: np.ndarray | None) -> list[np.ndarray]:
+        """Return the operands as algorithms take them, sharing no memory with `out`."""
+        taken = []
+        for i, role in enumerate(self._roles):
+            array = take(role, arrays[i], self.problem.operands[i], self._dtype)
+            if out is not None:
+                check_apart(out, role, array)
+            taken.append(array)
+        return taken
+
+    def bind(self, *arrays: np.ndarray, out: np.ndarray) -> Bound:
+        """Return this computation as it is timed, for operands and an array that are kept.
+
+        An algorithm of ours is called as a plan is, and writes into `out`. A peer's call is what
+        its own users write; its result stays in the library until it is fetched into `out`. The
+        caller sets the thread pools of libraries (`algos.backend.threads.use`).
+        """
+        if not isinstance(self._able, Bindable) or not self.problem.batch:
+            return Bound(partial(self, *arrays, out))
+        given = (*self._taken(arrays, out), *self._made_ready)
+        return self._able.bind(self.problem, *given, threads=self.threads)
 
 
 def _holds(ready: Any, w: np.ndarray) -> bool:

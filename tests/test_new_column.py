@@ -12,11 +12,11 @@ ROOT = Path(__file__).parents[1]
 EDITS = {
     "results/records/columns.py": (
         "    workspace_bytes: int | None = column(",
-        "    convert_s: float | None = column(\n"
-        '        "float64", "s", "time to convert", _SECONDS, default=None\n'
+        "    wait_s: float | None = column(\n"
+        '        "float64", "s", "time to wait", _SECONDS, default=None\n'
         "    )\n",
     ),
-    "suites/workers/worker.py": ("            threads_seen=", "            convert_s=0.25,\n"),
+    "suites/workers/worker.py": ("            threads_seen=", "            wait_s=0.25,\n"),
 }  # fmt: skip
 
 PROGRAM = """
@@ -44,10 +44,10 @@ csv, _ = write_tables(frame, here)
 heading, row = csv.read_text().splitlines()[:2]
 cli.main(["list", "columns"])
 told = {
-    "frame": [str(frame["convert_s"].dtype), float(frame["convert_s"].iloc[0])],
-    "ahead of": frame.columns[frame.columns.get_loc("convert_s") + 1],
-    "csv": dict(zip(heading.split(","), row.split(",")))["convert_s"],
-    "docstring": "- ``convert_s`` (s): time to convert" in results.tables.table.read.__doc__,
+    "frame": [str(frame["wait_s"].dtype), float(frame["wait_s"].iloc[0])],
+    "ahead of": frame.columns[frame.columns.get_loc("wait_s") + 1],
+    "csv": dict(zip(heading.split(","), row.split(",")))["wait_s"],
+    "docstring": "- ``wait_s`` (s): time to wait" in results.tables.table.read.__doc__,
 }
 print(json.dumps(told))
 """
@@ -72,4 +72,4 @@ def test_a_column_is_one_definition_and_one_value(tmp_path):
     assert json.loads(told) == {
         "frame": ["float64", 0.25], "ahead of": "workspace_bytes", "csv": "0.25", "docstring": True,
     }  # fmt: skip
-    assert ["convert_s", "float64", "s", "time", "to", "convert"] in map(str.split, listed)
+    assert ["wait_s", "float64", "s", "time", "to", "wait"] in map(str.split, listed)

@@ -118,15 +118,19 @@ _LIBRARIES = {
     "cv2": ("getNumThreads", "setNumThreads"),
 }
 
-#: What `fft_workers` was last told since `use` was called.
-_fft_workers: int | None = None
+#: Thread counts that belong to a call or an object of a library, as told since `use` was called.
+_told: dict[str, int] = {}
+
+
+def tell(pool: str, threads: int) -> int:
+    """Note that `pool` works with `threads`, for `read_back`; return `threads`."""
+    _told[pool] = threads
+    return threads
 
 
 def fft_workers(threads: int) -> int:
     """Note and return `threads`, for the ``workers`` of scipy.fft, which last for one call."""
-    global _fft_workers
-    _fft_workers = threads
-    return threads
+    return tell("scipy.fft", threads)
 
 
 #: What `use` set last; a library that is loaded later starts with it.
@@ -170,17 +174,15 @@ class library_threads:  # noqa: N801 - used as a context manager, like a functio
 def read_back() -> dict[str, int]:
     """Return the thread counts in force now, by pool: ``{"numba": 2, "openblas": 2}``.
 
-    A library that has not been loaded has no pool and no entry; scipy.fft, whose threads belong
-    to a call, has one where it was called since `use`.
+    A library that has not been loaded has no pool and no entry. A library whose threads belong to
+    a call or an object of it, such as scipy.fft, has one where it was used since `use`.
     """
     counts = {"numba": in_use()}
     for pool in _blas_pools():
         counts[pool.internal_api] = pool.get_num_threads()
     for library in _loaded():
         counts[library] = _reader_and_setter(library)[0]()
-    if _fft_workers is not None:
-        counts["scipy.fft"] = _fft_workers
-    return counts
+    return counts | _told
 
 
 def _loaded() -> list[str]:
@@ -203,8 +205,9 @@ def _openmp_pools() -> list[Any]:
 
 def use(threads: int) -> dict[str, int]:
     """Set every pool of this process to `threads` for good; return the counts read back."""
-    global _in_use, _fft_workers
-    _in_use, _fft_workers = check(threads), None
+    global _in_use
+    _in_use = check(threads)
+    _told.clear()
     launch_threads()
     numba.set_num_threads(_in_use)
     for pool in _blas_pools():

@@ -47,12 +47,22 @@ class AlgorithmBase:
     #: True where somebody else's library does the work.
     is_peer: bool = False
 
-    #: Modules of other people's that its first call imports, which may take seconds. Importing
-    #: one must start no thread: processes are forked after it.
+    #: Modules of other people's that its first call imports, which may take seconds.
     libraries: tuple[str, ...] = ()
+
+    #: False where importing one of them starts a thread: no process may then be forked after it.
+    forks: bool = True
 
     #: Family whose problems it computes.
     family: Family
+
+    def has_direct_accuracy(self, problem: Any) -> bool:
+        """Return True if errors are bounded as those of a direct sum of the terms are.
+
+        That is element by element: a small result next to large ones is as accurate as they are.
+        Transforms lack it, such as Winograd's and Fourier's, and so do differences of long sums.
+        """
+        return self.exact_on_integers
 
     def stand_in(self, problem: Any) -> Any:
         """Return an object that computes `problem` for this algorithm in a way of its own.

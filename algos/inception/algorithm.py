@@ -21,6 +21,7 @@ class Branches(AlgorithmBase):
         self.name = convolution.name
         self.opt_in = convolution.opt_in
         self.libraries = convolution.libraries
+        self.forks = convolution.forks
         self.is_peer = convolution.is_peer
 
     @property

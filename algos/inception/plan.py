@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from algos import registry
 from algos.backend import threads as pools
 from algos.core.arguments import several
 from algos.core.arrays import check_apart, check_out, new, take
+from algos.core.bound import Bound
 from algos.core.errors import ConvbenchError
 from algos.core.family import check_problem
 from algos.plan import Plan
@@ -87,3 +89,7 @@ class InceptionPlan:
                 place[...] = chain[-1](y)
             start = stop
         return out
+
+    def bind(self, x: np.ndarray, *, out: np.ndarray) -> Bound:
+        """Return this computation as it is timed; see `algos.plan.Plan.bind`."""
+        return Bound(partial(self, x, out))

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from algos.core.algorithm import as_correlation
+from algos.core.bound import Bound
 from algos.core.problem import Problem
 
 #: Calls per image up to which channels are summed from single results. A layer of more
@@ -25,7 +26,10 @@ MOST_SUMS = 64
 Index = tuple[Any, ...]
 
 #: ``run(image, kernel, offset, into)`` writes image ⋆ kernel + offset into ``into``.
-Run = Callable[[np.ndarray, np.ndarray, float, np.ndarray], None]
+Run = Callable[[np.ndarray, Any, float, np.ndarray], Any]
+
+#: ``operator(image, kernel)`` returns image ⋆ kernel as a new array.
+Operator = Callable[[np.ndarray, Any], np.ndarray]
 
 
 def not_offered(operator: str, problem: Problem) -> str | None:
@@ -54,6 +58,17 @@ def as_image(problem: Problem) -> Problem:
     return replace(problem, padding=((0, 0), *problem.padding), **row)
 
 
+def zeros(problem: Problem) -> tuple[tuple[int, int], ...]:
+    """Return the zeros before and behind each axis, as far as an output position reads them.
+
+    A ragged last position gets the zeros it reads, and an unused rest gets none.
+    """
+    return tuple(
+        (before, max(reach - w - before, 0))
+        for reach, w, (before, _) in zip(problem.reach, problem.size, problem.padding, strict=True)
+    )
+
+
 def for_convolution(problem: Problem, w: np.ndarray) -> np.ndarray:
     """Return `w`, contiguous, as an operator that flips its kernel wants it; ``w.shape`` stays."""
     if problem.flip:
@@ -67,23 +82,68 @@ def for_correlation(problem: Problem, w: np.ndarray) -> np.ndarray:
     return as_correlation(problem, w).reshape(w.shape)
 
 
-def each_image(
-    problem: Problem, x: np.ndarray, kernels: Any, bias: np.ndarray, out: np.ndarray, run: Run
-) -> None:
-    """Compute a layer by single images: ``kernels[o][c]`` is one kernel in the form that `run`
-    takes. x : (N, C, *size); bias : (O,); out : (N, O, *output_size). An output's first channel is
-    written with the bias for offset, further ones are added to it.
+def each_result(
+    problem: Problem, x: np.ndarray, kernels: Any, bias: np.ndarray, operator: Operator
+) -> list[list[np.ndarray]]:
+    """Return the result of each image and output channel, by an operator that makes a new array.
+
+    ``kernels[o][c]`` is one kernel in the form that `operator` takes. x : (N, C, *size);
+    bias : (O,). The results of an output's channels are summed, and its bias is added.
     """
     outputs = problem.out_channels // problem.groups
     channels = problem.in_channels // problem.groups
-    scratch = np.empty(out.shape[2:], out.dtype) if channels > 1 else out
-    for image, result in zip(x, out, strict=True):
-        for o, into in enumerate(result):
+    results = []
+    for image in x:
+        row = []
+        for o in range(problem.out_channels):
             first = o // outputs * channels
-            run(image[first], kernels[o][0], float(bias[o]), into)
+            result = operator(image[first], kernels[o][0])
             for c in range(1, channels):
-                run(image[first + c], kernels[o][c], 0.0, scratch)
-                into += scratch
+                result += operator(image[first + c], kernels[o][c])
+            if problem.bias:
+                result += bias[o]
+            row.append(result)
+        results.append(row)
+    return results
+
+
+def fetch_each(
+    problem: Problem, bias: np.ndarray, mode: str, results: list[list[np.ndarray]], out: np.ndarray
+) -> None:
+    """Copy the results of `each_result`, computed in `mode`, into `out`."""
+    for row, images in zip(results, out, strict=True):
+        for result, rest, into in zip(row, bias, images, strict=True):
+            take(problem, result, mode, into, rest)
+
+
+def bind_same_size(
+    problem: Problem, x: np.ndarray, kernels: Any, bias: np.ndarray, run: Run
+) -> Bound:
+    """Return a layer by single images, for an operator that writes into an array it is given.
+
+    ``kernels[o][c]`` is one kernel in the form that `run` takes. An output's first channel is
+    written with the bias for offset, further ones are added to it. The results are of the size that
+    the operator writes; `fetch` cuts them.
+    """
+    outputs = problem.out_channels // problem.groups
+    channels = problem.in_channels // problem.groups
+    placed, own = same_size(problem), x.copy()
+    results = np.empty((problem.batch, problem.out_channels, *placed.size), x.dtype)
+    scratch = np.empty(placed.size, x.dtype)
+    offsets = bias.tolist()
+
+    def call() -> np.ndarray:
+        for image, result in zip(own, results, strict=True):
+            grown = image if placed.place is None else [placed.grown(plane) for plane in image]
+            for o, into in enumerate(result):
+                first = o // outputs * channels
+                run(grown[first], kernels[o][0], offsets[o], into)
+                for c in range(1, channels):
+                    run(grown[first + c], kernels[o][c], 0.0, scratch)
+                    into += scratch
+        return results
+
+    return Bound(call, placed.fetch)
 
 
 @dataclass(frozen=True)
@@ -100,24 +160,18 @@ class SameSize:
     place: tuple[slice, ...] | None
     kept: tuple[slice, ...] | None
 
-    def filter(
-        self,
-        image: np.ndarray,
-        into: np.ndarray,
-        operator: Callable[[np.ndarray, np.ndarray], Any],
-        fill: float = 0.0,
-    ) -> None:
-        """Write ``operator(image, result)`` into `into`, grown by `fill` before, cut after."""
-        if self.place is not None:
-            grown = np.full(self.size, fill, image.dtype)
-            grown[self.place] = image
-            image = grown
-        if self.kept is None:
-            operator(image, into)
-            return
-        result = np.empty(self.size, into.dtype)
-        operator(image, result)
-        into[...] = result[self.kept]
+    def grown(self, image: np.ndarray, fill: float = 0.0) -> np.ndarray:
+        """Return `image` in an array of `size`, surrounded by `fill`."""
+        if self.place is None:
+            return image
+        grown = np.full(self.size, fill, image.dtype)
+        grown[self.place] = image
+        return grown
+
+    def fetch(self, results: np.ndarray, out: np.ndarray) -> None:
+        """Copy the kept part of `results`, (…, *size), into `out`."""
+        part: Index = () if self.kept is None else self.kept
+        out[...] = results[(..., *part)]
 
 
 @lru_cache(maxsize=256)
@@ -140,11 +194,13 @@ def same_size(problem: Any) -> SameSize:
 
 
 def same_size_bytes(problem: Problem) -> int:
-    """Return the bytes that `SameSize.filter` and `each_image` hold beside input and output."""
+    """Return the bytes that `bind_same_size` holds: own images, grown ones, results, a sum."""
     placed = same_size(problem)
-    images = sum(part is not None for part in (placed.place, placed.kept))
-    scratch = math.prod(problem.output_size) * (problem.in_channels > problem.groups)
-    return (images * math.prod(placed.size) + scratch) * problem.itemsize
+    size = math.prod(placed.size)
+    images = problem.batch * problem.out_channels + 1
+    if placed.place is not None:
+        images += problem.in_channels
+    return (images * size + math.prod(problem.input_shape)) * problem.itemsize
 
 
 @lru_cache(maxsize=256)
@@ -178,19 +234,16 @@ def mode_of(problem: Problem) -> Literal["valid", "same", "full"]:
     return "full"
 
 
-def take(problem: Problem, result: np.ndarray, mode: str, out: np.ndarray) -> None:
-    """Copy what was computed in `mode` of `mode_of` into `out`; leading axes are kept."""
+def take(problem: Problem, result: np.ndarray, mode: str, out: np.ndarray, rest: Any = 0.0) -> None:
+    """Copy what was computed in `mode` of `mode_of` into `out`; leading axes are kept.
+
+    Outputs that the kernel does not reach, where there is padding alone, are set to `rest`.
+    """
     if mode != "full":
         out[...] = result
         return
-    sources, _ = in_full(problem)
-    covered(problem, out)[...] = result[(..., *sources)]
-
-
-def covered(problem: Problem, out: np.ndarray) -> np.ndarray:
-    """Return the part of `out` that the kernel reaches; the rest, padding alone, is set to zero."""
-    _, targets = in_full(problem)
+    sources, targets = in_full(problem)
     part = out[(..., *targets)]
     if part.shape != out.shape:
-        out[...] = 0
-    return part
+        out[...] = rest
+    part[...] = result[(..., *sources)]

@@ -15,3 +15,8 @@ def missing(module: str, title: str) -> str | None:
     if importlib.util.find_spec(module) is None:
         return f"{title} is not installed; pip install {_DISTRIBUTIONS.get(module, module)}"
     return None
+
+
+def single_precision(title: str, dtype: str) -> str | None:
+    """Return the reason why a library without float64 cannot do a problem of `dtype`, or None."""
+    return None if dtype == "float32" else f"{title} convolves float32 on the CPU, not {dtype}"

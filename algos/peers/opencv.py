@@ -3,44 +3,45 @@
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 
 from algos.backend.threads import library_threads, load
-from algos.core.algorithm import Algorithm, as_correlation
+from algos.core.algorithm import as_correlation
+from algos.core.bound import Bound
 from algos.core.problem import Problem
 from algos.fft.overlap_save import TileGrid, spectral_error, tile_norms
 from algos.separable.algorithm import Separable, cross_factors
 
 from .images import (
-    SameSize,
+    Run,
     as_image,
-    each_image,
+    bind_same_size,
     for_correlation,
     not_offered,
     same_size,
     same_size_bytes,
 )
 from .library import missing
+from .peer import Peer
 
 #: OpenCV's number for the instruction set, which its Python module gives no name.
 CPU_SSE3 = 3
 
 
-class OpenCVFilter2D(Algorithm):
-    """cv2.filter2D, border constant, written straight into the output; 1-D as one row.
+class OpenCVFilter2D(Peer):
+    """cv2.filter2D, border constant, into a given array (``dst``); 1-D as one row.
 
-    It correlates, and its anchor places even kernels. Output sizes other than the image's are
-    had by growing the image or cutting the result. The bias is its `delta`. From 130 taps on
-    (50 in float64, or without SSE3) it multiplies spectra in double precision, see
-    `error_bound`; below, sums run in the data's precision.
+    It correlates, and its anchor places even kernels. For output sizes other than the image's, the
+    image is grown within the call, or the result is cut when it is fetched. The bias is its
+    `delta`. From 130 taps on (50 in float64, or without SSE3) it multiplies spectra in double
+    precision, see `error_bound`; below, sums run in the data's precision.
     """
 
-    is_peer = True
     name = "opencv-filter2d"
     libraries = ("cv2",)
-    opt_in = True
     confines_nonfinite = False  # where it multiplies spectra
     exact_on_integers = False  # there as well
     operator = "cv2.filter2D"
@@ -62,28 +63,36 @@ class OpenCVFilter2D(Algorithm):
         load("cv2")
         return for_correlation(problem, w).reshape(as_image(problem).kernel_shape)
 
-    def forward(
-        self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
-        threads: int,
-    ) -> None:  # fmt: skip
+    def pools(self, threads: int) -> AbstractContextManager[None]:
+        load("cv2")
+        return library_threads("cv2", threads)
+
+    def bind(self, problem: Problem, *given: Any, threads: int) -> Bound:
+        image = as_image(problem)
+        x, kernels, bias = given
+        anchor = same_size(image).anchor[::-1]
+        bound = bind_same_size(
+            image, x.reshape(image.input_shape), kernels, bias, self._operator(anchor)
+        )
+
+        def fetch(results: np.ndarray, out: np.ndarray) -> None:
+            bound.fetch(results, out.reshape(image.output_shape))
+
+        return Bound(bound.call, fetch)
+
+    def _operator(self, anchor: tuple[int, ...]) -> Run:
+        """Return OpenCV's function with its settings."""
         cv2 = load("cv2")
-        problem = as_image(problem)
-        placed = same_size(problem)
-        x, out = x.reshape(problem.input_shape), out.reshape(problem.output_shape)
+        border = cv2.BORDER_CONSTANT
+        return lambda image, kernel, offset, into: cv2.filter2D(
+            image, -1, kernel, into, anchor, offset, border
+        )
 
-        def run(image: Any, kernel: Any, offset: Any, into: Any) -> None:
-            placed.filter(image, into, lambda a, b: self._filter(cv2, a, kernel, placed, offset, b))
-
-        with library_threads("cv2", threads):
-            each_image(problem, x, prepared, bias, out, run)
-
-    def _filter(
-        self, cv2: Any, image: np.ndarray, kernel: Any, placed: SameSize, offset: float, into: Any
-    ) -> None:
-        cv2.filter2D(
-            image, -1, kernel, dst=into, anchor=placed.anchor[::-1], delta=offset,
-            borderType=cv2.BORDER_CONSTANT,
-        )  # fmt: skip
+    def has_direct_accuracy(self, problem: Problem) -> bool:
+        """Return False where OpenCV multiplies spectra, by the rule of its source."""
+        sse3 = load("cv2").checkHardwareSupport(CPU_SSE3)
+        fewest = 130 if sse3 and problem.dtype == "float32" else 50
+        return math.prod(problem.kernel) < fewest
 
     def error_bound(
         self, problem: Problem, x: np.ndarray, w: np.ndarray, magnitude: np.ndarray
@@ -95,12 +104,9 @@ class OpenCVFilter2D(Algorithm):
         transforms of the next length that suits its DFT. Transforms are float64 for all data; a
         result in float32 is rounded once.
         """
-        cv2 = load("cv2")
-        problem = as_image(problem)
-        sse3 = cv2.checkHardwareSupport(CPU_SSE3)
-        fewest = 130 if sse3 and problem.dtype == "float32" else 50
-        if math.prod(problem.kernel) < fewest:
+        if self.has_direct_accuracy(problem):
             return super().error_bound(problem, x, w, magnitude)
+        cv2, problem = load("cv2"), as_image(problem)
         v, corrected = problem.volume, same_size(problem).size
         tile, step = [1], [1]
         for taps, size in zip(problem.kernel, corrected, strict=True):
@@ -130,6 +136,9 @@ class OpenCVSepFilter2D(OpenCVFilter2D):
     def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
         return Separable().why_not(problem, w) or super().why_not(problem, w)
 
+    def has_direct_accuracy(self, problem: Problem) -> bool:
+        return Separable().has_direct_accuracy(problem)
+
     def work(self, problem: Problem) -> float:
         """Multiply-adds of the two passes, borders included."""
         return Separable().work(problem)
@@ -149,14 +158,12 @@ class OpenCVSepFilter2D(OpenCVFilter2D):
             for channels in zip(along_h, along_w, strict=True)
         ]
 
-    def _filter(
-        self, cv2: Any, image: Any, kernel: Any, placed: Any, offset: Any, into: Any
-    ) -> None:
-        along_h, along_w = kernel
-        cv2.sepFilter2D(
-            image, -1, along_w, along_h, dst=into, anchor=placed.anchor[::-1], delta=offset,
-            borderType=cv2.BORDER_CONSTANT,
-        )  # fmt: skip
+    def _operator(self, anchor: tuple[int, ...]) -> Run:
+        cv2 = load("cv2")
+        border = cv2.BORDER_CONSTANT
+        return lambda image, kernel, offset, into: cv2.sepFilter2D(
+            image, -1, kernel[1], kernel[0], into, anchor, offset, border
+        )
 
     def error_bound(
         self, problem: Problem, x: np.ndarray, w: np.ndarray, magnitude: np.ndarray

@@ -3,60 +3,88 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from algos.backend.threads import library_threads, load
-from algos.pooling.core.algorithm import PoolAlgorithm, window_roundings
+from algos.core.bound import Bound
+from algos.pooling.core.algorithm import window_roundings
 from algos.pooling.core.problem import PoolProblem
 
 from .library import missing
-from .pytorch import _copy, _tensor
+from .peer import PoolPeer
+from .pytorch import channels_last, fetch, tensor_of
 
 
-class TorchPool(PoolAlgorithm):
+class TorchPool(PoolPeer):
     """torch.nn.functional's max_pool, avg_pool, lp_pool and adaptive ones; gradients by autograd.
 
-    A result is copied to the output once. A gradient's call contains the forward pass, which
-    autograd needs: it is what its users wait for. Its fractional windows are drawn otherwise than
-    here, and cannot be compared. Sums are formed in the data's precision.
+    Tensors are contiguous. A gradient's call contains the forward pass, which autograd needs: it is
+    what its users wait for. Its fractional windows are drawn otherwise than here, and cannot be
+    compared. Sums are formed in the data's precision.
     """
 
-    is_peer = True
     name = "torch"
     libraries = ("torch",)
-    opt_in = True
 
     def why_not(self, problem: PoolProblem) -> str | None:
         return missing("torch", "PyTorch") or _not_offered(problem)
 
     def workspace_bytes(self, problem: PoolProblem, threads: int) -> int:
-        """Return the bytes of the result before its copy and of an index per maximum."""
+        """Return the bytes of PyTorch's own input, of its result, and of an index per maximum."""
         made, given = math.prod(problem.output_shape), math.prod(problem.input_shape)
         backward = problem.operation == "grad_input"
-        return made * (problem.itemsize + 8) + backward * 2 * given * problem.itemsize
+        own = (given + made * backward + backward * 2 * given) * problem.itemsize
+        return made * (problem.itemsize + 8) + own
 
     def arithmetic(self, problem: PoolProblem) -> tuple[str, float]:
         return problem.dtype, window_roundings(problem) + 4
 
-    def forward(
-        self, problem: PoolProblem, x: np.ndarray, gate: np.ndarray, out: np.ndarray,
-        switches: np.ndarray | None, threads: int,
-    ) -> None:  # fmt: skip
-        torch = load("torch")
-        with torch.inference_mode(), library_threads("torch", threads):
-            _copy(_pooled(problem, _tensor(x)), _tensor(out))
+    def pools(self, threads: int) -> AbstractContextManager[None]:
+        load("torch")
+        return library_threads("torch", threads)
 
-    def grad_input(
-        self, problem: PoolProblem, grad_out: np.ndarray, x: np.ndarray, gate: np.ndarray,
-        out: np.ndarray, threads: int,
-    ) -> None:  # fmt: skip
-        torch = load("torch")
-        with torch.enable_grad(), library_threads("torch", threads):
-            given = _tensor(x).detach().requires_grad_()
-            (gradient,) = torch.autograd.grad(_pooled(problem, given), given, _tensor(grad_out))
-            _copy(gradient, _tensor(out))
+    def bind(self, problem: PoolProblem, *given: np.ndarray, threads: int) -> Bound:
+        torch, pooled = load("torch"), _function(problem)
+        if problem.operation == "forward":
+            with torch.inference_mode():
+                own = self._laid_out(tensor_of(given[0]))
+            return Bound(partial(pooled, own), fetch)
+        slope = self._laid_out(tensor_of(given[0]))
+        if len(given) > 1:
+            own = self._laid_out(tensor_of(given[1]))
+        else:  # a linear kind: its gradient does not depend on the input
+            own = self._laid_out(slope.new_zeros(problem.input_shape))
+        own.requires_grad_()
+
+        def call() -> Any:
+            with torch.enable_grad():
+                (gradient,) = torch.autograd.grad(pooled(own), own, slope)
+            return gradient
+
+        return Bound(call, fetch)
+
+    def _laid_out(self, x: Any) -> Any:
+        """Return a copy of `x` in PyTorch's memory and the layout of this algorithm."""
+        return x.clone()
+
+
+class TorchPoolChannelsLast(TorchPool):
+    """torch.nn.functional's pooling on tensors that have their channels last in memory."""
+
+    name = "torch-channels-last"
+
+    def why_not(self, problem: PoolProblem) -> str | None:
+        if problem.axes == 1:
+            return "PyTorch's tensors of one spatial axis have no layout with channels last"
+        return super().why_not(problem)
+
+    def _laid_out(self, x: Any) -> Any:
+        return channels_last(x)
 
 
 def _not_offered(problem: PoolProblem) -> str | None:
@@ -78,18 +106,21 @@ def _not_offered(problem: PoolProblem) -> str | None:
     return None
 
 
-def _pooled(problem: PoolProblem, x: Any) -> Any:
-    """Return the result as a tensor of PyTorch's own."""
+def _function(problem: PoolProblem) -> Callable[[Any], Any]:
+    """Return the function of PyTorch for the problem, with its settings."""
     functional = load("torch").nn.functional
     short = {"max": "max", "average": "avg", "l2": "lp"}[problem.kind]
     if problem.layout == "adaptive":
-        return getattr(functional, f"adaptive_{short}_pool{problem.axes}d")(x, problem.output)
+        adaptive = getattr(functional, f"adaptive_{short}_pool{problem.axes}d")
+        return partial(adaptive, output_size=problem.output)
     function = getattr(functional, f"{short}_pool{problem.axes}d")
-    how: dict[str, Any] = {"ceil_mode": problem.fit == "ceil"}
+    how: dict[str, Any] = {
+        "kernel_size": problem.window, "stride": problem.stride,
+        "ceil_mode": problem.fit == "ceil",
+    }  # fmt: skip
     if problem.kind == "l2":
-        return function(x, 2.0, problem.window, problem.stride, **how)
+        return partial(function, norm_type=2.0, **how)
     how["padding"] = tuple(before for before, _ in problem.padding)
     if problem.kind == "max":
-        return function(x, problem.window, problem.stride, dilation=problem.dilation, **how)
-    how["count_include_pad"] = problem.count_include_pad
-    return function(x, problem.window, problem.stride, **how)
+        return partial(function, dilation=problem.dilation, **how)
+    return partial(function, count_include_pad=problem.count_include_pad, **how)

@@ -3,143 +3,135 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 
 from algos.backend.threads import library_threads, load
-from algos.core.algorithm import Algorithm
+from algos.core.bound import Bound
 from algos.core.errors import ConvbenchError
 from algos.core.problem import Problem
 
-from .images import as_image, for_correlation
+from .images import as_image, for_correlation, zeros
 from .library import missing
-
-#: Channels from which a change of layout is quicker as one matrix transposition per image:
-#: 0.44 against 0.69 ms for 64 channels of 112², but 0.27 against 0.08 ms for 3 of 224².
-TRANSPOSED_CHANNELS = 16
+from .peer import Peer
 
 
-class Torch(Algorithm):
+class Torch(Peer):
     """torch.conv1d, conv2d, conv3d on contiguous tensors; oneDNN for float32.
 
-    Input, kernel and bias are shared with NumPy, not copied. PyTorch cannot convolve into memory of
-    the caller (`aten::convolution.out` copies as well). The result is therefore copied to the
-    output once. The copy takes 2 to 25 % of the time of a layer, most for the smallest layers.
-    Zeros are added by `constant_pad_nd` where they differ on the two sides, which is what PyTorch
-    itself does for ``padding="same"``. Everything runs in inference mode. Products are summed in
-    the data's precision, directly or as a matrix product. The oneDNN library no longer has
-    Winograd's algorithm on x86, so the bound is that of any direct method. Gradients are those of
-    `aten::convolution_backward`, as autograd calls it, for one operand alone.
+    Tensors are PyTorch's own, made in inference mode, so a call does nothing for autograd. The
+    result is a new tensor, since PyTorch cannot convolve into memory of the caller
+    (`aten::convolution.out` computes apart and copies). Zeros are added by `constant_pad_nd` where
+    they differ on the two sides, which is what PyTorch itself does for ``padding="same"``. Products
+    are summed in the data's precision, directly or as a matrix product. The oneDNN library no
+    longer has Winograd's algorithm on x86, so the bound is that of any direct method. Gradients are
+    those of `aten::convolution_backward`, as autograd calls it, for one operand alone.
     """
 
-    is_peer = True
     name = "torch"
     libraries = ("torch",)
-    opt_in = True
     operations: tuple[str, ...] = ("forward", "grad_input", "grad_weight")
 
     def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
         return missing("torch", "PyTorch")
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
-        """Return the bytes of the result before its copy, and of all arrays in oneDNN's blocks of
-        16.
+        """Return the bytes of PyTorch's own tensors, and of all arrays in oneDNN's blocks of 16.
 
         float64 is not oneDNN's: PyTorch unrolls the columns (im2col) of the whole batch, group
         by group.
         """
         positions = problem.batch * math.prod(problem.output_size)
-        counts = math.prod(problem.output_shape) + math.prod(problem.kernel_shape)
+        counts = math.prod(problem.input_shape) + math.prod(problem.output_shape)
+        counts += math.prod(problem.kernel_shape)
         if problem.dtype == "float64":
             counts += positions * problem.taps
         else:
             counts += positions * -(-problem.out_channels // 16) * 16
             counts += math.prod(problem.input_shape)
-        if problem.operation != "forward":  # before it is cut, flipped and copied
+        if problem.operation != "forward":
             counts += math.prod(problem.result_shape)
         return counts * problem.itemsize
 
+    def pools(self, threads: int) -> AbstractContextManager[None]:
+        load("torch")
+        return library_threads("torch", threads)
+
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Any:
         """Return the kernels for cross-correlation as a tensor."""
-        load("torch")
-        return _tensor(for_correlation(problem, w))
+        with load("torch").inference_mode():
+            kernels = tensor_of(for_correlation(problem, w))
+            return self._laid_out(kernels.view(self._image(problem).kernel_shape))
 
-    def forward(
-        self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
-        threads: int,
-    ) -> None:  # fmt: skip
+    def bind(self, problem: Problem, *given: Any, threads: int) -> Bound:
+        with load("torch").inference_mode():
+            return getattr(self, f"_{problem.operation}")(self._image(problem), *given)
+
+    def _forward(self, image: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray) -> Bound:
+        """Return a forward pass; its result, (N, O, *output_size), has PyTorch's own layout."""
+        own = self._laid_out(tensor_of(x).view(image.input_shape))
+        offset = tensor_of(bias).clone() if image.bias else None
+        convolve, padding = self._function(image), _padding(image)
+        after = (prepared, offset, *self._settings(image))
+        if padding.is_even:
+            return Bound(partial(convolve, own, *after), fetch)
+        return Bound(lambda: convolve(padding.extend(own), *after), fetch)
+
+    def _function(self, image: Problem) -> Callable[..., Any]:
+        """Return the function of PyTorch that convolves a tensor."""
         torch = load("torch")
-        with torch.inference_mode(), library_threads("torch", threads):
-            offset = _tensor(bias) if problem.bias else None
-            y = self.convolve(problem, _tensor(x), prepared, offset)
-            _copy(y, _tensor(out).view(y.shape))
+        function: Callable[..., Any] = (torch.conv1d, torch.conv2d, torch.conv3d)[image.axes - 1]
+        return function
 
-    def grad_input(
-        self, problem: Problem, g: np.ndarray, prepared: Any, out: np.ndarray, threads: int
-    ) -> None:
-        torch, image = load("torch"), self._image(problem)
-        with torch.inference_mode(), library_threads("torch", threads):
-            slope = self._laid_out(_tensor(g).view(image.output_shape))
-            sizes = zip(image.size, _padding(image).extra, strict=True)
-            extended = [n + sum(extra) for n, extra in sizes]
-            x = self._laid_out(slope.new_empty((image.batch, image.in_channels, *extended)))
-            result = self._backward(image, slope, x, prepared, 0)
-            for axis, (n, (before, _)) in enumerate(
-                zip(image.size, _padding(image).extra, strict=True), 2
-            ):
-                result = result.narrow(axis, before, n)
-            _copy(result, _tensor(out).view(image.input_shape))
+    def _settings(self, image: Problem) -> tuple[Any, ...]:
+        """Return the arguments that follow input, kernel and bias."""
+        return image.stride, _padding(image).both, image.dilation, image.groups
 
-    def grad_weight(
-        self, problem: Problem, x: np.ndarray, g: np.ndarray, out: np.ndarray, threads: int
-    ) -> None:
-        torch, image = load("torch"), self._image(problem)
-        with torch.inference_mode(), library_threads("torch", threads):
-            slope = self._laid_out(_tensor(g).view(image.output_shape))
-            extended = _padding(image).extend(_tensor(x).view(image.input_shape))
-            w = self._laid_out(slope.new_empty(image.kernel_shape))
-            result = self._backward(image, slope, self._laid_out(extended), w, 1)
-            if problem.flip:
-                result = result.flip(tuple(range(2, result.ndim)))
-            _tensor(out).view(image.kernel_shape).copy_(result)
+    def _grad_input(self, image: Problem, g: np.ndarray, prepared: Any) -> Bound:
+        slope = self._laid_out(tensor_of(g).view(image.output_shape))
+        extra = _padding(image).extra
+        extended = [n + sum(pair) for n, pair in zip(image.size, extra, strict=True)]
+        x = self._laid_out(slope.new_zeros((image.batch, image.in_channels, *extended)))
+        inside = tuple(slice(b, b + n) for n, (b, _) in zip(image.size, extra, strict=True))
 
-    def _backward(self, image: Problem, g: Any, x: Any, w: Any, wanted: int) -> Any:
-        """Return the gradient of the input (0) or of the kernel (1); the other is not computed."""
-        mask = [number == wanted for number in range(3)]
-        return load("torch").ops.aten.convolution_backward(
-            g, x, w, None, image.stride, _padding(image).both, image.dilation, False,
-            [0] * image.axes, image.groups, mask,
-        )[wanted]  # fmt: skip
+        def fetch_part(result: Any, out: np.ndarray) -> None:
+            fetch(result[(..., *inside)], out)
+
+        return Bound(partial(_backward, image, slope, x, prepared, 0), fetch_part)
+
+    def _grad_weight(self, image: Problem, x: np.ndarray, g: np.ndarray) -> Bound:
+        own = self._laid_out(tensor_of(x).view(image.input_shape))
+        slope = self._laid_out(tensor_of(g).view(image.output_shape))
+        w, padding = self._laid_out(slope.new_zeros(image.kernel_shape)), _padding(image)
+
+        def fetch_part(result: Any, out: np.ndarray) -> None:
+            fetch(result.flip(tuple(range(2, result.ndim))) if image.flip else result, out)
+
+        if padding.is_even:
+            return Bound(partial(_backward, image, slope, own, w, 1), fetch_part)
+        return Bound(lambda: _backward(image, slope, padding.extend(own), w, 1), fetch_part)
 
     def _image(self, problem: Problem) -> Problem:
         """Return the problem that PyTorch computes in place of `problem`."""
         return problem
 
     def _laid_out(self, x: Any) -> Any:
-        """Return `x` in the memory layout of this algorithm."""
-        return x
-
-    def convolve(self, problem: Problem, x: Any, prepared: Any, bias: Any) -> Any:
-        """Return the result for tensors, in PyTorch's own memory and layout."""
-        torch = load("torch")
-        p = _padding(problem)
-        function = (torch.conv1d, torch.conv2d, torch.conv3d)[problem.axes - 1]
-        return function(
-            p.extend(x), prepared, bias, problem.stride, p.both, problem.dilation, problem.groups
-        )
+        """Return a copy of `x` in PyTorch's memory and the layout of this algorithm."""
+        return x.clone()
 
 
 class TorchChannelsLast(Torch):
-    """torch.conv2d, conv3d with channels last in memory, laid out so and back on each call.
+    """torch.conv2d, conv3d on tensors that have their channels last in memory.
 
-    Arrays here have their channels first, so a call includes the two changes of layout. With a
-    single channel nothing is moved. One spatial axis is an image of one row. PyTorch reads the
-    layout from a tensor's strides and takes a tensor of one channel for contiguous. The strides are
-    therefore set explicitly, which is 8 times as fast on a large image of one channel.
+    Input, kernel and result stay in this layout, as in a network that was moved to it. One spatial
+    axis is an image of one row. PyTorch reads the layout from a tensor's strides and takes a tensor
+    of one channel for contiguous. The strides are therefore set explicitly, which is 8 times as
+    fast on a large image of one channel.
     """
 
     name = "torch-channels-last"
@@ -151,34 +143,11 @@ class TorchChannelsLast(Torch):
             return "channels last is a layout of oneDNN's, which has no float64"
         return None
 
-    def workspace_bytes(self, problem: Problem, threads: int) -> int:
-        """Return the bytes of all arrays with channels last, and of oneDNN's copy of the
-        kernels."""
-        counts = 2 * math.prod(problem.kernel_shape) + math.prod(problem.output_shape)
-        counts += math.prod(problem.input_shape)
-        return counts * problem.itemsize
-
     def _image(self, problem: Problem) -> Problem:
         return as_image(problem)
 
     def _laid_out(self, x: Any) -> Any:
-        return _channels_last(x)
-
-    def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Any:
-        """Return the kernels for cross-correlation as a tensor with channels last."""
-        prepared = super().prepare(problem, w, threads)
-        return _channels_last(prepared.view(as_image(problem).kernel_shape))
-
-    def convolve(self, problem: Problem, x: Any, prepared: Any, bias: Any) -> Any:
-        image = as_image(problem)
-        x = _channels_last(_padding(image).extend(x.view(image.input_shape)))
-        return self._convolve(image, x, prepared, bias)
-
-    def _convolve(self, image: Problem, x: Any, prepared: Any, bias: Any) -> Any:
-        torch = load("torch")
-        function = torch.conv2d if image.axes == 2 else torch.conv3d
-        both = _padding(image).both
-        return function(x, prepared, bias, image.stride, both, image.dilation, image.groups)
+        return channels_last(x)
 
 
 class TorchPrepacked(TorchChannelsLast):
@@ -186,7 +155,7 @@ class TorchPrepacked(TorchChannelsLast):
 
     `torch.ops.mkldnn._convolution_pointwise` on weights of `_reorder_convolution_weight`: what
     TorchInductor calls when it freezes a network. It works on channels last throughout, and
-    is for the forward operation: gradients are made of that.
+    is for the forward operation.
     """
 
     name = "torch-prepacked"
@@ -205,18 +174,29 @@ class TorchPrepacked(TorchChannelsLast):
             )
         p = _padding(image)
         size = [n + sum(extra) for n, extra in zip(image.size, p.extra, strict=True)]
-        weights = Torch.prepare(self, problem, w, threads).view(image.kernel_shape)
         with torch.inference_mode(), library_threads("torch", threads):
+            kernels = tensor_of(for_correlation(problem, w)).view(image.kernel_shape).clone()
             return torch.ops.mkldnn._reorder_convolution_weight(
-                weights, p.both, image.stride, image.dilation, image.groups,
+                kernels, p.both, image.stride, image.dilation, image.groups,
                 [image.batch, image.in_channels, *size],
             )  # fmt: skip
 
-    def _convolve(self, image: Problem, x: Any, prepared: Any, bias: Any) -> Any:
-        return load("torch").ops.mkldnn._convolution_pointwise(
-            x, prepared, bias, _padding(image).both, image.stride, image.dilation, image.groups,
-            "none", [], "",
-        )  # fmt: skip
+    def _function(self, image: Problem) -> Callable[..., Any]:
+        function: Callable[..., Any] = load("torch").ops.mkldnn._convolution_pointwise.default
+        return function
+
+    def _settings(self, image: Problem) -> tuple[Any, ...]:
+        both = _padding(image).both
+        return both, image.stride, image.dilation, image.groups, "none", [], ""
+
+
+def _backward(image: Problem, g: Any, x: Any, w: Any, wanted: int) -> Any:
+    """Return the gradient of the input (0) or of the kernel (1); the other is not computed."""
+    mask = [number == wanted for number in range(3)]
+    return load("torch").ops.aten.convolution_backward.default(
+        g, x, w, None, image.stride, _padding(image).both, image.dilation, False,
+        [0] * image.axes, image.groups, mask,
+    )[wanted]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -226,9 +206,14 @@ class Padding:
     both: tuple[int, ...]
     extra: tuple[tuple[int, int], ...]
 
+    @property
+    def is_even(self) -> bool:
+        """True if the convolution adds all zeros itself."""
+        return not any(map(any, self.extra))
+
     def extend(self, x: Any) -> Any:
         """Return `x` with the extra zeros around it."""
-        if not any(map(any, self.extra)):
+        if self.is_even:
             return x
         last_axis_first = [n for pair in reversed(self.extra) for n in pair]
         return load("torch").constant_pad_nd(x, last_axis_first)
@@ -236,17 +221,12 @@ class Padding:
 
 @lru_cache(maxsize=256)
 def _padding(problem: Problem) -> Padding:
-    """Return the padding of `problem` in PyTorch's terms: the same on both sides, rounded down.
-
-    Zeros behind count only as far as an output position reads them, so a ragged last position
-    gets them and an unused rest does not.
-    """
+    """Return the padding of `problem` in PyTorch's terms: the same on both sides, rounded down."""
     both, extra = [], []
-    for w, e, s, o, reach, (before, _) in zip(
-        problem.size, problem.extent, problem.stride, problem.output_size, problem.reach,
-        problem.padding, strict=True,
+    for w, e, s, o, (before, after) in zip(
+        problem.size, problem.extent, problem.stride, problem.output_size, zeros(problem),
+        strict=True,
     ):  # fmt: skip
-        after = max(reach - w - before, 0)
         if (w + 2 * before - e) // s + 1 == o:
             after = before
         both.append(min(before, after))
@@ -263,35 +243,20 @@ class _Writable:
         self.__array_interface__ = {**interface, "data": (interface["data"][0], False)}
 
 
-def _tensor(array: np.ndarray) -> Any:
+def tensor_of(array: np.ndarray) -> Any:
     """Return a tensor on the memory of `array`, which is not written unless it is the output."""
     if not array.flags.writeable:
         array = np.asarray(_Writable(array))
     return load("torch").from_numpy(array)
 
 
-def _channels_last(x: Any) -> Any:
-    """Return `x` (N, C, *size) with the strides of NHWC; copied only if it has several channels."""
+def channels_last(x: Any) -> Any:
+    """Return a copy of `x` (N, C, *size) that has the strides of NHWC."""
     n, c = x.shape[:2]
     size: Sequence[int] = x.shape[2:]
-    if c == 1:
-        return x.reshape(n, *size, 1).movedim(-1, 1)
-    last = x.new_empty((n, *size, c))
-    moved = last.movedim(-1, 1)
-    if c < TRANSPOSED_CHANNELS:
-        moved.copy_(x)
-        return moved
-    for image, into in zip(x.reshape(n, c, -1), last.view(n, -1, c), strict=True):
-        into.copy_(image.t())
-    return moved
+    return x.new_empty((n, *size, c)).movedim(-1, 1).copy_(x)
 
 
-def _copy(y: Any, out: Any) -> None:
-    """Copy `y` of any layout into contiguous `out` of the same shape (N, O, *size)."""
-    n, o = y.shape[:2]
-    last = y.movedim(1, -1)
-    if o < TRANSPOSED_CHANNELS or y.is_contiguous() or not last.is_contiguous():
-        out.copy_(y)
-        return
-    for image, into in zip(last.reshape(n, -1, o), out.view(n, o, -1), strict=True):
-        into.copy_(image.t())
+def fetch(result: Any, out: np.ndarray) -> None:
+    """Copy a tensor of any layout into `out`, which has as many elements in the same order."""
+    tensor_of(out).view(result.shape).copy_(result)

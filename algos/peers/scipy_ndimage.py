@@ -8,18 +8,20 @@ from typing import Any
 import numpy as np
 
 from algos.backend.threads import load
-from algos.core.algorithm import Algorithm, gamma, subnormal_error
+from algos.core.algorithm import gamma, subnormal_error
+from algos.core.bound import Bound
 from algos.core.problem import Problem
 
-from .images import each_image, for_correlation, not_offered, same_size, same_size_bytes
+from .images import bind_same_size, for_correlation, not_offered, same_size, same_size_bytes
+from .peer import Peer
 
 #: 1-D kernels of at least this many taps are `correlate1d`'s: it was 1.9 times as fast at 63
 #: taps and 0.7 times at 3 (2-core Zen 4).
 LINE_TAPS = 16
 
 
-class ScipyNdimage(Algorithm):
-    """scipy.ndimage.correlate, borders constant, written straight into the output.
+class ScipyNdimage(Peer):
+    """scipy.ndimage.correlate, borders constant, written into a given array.
 
     Its sums run in double precision for all data and are rounded once. The bound is γ_{n+1} of
     float64. The problem's dtype counts only for that rounding, the bias and the sum over channels.
@@ -27,10 +29,8 @@ class ScipyNdimage(Algorithm):
     on one thread.
     """
 
-    is_peer = True
     name = "scipy-ndimage"
     libraries = ("scipy.ndimage",)
-    opt_in = True
 
     def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
         return not_offered("scipy.ndimage.correlate", problem)
@@ -42,29 +42,21 @@ class ScipyNdimage(Algorithm):
         """Return the kernels for correlation, in the double precision that they are used in."""
         return for_correlation(problem, w).astype(np.float64)
 
-    def forward(
-        self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
-        threads: int,
-    ) -> None:  # fmt: skip
+    def bind(self, problem: Problem, *given: Any, threads: int) -> Bound:
         ndimage = load("scipy.ndimage")
         placed = same_size(problem)
         origin = [a - k // 2 for a, k in zip(placed.anchor, problem.kernel, strict=True)]
         line = problem.axes == 1 and problem.kernel[0] >= LINE_TAPS
+        function = ndimage.correlate1d if line else ndimage.correlate
+        where: Any = origin[0] if line else origin
 
-        def run(image: Any, kernel: Any, offset: Any, into: Any) -> None:
-            def operator(source: np.ndarray, result: np.ndarray) -> None:
-                if line:
-                    ndimage.correlate1d(
-                        source, kernel, output=result, mode="constant", origin=origin[0]
-                    )
-                else:
-                    ndimage.correlate(source, kernel, output=result, mode="constant", origin=origin)
-
-            placed.filter(image, into, operator)
+        def run(image: np.ndarray, kernel: np.ndarray, offset: float, into: np.ndarray) -> None:
+            function(image, kernel, output=into, mode="constant", origin=where)
             if offset:
                 into += offset
 
-        each_image(problem, x, prepared, bias, out, run)
+        x, kernels, bias = given
+        return bind_same_size(problem, x, kernels, bias, run)
 
     def error_bound(
         self, problem: Problem, x: np.ndarray, w: np.ndarray, magnitude: np.ndarray

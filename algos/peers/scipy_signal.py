@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import numpy as np
 import scipy
 
 from algos.backend.threads import blas_threads, fft_workers, load
-from algos.core.algorithm import Algorithm
+from algos.core.bound import Bound
 from algos.core.problem import Problem
 from algos.fft.overlap_save import spectral_error
 
-from .images import covered, each_image, for_convolution, in_full, mode_of, not_offered, take
+from .images import each_result, fetch_each, for_convolution, mode_of, not_offered, take
+from .peer import Peer
 
 
-class ScipyDirect(Algorithm):
+class ScipyDirect(Peer):
     """scipy.signal.convolve with method "direct"; in 2-D convolve2d, several times as fast.
 
     `convolve` goes to `numpy.convolve` in 1-D and to plain loops over any number of axes in
     3-D. In 2-D those loops took 4 to 8 times as long as `convolve2d`'s, so its users turn to
     that. Every one sums products in the data's own precision: the bound is the one of any
-    direct method. SciPy allocates its result; it is copied once.
+    direct method. SciPy allocates its result.
     """
 
-    is_peer = True
     name = "scipy-direct"
     libraries = ("scipy.signal",)
-    opt_in = True
     #: In 3-D, SciPy swaps image and kernel where the kernel is the larger, and multiplies the
     #: zeros it pads with by the image: 0·NaN is NaN.
     confines_nonfinite = False
@@ -37,43 +38,42 @@ class ScipyDirect(Algorithm):
         return not_offered("scipy.signal.convolve", problem)
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
-        return (math.prod(_full(problem)) + math.prod(problem.output_size)) * problem.itemsize
+        results = (problem.batch * problem.out_channels + 1) * math.prod(_full(problem))
+        return (results + math.prod(problem.input_shape)) * problem.itemsize
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> np.ndarray:
         return for_convolution(problem, w)
 
-    def forward(
-        self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
-        threads: int,
-    ) -> None:  # fmt: skip
+    def pools(self, threads: int) -> AbstractContextManager[None]:
+        return blas_threads(threads)
+
+    def bind(self, problem: Problem, *given: Any, threads: int) -> Bound:
         signal = load("scipy.signal")
+        x, kernels, bias = given[0].copy(), *given[1:]
         mode = mode_of(problem)
+        method = () if problem.axes == 2 else ("direct",)
+        convolve = signal.convolve2d if problem.axes == 2 else signal.convolve
 
-        def run(image: Any, kernel: Any, offset: Any, into: Any) -> None:
-            if image.ndim == 2:
-                result = signal.convolve2d(image, kernel, mode)
-            else:
-                result = signal.convolve(image, kernel, mode, "direct")
-            take(problem, result, mode, into)
-            if offset:
-                into += offset
+        def operator(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+            result: np.ndarray = convolve(image, kernel, mode, *method)
+            return result
 
-        with blas_threads(threads):
-            each_image(problem, x, prepared, bias, out, run)
+        return Bound(
+            partial(each_result, problem, x, kernels, bias, operator),
+            partial(fetch_each, problem, bias, mode),
+        )
 
 
-class ScipyFFT(Algorithm):
+class ScipyFFT(Peer):
     """scipy.signal.fftconvolve: one transform of the whole image; batches in one call.
 
     Images and channels are axes that it carries along, so a layer is one call, with channels
     summed afterwards. It transforms the kernel anew on each call, so only the flip is prepared. The
-    mode is always "full" with the output cut from it, which saves the copy of the other modes.
+    mode is always "full", which saves the copy of the other modes; the output is a part of it.
     """
 
-    is_peer = True
     name = "scipy-fft"
     libraries = ("scipy.signal",)
-    opt_in = True
     confines_nonfinite = False
     exact_on_integers = False
     function = "fftconvolve"
@@ -84,7 +84,7 @@ class ScipyFFT(Algorithm):
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
         """Return the bytes of the three spectra; the product is transformed back in two steps."""
         pairs = problem.out_channels * (problem.in_channels // problem.groups)
-        images = problem.batch * (problem.in_channels + 3 * pairs) + pairs
+        images = problem.batch * (2 * problem.in_channels + 3 * pairs) + pairs
         return images * math.prod(self._tile(problem)) * problem.itemsize
 
     def work(self, problem: Problem) -> float:
@@ -99,23 +99,27 @@ class ScipyFFT(Algorithm):
         g = problem.groups
         return for_convolution(problem, w).reshape(1, g, problem.out_channels // g, *w.shape[1:])
 
-    def forward(
-        self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
-        threads: int,
-    ) -> None:  # fmt: skip
+    def bind(self, problem: Problem, *given: Any, threads: int) -> Bound:
+        x, kernels, bias = given[0].copy(), *given[1:]
         convolve = getattr(load("scipy.signal"), self.function)
         n, g, spatial = problem.batch, problem.groups, tuple(range(-problem.axes, 0))
         x = x.reshape(n, g, 1, -1, *problem.size)
-        y = out.reshape(n, g, -1, *problem.output_size)
-        with scipy.fft.set_workers(fft_workers(threads)):
-            result = convolve(x, prepared, "full", axes=spatial)
-        sources, _ = in_full(problem)
-        if x.shape[3] > 1:
-            covered(problem, y)[...] = result[(..., *sources)].sum(axis=3)
-        else:
-            take(problem, result[:, :, :, 0], "full", y)
-        if problem.bias:
-            out += bias.reshape(-1, *[1] * problem.axes)
+        offset = bias.reshape(g, -1, *[1] * problem.axes)
+        workers = fft_workers(threads)
+
+        def call() -> np.ndarray:
+            with scipy.fft.set_workers(workers):
+                result = convolve(x, kernels, "full", axes=spatial)
+            result = result.sum(axis=3) if x.shape[3] > 1 else result[:, :, :, 0]
+            if problem.bias:
+                result += offset
+            return result
+
+        def fetch(result: np.ndarray, out: np.ndarray) -> None:
+            y = out.reshape(n, g, -1, *problem.output_size)
+            take(problem, result, "full", y, offset)
+
+        return Bound(call, fetch)
 
     def error_bound(
         self, problem: Problem, x: np.ndarray, w: np.ndarray, magnitude: np.ndarray

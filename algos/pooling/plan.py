@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from algos.core.arrays import (
     read_only,
     take,
 )
+from algos.core.bound import Bindable, Bound
 from algos.core.errors import ConvbenchError
 from algos.core.family import check_problem
 
@@ -87,6 +89,19 @@ class PoolPlan:
         if self.problem.operation == "grad_input":
             return self.grad_input(arrays[0], arrays[1] if wanted > 1 else None, out)
         return self._forward(arrays[0], out, None)
+
+    def bind(self, *arrays: np.ndarray, out: np.ndarray) -> Bound:
+        """Return this computation as it is timed, for operands and an array that are kept.
+
+        See `algos.plan.Plan.bind`.
+        """
+        problem = self.problem
+        able = performer(self.algorithm, problem.with_images)
+        if not isinstance(able, Bindable) or not problem.batch:
+            return Bound(partial(self, *arrays, out))
+        pairs = zip(arrays, problem.operands, strict=True)
+        given = [take("operand", array, shape, self._dtype) for array, shape in pairs]
+        return able.bind(problem, *given, threads=self.threads)
 
     def with_switches(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Pool `x`; also the int64 flat index, within its plane, of each sample chosen.

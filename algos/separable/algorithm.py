@@ -69,6 +69,10 @@ class Separable(Algorithm):
         shown = f"rank {ranks[0]}" if len(ranks) == 2 else f"multilinear rank {ranks}"
         return f"the kernel of output {bad[0]}, input {bad[1]} has {shown}, not 1"
 
+    def has_direct_accuracy(self, problem: Problem) -> bool:
+        """Return True: a sum of sums is bounded element by element."""
+        return True
+
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
         terms = self._terms(problem)
         factors = terms * _factor_bytes(problem)

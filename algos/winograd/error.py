@@ -16,7 +16,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from algos.core.algorithm import as_correlation, gamma
 from algos.core.problem import Problem
 
-from .points import TAPS, matrices
+from .points import TAPS, Matrices, matrices
 
 #: Roundings that a term meets on its way through both axes. Bᵀ has no rounded coefficients; it
 #: takes a product, one or two sums, and the sum of two halves. G takes one more, since its
@@ -28,8 +28,13 @@ INPUT, WEIGHTS, OUTPUT, GRADIENT = 2 * 3, 2 * 4, 2 * 4 + 1, 2 * 5
 TILES_AT_ONCE = 1 << 16
 
 
-def bound(problem: Problem, m: int, x: np.ndarray, w: np.ndarray, bias: float) -> float:
+def bound(
+    problem: Problem, m: int, x: np.ndarray, w: np.ndarray, bias: float,
+    given: Matrices | None = None,
+) -> float:  # fmt: skip
     """Bound |computed − exact| of any output from above; `bias` is the largest |bias|.
+
+    `given` are the matrices of F(m, 3), by default ours.
 
     Write U = G w Gᵀ and V = Bᵀ x B for one channel's kernel and tile. Write U*, V* for the products
     of the absolute matrices with |w| and |x|. Each transform errs by δU = γ_8·U* and δV = γ_6·V*.
@@ -42,7 +47,7 @@ def bound(problem: Problem, m: int, x: np.ndarray, w: np.ndarray, bias: float) -
     tile is taken. The way out turns this into |Aᵀ| [ΔM + γ_9·Σ|U||V|] |A|. Rounding among the
     subnormals is within 64 of them per transform.
     """
-    dtype, (a, g, b) = problem.dtype, matrices(m)
+    dtype, (a, g, b) = problem.dtype, given or matrices(m)
     least = 64 * float(np.finfo(dtype).smallest_subnormal)
     kernels = as_correlation(problem, w).reshape(-1, TAPS * TAPS).astype(np.float64)
     shape = (problem.groups, -1, problem.in_channels // problem.groups, (m + TAPS - 1) ** 2)

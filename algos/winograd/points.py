@@ -15,7 +15,7 @@ doi:10.1145/3412380.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from functools import cache
 from math import prod
@@ -53,7 +53,12 @@ def matrices(outputs: int) -> Matrices:
     >>> a @ ((g @ w) * (b @ x))
     array([321., 432.])
     """
-    points = POINTS[outputs]
+    return matrices_of(POINTS[outputs])
+
+
+def matrices_of(points: Sequence[Fraction]) -> Matrices:
+    """Return the matrices of F(m, 3) from its m + 1 finite points."""
+    outputs = len(points) - TAPS + 2
     others = [[q for q in points if q != p] for p in points]
     scale = [
         prod((p - q for q in rest), start=Fraction(1))

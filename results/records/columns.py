@@ -16,6 +16,8 @@ from .fields import Anything, Choice, Field, ListOf, Number, TableOf, Text, Whol
 from .record import Record, entries, entry
 
 STATUSES = ("ok", "unsupported", "failed", "refused", "skipped")
+#: Classes of accuracy.
+ACCURACIES = ("direct", "normwise")
 #: Columns with one value per spatial axis: field of the record, and a noun for the value.
 SHAPES = {
     "input_size": ("size", "input"),
@@ -101,6 +103,11 @@ class Outcome:
     first_call_s: float | None = column(
         "float64", "s", "time of the first call", _SECONDS, default=None
     )
+    convert_s: float | None = column(
+        "float64", "s",
+        "time to convert operands to a library's own and its result back, outside of time_s",
+        _SECONDS, default=None,
+    )  # fmt: skip
     workspace_bytes: int | None = column(
         "float64", "B", "predicted memory beyond input, kernel and output", _BYTES,
         default=None, required=True,
@@ -113,6 +120,16 @@ class Outcome:
     error_over_bound: float | None = column(
         "float64", "", "largest ratio of an error to its proven bound",
         Number(0, 1e300, optional=True, infinite=True), default=None,
+    )  # fmt: skip
+    relative_error: float | None = column(
+        "float64", "", "largest error over the largest exact result",
+        Number(0, 1e300, optional=True, infinite=True), default=None,
+    )  # fmt: skip
+    accuracy: str = column(
+        "str", "",
+        'what bounds an error: "direct" if the terms of its own element do, as in a direct sum, '
+        '"normwise" if the largest numbers nearby do; empty if unknown',
+        Choice(("", *ACCURACIES)), default="",
     )  # fmt: skip
     #: Threads of each library, read back after the first call.
     threads_seen: Mapping[str, int] = entry(
@@ -209,6 +226,8 @@ _STATISTICS = (
            "results.verdicts.decide; withheld under --strict without a passed audit; empty for "
            "the baseline"),
     Column("winner", "bool", "", "True for the fastest of its problem and thread count"),
+    Column("direct_winner", "bool", "",
+           "True for the fastest of those with a direct sum's accuracy"),
     Column("decided", "bool", "", "True for a winner without rivals"),
     Column("rivals", "str", "",
            "on the winner's row: algorithms it may not have beaten, fastest first"),

@@ -25,7 +25,8 @@ from .labels import TOO_EARLY, listed
 COMPARED = {
     "label": "", "speedup": math.nan, "speedup_low": math.nan, "speedup_high": math.nan,
     "intensity": math.nan, "attainable_s": math.nan, "roofline_percent": math.nan,
-    "verdict": "", "winner": False, "decided": False, "rivals": "", "ties": "", "doubt": "",
+    "verdict": "", "winner": False, "direct_winner": False, "decided": False, "rivals": "",
+    "ties": "", "doubt": "",
 }  # fmt: skip
 
 
@@ -48,6 +49,8 @@ def compare(
         cells = rows.set_index("algorithm")
         timed = cells[cells["time_s"].notna()]
         best = referee.leader(key, groups[key])
+        direct = set(rows["algorithm"][rows["accuracy"] == "direct"])
+        best_direct = referee.leader(key, {n: p for n, p in groups[key].items() if n in direct})
         for at, name in zip(rows.index, rows["algorithm"], strict=True):
             if name not in timed.index:
                 continue
@@ -59,6 +62,7 @@ def compare(
                     if _drifted_apart(timed, name, baseline):
                         verdict = UNDECIDED
                     columns["verdict"][at] = "withheld" if withheld else verdict
+            columns["direct_winner"][at] = name == best_direct
             if name == best:
                 columns["winner"][at] = True
                 rivals, ties, doubt = _not_beaten(referee, key, name, cells, withheld)

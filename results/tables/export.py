@@ -11,7 +11,15 @@ import pandas as pd
 from results.records.columns import MIN_PASSES
 from results.records.files import write_whole
 
-from .labels import GROUP, STATUS_WORDS, bytes_text, three_digits, time_text, times_text
+from .labels import (
+    GROUP,
+    STATUS_WORDS,
+    bytes_text,
+    error_text,
+    three_digits,
+    time_text,
+    times_text,
+)
 from .summary import reasons
 
 
@@ -43,7 +51,7 @@ def markdown_table(frame: pd.DataFrame) -> str:
     head = [
         "input · kernel", "threads", "algorithm", "time", "95 % interval", f"against {baseline}",
         "95 % interval", "verdict", "passes", "GFLOP/s", "compile", "prepare", "first call",
-        "from cache", "workspace", "error / bound",
+        "from cache", "convert", "workspace", "error", "error / bound", "accuracy",
     ]  # fmt: skip
     lines = [_line(head), _line(["---", "--:", "---", *["--:"] * (len(head) - 3)])]
     for _, group in frame.groupby(list(GROUP), sort=False):
@@ -56,7 +64,7 @@ def markdown_table(frame: pd.DataFrame) -> str:
 def _cells(row: pd.Series) -> list[str]:
     cells = [row["label"], str(row["threads"]), row["algorithm"]]
     if row["status"] != "ok":
-        return [*cells, STATUS_WORDS[row["status"]], *[""] * 12]
+        return [*cells, STATUS_WORDS[row["status"]], *[""] * 15]
     sure = row["passes"] >= MIN_PASSES
     cells += [
         time_text(row["time_s"]),
@@ -70,8 +78,11 @@ def _cells(row: pd.Series) -> list[str]:
         time_text(row["prepare_s"]),
         time_text(row["first_call_s"]),
         time_text(row["load_s"]),
+        time_text(row["convert_s"]),
         bytes_text(row["workspace_bytes"]),
+        error_text(row["relative_error"]),
         _small(row["error_over_bound"]),
+        row["accuracy"],
     ]
     if row["winner"]:
         cells[2:4] = [f"**{text}**" for text in cells[2:4]]

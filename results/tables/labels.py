@@ -238,3 +238,12 @@ def listed(parts: Sequence[str]) -> str:
     ('a', 'a, b and c')
     """
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def error_text(error: float) -> str:
+    """Return a relative error with one digit.
+
+    >>> error_text(1.26e-7)
+    '1e-07'
+    """
+    return "–" if math.isnan(error) else "0" if error == 0 else f"{error:.0e}"

@@ -18,14 +18,14 @@ from results.verdicts.statistics import (
     recentred,
 )
 
-from .labels import GROUP, plural, three_digits, time_text
+from .labels import GROUP, error_text, plural, three_digits, time_text
 
 #: Least ratio that counts as a tie; from 1 on ours is ahead.
 TIE = 0.97
 
 HEADINGS = (
-    "input · kernel", "threads", "ours", "time", "GFLOP/s", "% of limit", "best peer", "time",
-    "ratio", "95 % interval", "with preparation", "",
+    "input · kernel", "threads", "ours", "time", "error", "GFLOP/s", "% of limit", "best peer",
+    "time", "error", "ratio", "95 % interval", "with preparation", "",
 )  # fmt: skip
 
 
@@ -51,6 +51,9 @@ class Ratio:
     at: Any = None
     #: Number of passes behind the ratio.
     passes: int = 0
+    #: Largest error of ours, and of the peer, over the largest exact result; NaN if unknown.
+    error: float = math.nan
+    peer_error: float = math.nan
 
     @property
     def verdict(self) -> str:
@@ -81,10 +84,21 @@ def ratios(frame: pd.DataFrame) -> list[Ratio]:
                 recentred(lead, float(peer["time_s"] / ours["time_s"])),
                 float(whole[theirs].min() / whole[~theirs].min()), float(ours["gflops"]),
                 float(ours.get("roofline_percent", math.nan)), ours.name,
-                len(pass_ratios(*sides)),
+                len(pass_ratios(*sides)), float(ours["relative_error"]),
+                float(peer["relative_error"]),
             )
         )  # fmt: skip
     return found
+
+
+def direct_ratios(frame: pd.DataFrame) -> list[Ratio]:
+    """Return the `ratios` among algorithms with a direct sum's accuracy.
+
+    Empty if no algorithm of the run has another accuracy, or if it is unknown.
+    """
+    if not (frame["accuracy"] == "normwise").any():
+        return []
+    return ratios(frame[frame["accuracy"] == "direct"])
 
 
 def with_ratios(frame: pd.DataFrame, least: int = 1) -> pd.DataFrame:
@@ -116,7 +130,8 @@ def ratio_cells(ratio: Ratio) -> list[str]:
     limit = "" if math.isnan(ratio.roofline) else f"{ratio.roofline:.0f} %"
     return [
         ratio.label, str(ratio.threads), ratio.ours, time_text(ratio.ours_s),
-        three_digits(ratio.gflops), limit, ratio.peer, time_text(ratio.peer_s),
+        error_text(ratio.error), three_digits(ratio.gflops), limit, ratio.peer,
+        time_text(ratio.peer_s), error_text(ratio.peer_error),
         _times(ratio.ratio.middle), f"{ratio.ratio.low:.2f} – {ratio.ratio.high:.2f}",
         _times(ratio.unplanned), "" if ratio.verdict == "ahead" else ratio.verdict,
     ]  # fmt: skip

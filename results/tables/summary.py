@@ -121,6 +121,7 @@ def verdicts(frame: pd.DataFrame) -> list[str]:
             said.append(_one_problem(here, within, baseline))
         else:
             said.append(_tally(winners, within))
+            said += _direct(here, within)
             said += one_for_all(frame[frame["threads"] == count], within)
     said += _never(frame, timed)
     said += _over_baseline(timed, baseline)
@@ -179,6 +180,20 @@ def _tally(winners: pd.DataFrame, within: str) -> str:
     for kind in dict.fromkeys(sorted(doubts, key=doubts.count, reverse=True)):
         text += f"; in {doubts.count(kind)} of them {kind}"
     return text + "."
+
+
+def _direct(here: pd.DataFrame, within: str) -> list[str]:
+    """Return the tally among algorithms with a direct sum's accuracy, if others won a problem."""
+    if not (here["winner"] & (here["accuracy"] == "normwise")).any():
+        return []
+    wins = here.loc[here["direct_winner"], "algorithm"].value_counts()
+    if wins.empty:
+        return []
+    parts = [f"{name} was the fastest in {count}" for name, count in wins.items()]
+    return [
+        f"Among algorithms with a direct sum's accuracy{within}, {listed(parts)} of "
+        f"{plural(int(wins.sum()), 'problem')}."
+    ]
 
 
 def _kind_of(doubt: str) -> str:

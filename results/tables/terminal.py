@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .labels import in_order, lead_text, three_digits
-from .ratios import HEADINGS, Ratio, ratio_cells, ratio_sentences, ratios
+from .ratios import HEADINGS, Ratio, direct_ratios, ratio_cells, ratio_sentences, ratios
 from .summary import Entry, Row, reasons, summary, verdicts
 
 
@@ -26,11 +26,14 @@ def show(frame: pd.DataFrame, console: Console | None = None) -> None:
         grave = "bold red" if "FAILED" in sentence else ""
         level = "yellow" if sentence.startswith(("Warning:", "Note:")) else ""
         _print_item(console, sentence, grave or level)
-    found = ratios(frame)
-    if found:
-        console.print("", ratio_table(found, console), "")
-        for sentence in ratio_sentences(found):
-            _print_item(console, sentence, "")
+    for title, found in (
+        ("Our fastest against the fastest peer", ratios(frame)),
+        ("The same among algorithms with a direct sum's accuracy", direct_ratios(frame)),
+    ):
+        if found:
+            console.print("", ratio_table(title, found, console), "")
+            for sentence in ratio_sentences(found):
+                _print_item(console, sentence, "")
     why = reasons(frame)
     if why:
         console.print(Text("\nWithout a time:", style="bold"))
@@ -159,13 +162,13 @@ def _winners_only(rows: list[Row], baseline: str, own: list[str], full: bool) ->
     return table
 
 
-def ratio_table(found: list[Ratio], console: Console) -> Table:
-    """Return the comparison with the best peer; a wide console also shows times."""
+def ratio_table(title: str, found: list[Ratio], console: Console) -> Table:
+    """Return the comparison with the best peer; a wide console also shows times and errors."""
     table = Table(
-        title="Our fastest against the fastest peer", box=box.SIMPLE_HEAD, pad_edge=False,
+        title=title, box=box.SIMPLE_HEAD, pad_edge=False,
         padding=(0, 1), collapse_padding=True, show_edge=False, header_style="bold",
     )  # fmt: skip
-    detail = ("time", "GFLOP/s", "% of limit", "95 % interval")
+    detail = ("time", "error", "GFLOP/s", "% of limit", "95 % interval")
     shown = [n for n, name in enumerate(HEADINGS) if console.width >= 140 or name not in detail]
     for n in shown:
         table.add_column(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Iterable
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,14 @@ def environment() -> dict[str, Any]:
         "fastmath": sorted(FASTMATH),
         "git_commit": _git_commit(),
     }
+
+
+def library_versions(modules: Iterable[str]) -> dict[str, str]:
+    """Return the versions of other people's libraries, by distribution, of those installed."""
+    wanted = {name.partition(".")[0] for name in modules}
+    found = packages_distributions()
+    names = sorted({name for module in wanted for name in found.get(module, ())})
+    return {name: version(name) for name in names}
 
 
 @cache

@@ -217,7 +217,8 @@ class Bench:
         self._ready.clear()
 
     def _new_worker(self, cell: Cell) -> Worker:
-        libraries = registry.get_for(cell.case.problem, cell.implementation).libraries
+        chosen = registry.get_for(cell.case.problem, cell.implementation)
+        libraries = chosen.libraries if chosen.forks else ()
         return Worker(max(self.settings.threads), self.settings.files, libraries)
 
     def _task(self, cell: Cell) -> dict[str, Any]:

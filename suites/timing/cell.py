@@ -10,6 +10,7 @@ from typing import Any
 
 from algos import registry
 from algos.adapters import performer
+from algos.core.bound import not_timed
 from algos.core.causes import said
 from algos.core.errors import ConvbenchError
 from results.records.columns import CellRecord, Outcome
@@ -185,7 +186,8 @@ def obstacle(problem: Any, algorithm: str, threads: int, memory: int) -> tuple[s
     """Return the reason not to try a cell with `memory` bytes, as status and sentence, or None."""
     try:
         able = performer_of(problem, algorithm)
-        if reason := able.why_not(problem):
+        chosen = registry.get_for(problem, algorithm)
+        if reason := able.why_not(problem) or not_timed(chosen, able):
             return "unsupported", reason
         needed = held(problem)
         if needed <= memory:  # otherwise the workspace may take long to compute

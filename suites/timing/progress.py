@@ -113,13 +113,15 @@ def _writer(folder: str | Path, header: RunHeader, earlier: Path | None) -> resu
 def _header(
     suite: Suite, settings: Settings, environment: dict[str, Any], words: Sequence[str]
 ) -> RunHeader:
+    peers = [get(name) for name in settings.algorithms if get(name).is_peer]
+    libraries = machine.library_versions({name for peer in peers for name in peer.libraries})
     return RunHeader(
         suite=suite.name,
         title=suite.title,
         question=suite.question,
         baseline=settings.baseline,
         algorithms=settings.algorithms,
-        peers=[name for name in settings.algorithms if get(name).is_peer],
+        peers=[peer.name for peer in peers],
         own=[name for path in settings.files for name in load_file(path)],
         threads=settings.threads,
         seed=settings.seed,
@@ -131,7 +133,7 @@ def _header(
         command=shlex.join(["convbench", *words]),
         started=clock.utc().isoformat(),
         timer=clock.timer(),
-        environment=environment,
+        environment={**environment, "libraries": libraries} if libraries else environment,
     )
 
 

@@ -15,10 +15,14 @@ from . import oracle
 
 @dataclass(frozen=True)
 class Verdict:
-    """The result of checking one output."""
+    """The result of checking one output.
+
+    `relative_error` is the largest error over the largest exact result.
+    """
 
     error_over_bound: float
     reason: str = ""
+    relative_error: float = 0.0
 
     @property
     def passed(self) -> bool:
@@ -95,4 +99,5 @@ def compare(y: np.ndarray, positions: np.ndarray, exact: np.ndarray, bound: np.n
     if not np.isfinite(y).all():
         count = int((~np.isfinite(y)).sum())
         return Verdict(np.inf, f"{count} of {y.size} outputs are NaN or infinite")
-    return Verdict(value)
+    largest = float(np.abs(exact).max(initial=0))
+    return Verdict(value, relative_error=float(error.max()) / largest if largest else 0.0)

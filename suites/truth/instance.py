@@ -67,8 +67,11 @@ class Instance:
         """Return the reason why `algorithm` cannot do the problem, or None."""
         return performer(algorithm, self.problem).why_not(self.problem)
 
-    def plan(self, algorithm: Any, threads: int) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        """Return a plan and its arrays; the array for the result comes last in a call."""
+    def plan(self, algorithm: Any, threads: int) -> tuple[Any, tuple[Any, ...]]:
+        """Return a plan and its arrays; the array for the result comes last in a call.
+
+        ``plan.bind(*arrays, out=out)`` is the computation as it is timed.
+        """
         raise NotImplementedError
 
     def positions(self, products: int, least: int, most: int, seed: int = 0) -> np.ndarray:
@@ -134,7 +137,7 @@ class ConvolutionInstance(Instance):
     def reason_against(self, algorithm: Any) -> str | None:
         return check.reason_against(algorithm, self.problem, self.arrays[1])
 
-    def plan(self, algorithm: Any, threads: int) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    def plan(self, algorithm: Any, threads: int) -> tuple[Any, tuple[Any, ...]]:
         x, w = self.arrays[:2]
         return check.plan_for(self.problem, x, w, self._bias, algorithm, threads)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -38,7 +37,7 @@ class ModuleInstance(Instance):
         ]
         self.case, self.arrays = case, (x, *kernels)
 
-    def plan(self, algorithm: Any, threads: int) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    def plan(self, algorithm: Any, threads: int) -> tuple[Any, tuple[Any, ...]]:
         self._plan = InceptionPlan(
             self.problem, self.arrays[1:], algorithm=algorithm, threads=threads
         )
@@ -46,7 +45,7 @@ class ModuleInstance(Instance):
 
     def check(self, algorithm: Any, y: np.ndarray, positions: np.ndarray) -> Verdict:
         """Compare every step with the oracle on its own input, and `y` with the last steps."""
-        kernels, worst, start = iter(self.arrays[1:]), 0.0, 0
+        kernels, worst, error, start = iter(self.arrays[1:]), 0.0, 0.0, 0
         for chain in self._plan.chains:
             given = self.first
             for plan in chain:
@@ -62,13 +61,14 @@ class ModuleInstance(Instance):
                 if not verdict.passed:
                     return replace(verdict, reason=f"in step {step}: {verdict.reason}")
                 worst, given = max(worst, verdict.error_over_bound), made
+                error = max(error, verdict.relative_error)
             stop = start + made.shape[1]
             if not np.array_equal(y[:, start:stop], made):
                 return Verdict(
                     math.inf, f"channels {start} to {stop} are not what the steps of {step} give"
                 )
             start = stop
-        return Verdict(worst)
+        return Verdict(worst, relative_error=error)
 
 
 def explain(problem: InceptionProblem) -> list[str]:

@@ -54,7 +54,7 @@ class PoolInstance(Instance):
             return self.arrays[len(operands) - 1]
         return np.zeros(self.problem.input_shape, self.problem.dtype)
 
-    def plan(self, algorithm: Any, threads: int) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    def plan(self, algorithm: Any, threads: int) -> tuple[Any, tuple[Any, ...]]:
         plan = PoolPlan(self.problem, self._gate, algorithm=algorithm, threads=threads)
         return plan, self.arrays[: len(self.problem.operands)]
 

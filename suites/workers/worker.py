@@ -24,6 +24,7 @@ import psutil
 from algos import registry
 from algos.adapters import performer
 from algos.backend import threads
+from algos.core.bound import Bound
 from algos.core.causes import said, whole
 from algos.core.errors import ConvbenchError, KernelRefusedError
 from algos.registry import load_file
@@ -82,16 +83,11 @@ PREPARING = 0.02
 
 @dataclass(frozen=True)
 class Ready:
-    """A cell that can be timed: its plan, its arrays, and the array for the result."""
+    """A cell that can be timed: its computation, and the array for the result."""
 
-    plan: Callable[..., Any]
-    arrays: tuple[np.ndarray, ...]
+    bound: Bound
     out: np.ndarray
     first: float = 0.0  # seconds of its first call without compiling; 0 if unknown
-
-    def call(self) -> None:
-        """Call the plan once, exactly as it is timed."""
-        self.plan(*self.arrays, self.out)
 
 
 class Session:
@@ -118,8 +114,11 @@ class Session:
             plan, given = instance.plan(chosen, request.threads)
         out = np.full(problem.result_shape, np.nan, problem.dtype)
         sums = [zlib.crc32(array.data) for array in given]
+        with clock.stopwatch() as binding:
+            bound = plan.bind(*given, out=out)
         with clock.stopwatch() as calling:
-            plan(*given, out)
+            result = bound.call()
+        bound.fetch(result, out)
         if sums != [zlib.crc32(array.data) for array in given]:
             return Outcome(status="failed", reason="it changed its input, which is not its own")
         checked = instance.finite()
@@ -127,18 +126,29 @@ class Session:
             plan(checked.first, *given[1:], out)
         positions = checked.positions(_ORACLE_PRODUCTS, 64, 2048, request.seed)
         verdict = checked.check(chosen, out, positions)
-        prepare_s = None
+        prepare_s = convert_s = None
         if verdict.passed:
             plan, given = instance.plan(chosen, request.threads)
             prepare = partial(instance.plan, chosen, request.threads)
             prepare_s = clock.shortest(prepare, PREPARING)
-            self.ready[request.cell] = Ready(plan, given, out, calling.working)
+            bound = plan.bind(*given, out=out)
+            result = bound.call()
+
+            def convert() -> None:
+                plan.bind(*given, out=out)
+                bound.fetch(result, out)
+
+            convert_s = clock.shortest(convert, PREPARING)
+            self.ready[request.cell] = Ready(bound, out, calling.working)
         return Outcome(
             status="ok" if verdict.passed else "failed",
             reason=verdict.reason,
             error_over_bound=verdict.error_over_bound,
-            compile_s=preparing.compiling + calling.compiling,
+            relative_error=verdict.relative_error,
+            accuracy="direct" if chosen.has_direct_accuracy(problem) else "normwise",
+            compile_s=preparing.compiling + binding.compiling + calling.compiling,
             prepare_s=prepare_s,
+            convert_s=convert_s,
             first_call_s=calling.working,
             threads_seen=threads.read_back(),  # the first call loads the libraries
         )
@@ -150,8 +160,9 @@ class Session:
         out = np.empty(instance.problem.result_shape, instance.problem.dtype)
         with clock.stopwatch() as loading:
             plan, given = instance.plan(chosen, request.threads)
-            plan(*given, out)
-        self.ready[request.cell] = Ready(plan, given, out)
+            bound = plan.bind(*given, out=out)
+            bound.call()
+        self.ready[request.cell] = Ready(bound, out)
         return Reloaded(loading.seconds, loading.compiling)
 
     def compile(self, request: Compile) -> Compiled:
@@ -214,7 +225,7 @@ class Session:
         seconds = max(request.seconds, clock.shortest_sample())
         sweep = self._sweep(request.cold)
         emptying = clock.per_call(sweep, 1) if sweep else 0.0
-        call, once = self.ready[request.cell].call, self.ready[request.cell].first
+        call, once = self.ready[request.cell].bound.call, self.ready[request.cell].first
         if once < LONG_CALL:
             self._wake(call, 1)
             once = clock.shortest(call, WAKING)
@@ -229,7 +240,7 @@ class Session:
         Other processes have worked since the last sample, so uncounted calls fill the caches
         first. If caches are cold, they are emptied ahead of every call instead.
         """
-        call = self.ready[request.cell].call
+        call = self.ready[request.cell].bound.call
         clock.settle(OTHERS_WAIT)
         self._wake(call, request.warm)
         sweep, before = self._sweep(request.cold), noise.interruptions()
@@ -237,7 +248,7 @@ class Session:
         after = noise.interruptions()
         return Sampled(seconds, {name: after[name] - before[name] for name in after})
 
-    def _wake(self, call: Callable[[], None], calls: int) -> None:
+    def _wake(self, call: Callable[[], Any], calls: int) -> None:
         """Make `calls` that wake the threads of a pool, each on its own core.
 
         Otherwise the system may wake two threads on one core and keep them there for longer than
@@ -254,9 +265,10 @@ class Session:
 
     def save(self, request: Save) -> Saved:
         """Write the output of a cell to a file."""
-        self.ready[request.cell].call()
+        ready = self.ready[request.cell]
+        ready.bound.fetch(ready.bound.call(), ready.out)
         try:
-            np.save(request.path, self.ready[request.cell].out)
+            np.save(request.path, ready.out)
         except OSError as error:
             return Saved(error.strerror or str(error))
         return Saved()
@@ -265,10 +277,12 @@ class Session:
         """Free the memory of all cells."""
         self.ready.clear()
         gc.collect()
+        memory.release_freed()
         return Done()
 
     def _make_room(self, request: CellTask[Any]) -> None:
-        """Raise the memory limit for one more cell, and set its threads."""
+        """Raise the memory limit for one more cell, set its threads, and keep freed memory."""
+        memory.keep_freed()
         if not self.ready:
             self._own, self._allowances = psutil.Process().memory_info().vms, 0
         if request.allowance is not None:
@@ -282,9 +296,13 @@ class Session:
 
 
 def _asked(request: Task[Any]) -> tuple[Instance, Any]:
-    """Return the case of a task with its numbers, and its algorithm."""
+    """Return the case of a task with its numbers, and its algorithm, its libraries imported."""
     instance = instance_of(Case.of_words(request.case), request.seed)
-    return instance, registry.get_for(instance.problem, request.algorithm)
+    chosen = registry.get_for(instance.problem, request.algorithm)
+    for library in chosen.libraries:  # imported already, unless importing it starts a thread
+        with suppress(ImportError):
+            threads.load(library)
+    return instance, chosen
 
 
 def _limit(size: int) -> None:

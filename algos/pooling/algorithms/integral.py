@@ -176,6 +176,10 @@ class Integral(PoolAlgorithm):
             return "a window with holes has no corners in a table of sums"
         return None
 
+    def has_direct_accuracy(self, problem: PoolProblem) -> bool:
+        """Return False: a window's sum is a difference of sums over much more."""
+        return False
+
     def workspace_bytes(self, problem: PoolProblem, threads: int) -> int:
         """Return the bytes of one table per thread, with one float64 per sample or two."""
         table = 8 * math.prod(line.size + 1 for line in problem.lines)

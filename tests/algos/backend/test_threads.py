@@ -61,7 +61,7 @@ def test_threading_layer_is_known():
 
 
 def test_workers_of_transforms_are_noted(monkeypatch):
-    monkeypatch.setattr(threads, "_fft_workers", None)
+    monkeypatch.setattr(threads, "_told", {})
     assert "scipy.fft" not in threads.read_back()
     x, w = np.ones((1, 1, 40, 40)), np.ones((1, 1, 9, 9))
     conv(x, w, algorithm="fft", threads=threads.available())

@@ -11,7 +11,7 @@ from synthetic import cell, write_run
 import report
 import results
 from algos.core.problem import Problem
-from results.tables.ratios import mean_ratio, ratio_sentences, ratios
+from results.tables.ratios import direct_ratios, mean_ratio, ratio_sentences, ratios
 from results.tables.terminal import show
 
 SMALL, LARGE = Problem(size=(64, 64), kernel=3), Problem(size=(512, 512), kernel=3)
@@ -70,3 +70,27 @@ def test_no_peers_no_table(tmp_path: Path) -> None:
     frame = results.read(write_run(tmp_path, [cell("naive"), cell("fft")]))
     assert ratios(frame) == []
     assert "fastest peers" not in report.page_text(frame, [], tmp_path)
+
+
+def test_a_second_table_is_among_algorithms_with_a_direct_sums_accuracy(tmp_path: Path) -> None:
+    times = {"parallel": 2.0, "fft": 1.0, "torch": 4.0, "opencv-filter2d": 3.0}
+    normwise = ("fft", "opencv-filter2d")
+    cells = [
+        cell(
+            name, SMALL, samples=[seconds] * 3, relative_error=1e-7,
+            accuracy="normwise" if name in normwise else "direct",
+        )
+        for name, seconds in times.items()
+    ]  # fmt: skip
+    frame = results.read(write_run(tmp_path, cells, **PEERS))
+    (over_all,), (equal,) = ratios(frame), direct_ratios(frame)
+    assert (over_all.ours, over_all.peer) == ("fft", "opencv-filter2d")
+    assert (equal.ours, equal.peer, equal.error) == ("parallel", "torch", 1e-7)
+    winners = frame.set_index("algorithm")
+    assert winners.index[winners["winner"]].tolist() == ["fft"]
+    assert winners.index[winners["direct_winner"]].tolist() == ["parallel"]
+    assert "direct sum's accuracy" in report.page_text(frame, [], tmp_path)
+
+
+def test_without_an_accuracy_there_is_one_table(tmp_path: Path) -> None:
+    assert direct_ratios(results.read(run(tmp_path))) == []

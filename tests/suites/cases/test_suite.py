@@ -15,7 +15,9 @@ from suites.cases.suite import Case
 from suites.commands import selection as choose
 
 NETWORKS = ("alexnet", "vgg16", "resnet50", "googlenet", "mobilenet")
-OTHERS = ("gradients", "headline", "volumes", "pooling", "inception", "signals", "unshared")
+OTHERS = (
+    "gradients", "headline", "volumes", "pooling", "inception", "papers", "signals", "unshared",
+)  # fmt: skip
 SHIPPED = ("quick", "sizes", "kernels", "channels", "photo", *OTHERS, *NETWORKS)
 
 

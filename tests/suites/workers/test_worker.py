@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from numba.core import event
 
+from algos.core.bound import Bound
 from suites.machine import clock, counters
 from suites.workers.messages import Calibrate, Calibrated, Sample
 from suites.workers.worker import LONG_CALL, Ready, Session
@@ -32,14 +33,14 @@ def timings(monkeypatch, compiling, calibrate=Session.calibrate):
     monkeypatch.setattr(clock.time, "perf_counter_ns", lambda: hand[0])
     kernel = numba.njit(lambda array: array.sum())
 
-    def plan(array, out):
-        kernel(array)
+    def call():
+        kernel(np.ones(3))
         hand[0] += WORK
 
     session = Session()
-    ready = session.ready[5] = Ready(plan, (np.ones(3),), np.empty(0))
+    ready = session.ready[5] = Ready(Bound(call), np.empty(0))
     with event.install_listener("numba:compile", Compiler(hand, compiling)):
-        ready.call()  # the first call, as `load` makes it
+        ready.bound.call()  # the first call, as `load` makes it
         loops = calibrate(session, Calibrate(5, 0.02)).loops
         samples = [session.sample(Sample(5, loops)).seconds for _ in range(4)]
     return loops, samples
@@ -68,7 +69,7 @@ def test_this_would_be_noticed_where_calibration_met_the_compiler(monkeypatch):
 
     def naive(session, request):
         ready, kernel = session.ready[request.cell], numba.njit(lambda array: array.sum() + 1)
-        once = clock.per_call(lambda: (kernel(ready.arrays[0]), ready.call()), 1)
+        once = clock.per_call(lambda: (kernel(np.ones(3)), ready.bound.call()), 1)
         return Calibrated(max(1, round(request.seconds / once)), once, 0.0, {})
 
     quick, slow = (timings(monkeypatch, compiling, naive) for compiling in (SECOND // 100, SECOND))
@@ -80,7 +81,7 @@ def test_what_took_long_at_first_is_not_called_to_be_calibrated(monkeypatch):
 
     def calls(first):
         session, made = Session(), []
-        session.ready[0] = Ready(lambda _: made.append(1), (), np.empty(0), first)
+        session.ready[0] = Ready(Bound(lambda: made.append(1)), np.empty(0), first)
         assert session.calibrate(Calibrate(0, 0.01)).loops >= 1
         return len(made)
 
