@@ -11,6 +11,7 @@ from suites.cases.data import arrays
 from suites.cases.suite import Case
 from suites.machine import clock
 from suites.timing.compiling import calls, cases
+from suites.workers.messages import Compile
 from suites.workers.worker import Session
 
 #: By algorithm, lists of problems that the same kernels do.
@@ -97,7 +98,8 @@ def test_the_kernel_for_weights_that_hold_a_nan_is_reached(monkeypatch):
     session = Session()
     for case, count, spoilt in calls("parallel", algos.core.family.CONVOLUTION, "float32"):
         if spoilt:
-            session.compile(case.as_words(), "parallel", count, spoilt)
+            words = case.as_words()
+            session.compile(Compile(case=words, algorithm="parallel", threads=count, spoilt=spoilt))
     assert reached
 
 

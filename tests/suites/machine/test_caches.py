@@ -5,9 +5,11 @@ import os
 import numpy as np
 import pytest
 
+from algos.core.bound import Bound
 from suites.machine import clock
 from suites.machine.caches import sweeper
 from suites.workers import worker
+from suites.workers.messages import Calibrate, Sample
 from suites.workers.worker import Ready, Session
 
 
@@ -27,17 +29,17 @@ def test_every_call_has_caches_emptied_before_it_and_none_has_otherwise(monkeypa
     monkeypatch.setattr(worker, "sweeper", lambda threads: lambda: done.append(threads))
     session = Session()
     session.threads = 2
-    session.ready[0] = Ready(lambda *_: done.append("call"), (), np.empty(0))
-    session.sample(0, 2)
+    session.ready[0] = Ready(Bound(lambda: done.append("call")), np.empty(0))
+    session.sample(Sample(0, 2))
     assert done == ["call", "call"]
     done.clear()
-    session.sample(0, 2, warm=1)
+    session.sample(Sample(0, 2, warm=1))
     assert done == ["call", "call", "call"]
     done.clear()
-    session.sample(0, 2, cold=True)
+    session.sample(Sample(0, 2, cold=True))
     assert done == [2, "call", 2, "call"]
     done.clear()
-    assert session.calibrate(0, 0.002, cold=True)["sweep_s"] > 0
+    assert session.calibrate(Calibrate(0, 0.002, cold=True)).sweep_s > 0
     assert done[0] == 2
     assert {*done[1:]} == {"call"}
 
