@@ -212,6 +212,7 @@ print(sum(sum(f.stats.cache_misses.values()) for f in (both, all_of)))
 """
 
 
+@pytest.mark.slow
 def test_kernels_apart_are_found_by_their_callers_again(tmp_path):
     """Compiled, and loaded from the cache by another process: the same results and errors."""
     script = tmp_path / "called_apart.py"

@@ -205,6 +205,7 @@ def test_long_rows_are_folded(fields, dtype):
     check(problem)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 def test_random_problems(seed):
     rng = np.random.default_rng(seed)

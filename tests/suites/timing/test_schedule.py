@@ -103,6 +103,7 @@ def test_every_pass_has_processes_of_its_own(tmp_path, monkeypatch):
     assert len({made.pid for made in made}) == len(made) == 2 * len(passes) + weighing
 
 
+@pytest.mark.slow
 def test_what_is_decided_costs_no_more(tmp_path):
     """A settled group has no later pass; a run ends when all groups are settled."""
     run = Run((SMALL,), settings("naive", "slow"), tmp_path)
@@ -142,6 +143,7 @@ def test_blocks_are_shuffled_by_the_seed(tmp_path):
     assert len(set(first)) > 1
 
 
+@pytest.mark.slow
 def test_failures_cost_their_own_rows_alone(tmp_path):
     reasons = {
         "segfault": "SIGSEGV",

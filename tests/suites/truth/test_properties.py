@@ -16,6 +16,9 @@ from suites.truth.properties import PROPERTIES
 
 OURS = [name for name, algorithm in convolutions().items() if not algorithm.is_peer]
 
+#: Algorithms that take long to compile.
+LONG = ("parallel", "low-rank", "winograd2", "winograd4")
+
 
 def runner(algorithm):
     """Return a function that convolves integers exactly, or returns None if it cannot."""
@@ -35,7 +38,9 @@ def runner(algorithm):
     return run
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in OURS]
+)
 @pytest.mark.parametrize("law", PROPERTIES, ids=lambda law: law.__name__)
 @settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
 @given(problem=problems(largest=9, plain=False), seed=st.integers(0, 2**32 - 1))
