@@ -25,7 +25,7 @@ _KINDS = (
 #: Every layout: strided, ragged, wide, dilated, 1-D to 3-D, adaptive, pyramid, fractional.
 _LAYOUTS = (
     "mb2_ic3ih7iw9_kh3kw2_sh2sw1_ph1pw1",
-    "mb1_ic2ih8iw9_kh3_sh2_ph1_ceil",
+    "mb1_ic2ih9iw8_kh3_sh2_ph1_ceil",
     "mb1_ic1ih6iw30_kh5kw12_sh1sw1_ph2pw5rh1",
     "mb2_ic2iw30_kw4_sw1_pw2_rw1_dw1",
     "mb1_ic2id4ih5iw6_kd2kh3kw2_sd1sh2sw1_pd1ph0pw1_dd0dh1dw0",
