@@ -1,4 +1,4 @@
-"""What the README says of speed is what the records say."""
+"""The speeds that the README states are those of the records."""
 
 from __future__ import annotations
 

@@ -150,7 +150,8 @@ def started(folder, *words):
 
 def first_words():
     told = [word for problem in PROBLEMS for word in ("--problem", problem)]
-    return [*told, "--algorithms", "naive,im2col", "--budget", "100"]
+    # Only large differences matter, so that the first look decides and the run ends soon.
+    return [*told, "--algorithms", "naive,im2col", "--budget", "100", "--min-effect", "80%"]
 
 
 @pytest.mark.slow
@@ -200,12 +201,16 @@ def kill(process, victim, rng):
                 one.send_signal(signal.SIGKILL)
 
 
+#: Times that the slow test kills a run; each takes some seconds.
+KILLS = int(os.environ.get("CONVBENCH_KILLS", "10"))
+
+
 @pytest.mark.slow
-def test_fifty_kills_lose_nothing(tmp_path):
+def test_kills_lose_nothing(tmp_path):
     rng = random.Random(5)
     killed, number = 0, 0
     lasted = 4.0  # seconds of an undisturbed run; measured below
-    while killed < 50:
+    while killed < KILLS:
         number += 1
         folder = tmp_path / str(number)
         known: list[bytes] = []
