@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -66,7 +66,8 @@ def _middle(image: np.ndarray, height: int, width: int) -> np.ndarray:
     return image[:, top : top + height, left : left + width]
 
 
-def _scikit_learn():  # type: ignore[no-untyped-def]
+def _scikit_learn() -> Any:
+    """Return `sklearn.datasets`, or raise with the way to install it."""
     try:
         from sklearn import datasets
     except ImportError:

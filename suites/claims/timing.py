@@ -1,7 +1,8 @@
 """Timing for claims: samples in randomised blocks inside this process.
 
-Intervals come from order statistics of the blocks, and describe this process alone. A claim is a
-first look; `convbench run` repeats measurements in fresh processes.
+Other work on the machine lengthens samples, often most of them. The blocks are therefore cut into
+parts, and each part is read by its shortest sample, like a pass of a run. Intervals come from the
+parts, and describe this process alone. `convbench run` repeats measurements in fresh processes.
 """
 
 from __future__ import annotations
@@ -12,14 +13,16 @@ from collections.abc import Callable, Mapping
 from results.verdicts.statistics import Interval, Passes, ratio_interval, time_interval
 from suites.machine import clock
 
-#: Fewest blocks. Nine samples give a 95 % interval that leaves out one at each end.
-BLOCKS = 9
+#: Parts of a measurement, one after the other; the interval is Student's over them.
+PARTS = 5
+#: Fewest blocks: three for each part.
+BLOCKS = 3 * PARTS
 
 Calls = Mapping[str, Callable[[], object]]
 
 
 def samples(calls: Calls, seconds: float = 1.0) -> dict[str, Passes]:
-    """Return samples of each function in seconds per call, as one pass.
+    """Return samples of each function in seconds per call, each part as a pass.
 
     Parameters
     ----------
@@ -39,7 +42,11 @@ def samples(calls: Calls, seconds: float = 1.0) -> dict[str, Passes]:
         for name in names:
             taken[name].append(clock.sample(calls[name], loops[name]))
         blocks += 1
-    return {name: {0: found} for name, found in taken.items()}
+    ends = [blocks * part // PARTS for part in range(PARTS + 1)]
+    return {
+        name: {part: found[ends[part] : ends[part + 1]] for part in range(PARTS)}
+        for name, found in taken.items()
+    }
 
 
 def _warm(function: Callable[[], object]) -> float:

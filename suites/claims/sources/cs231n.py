@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 import algos
@@ -58,10 +60,10 @@ def parameter_sharing() -> Findings:
 
     Source: CS231n, Convolutional Neural Networks, "Real-world example" and "Parameter Sharing".
     """
-    fields = {"in_channels": 3, "out_channels": 96, "stride": 4}
-    shared = algos.Problem((227, 227), 11, bias=True, **fields)  # type: ignore[arg-type]
+    fields: dict[str, Any] = {"in_channels": 3, "out_channels": 96, "stride": 4}
+    shared = algos.Problem((227, 227), 11, bias=True, **fields)
     alone = algos.Problem(
-        (227, 227), 11, tile="unshared", bias="location", **fields  # type: ignore[arg-type]
+        (227, 227), 11, tile="unshared", bias="location", **fields
     )  # fmt: skip
     neurons = int(np.prod(shared.output_shape))
     yield equal("neurons, 55 · 55 · 96", 290_400, neurons)
@@ -221,8 +223,13 @@ def stacks_of_small_kernels() -> Findings:
         yield equal(f"{layers} layers of 3 × 3 see a width of", stated,
                     int((g[0, 0, 7] != 0).sum()))  # fmt: skip
     channels = 64
-    maps = {"size": (56, 56), "in_channels": channels, "out_channels": channels, "padding": "same"}
-    small, large = (algos.Problem(kernel=k, **maps) for k in (3, 7))  # type: ignore[arg-type]
+    maps: dict[str, Any] = {
+        "size": (56, 56),
+        "in_channels": channels,
+        "out_channels": channels,
+        "padding": "same",
+    }
+    small, large = (algos.Problem(kernel=k, **maps) for k in (3, 7))
     yield equal("weights of three layers of 3 × 3, over C²", 27, 3 * small.parameters / channels**2)
     yield equal("weights of one layer of 7 × 7, over C²", 49, large.parameters / channels**2)
 

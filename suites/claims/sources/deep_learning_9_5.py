@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 import algos
@@ -28,7 +30,7 @@ def strided_convolution() -> Findings:
         whole_map = algos.plan(algos.problem_of(x, w), w, threads=1)
         computed = whole_map.problem.multiply_adds / skipping.problem.multiply_adds
         yield about(f"stride {stride}: times the multiply-adds of two steps", stride**2, computed)
-        waste = ratio(lambda f=whole_map: f(x), lambda f=skipping: f(x), 0.5)  # type: ignore[misc]
+        waste = ratio(partial(whole_map, x), partial(skipping, x), 0.5)
         yield at_least(f"stride {stride}: times slower in two steps", "wasteful: above 1", waste, 1)
 
 
@@ -148,10 +150,10 @@ def sharing_of_kernels() -> Findings:
         1,
         plans["unshared"].problem.multiply_adds / plans["shared"].problem.multiply_adds,
     )
-    slower = ratio(lambda: plans["unshared"](x), lambda: plans["shared"](x), 0.6)
+    slower = ratio(partial(plans["unshared"], x), partial(plans["shared"], x), 0.6)
     yield about("unshared: times the time", 1, slower, 0.25)
     yield "Without sharing every weight is read from memory once, and serves one position alone."
-    seconds = times({name: lambda f=f: f(x) for name, f in plans.items()}, 1.0)  # type: ignore[misc]
+    seconds = times({name: partial(f, x) for name, f in plans.items()}, 1.0)
     for name, f in plans.items():
         yield (
             f"{name}: {parameters[name]:,} parameters, {4 * parameters[name] / 2**20:.3g} MiB, "
@@ -194,7 +196,7 @@ def restricted_connections() -> Findings:
         share = getattr(half_plan.problem, value) / getattr(full_plan.problem, value)
         yield equal(f"64 channels: share of the {name}", 0.5, share)
     yield at_most("64 channels: share of the time", "less than 1",
-                  ratio(lambda: half_plan(x), lambda: full_plan(x), 0.6), 1.0)  # fmt: skip
+                  ratio(partial(half_plan, x), partial(full_plan, x), 0.6), 1.0)  # fmt: skip
     grouped = algos.conv(x, np.ascontiguousarray(
         np.concatenate([w[:32, :32], w[32:, 32:]])), padding=1, groups=2)  # fmt: skip
     difference = np.abs(half_plan(x) - grouped).max() / np.abs(grouped).max()

@@ -26,7 +26,7 @@ def _ratio(size: int, kernel: int) -> Interval:
     problem = algos.problem_of(x, w, padding="same")
     plans = {name: algos.plan(problem, w, algorithm=name, threads=1)
              for name in ("parallel", "fft-fused")}  # fmt: skip
-    found = samples({name: lambda f=f: f(x) for name, f in plans.items()}, 0.15)  # type: ignore[misc]
+    found = samples({name: partial(f, x) for name, f in plans.items()}, 0.15)
     return ratio_interval(found["parallel"], found["fft-fused"])
 
 

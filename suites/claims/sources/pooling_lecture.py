@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import numpy as np
 
 import algos
@@ -9,7 +12,7 @@ from algos.inception.plan import InceptionPlan
 from algos.inception.problem import InceptionProblem
 from suites.claims.claim import Findings, about, at_least, claim, equal, true
 from suites.claims.data import normal, photograph
-from suites.claims.timing import ratio, times
+from suites.claims.timing import Calls, ratio, times
 
 
 @claim
@@ -69,10 +72,10 @@ def stride_and_dilation_instead_of_pooling() -> Findings:
     yield equal("stride 2: parameters, 9 C²", 36_864, strided.problem.parameters)
     yield equal("dilation 2: parameters, 9 C²", 36_864, atrous.problem.parameters)
     yield equal("dilation 2: samples that the kernel spans", 5, atrous.problem.extent[0])
-    calls = {
+    calls: Calls = {
         "max pooling": lambda: algos.pool(x, "max", threads=1, size=2),
-        "strided convolution": lambda: strided(x),
-        "atrous convolution": lambda: atrous(x),
+        "strided convolution": partial(strided, x),
+        "atrous convolution": partial(atrous, x),
     }
     yield at_least("pooling: times faster than the strided convolution", "cheaper: above 1",
                    ratio(calls["strided convolution"], calls["max pooling"], 0.5), 1)  # fmt: skip
@@ -94,9 +97,9 @@ def global_average_pooling() -> Findings:
     global average pooling has no parameter, and takes images of any size.
     """
     rng = np.random.default_rng(0)
-    maps = {"size": (7, 7), "in_channels": 512, "out_channels": 1000}
-    dense = algos.Problem(kernel=7, **maps)  # type: ignore[arg-type]
-    ones = algos.Problem(kernel=1, **maps)  # type: ignore[arg-type]
+    maps: dict[str, Any] = {"size": (7, 7), "in_channels": 512, "out_channels": 1000}
+    dense = algos.Problem(kernel=7, **maps)
+    ones = algos.Problem(kernel=1, **maps)
     yield equal("fully connected on 7 × 7 × 512: parameters", 25_088_000, dense.parameters)
     yield equal("1 × 1 convolution: parameters", 512_000, ones.parameters)
     yield equal("times fewer parameters, 7 · 7", 49, dense.parameters / ones.parameters)
@@ -140,7 +143,7 @@ def compression_of_channels() -> Findings:
     )
     x = normal(rng, 1, 192, 28, 28)
     yield at_least("times faster than without reduction", "faster: above 1",
-                   ratio(lambda: large(x), lambda: small(x), 0.8), 1)  # fmt: skip
+                   ratio(partial(large, x), partial(small, x), 0.8), 1)  # fmt: skip
 
 
 @claim

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -97,7 +98,7 @@ class _Race:
             plans = {name: algos.plan(problem, w, algorithm=a, threads=1)
                      for name, a in (("slow", slow), ("fast", fast))}  # fmt: skip
             outputs = {name: f(x) for name, f in plans.items()}
-            found = samples({n: lambda f=f, x=x: f(x) for n, f in plans.items()}, 0.2)  # type: ignore[misc]
+            found = samples({n: partial(f, x) for n, f in plans.items()}, 0.2)
             self.ratios.append(ratio_interval(found["slow"], found["fast"]))
             exact = self._exact(problem, x, w)
             for name, f in plans.items():
@@ -168,9 +169,9 @@ def im2win() -> Findings:
     first = layers[0]
     rng = np.random.default_rng(0)
     x, w = normal(rng, *first.input_shape), normal(rng, *first.kernel_shape)
-    plain = {"naive": "naive", "im2win": Im2win()}
-    plans = {n: algos.plan(first, w, algorithm=a, threads=1) for n, a in plain.items()}  # type: ignore[arg-type]
-    found = samples({n: lambda f=f: f(x) for n, f in plans.items()}, 0.5)  # type: ignore[misc]
+    plain: dict[str, Any] = {"naive": "naive", "im2win": Im2win()}
+    plans = {n: algos.plan(first, w, algorithm=a, threads=1) for n, a in plain.items()}
+    found = samples({n: partial(f, x) for n, f in plans.items()}, 0.5)
     yield at_least(f"times faster than plain loops, {first.name or first}", "5.3",
                    ratio_interval(found["naive"], found["im2win"]), 5.3)  # fmt: skip
     yield (

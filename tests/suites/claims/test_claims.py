@@ -1,6 +1,5 @@
 """Claims: their texts, their verdicts, and the checks of those that take no time."""
 
-import json
 import sys
 
 import pytest
@@ -8,7 +7,6 @@ import pytest
 from algos.core.errors import ConvbenchError
 from results.figures.style import Sheet
 from results.verdicts.statistics import Interval
-from suites import cli
 from suites.claims import catalogue, checking, claim, data, page
 
 ALL = catalogue.claims()
@@ -107,31 +105,6 @@ def test_the_page_has_every_row_and_figure(tmp_path):
     for file in files:
         assert file.is_file()
         assert f"({file.relative_to(tmp_path)})" in text
-
-
-def test_the_command_prints_rows_and_writes_json(tmp_path, capsys):
-    file = tmp_path / "claims.json"
-    words = ["claims", "zero-padding", "--json", str(file), "--folder", str(tmp_path)]
-    assert cli.main(words) == 0
-    said = capsys.readouterr().out
-    assert "16, 11, 6, 1" in said
-    assert "layer 4: the kernel spans 6 samples" in said
-    (told,) = json.loads(file.read_text())["claims"]
-    assert told["name"] == "zero-padding"
-    assert {"statement": "layers", "stated": 3, "found": 3, "holds": True} in told["rows"]
-    assert not (tmp_path / page.FILE).exists()
-
-
-def test_what_could_not_be_checked_has_an_exit_code_of_its_own(tmp_path, monkeypatch, capsys):
-    def lacking():
-        raise ConvbenchError("no data here")
-        yield
-
-    made = claim.Claim("lacking", "Lack data", "nobody", lacking)
-    monkeypatch.setattr(catalogue, "chosen", lambda names: [made])
-    assert cli.main(["claims", "--folder", str(tmp_path)]) == 3
-    assert "not checked: no data here" in capsys.readouterr().out
-    assert "Not checked: no data here" in (tmp_path / page.FILE).read_text()
 
 
 def test_missing_images_are_no_traceback(monkeypatch):
