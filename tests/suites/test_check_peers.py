@@ -1,0 +1,57 @@
+"""The check without the harness is short, and computes what it says."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from suites import check_peers
+from suites.cases import suite
+
+SOURCE = Path(check_peers.__file__).read_text(encoding="utf-8")
+
+
+def test_it_can_be_read_in_five_minutes_and_uses_nothing_of_the_harness():
+    assert len(SOURCE.splitlines()) < 150
+    imported = set(re.findall(r"^\s*(?:import|from) (\w+)", SOURCE, re.MULTILINE))
+    assert not imported & {"suites", "results", "report", "convbench"}
+
+
+def test_its_rows_are_problems_of_the_headline():
+    named = {case.problem.name: case.problem for case in suite.load("headline").cases}
+    assert len(check_peers.ROWS) >= 20
+    for name, (c, n, o, k, s, p, g) in check_peers.ROWS.items():
+        problem = named[name]
+        given = (problem.in_channels, problem.out_channels, problem.groups)
+        assert given == (c, o, g)
+        assert {*problem.size, *problem.kernel} == {n, k}
+        assert (set(problem.stride), set(problem.padding)) == ({s}, {(p, p)})
+
+
+@pytest.mark.peers
+def test_it_prints_a_row_in_which_all_sides_have_taken_their_turns(monkeypatch, capsys):
+    for module in ("torch", "onnxruntime", "onnx", "ncnn"):
+        pytest.importorskip(module)
+    monkeypatch.setattr(check_peers, "WAKE", 0.0)
+    monkeypatch.setattr(check_peers, "TIMED", 0.0)
+    check_peers.check("googlenet:3a 5x5", 1)
+    line = capsys.readouterr().out
+    assert re.fullmatch(
+        r"googlenet:3a 5x5 +parallel +[\d.]+ ms +[\w-]+ +[\d.]+ ms +[\d.]+ +\[[\d.]+, [\d.]+\]\n",
+        line,
+    )
+
+
+@pytest.mark.peers
+def test_both_sides_compute_the_same():
+    pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((1, 8, 12, 12), "f4")
+    w = rng.standard_normal((4, 8, 3, 3), "f4")
+    layer = (x, w, 1, 1, 1, 1)
+    results = [call().copy() for call in check_peers.ours(*layer).values()]
+    results += [call().numpy() for call in check_peers.torch(*layer).values()]
+    assert len(results) == 5
+    for result in results:
+        np.testing.assert_allclose(result, results[0], atol=1e-4)
