@@ -196,7 +196,7 @@ def architectures() -> Findings:
     x = normal(rng, 1, 3, 256, 256)
     found = features(x)
     stated = ("256 × 256 × 64", "64 × 64 × 64", "64 × 64 × 64", "16 × 16 × 64")
-    names = ("convolution", "pooling with stride 4", "convolution", "pooling with stride 4")
+    names = ("first convolution", "first pooling", "second convolution", "second pooling")
     for name, shape, y in zip(names, stated, found, strict=True):
         yield equal(f"all three: output of {name}", shape, _shape(y))
     last = found[-1]
