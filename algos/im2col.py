@@ -19,16 +19,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from .adapters.dense import Dense, is_fully_connected
 from .backend.compiler import kernel
-from .backend.threads import available, blas_threads
+from .backend.threads import blas_threads, share_tasks
 from .core.algorithm import Algorithm, as_correlation
 from .core.arrays import new, take
 from .core.family import check_problem
@@ -254,7 +252,7 @@ class Im2col(Algorithm):
             out[...] = np.flip(out, tuple(range(2, out.ndim))).copy()
 
 
-def _multiply(v: Problem, tasks: list[tuple]) -> None:
+def _multiply(v: Problem, tasks: Iterable[tuple]) -> None:
     """Compute ``part = matrix @ columns`` for each (matrix, channels, start, part) in turn."""
     buffer = _buffer(v)
     with np.errstate(all="ignore"):  # NaN and infinity are data here
@@ -267,7 +265,7 @@ def _multiply(v: Problem, tasks: list[tuple]) -> None:
             np.matmul(matrix, columns, out=part)
 
 
-def _spread(problem: Problem, tasks: list[tuple]) -> None:
+def _spread(problem: Problem, tasks: Iterable[tuple]) -> None:
     """Compute ``columns(image) = matrix @ outputs``, overlaps added, for every task.
 
     A task is (matrix, outputs, image).
@@ -287,7 +285,7 @@ def _spread(problem: Problem, tasks: list[tuple]) -> None:
                 )
 
 
-def _correlate(problem: Problem, tasks: list[tuple]) -> None:
+def _correlate(problem: Problem, tasks: Iterable[tuple]) -> None:
     """Compute ``matrix = Σ outputs @ columns(channels)ᵀ`` over the images of each task."""
     v, buffer = problem.volume, _buffer(problem)
     with np.errstate(all="ignore"):
@@ -319,26 +317,11 @@ def _slabs(problem: Problem, buffer: np.ndarray) -> Iterator[tuple[int, np.ndarr
         yield start, buffer[: problem.taps * count].reshape(-1, count)
 
 
-def _divide(work: Callable[[list], None], tasks: list, threads: int) -> None:
+def _divide(work: Callable[[Iterable], None], tasks: list, threads: int) -> None:
     """Split `tasks` among threads if there is one for each; otherwise leave the threads to BLAS."""
     alone = len(tasks) < threads
     with blas_threads(threads if alone else 1):
-        _share(work, tasks, 1 if alone else threads)
-
-
-def _share(work: Callable[[list], None], tasks: list, threads: int) -> None:
-    """Do `work` on `tasks`, split among `threads` threads: each takes every `threads`-th."""
-    threads = min(threads, len(tasks))
-    others = [_pool().submit(work, tasks[t::threads]) for t in range(1, threads)]
-    work(tasks[::threads])
-    for other in others:
-        other.result()
-
-
-@cache
-def _pool() -> ThreadPoolExecutor:
-    """Return threads that sleep between calls, unlike those of OpenMP and BLAS, which spin."""
-    return ThreadPoolExecutor(available())
+        share_tasks(work, tasks, 1 if alone else threads)
 
 
 def _is_pointwise(problem: Problem) -> bool:

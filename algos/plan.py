@@ -78,7 +78,6 @@ class Plan:
         self._roles = _ROLES[problem.operation]
         self._able = able
         self._run = getattr(able, problem.operation)
-        self._starts_region = able.starts_region(asked, self.threads)
         self._made_ready: tuple[Any, ...] = ()
         if problem.operation == "grad_weight":
             if w is not None or bias is not None:
@@ -111,7 +110,7 @@ class Plan:
 
     def _prepare(self, able: Algorithm, w: np.ndarray) -> Any:
         """Make the kernel ready, on as many threads as a call may use."""
-        if not self._starts_region:
+        if self.threads == 1:
             return able.prepare(self.problem, w, self.threads)
         with pools.share(self.threads) as count:
             return able.prepare(self.problem, w, count)
@@ -150,7 +149,7 @@ class Plan:
         if not problem.batch:
             result[...] = 0  # the kernel's gradient, a sum of nothing; the others are empty
             return result
-        if not self._starts_region:
+        if self.threads == 1:
             self._run(problem, *taken, *self._made_ready, result, self.threads)
             return result
         with pools.share(self.threads) as count:

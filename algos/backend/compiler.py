@@ -31,6 +31,7 @@ from platformdirs import user_cache_path
 
 from .linking import Kernel
 from .linking import apart as apart
+from .linking import by_ranges as by_ranges
 from .linking import threaded as threaded
 from .private_folder import make_private
 

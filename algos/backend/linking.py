@@ -6,7 +6,7 @@ this is done again. Here a kernel called by kernels is a `KernelBody`: its funct
 one by one and go into its callers. Only a kernel called from Python becomes machine code.
 
 A kernel that takes long to compile, and long enough to run, is compiled once and called by its
-address: `apart` calls it, and `threaded` lets Numba's threads call it.
+address: `apart` calls it, `threaded` and `by_ranges` let the threads of `thread_pool` call it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import gc
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -27,9 +27,6 @@ from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.registry import CPUDispatcher
 from numba.extending import intrinsic
-from numba.np.ufunc.parallel import _launch_threads
-
-from algos.core.errors import ConvbenchError
 
 
 class Kernel(CPUDispatcher):
@@ -111,6 +108,9 @@ def _collecting_nothing() -> Iterator[None]:
         gc.enable()
 
 
+#: Module and number in `_APART` of the kernel that shares items among threads.
+_POOL = ("algos.backend.thread_pool", 0)
+
 #: Kernels called by address, by module, in the order of their definition.
 _APART: dict[str, list[Any]] = {}
 
@@ -148,81 +148,88 @@ def threaded(compiled: Any) -> Any:
     """Return a function through which other kernels split calls of `compiled` among threads.
 
     ``run = threaded(work)``; ``run(count, *arguments)`` calls ``work(i, *arguments)`` for every i <
-    count. Neighbouring i run on one thread; `work` returns nothing. This is one kernel, compiled
-    once; a parallel loop of Numba's is four. If a call fails, its error is raised after all calls.
+    count; `work` returns nothing. This is one kernel, compiled once; a parallel loop of Numba's is
+    four. If a call fails, its error is raised after all calls.
     """
+    return _shared(compiled, by_range=False)
+
+
+def by_ranges(compiled: Any) -> Any:
+    """Return a function through which other kernels split ranges of `compiled` among threads.
+
+    ``run(threads, count, *arguments)`` calls ``work(slot, first, last, *arguments)`` for ranges
+    that make up 0 … `count` − 1. At most `threads` threads take part; `slot` is the number of the
+    thread.
+    """
+    return _shared(compiled, by_range=True)
+
+
+def _shared(compiled: Any, by_range: bool) -> Any:
+    """Return a function that has `compiled` called by `thread_pool.run`."""
     tell = partial(_tell_of_threads, _teller(compiled))
 
     @intrinsic
     def run(typing: Any, *arguments: Any) -> Any:
-        kinds = (types.intp, *map(types.unliteral, arguments[1:]))
+        counts = (types.intp,) * (2 if by_range else 1)
+        given_kinds = tuple(map(types.unliteral, arguments[len(counts) :]))
+        kinds = ((types.intp,) * (3 if by_range else 1)) + given_kinds
         told = partial(tell, kinds)
-        symbol, result = told()
+        symbol, result, share = told()
 
         def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             context.active_code_library._reload_init.add(told)
             convention = context.call_conv
             work = _declared(convention, builder.module, symbol, result, kinds)
-            count, *given = cgutils.unpack_tuple(builder, values[0])
+            given = cgutils.unpack_tuple(builder, values[0])
+            most = given.pop(0) if by_range else cgutils.intp_t(2**31)
+            count = given.pop(0)
             # The threads get room for an error (its code and its information), then the arguments.
             fine = builder.load(cgutils.alloca_once_value(builder, RETCODE_OK))
             nothing = cgutils.get_null_value(excinfo_ptr_t)
             told_all = cgutils.pack_struct(builder, [fine, nothing, *given])
             room = cgutils.alloca_once_value(builder, told_all)
-            task = _task(convention, builder.module, work, result, kinds, told_all.type)
-            _run_by_threads(builder, task, count, room)
+            task = _task(convention, builder.module, work, result, kinds, told_all.type, by_range)
+            four = [types.intp] * 4
+            pool = _declared(convention, builder.module, share, types.none, four)
+            places = [builder.ptrtoint(place, cgutils.intp_t) for place in (task, room)]
+            convention.call_function(builder, pool, types.none, four, [*places, count, most])
             code, info = (builder.load(cgutils.gep_inbounds(builder, room, 0, n)) for n in (0, 1))
             status = convention._get_return_status(builder, code, info)
             with cgutils.if_unlikely(builder, status.is_error):
                 convention.return_status_propagate(builder, status)
             return context.get_dummy_value()
 
-        return types.none(types.StarArgTuple.from_types(kinds)), emit
+        return types.none(types.StarArgTuple.from_types(counts + given_kinds)), emit
 
     return run
 
 
-def _task(convention: Any, module: Any, work: Any, result: Any, kinds: Any, told: Any) -> Any:
-    """Return a function for Numba's threads; each thread gets some neighbouring numbers.
-
-    The numbers come as in Numba's loops over arrays: the first as an address, then their count and
-    the step between them.
-    """
-    address, sizes = cgutils.voidptr_t, cgutils.intp_t.as_pointer()
-    kind = ir.FunctionType(ir.VoidType(), [address.as_pointer(), sizes, sizes, address])
+def _task(
+    convention: Any, module: Any, work: Any, result: Any, kinds: Any, told: Any, by_range: bool
+) -> Any:
+    """Return a function for the pool: it computes items `first` to `last` − 1 as thread `slot`."""
+    kind = ir.FunctionType(ir.VoidType(), [cgutils.intp_t] * 4)
     task = ir.Function(module, kind, module.get_unique_name("task"))
     task.linkage = "internal"
     builder = ir.IRBuilder(task.append_basic_block())
-    addresses, counts, steps, data = task.args
-    room = builder.bitcast(data, told.as_pointer())
-    first, step = builder.ptrtoint(builder.load(addresses), cgutils.intp_t), builder.load(steps)
+    place, slot, first, last = task.args
+    room = builder.inttoptr(place, told.as_pointer())
     fields = [cgutils.gep_inbounds(builder, room, 0, n) for n in range(len(told.elements))]
     given = [builder.load(field) for field in fields[2:]]
-    with cgutils.for_range(builder, builder.load(counts)) as loop:
-        number = builder.add(first, builder.mul(loop.index, step))
-        status, _ = convention.call_function(builder, work, result, kinds, [number, *given])
+
+    def call(*numbers: Any) -> None:
+        status, _ = convention.call_function(builder, work, result, kinds, [*numbers, *given])
         with cgutils.if_unlikely(builder, status.is_error):
             builder.store(status.excinfoptr, fields[1])
             builder.store(status.code, fields[0])
+
+    if by_range:
+        call(slot, first, last)
+    else:
+        with cgutils.for_range(builder, last, first) as loop:
+            call(loop.index)
     builder.ret_void()
     return task
-
-
-def _run_by_threads(builder: Any, task: Any, count: Any, room: Any) -> None:
-    """Call `task` for 0 … `count` − 1, on as many threads as the caller may use."""
-    address, size = cgutils.voidptr_t, cgutils.intp_t
-    threads = cgutils.get_or_insert_function(
-        builder.module, ir.FunctionType(size, []), "get_num_threads"
-    )
-    share = cgutils.get_or_insert_function(
-        builder.module, ir.FunctionType(ir.VoidType(), [address] * 5 + [size] * 3),
-        "numba_parallel_for",
-    )  # fmt: skip
-    first = cgutils.alloca_once_value(builder, cgutils.get_null_value(address))
-    counts = cgutils.alloca_once_value(builder, count)
-    steps = cgutils.alloca_once_value(builder, size(1))
-    told = [builder.bitcast(each, address) for each in (task, first, counts, steps, room)]
-    builder.call(share, [*told, size(0), size(1), builder.call(threads, [])])
 
 
 def _declared(convention: Any, module: Any, symbol: str, result: Any, kinds: Any) -> Any:
@@ -250,27 +257,6 @@ def _tell(module: str, number: int, kinds: tuple[Any, ...]) -> tuple[str, Any]:
     return symbol, found.signature.return_type
 
 
-def _tell_of_threads(tell: Callable, kinds: tuple[Any, ...]) -> tuple[str, Any]:
-    """Do as `_tell`, once Numba's threads are running."""
-    launch_threads()  # Numba then names the function that starts them
-    return tell(kinds)
-
-
-@cache
-def launch_threads() -> None:
-    """Load Numba's threading layer.
-
-    Raises
-    ------
-    ConvbenchError
-        Where NUMBA_THREADING_LAYER, or another of Numba's variables, asks for one that is not
-        there.
-    """
-    try:
-        _launch_threads()
-    except ValueError as error:
-        raise ConvbenchError(
-            f"Numba cannot start its threads ({' '.join(str(error).split())}); unset "
-            f"NUMBA_THREADING_LAYER and NUMBA_THREADING_LAYER_PRIORITY, or name a layer that is "
-            f"installed: omp, tbb or workqueue"
-        ) from None
+def _tell_of_threads(tell: Callable, kinds: tuple[Any, ...]) -> tuple[str, Any, str]:
+    """Return what `_tell` does, and the symbol of the kernel that shares items among threads."""
+    return *tell(kinds), _tell(*_POOL, (types.intp,) * 4)[0]

@@ -1,51 +1,39 @@
 """Thread counts: set for the length of one call, read back, put back.
 
-Numba's count belongs to the calling thread; a BLAS's belongs to the process. Both are
-touched only where they differ from what is wanted, so a call that changes nothing costs
-well under a microsecond.
+Our own threads belong to one call at a time, and a BLAS's count to the process. Both are touched
+only where they differ from what is wanted, so a call that changes nothing costs well under a
+microsecond.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-import numba
-import numpy as np
-
 from algos.core.arguments import whole_number
 from algos.core.errors import ConvbenchError
 
-from .compiler import kernel, threaded
-from .linking import launch_threads
-
-
-def available() -> int:
-    """Return the most threads a call may use: the cores at hand, or NUMBA_NUM_THREADS."""
-    config: Any = numba.config
-    return config.NUMBA_NUM_THREADS
-
-
-def in_use() -> int:
-    """Return the number of threads that Numba uses in calls from the present thread."""
-    launch_threads()
-    return numba.get_num_threads()
+from . import thread_limit, thread_pool
+from .thread_limit import available as available
 
 
 def check(threads: int | None) -> int:
     """Return `threads`, or where None all that the caller may use at present.
 
-    Those are as many as Numba may use, and no more than a limit put on every OpenMP pool in
-    this process, as by ``threadpoolctl.threadpool_limits(1)``.
+    Those are as many as `thread_limit.limit` says, and no more than a limit put on every OpenMP
+    pool in this process, as by ``threadpoolctl.threadpool_limits(1)``.
     """
     if threads is None:
-        usable = in_use()
-        return min(usable, *(pool.get_num_threads() for pool in _openmp_pools()), available())
+        limits = [pool.get_num_threads() for pool in _openmp_pools()]
+        return min([thread_limit.limit(), *limits])
     threads = whole_number("threads", threads)
     if threads > available():
         raise ConvbenchError(
@@ -55,8 +43,8 @@ def check(threads: int | None) -> int:
     return threads
 
 
-#: Multiply-adds and bytes below which work stays on the calling thread, some 50 µs of it. On
-#: quiet cores a parallel region costs 2 µs, but where its threads have to wait for a core, ms.
+#: Multiply-adds and bytes below which work stays on the calling thread, some 50 µs of it. A
+#: region costs less than 1 µs, but a thread that sleeps takes 30 to 80 µs to wake (Zen 3).
 SMALL_WORK, SMALL_BYTES = 2**21, 2**20
 
 
@@ -65,51 +53,135 @@ def is_small(multiply_adds: float, moved: float) -> bool:
     return multiply_adds < SMALL_WORK and moved < SMALL_BYTES
 
 
-#: Lock held while a call computes with several threads; its owner may take it again.
-_several = threading.RLock()
+#: Lock for the counts below.
+_turn = threading.Lock()
+#: Calls in progress that asked for several threads; the thread whose call has them, or 0; how many.
+_callers, _owner, _owned = 0, 0, 0
 
 
 class share:  # noqa: N801 - used as a context manager, like a function
-    """Context manager: within ``with share(n) as count:`` parallel kernels use `count` threads.
+    """Context manager: within ``with share(n) as count:`` kernels use `count` threads.
 
-    `count` is `n`, or 1 while another thread of this process computes with several threads. Callers
-    that are threads themselves already fill the cores. Some threading layers of Numba cannot run
-    two parallel regions at once.
+    `count` is `n` or the present limit. Each call of another thread of this process that asked for
+    several takes one core off: callers that are threads themselves already fill the cores. `count`
+    is 1 while another call has the threads.
     """
 
-    __slots__ = ("before", "changed", "has_several", "threads")
+    __slots__ = ("owns", "threads")
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
 
     def __enter__(self) -> int:
-        self.has_several = self.threads > 1 and _several.acquire(blocking=False)
-        count = self.threads if self.has_several else 1
-        self.before = in_use()
-        self.changed = self.before != count
-        if self.changed:
-            numba.set_num_threads(count)
+        global _callers, _owner, _owned
+        self.owns = False
+        if self.threads == 1:
+            return 1
+        me = threading.get_ident()
+        with _turn:
+            _callers += 1
+            if _owner == me:  # a call inside a call
+                return min(self.threads, _owned)
+            count = min(self.threads, thread_limit.limit(), available() - _callers + 1)
+            if _owner or count < 2:
+                return 1
+            self.owns, _owner, _owned = True, me, count
+        thread_pool.give_to(me, count)
         return count
 
     def __exit__(self, *_: object) -> None:
-        if self.changed:
-            numba.set_num_threads(self.before)
-        if self.has_several:
-            _several.release()
+        global _callers, _owner
+        if self.threads == 1:
+            return
+        if self.owns:
+            thread_pool.give_to(0, 0)
+        with _turn:
+            _callers -= 1
+            if self.owns:
+                _owner = 0
+
+
+def share_tasks(work: Callable[[Iterable], None], tasks: list, threads: int) -> None:
+    """Let up to `threads` threads run ``work(some)``; together they get each task once.
+
+    This is for work in Python. The caller waits only for threads that have begun.
+    """
+    rest, begun = iter(tasks), set()
+
+    def taken_by(helper: int) -> Iterator:
+        begun.add(helper)
+        yield from rest
+
+    numbers = range(1, min(threads, len(tasks)))
+    helpers = [_helpers().submit(work, taken_by(n)) for n in numbers]
+    try:
+        work(rest)
+    finally:
+        deque(rest, maxlen=0)  # after an error nothing more is begun
+        for number, helper in zip(numbers, helpers, strict=True):
+            if number in begun:
+                helper.result()
+            else:
+                helper.cancel()
+
+
+@cache
+def _helpers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(available())
+
+
+#: Thread counts that calls in progress want of BLAS, and each pool's count before them.
+_wanted: list[int] = []
+_before: list[tuple[Any, int]] = []
 
 
 @contextmanager
 def blas_threads(threads: int) -> Iterator[None]:
-    """Let every BLAS loaded in this process use `n` threads within ``with blas_threads(n):``."""
-    pools = [(pool, pool.get_num_threads()) for pool in _blas_pools()]
-    changed = [(pool, before) for pool, before in pools if before != threads]
-    for pool, _ in changed:
-        pool.set_num_threads(threads)
+    """Let every BLAS loaded in this process use `n` threads within ``with blas_threads(n):``.
+
+    The count belongs to the process: while calls of several threads overlap, the smallest holds.
+    """
+    with _turn:
+        if not _wanted:
+            _before[:] = [(pool, pool.get_num_threads()) for pool in _blas_pools()]
+        _wanted.append(threads)
+        _set_blas()
     try:
         yield
     finally:
-        for pool, before in changed:
-            pool.set_num_threads(before)
+        with _turn:
+            _wanted.remove(threads)
+            _set_blas()
+
+
+def _set_blas() -> None:
+    for pool, before in _before:
+        count = min(_wanted, default=before)
+        if pool.get_num_threads() != count:
+            _put(pool, count)
+
+
+def _put(pool: Any, count: int) -> None:
+    """Set the threads of a BLAS, from any thread.
+
+    threadpoolctl lets one thread set OpenBLAS, and ignores all others without a word.
+    """
+    getattr(pool, "_real_set_num_threads", pool.set_num_threads)(count)
+
+
+def _begin_anew() -> None:
+    """Forget what other threads were doing: a forked child has only the one that forked."""
+    global _turn, _callers, _owner
+    _turn, _callers, _owner = threading.Lock(), 0, 0
+    if _wanted:
+        _wanted.clear()
+        _set_blas()
+    _helpers.cache_clear()
+    thread_pool.begin_anew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
 
 
 #: Libraries with a pool of their own, counted for the whole process: how to read and set it.
@@ -172,12 +244,12 @@ class library_threads:  # noqa: N801 - used as a context manager, like a functio
 
 
 def read_back() -> dict[str, int]:
-    """Return the thread counts in force now, by pool: ``{"numba": 2, "openblas": 2}``.
+    """Return the thread counts in force now, by pool: ``{"convbench": 2, "openblas": 2}``.
 
     A library that has not been loaded has no pool and no entry. A library whose threads belong to
     a call or an object of it, such as scipy.fft, has one where it was used since `use`.
     """
-    counts = {"numba": in_use()}
+    counts = {"convbench": thread_limit.limit()}
     for pool in _blas_pools():
         counts[pool.internal_api] = pool.get_num_threads()
     for library in _loaded():
@@ -208,28 +280,9 @@ def use(threads: int) -> dict[str, int]:
     global _in_use
     _in_use = check(threads)
     _told.clear()
-    launch_threads()
-    numba.set_num_threads(_in_use)
+    thread_limit.set_limit(_in_use)
     for pool in _blas_pools():
-        pool.set_num_threads(threads)
+        _put(pool, threads)
     for library in _loaded():
         _reader_and_setter(library)[1](threads)
     return read_back()
-
-
-def threading_layer() -> str:
-    """Return Numba's threading layer in use: "tbb", "omp" or "workqueue"."""
-    launch_threads()
-    _touch(np.zeros(2))
-    return numba.threading_layer()
-
-
-@threaded
-@kernel
-def _touch_one(i: int, array: np.ndarray) -> None:
-    array[i] = i
-
-
-@kernel
-def _touch(array: np.ndarray) -> None:
-    _touch_one(array.size, array)

@@ -52,13 +52,6 @@ class Algorithm(AlgorithmBase):
         """Return how much of `workspace_bytes` the prepared kernel holds; 0 for `w` itself."""
         return 0
 
-    def starts_region(self, problem: Problem, threads: int) -> bool:
-        """Return True if a call with `threads` threads may start a parallel region of Numba.
-
-        If False, Numba's number of threads is not set, which saves microseconds.
-        """
-        return True
-
     def work(self, problem: Problem) -> float:
         """Return the amount of work for `problem`, in any unit proportional to time.
 

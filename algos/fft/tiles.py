@@ -33,7 +33,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from algos.backend.compiler import fixed_tuple, kernel, threaded
+from algos.backend.compiler import by_ranges, fixed_tuple, kernel, threaded
 from algos.core.problem import Problem
 from algos.simd import registers as simd
 from algos.simd.registers import clear, copy, lanes, pointer
@@ -248,15 +248,14 @@ def _item(x, spectra, bias, y, s, item, tiles, total, passes, factors):
         _write(y, s, pair, channel, total, 0, bias[channel], passes[2], factors[2])
 
 
-@threaded
+@by_ranges
 @kernel
-def _work(worker, x, spectra, bias, y, numbers, items, tiles, totals, passes, factors):
-    """Compute the items of one thread."""
-    workers = tiles.shape[0]
+def _work(worker, start, end, x, spectra, bias, y, numbers, tiles, totals, passes, factors):
+    """Compute items `start` to `end` − 1 as thread `worker`."""
     first, second, third = passes
     first_factors, second_factors, third_factors = factors
     s = TilesGeometry(*fixed_tuple(numbers, _NUMBERS))
-    for item in range(worker * items // workers, (worker + 1) * items // workers):
+    for item in range(start, end):
         _item(
             pointer(x), pointer(spectra), pointer(bias), pointer(y), s, item,
             pointer(tiles[worker]), pointer(totals[worker]),
@@ -267,8 +266,8 @@ def _work(worker, x, spectra, bias, y, numbers, items, tiles, totals, passes, fa
 
 @kernel
 def _convolve(x, spectra, bias, y, numbers, items, tiles, totals, passes, factors):
-    """Compute every item, split evenly among as many threads as `tiles` has rows."""
-    _work(tiles.shape[0], x, spectra, bias, y, numbers, items, tiles, totals, passes, factors)
+    """Compute all items, split among as many threads as `tiles` has rows."""
+    _work(tiles.shape[0], items, x, spectra, bias, y, numbers, tiles, totals, passes, factors)
 
 
 @kernel

@@ -117,9 +117,6 @@ class Parallel(Algorithm):
             return Derived(self).workspace_bytes(problem, threads)
         return PATHS[choose_path(problem)].workspace_bytes(problem, threads)
 
-    def starts_region(self, problem: Problem, threads: int) -> bool:
-        return threads > 1 or problem.operation != "forward"
-
     def prepared_bytes(self, problem: Problem, threads: int) -> int:
         kernel = math.prod(problem.kernel_shape) * problem.itemsize
         return min(kernel, self.workspace_bytes(problem, threads))

@@ -22,7 +22,7 @@ Arguments that mean the same in every kernel; indices and lengths count elements
 `table`: the array `ChannelsBlocking.table`.
 `s`: the `ChannelsGeometry` at its head.
 `sums`: pointer to the scratch for sums of tiles, [tile][pixel][output channel of the tile].
-`worker`, `workers`: number of this thread and number of threads; items are split evenly.
+`_slot`, `first`, `last`: number of this thread; its items are `first` to `last` − 1.
 
 Measurements: docs/kernels.md.
 """
@@ -33,7 +33,7 @@ from typing import Any
 
 import numpy as np
 
-from algos.backend.compiler import fixed_tuple, kernel, threaded
+from algos.backend.compiler import by_ranges, fixed_tuple, kernel, threaded
 from algos.backend.threads import share
 from algos.core.problem import Problem
 from algos.simd import registers as simd
@@ -302,8 +302,8 @@ def _item(x, weights, bias, out, s, classes, item, pixels, sums, start):
 
 
 @kernel(allocates=True)
-def _work(worker, workers, x, weights, bias, table, out):
-    """Compute every item of this worker; `x`, `weights`, `bias` and `out` are flat arrays."""
+def _work(_slot, first, last, x, weights, bias, table, out):
+    """Compute some items; `x`, `weights`, `bias` and `out` are flat arrays."""
     s = ChannelsGeometry(*fixed_tuple(table, _NUMBERS))
     classes = further(pointer(table), _NUMBERS)
     lane = lanes(weights)
@@ -312,7 +312,7 @@ def _work(worker, workers, x, weights, bias, table, out):
     start = further(pointer(room), to_boundary(pointer(room), 0))
     sums = further(start, stretch)
     pixels = further(sums, (s.sums * s.pixels + lane) * stretch)
-    for item in range(worker * s.items // workers, (worker + 1) * s.items // workers):
+    for item in range(first, last):
         _item(
             pointer(x), pointer(weights), pointer(bias), pointer(out), s, classes, item, pixels,
             sums, start,
@@ -320,13 +320,13 @@ def _work(worker, workers, x, weights, bias, table, out):
     room[0] = 0  # use the array after the last pointer into it, so that Numba keeps it alive
 
 
-_work_shared = threaded(_work)
+_work_shared = by_ranges(_work)
 
 
 @kernel
-def _share(workers, x, weights, bias, table, out):
-    """Compute every item, split evenly among `workers` threads."""
-    _work_shared(workers, workers, x, weights, bias, table, out)
+def _share(threads, items, x, weights, bias, table, out):
+    """Compute all `items`, split among `threads` threads."""
+    _work_shared(threads, items, x, weights, bias, table, out)
 
 
 @kernel
@@ -399,8 +399,8 @@ def forward(
 ) -> None:  # fmt: skip
     """Write the output for `x`, with `prepared` as returned by `prepare`."""
     blocks, packed = prepared
-    arguments = x.ravel(), packed, bias, blocks.table, out.ravel()
+    arguments = blocks.shape.items, x.ravel(), packed, bias, blocks.table, out.ravel()
     if threads == 1:
-        _work(0, 1, *arguments)
+        _work(0, 0, *arguments)
     else:
         _share(threads, *arguments)

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from algos.backend.compiler import kernel, threaded
+from algos.backend.compiler import by_ranges, kernel
 from algos.backend.emitter import Emitter, ir, types
 from algos.core.problem import Problem
 from algos.simd import registers as simd
@@ -130,20 +130,18 @@ def _block(x, g, images, groups, group, inputs, outputs, positions, o_tiles, c_t
                     out[target + column] = found[column]
 
 
-@threaded
+@by_ranges
 @kernel
-def _work(t, x, g, groups, chunks, sums, out):
-    """Compute the blocks of thread t.
+def _work(t, first, last, x, g, groups, chunks, sums, out):
+    """Compute blocks `first` to `last` − 1 as thread t.
 
     `chunks`: number of blocks along output and input channels.
     `sums`: array (threads, elements of scratch).
     """
-    workers = sums.shape[0]
     images, positions = x.shape[0], x.shape[2]
     inputs, outputs = x.shape[1] // groups, g.shape[1] // groups
     o_tiles, c_tiles = -(-outputs // ROWS), -(-inputs // COLUMNS)
-    items = groups * chunks[0] * chunks[1]
-    for item in range(t * items // workers, (t + 1) * items // workers):
+    for item in range(first, last):
         rest, c = item // chunks[1], item % chunks[1]
         group, o = rest // chunks[0], rest % chunks[0]
         _block(
@@ -156,8 +154,8 @@ def _work(t, x, g, groups, chunks, sums, out):
 
 @kernel
 def _correlate(x, g, groups, chunks, sums, out):
-    """Compute every block of tiles, split evenly among as many threads as `sums` has rows."""
-    _work(sums.shape[0], x, g, groups, chunks, sums, out)
+    """Compute every block of tiles, split among as many threads as `sums` has rows."""
+    _work(sums.shape[0], groups * chunks[0] * chunks[1], x, g, groups, chunks, sums, out)
 
 
 def suits(problem: Problem) -> bool:

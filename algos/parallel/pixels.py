@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from algos.backend.compiler import kernel, threaded
+from algos.backend.compiler import by_ranges, kernel
 from algos.backend.emitter import Emitter, Vector, element, number, types
 from algos.core.problem import Problem
 from algos.simd import registers as simd
@@ -90,16 +90,18 @@ def tile(x, at, ahead, inputs, pixels, weights, block, bias, o, rows, out, targe
 
 
 @kernel
-def _work(worker, workers, x, weights, bias, out, images, groups, inputs, outputs, pixels, bands):
-    """Compute this worker's share of the blocks of output channels of every band.
+def _work(
+    _slot, first_unit, last_unit, x, weights, bias, out, images, groups, inputs, outputs, pixels,
+    bands,
+):  # fmt: skip
+    """Compute some units of work, each a block of output channels of one band.
 
-    `worker`, `workers`: number of this thread and number of threads.
+    `_slot`: number of this thread; its units are `first_unit` to `last_unit` − 1.
     `images`, `groups`, `bands`: counts; the units of work are all combinations with the blocks.
     """
     wide = COLUMNS * lanes(x)
     blocks, tiles = -(-outputs // ROWS), -(-pixels // wide)
-    units = images * groups * bands * blocks
-    for unit in range(worker * units // workers, (worker + 1) * units // workers):
+    for unit in range(first_unit, last_unit):
         rest, block = unit // blocks, unit % blocks
         image, band = rest // bands, rest % bands
         group, o = image % groups, block * ROWS
@@ -118,14 +120,16 @@ def _work(worker, workers, x, weights, bias, out, images, groups, inputs, output
             )  # fmt: skip
 
 
-_work_shared = threaded(_work)
+_work_shared = by_ranges(_work)
 
 
 @kernel
-def _share(workers, x, weights, bias, out, images, groups, inputs, outputs, pixels, bands):
-    """Compute every block, split evenly among `workers` threads."""
+def _share(
+    threads, units, x, weights, bias, out, images, groups, inputs, outputs, pixels, bands
+):  # fmt: skip
+    """Compute all `units`, split among `threads` threads."""
     _work_shared(
-        workers, workers, x, weights, bias, out, images, groups, inputs, outputs, pixels, bands
+        threads, units, x, weights, bias, out, images, groups, inputs, outputs, pixels, bands
     )
 
 
@@ -174,8 +178,10 @@ def forward(
 ) -> None:  # fmt: skip
     """Write the output for `x`, with `prepared` as returned by `prepare`."""
     packed, sizes = prepared
-    arguments = x.ravel(), packed, bias, out.ravel(), *sizes
+    images, groups, _, outputs, _, bands = sizes
+    units = images * groups * bands * -(-outputs // ROWS)
+    arguments = units, x.ravel(), packed, bias, out.ravel(), *sizes
     if threads == 1:
-        _work(0, 1, *arguments)
+        _work(0, 0, *arguments)
     else:
         _share(threads, *arguments)

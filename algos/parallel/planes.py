@@ -20,7 +20,7 @@ Arguments that mean the same in every kernel; indices and lengths count elements
     it.
 `bias`: pointer to one element per output channel.
 `table`: the numbers of a `PlanesGeometry`; `s` is that `PlanesGeometry`.
-`worker`, `workers`: number of this thread and number of threads; runs are split evenly.
+`_slot`, `first`, `last`: number of this thread; its runs are `first` to `last` − 1.
 
 Measurements and rejected variants: docs/kernels.md.
 """
@@ -32,7 +32,7 @@ from typing import Any
 
 import numpy as np
 
-from algos.backend.compiler import fixed_tuple, kernel, threaded
+from algos.backend.compiler import by_ranges, fixed_tuple, kernel
 from algos.core.problem import Problem
 from algos.simd.planes import WEIGHTS, add_row, add_run, splat_each, store_run
 from algos.simd.registers import (
@@ -194,12 +194,12 @@ def _run(x, weights, bias, out, s, channel, o, h, j, k, count, target):
 
 
 @kernel
-def _work(worker, workers, x, weights, bias, table, out):
-    """Compute this worker's share of the runs; the arguments are flat arrays."""
+def _work(_slot, first, last, x, weights, bias, table, out):
+    """Compute some runs; the arguments are flat arrays."""
     s = PlanesGeometry(*fixed_tuple(table, _NUMBERS))
     # Rows written past the caches must begin aligned, so the first run is narrower.
     shift = -to_boundary(pointer(out), 0) % s.columns if s.streams else 0
-    for item in range(worker * s.items // workers, (worker + 1) * s.items // workers):
+    for item in range(first, last):
         block, run = item // s.runs, item % s.runs
         plane, block = block // s.blocks, block % s.blocks
         image, h = plane // s.out_depth, plane % s.out_depth
@@ -216,13 +216,13 @@ def _work(worker, workers, x, weights, bias, table, out):
         streamed()
 
 
-_work_shared = threaded(_work)
+_work_shared = by_ranges(_work)
 
 
 @kernel
-def _share(workers, x, weights, bias, table, out):
-    """Compute every run, split evenly among `workers` threads."""
-    _work_shared(workers, workers, x, weights, bias, table, out)
+def _share(threads, runs, x, weights, bias, table, out):
+    """Compute all `runs`, split among `threads` threads."""
+    _work_shared(threads, runs, x, weights, bias, table, out)
 
 
 def workspace_bytes(problem: Problem, threads: int) -> int:
@@ -241,8 +241,9 @@ def forward(
 ) -> None:  # fmt: skip
     """Write the output for `x`, with `prepared` as returned by `prepare`."""
     table, weights = prepared
-    arguments = x.ravel(), weights, bias, table, out.ravel()
+    runs = table[PlanesGeometry._fields.index("items")]
+    arguments = runs, x.ravel(), weights, bias, table, out.ravel()
     if threads == 1:
-        _work(0, 1, *arguments)
+        _work(0, 0, *arguments)
     else:
         _share(threads, *arguments)

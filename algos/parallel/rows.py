@@ -38,7 +38,7 @@ from typing import Any
 
 import numpy as np
 
-from algos.backend.compiler import fixed_tuple, kernel, threaded
+from algos.backend.compiler import by_ranges, fixed_tuple, kernel
 from algos.core.arrays import read_only
 from algos.core.problem import Problem
 from algos.simd.registers import clear, distance, lanes, pointer, prefetch, splat, store
@@ -249,10 +249,10 @@ def _strip(x, weights, bias, offsets, parts, out, s, channel, target, o, h, j, k
 
 
 @kernel(allocates=True)
-def _work(worker, workers, x, weights, bias, table, out):
-    """Compute this worker's share of the strips; the arguments are flat arrays.
+def _work(_slot, item, last, x, weights, bias, table, out):
+    """Compute strips `item` to `last` − 1; the arguments are flat arrays.
 
-    `worker`, `workers`: number of this thread and number of threads.
+    `_slot`: number of this thread.
     """
     s = RowsGeometry(*fixed_tuple(table, _NUMBERS))
     room = np.empty(s.buffer, weights.dtype)
@@ -261,7 +261,6 @@ def _work(worker, workers, x, weights, bias, table, out):
     offsets = pointer(table[_NUMBERS:])
     parts = pointer(table[table.size - 4 * s.parts :])
     per_plane = s.tiles * s.bands
-    item, last = worker * s.items // workers, (worker + 1) * s.items // workers
     while item < last:
         plane, place = item // per_plane, item % per_plane
         image, h = plane // s.out_depth, plane % s.out_depth
@@ -289,13 +288,13 @@ def _work(worker, workers, x, weights, bias, table, out):
     room[0] = places[0] = 0  # used after the last pointer into them, so that Numba keeps them
 
 
-_work_shared = threaded(_work)
+_work_shared = by_ranges(_work)
 
 
 @kernel
-def _share(workers, x, weights, bias, table, out):
-    """Compute every strip, split evenly among `workers` threads."""
-    _work_shared(workers, workers, x, weights, bias, table, out)
+def _share(threads, strips, x, weights, bias, table, out):
+    """Compute all `strips`, split among `threads` threads."""
+    _work_shared(threads, strips, x, weights, bias, table, out)
 
 
 def workspace_bytes(problem: Problem, threads: int) -> int:
@@ -322,23 +321,24 @@ def forward(
     """Write the output for `x`, with `prepared` as returned by `prepare`."""
     blocks, weights = prepared
     if not blocks.is_folded:
-        _run(x, weights, bias, blocks.table, out, threads)
+        _run(blocks, x, weights, bias, out, threads)
         return
     s = blocks.shape
     shape = (*out.shape[:2], s.out_height * s.out_width)
     y = out if math.prod(shape) == out.size else np.empty(shape, out.dtype)
-    _run(_padded_row(problem, s.channel, x), weights, bias, blocks.table, y, threads)
+    _run(blocks, _padded_row(problem, s.channel, x), weights, bias, y, threads)
     if y is not out:
         out[...] = y[:, :, : out.shape[-1]].reshape(out.shape)
 
 
 def _run(
-    x: np.ndarray, weights: np.ndarray, bias: np.ndarray, table: Any, out: np.ndarray, threads: int
-) -> None:
+    blocks: RowsBlocking, x: np.ndarray, weights: np.ndarray, bias: np.ndarray, out: np.ndarray,
+    threads: int,
+) -> None:  # fmt: skip
     """Run the kernel on flat arrays, in this thread alone or shared among `threads`."""
-    arguments = x.ravel(), weights, bias, table, out.ravel()
+    arguments = blocks.shape.items, x.ravel(), weights, bias, blocks.table, out.ravel()
     if threads == 1:
-        _work(0, 1, *arguments)
+        _work(0, 0, *arguments)
     else:
         _share(threads, *arguments)
 

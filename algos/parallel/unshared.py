@@ -31,7 +31,7 @@ import numpy as np
 
 from algos.adapters.adapter import Adapter
 from algos.adapters.parts import MOST_PARTS
-from algos.backend.compiler import kernel, threaded
+from algos.backend.compiler import by_ranges, kernel, threaded
 from algos.core.algorithm import as_correlation
 from algos.core.problem import Problem
 from algos.simd.registers import add_products, clear, lanes, pointer, splat, sum_lanes
@@ -167,13 +167,13 @@ def _forward_item(item, x, w, bias, taps, tile, stride, dilation, before, groups
         )  # fmt: skip
 
 
-@threaded
+@by_ranges
 @kernel(allocates=True)
-def _forward_some(t, x, w, bias, taps, tile, stride, dilation, before, groups, kernels, workers,
+def _forward_some(_slot, first, last, x, w, bias, taps, tile, stride, dilation, before, groups,
                   block, y):  # fmt: skip
-    """Compute the items of thread t."""
+    """Compute items `first` to `last` − 1; `_slot` is the number of this thread."""
     patches = np.empty((block, w.shape[2]), x.dtype)
-    for item in range(t * kernels * groups // workers, (t + 1) * kernels * groups // workers):
+    for item in range(first, last):
         _forward_item(item, x, w, bias, taps, tile, stride, dilation, before, groups, patches, y)
 
 
@@ -181,7 +181,7 @@ def _forward_some(t, x, w, bias, taps, tile, stride, dilation, before, groups, k
 def _forward(x, w, bias, taps, tile, stride, dilation, before, groups, kernels, workers, block, y):
     """Compute `y` for all used kernels, `block` patches at a time, split among threads."""
     _forward_some(
-        workers, x, w, bias, taps, tile, stride, dilation, before, groups, kernels, workers, block,
+        workers, kernels * groups, x, w, bias, taps, tile, stride, dilation, before, groups, block,
         y,
     )  # fmt: skip
 
@@ -261,13 +261,13 @@ def _correlate_item(item, x, g, taps, tile, stride, dilation, before, groups, pa
                 _add_scaled(row, g[n, o, h, j, k], patches[i])
 
 
-@threaded
+@by_ranges
 @kernel(allocates=True)
-def _correlate_some(t, x, g, taps, tile, stride, dilation, before, groups, kernels, workers, block,
+def _correlate_some(_slot, first, last, x, g, taps, tile, stride, dilation, before, groups, block,
                     w):  # fmt: skip
-    """Compute the items of thread t."""
+    """Compute items `first` to `last` − 1; `_slot` is the number of this thread."""
     patches = np.empty((block, w.shape[2]), x.dtype)
-    for item in range(t * kernels * groups // workers, (t + 1) * kernels * groups // workers):
+    for item in range(first, last):
         _correlate_item(item, x, g, taps, tile, stride, dilation, before, groups, patches, w)
 
 
@@ -275,7 +275,7 @@ def _correlate_some(t, x, g, taps, tile, stride, dilation, before, groups, kerne
 def _correlate(x, g, taps, tile, stride, dilation, before, groups, kernels, workers, block, w):
     """Compute the gradients of all used kernels, split among threads."""
     _correlate_some(
-        workers, x, g, taps, tile, stride, dilation, before, groups, kernels, workers, block, w
+        workers, kernels * groups, x, g, taps, tile, stride, dilation, before, groups, block, w
     )
 
 

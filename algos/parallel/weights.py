@@ -33,7 +33,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from algos.backend.compiler import apart, fixed_tuple, kernel, threaded
+from algos.backend.compiler import apart, by_ranges, fixed_tuple, kernel, threaded
 from algos.core.problem import Problem
 from algos.simd import registers as simd
 from algos.simd.registers import (
@@ -206,13 +206,12 @@ def _write(sums, places, s, group, c, o, width, out):
                     channel, n = 0, n + 1
 
 
-@threaded
+@by_ranges
 @kernel
-def _work(t, x, g, offsets, places, numbers, items, sums, out):
-    """Compute the pairs of blocks of thread t."""
-    workers = sums.shape[0]
+def _work(t, first, last, x, g, offsets, places, numbers, sums, out):
+    """Compute pairs of blocks `first` to `last` − 1 as thread t."""
     s = WeightsGeometry(*fixed_tuple(numbers, _NUMBERS))
-    for item in range(t * items // workers, (t + 1) * items // workers):
+    for item in range(first, last):
         _item(
             pointer(x), pointer(g), pointer(offsets), pointer(places), s, item, pointer(sums[t]),
             pointer(out),
@@ -221,8 +220,8 @@ def _work(t, x, g, offsets, places, numbers, items, sums, out):
 
 @kernel
 def _correlate(x, g, offsets, places, numbers, items, sums, out):
-    """Compute every pair of blocks, split evenly among as many threads as `sums` has rows."""
-    _work(sums.shape[0], x, g, offsets, places, numbers, items, sums, out)
+    """Compute every pair of blocks, split among as many threads as `sums` has rows."""
+    _work(sums.shape[0], items, x, g, offsets, places, numbers, sums, out)
 
 
 @apart

@@ -88,9 +88,6 @@ class Separable(Algorithm):
         kernels = problem.out_channels * (problem.in_channels // problem.groups)
         return 8 * kernels * (3 * math.prod(problem.kernel) + sum(problem.kernel) + 8)
 
-    def starts_region(self, problem: Problem, threads: int) -> bool:
-        return threads > 1
-
     def work(self, problem: Problem) -> float:
         """Return the multiply-adds of the passes, borders included."""
         pairs = problem.batch * problem.out_channels * (problem.in_channels // problem.groups)

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from algos.backend.compiler import kernel, threaded
+from algos.backend.compiler import by_ranges, kernel
 from algos.core.problem import Problem
 from algos.simd import registers as simd
 from algos.simd.planes import splat_each
@@ -125,17 +125,16 @@ def _is_even(weights, taps):
 
 
 @kernel
-def _work(worker, workers, x, along_h, along_w, bias, before, is_far, y):
-    """Compute the rows of one worker; the arguments are those of `filter_planes`.
+def _work(_slot, first, last, x, along_h, along_w, bias, before, is_far, y):
+    """Compute some groups of ROWS rows; the arguments are those of `filter_planes`.
 
-    `worker`, `workers`: number of this thread and number of threads.
+    `_slot`: number of this thread; its groups are `first` to `last` − 1.
     `before`: padding in front, per axis of the volume.
     """
     height, width, out_height, out_width = x.shape[3], x.shape[4], y.shape[3], y.shape[4]
     source, target, taps = pointer(x), pointer(y), along_h.shape[3]
     groups = (out_height + ROWS - 1) // ROWS
-    items = y.shape[0] * y.shape[1] * groups
-    for item in range(worker * items // workers, (worker + 1) * items // workers):
+    for item in range(first, last):
         plane, j = item // groups, item % groups * ROWS
         b, o = plane // y.shape[1], plane % y.shape[1]
         channel = b * x.shape[1] + o * x.shape[1] // y.shape[1]
@@ -156,13 +155,13 @@ def _work(worker, workers, x, along_h, along_w, bias, before, is_far, y):
         streamed()
 
 
-_work_shared = threaded(_work)
+_work_shared = by_ranges(_work)
 
 
 @kernel
-def _share(workers, x, along_h, along_w, bias, before, is_far, y):
-    """Compute all rows, split evenly among `workers` threads."""
-    _work_shared(workers, workers, x, along_h, along_w, bias, before, is_far, y)
+def _share(threads, groups, x, along_h, along_w, bias, before, is_far, y):
+    """Compute all `groups` of rows, split among `threads` threads."""
+    _work_shared(threads, groups, x, along_h, along_w, bias, before, is_far, y)
 
 
 @lru_cache(maxsize=256)
@@ -194,7 +193,8 @@ def filter_planes(
     """
     is_far = v.compulsory_bytes > simd.STREAMED_BYTES
     arguments = x, along_h, along_w, bias, v.before, is_far, y
+    groups = y.shape[0] * y.shape[1] * -(-y.shape[3] // ROWS)
     if threads == 1:
-        _work(0, 1, *arguments)
+        _work(0, 0, groups, *arguments)
     else:
-        _share(threads, *arguments)
+        _share(threads, groups, *arguments)

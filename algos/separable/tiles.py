@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from algos.backend.compiler import kernel, threaded
+from algos.backend.compiler import by_ranges, kernel
 from algos.simd.registers import clear, lanes, pointer, streamed
 
 from .passes import ACROSS, CHUNK, ROWS, filter_plane, pass_along_w, pass_lines
@@ -169,17 +170,11 @@ def _filter_item(
 
 @kernel(allocates=True)
 def _filter_share(
-    worker, workers, x, along_d, along_h, along_w, bias, stride, dilation, before, groups, tile,
+    _slot, first, last, x, along_d, along_h, along_w, bias, stride, dilation, before, groups, tile,
     streams, y,
 ):  # fmt: skip
-    """Compute this worker's share of the tiles."""
-    tiles = (
-        ((y.shape[2] + tile[0] - 1) // tile[0])
-        * ((y.shape[3] + tile[1] - 1) // tile[1])
-        * ((y.shape[4] + tile[2] - 1) // tile[2])
-    )
-    items = y.shape[0] * y.shape[1] * tiles
-    for item in range(worker * items // workers, (worker + 1) * items // workers):
+    """Compute tiles `first` to `last` − 1; `_slot` is the number of this thread."""
+    for item in range(first, last):
         _filter_item(
             item,
             x,
@@ -198,16 +193,17 @@ def _filter_share(
     streamed()
 
 
-_filter_share_shared = threaded(_filter_share)
+_filter_share_shared = by_ranges(_filter_share)
 
 
 @kernel
 def _filter_shares(
-    workers, x, along_d, along_h, along_w, bias, stride, dilation, before, groups, tile, streams, y
-):
-    """Compute all tiles, split evenly among `workers` threads."""
+    threads, tiles, x, along_d, along_h, along_w, bias, stride, dilation, before, groups, tile,
+    streams, y,
+):  # fmt: skip
+    """Compute all `tiles`, split among `threads` threads."""
     _filter_share_shared(
-        workers, workers, x, along_d, along_h, along_w, bias, stride, dilation, before, groups,
+        threads, tiles, x, along_d, along_h, along_w, bias, stride, dilation, before, groups,
         tile, streams, y,
     )  # fmt: skip
 
@@ -227,7 +223,11 @@ def filter_separably(*arguments: Any, threads: int) -> None:
     `streams`: true to write fused passes past the caches.
     `y`: output (N, O, D, H, W).
     """
+    tile, y = arguments[9], arguments[11]
+    tiles = math.prod(y.shape[:2]) * math.prod(
+        -(-size // step) for size, step in zip(y.shape[2:], tile, strict=True)
+    )
     if threads == 1:
-        _filter_share(0, 1, *arguments)
+        _filter_share(0, 0, tiles, *arguments)
     else:
-        _filter_shares(threads, *arguments)
+        _filter_shares(threads, tiles, *arguments)

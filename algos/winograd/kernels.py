@@ -37,7 +37,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from algos.backend.compiler import fixed_tuple, kernel, threaded
+from algos.backend.compiler import by_ranges, fixed_tuple, kernel, threaded
 from algos.parallel.channels import finish, run_tile
 from algos.simd.registers import clear, further, lanes, pointer, prefetch
 
@@ -203,14 +203,13 @@ def _item(x, weights, bias, offsets, places, out, s, item, transforms, sums, til
                 _way_out4(sums, base, b, g, first, rows, band, s, starts, tiles, out)
 
 
-@threaded
+@by_ranges
 @kernel
-def _work(t, x, weights, bias, offsets, places, out, numbers, items, transforms, sums, tiles,
+def _work(t, first, last, x, weights, bias, offsets, places, out, numbers, transforms, sums, tiles,
           starts):  # fmt: skip
-    """Compute the items of thread t."""
-    workers = transforms.shape[0]
+    """Compute items `first` to `last` − 1 as thread t."""
     s = TilesGeometry(*fixed_tuple(numbers, _NUMBERS))
-    for item in range(t * items // workers, (t + 1) * items // workers):
+    for item in range(first, last):
         _item(
             pointer(x), pointer(weights), pointer(bias), pointer(offsets), pointer(places),
             pointer(out), s, item, pointer(transforms[t]), pointer(sums[t]),
@@ -221,8 +220,8 @@ def _work(t, x, weights, bias, offsets, places, out, numbers, items, transforms,
 @kernel
 def forward(x, weights, bias, offsets, places, out, numbers, items, transforms, sums, tiles,
             starts):  # fmt: skip
-    """Compute every item, split evenly among as many threads as `transforms` has rows."""
-    _work(transforms.shape[0], x, weights, bias, offsets, places, out, numbers, items, transforms,
+    """Compute all items, split among as many threads as `transforms` has rows."""
+    _work(transforms.shape[0], items, x, weights, bias, offsets, places, out, numbers, transforms,
           sums, tiles, starts)  # fmt: skip
 
 

@@ -40,13 +40,14 @@ from typing import Any
 
 import numpy as np
 
-from algos.backend.compiler import apart, fixed_tuple, kernel, threaded
+from algos.backend.compiler import apart, by_ranges, fixed_tuple, kernel
 from algos.core.problem import Problem
 from algos.parallel.channels import finish, run_tile
 from algos.parallel.weights import lay_row
 from algos.simd import registers as simd
 from algos.simd.registers import lanes, pointer
 
+from .blocking import edges
 from .points import TAPS
 from .transforms import (
     INPUT,
@@ -227,27 +228,25 @@ def _item(transforms, offsets, s, item, chunk, tiles, sums, zeros, turned, out):
 
 
 @kernel
-def _work(worker, is_in, chunk, x, g, offsets, numbers, lines, transforms, sums, zeros, turned,
-          out):  # fmt: skip
-    """Compute this worker's share of one stage of a chunk of rows.
+def _work(worker, start, end, is_in, chunk, x, g, offsets, numbers, lines, transforms, sums, zeros,
+          turned, out):  # fmt: skip
+    """Compute items `start` to `end` − 1 of one stage of a chunk of rows, as thread `worker`.
 
-    There are as many workers as `lines` has rows. `is_in` selects stage 1, otherwise stage 2 runs.
+    `is_in` selects stage 1, otherwise stage 2 runs. Stage 1 has the items of `x`, then those of
+    `g`.
     """
-    workers = lines.shape[0]
     s = WeightsGeometry(*fixed_tuple(numbers, _NUMBERS))
     first = chunk * s.all_rows // s.chunks
     rows = (chunk + 1) * s.all_rows // s.chunks - first
     line = pointer(lines[worker])
     if is_in:
         items = rows * s.groups * s.input_blocks * (s.block // lanes(lines))
-        for item in range(worker * items // workers, (worker + 1) * items // workers):
+        for item in range(start, min(end, items)):
             _transform(pointer(x), True, s, item, first, rows, line, pointer(transforms))
-        items = rows * s.groups * s.output_blocks * s.vectors
-        for item in range(worker * items // workers, (worker + 1) * items // workers):
-            _transform(pointer(g), False, s, item, first, rows, line, pointer(transforms))
+        for item in range(max(start, items), end):
+            _transform(pointer(g), False, s, item - items, first, rows, line, pointer(transforms))
         return
-    items = s.groups * s.input_blocks * s.output_blocks
-    for item in range(worker * items // workers, (worker + 1) * items // workers):
+    for item in range(start, end):
         kept = item if s.chunks > 1 else worker
         _item(
             pointer(transforms), pointer(offsets), s, item, chunk, rows * s.columns,
@@ -255,14 +254,15 @@ def _work(worker, is_in, chunk, x, g, offsets, numbers, lines, transforms, sums,
         )  # fmt: skip
 
 
-_work_shared = threaded(_work)
+_work_shared = by_ranges(_work)
 
 
 @kernel
-def _share(is_in, chunk, x, g, offsets, numbers, lines, transforms, sums, zeros, turned, out):
-    """Compute one stage of a chunk of rows, split evenly among threads."""
-    _work_shared(lines.shape[0], is_in, chunk, x, g, offsets, numbers, lines, transforms, sums,
-                 zeros, turned, out)  # fmt: skip
+def _share(items, is_in, chunk, x, g, offsets, numbers, lines, transforms, sums, zeros, turned,
+           out):  # fmt: skip
+    """Compute one stage of a chunk of rows, split among as many threads as `lines` has rows."""
+    _work_shared(lines.shape[0], items, is_in, chunk, x, g, offsets, numbers, lines, transforms,
+                 sums, zeros, turned, out)  # fmt: skip
 
 
 def grad_weight(
@@ -281,9 +281,12 @@ def grad_weight(
         transforms, sums.reshape(blocks.items if s.chunks > 1 else threads, -1),
         np.zeros(s.vectors * lane, x.dtype), turned.reshape(threads, -1), out.reshape(-1),
     )  # fmt: skip
+    per_row = s.groups * (s.input_blocks * (s.block // lane) + s.output_blocks * s.vectors)
+    bounds = edges(s.all_rows, s.chunks)
     for chunk in range(s.chunks):
-        for is_in in (True, False):
+        rows = bounds[chunk + 1] - bounds[chunk]
+        for is_in, items in ((True, rows * per_row), (False, blocks.items)):
             if threads == 1:
-                _work(0, is_in, chunk, *arguments)
+                _work(0, 0, items, is_in, chunk, *arguments)
             else:
-                _share(is_in, chunk, *arguments)
+                _share(items, is_in, chunk, *arguments)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import results
-from algos.backend.linking import launch_threads
 from results.verdicts.audit import AUDITS, BASELINE
 from suites.timing import audit
 from suites.timing.schedule import Settings
@@ -48,7 +47,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: Options) -> int:
     """Decide pairs of known truth; return 1 if verdicts cannot be trusted here."""
-    launch_threads()
     audit.check_budget(options.budget)
     settings = Settings(
         suite="audit", algorithms=(), baseline=BASELINE, min_effect=options.min_effect,

@@ -9,7 +9,6 @@ from pathlib import Path
 from rich.markup import escape
 
 import results
-from algos.backend.linking import launch_threads
 from algos.core.errors import ConvbenchError
 from results.records.files import disk_error
 from suites.claims import catalogue, checking, page, terminal
@@ -54,7 +53,6 @@ def execute(options: Options) -> int:
 
     It is 0 if every claim could be checked, whether or not it holds.
     """
-    launch_threads()
     chosen = catalogue.chosen(options.names)
     folder = Path(options.folder or results.runs_folder() / "claims").expanduser()
     _check_places(folder, options.json)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 
-from algos.backend.linking import launch_threads
 from algos.core.problem import DTYPES
 from suites.timing import compiling
 
@@ -40,7 +39,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: Options) -> int:
     """Compile kernels, and show their number and the seconds they took."""
-    launch_threads()
     algorithms = None
     if options.algorithms:
         algorithms = choose.algorithms(options.algorithms, (), compiling.FAMILIES)

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from suites.machine import clock, environment, limits
+from suites.machine.thread_advice import thread_advice
 
 from .command import Command
 from .command import Options as BaseOptions
@@ -38,7 +39,8 @@ def execute(options: Options) -> int:
     measured = limits.known(options.fresh)
     timer = clock.timer()
     if options.json:
-        print(json.dumps({**found, "timer": timer, "limits": measured}, indent=2))
+        told = {**found, "threads": thread_advice(), "timer": timer, "limits": measured}
+        print(json.dumps(told, indent=2))
         return 0
     table = Table(box=None, show_header=False, pad_edge=False)
     for key, value in found.items():
@@ -50,6 +52,8 @@ def execute(options: Options) -> int:
         elif key == "fastmath":
             shown = ", ".join(value)
         table.add_row(key.replace("_", " "), "not known" if shown is None else escape(str(shown)))
+    for number, sentence in enumerate(thread_advice()):
+        table.add_row("" if number else "threads", escape(sentence))
     table.add_row("timer", ", ".join(f"{name[:-2]} {s * 1e9:.0f} ns" for name, s in timer.items()))
     for key, shown in limits.lines(measured):
         table.add_row(key, shown)

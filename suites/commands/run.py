@@ -10,7 +10,6 @@ from pathlib import Path
 from rich.markup import escape
 
 import results
-from algos.backend.linking import launch_threads
 from algos.core.arrays import narrowed
 from algos.core.errors import ConvbenchError
 from suites.cases import filters
@@ -120,7 +119,6 @@ def execute(options: Options) -> int:
     """Time algorithms, and leave a run folder behind."""
     if options.resume:
         options = _resumed(options, options.resume)
-    launch_threads()
     files, more = choose.algorithm_files(options.algorithm_file, options.threads)
     chosen, remarks = choose.run_suite(options)
     remark(remarks)

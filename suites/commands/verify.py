@@ -6,7 +6,6 @@ import argparse
 from dataclasses import dataclass
 
 from algos import registry
-from algos.backend.linking import launch_threads
 from algos.backend.threads import available
 from suites.verification.progress import Campaign, verify_and_show
 from suites.verification.verifier import Verifier
@@ -73,7 +72,6 @@ def execute(options: Options) -> int:
     It is 1 if an algorithm or the judge fails. It is 3 if none is wrong, but time or memory ran
     out for some case.
     """
-    launch_threads()
     files, found = choose.algorithm_files(options.algorithm_file, options.threads)
     cases, remarks = choose.verify_cases(options)
     remark(remarks)

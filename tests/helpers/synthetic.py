@@ -20,7 +20,7 @@ ENVIRONMENT = {
     "cpu": "AMD EPYC 9B14", "cores": 2, "caches": {"L1d": 32768, "L2": 1048576, "L3": 33554432},
     "memory_bytes": 8 * 2**30, "governor": None, "os": "Linux 6.8 (Debian 12)",
     "python": "3.12.4", "numba": "0.61.0", "numpy": "2.2.1", "scipy": "1.15.0",
-    "blas": "openblas 0.3.30", "threading_layer": "omp", "fastmath": ["contract"],
+    "blas": "openblas 0.3.30", "threading_layer": "convbench", "fastmath": ["contract"],
     "git_commit": "bd6a1ce", "convbench": "0.1.0", "host": "bench",
 }  # fmt: skip
 #: Limits of a machine, in round numbers.
@@ -84,7 +84,7 @@ def cell(
         "loops": 17, "compile_s": 0.8 if ok else None, "prepare_s": 1e-5 if ok else None,
         "first_call_s": 2e-3 if ok else None, "workspace_bytes": 4096 if ok else None,
         "error_over_bound": 0.02 if ok else None,
-        "threads_seen": {"numba": threads, "openblas": threads} if ok else {}, **changes,
+        "threads_seen": {"convbench": threads, "openblas": threads} if ok else {}, **changes,
     }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from command_line import convbench
 def test_the_environment_is_shown_to_programs(tmp_path):
     told = json.loads(convbench("env", "--json", cwd=tmp_path).stdout)
     assert told["numba"]
+    assert "own pool" in told["threads"][0]
 
 
 @pytest.mark.slow

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -95,33 +94,21 @@ def test_closed_streams_take_no_part_in_the_work(closed, tmp_path):
 
 
 @pytest.mark.parametrize("layer", ["bogus", "tbb"])
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["env"],
-        pytest.param(VERIFY, marks=pytest.mark.slow),
-        pytest.param(["run", "quick", "--budget", "1"], marks=pytest.mark.slow),
-    ],
-)
-def test_a_threading_layer_that_is_not_there_is_one_sentence(layer, words):
-    if layer == "tbb" and (words[0] != "env" or find_spec("tbb")):
-        pytest.skip("one command tells of it, where TBB is not installed")
-    said = complaint(python("-m", "suites.cli", *words, NUMBA_THREADING_LAYER=layer))
-    assert "Numba cannot start its threads" in said
-    assert "unset NUMBA_THREADING_LAYER" in said
+def test_a_threading_layer_that_is_not_there_is_one_sentence(layer):
+    done = python("-m", "suites.cli", "env", NUMBA_THREADING_LAYER=layer)
+    assert done.returncode == 0, done.stderr
+    assert f"NUMBA_THREADING_LAYER={layer} has no effect" in " ".join(done.stdout.split())
 
 
-@pytest.mark.slow
-def test_so_it_is_in_the_library():
+def test_the_library_needs_no_threading_layer():
     code = (
         "import numpy as np, algos\n"
         "x = np.ones((1, 8, 200, 200)); w = np.ones((8, 8, 3, 3))\n"
-        "try: algos.conv(x, w, threads=1, algorithm='fft')\n"
-        "except algos.ConvbenchError as error: print(error)"
+        "print(algos.conv(x, w, algorithm='parallel').sum())"
     )
     for name in ("NUMBA_THREADING_LAYER", "NUMBA_THREADING_LAYER_PRIORITY"):
         done = python("-W", "error", "-c", code, **{name: "bogus"})
-        assert done.stdout.startswith("Numba cannot start its threads"), done.stderr
+        assert float(done.stdout) == 8 * 8 * 9 * 198**2, done.stderr
 
 
 def test_a_backend_of_another_environment_is_not_asked_for(tmp_path):

@@ -31,7 +31,7 @@ def test_a_cell_is_loaded_calibrated_and_sampled(living):
     assert answer.status == "ok"
     assert answer.reason == ""
     assert 0 <= answer.error_over_bound <= 1
-    assert answer.threads_seen["numba"] == 1
+    assert answer.threads_seen["convbench"] == 1
     assert answer.first_call_s > 0
     calibrated = living.ask(60, Calibrate(0, seconds=0.001))
     assert calibrated.loops >= 1
