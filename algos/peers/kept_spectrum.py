@@ -3,7 +3,8 @@
 Correlation is x ⋆ w = F⁻¹(F(x)·conj F(w)). The kernel's spectrum is computed once, in float64, and
 rounded; it holds the factor 1/T of the transform back. The image lies in an array of its own,
 surrounded by the zeros of its padding. Zeros before and behind it may be the same ones, since a
-transform is circular: T is W plus the larger of the two, or the next length that the library likes.
+transform is circular: T is W plus the larger of the two, at least the kernel's and the result's
+length, or the next length that the library likes.
 """
 
 from __future__ import annotations
@@ -155,8 +156,10 @@ class KeptSpectrum(Peer):
 def _least(problem: Problem) -> list[int]:
     """Return the least samples of a transform along each axis."""
     return [
-        max(w + max(zeros), taps)
-        for w, zeros, taps in zip(problem.size, problem.padding, problem.kernel, strict=True)
+        max(w + max(zeros), taps, outputs)
+        for w, zeros, taps, outputs in zip(
+            problem.size, problem.padding, problem.kernel, problem.output_size, strict=True
+        )
     ]
 
 
