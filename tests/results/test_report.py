@@ -121,6 +121,7 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     assert any("The fastest is" in line for line in summary)
 
 
+@pytest.mark.slow
 def test_mistakes_are_one_sentence_and_exit_2(tmp_path: Path) -> None:
     for arguments, complaint in (
         (["--runs", tmp_path / "none"], "no runs yet"),

@@ -89,6 +89,7 @@ def test_a_broken_algorithm_costs_its_own_rows(tmp_path):
     assert [cell["status"] for cell in cells] == ["ok", "failed", "failed"]
 
 
+@pytest.mark.slow
 def test_a_runs_folder_that_is_a_file(tmp_path):
     (tmp_path / "runs").write_text("")
     done = convbench("run", "--problem", PROBLEM, "--runs", "runs", *QUICKLY, cwd=tmp_path)

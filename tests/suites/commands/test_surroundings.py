@@ -93,6 +93,7 @@ def test_closed_streams_take_no_part_in_the_work(closed, tmp_path):
     assert (">&-" in closed.split()) or "0 of" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", ["bogus", "tbb"])
 def test_a_threading_layer_that_is_not_there_is_one_sentence(layer):
     done = python("-m", "suites.cli", "env", NUMBA_THREADING_LAYER=layer)
@@ -100,6 +101,7 @@ def test_a_threading_layer_that_is_not_there_is_one_sentence(layer):
     assert f"NUMBA_THREADING_LAYER={layer} has no effect" in " ".join(done.stdout.split())
 
 
+@pytest.mark.slow
 def test_the_library_needs_no_threading_layer():
     code = (
         "import numpy as np, algos\n"

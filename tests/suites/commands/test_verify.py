@@ -10,6 +10,7 @@ from command_line import complaint, convbench
 BROKEN = str(Path(__file__).parents[2] / "helpers" / "broken.py")
 
 
+@pytest.mark.slow
 def test_nothing_judged_is_no_success(tmp_path):
     done = convbench(
         "verify", "--algorithms", "low-rank", "--problem", "mb1_ic1iw9_oc1_kw3", cwd=tmp_path

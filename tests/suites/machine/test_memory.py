@@ -47,6 +47,7 @@ def test_room_that_is_never_touched_is_not_held():
     assert found is None or found < 1 << 20
 
 
+@pytest.mark.slow
 def test_only_the_first_of_a_kind_is_tried_before_it_is_weighed():
     scale, calls = memory.Scale(), []
 
