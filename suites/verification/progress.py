@@ -13,6 +13,7 @@ from rich.table import Table
 from algos.core.errors import ConvbenchError
 from algos.core.family import Family
 from algos.registry import load_file
+from suites.cases.generate import OPERATIONS
 from suites.cases.suite import Case
 from suites.truth.families import FAMILY_CASES
 
@@ -20,6 +21,9 @@ from .verifier import SHOWN, Score, Verifier, repro_line, sequence_line
 
 #: Exit code if nothing was wrong, but some cases could not be judged.
 UNJUDGED = 3
+
+#: Cases on which every canary is tried, if the algorithms are judged on fewer.
+CANARY_CASES = 120
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,9 @@ def verify_and_show(
         asked = verifier.files
         verifier.files = (*asked, *files.values())
         for campaign, canary in wrong:
-            if not verifier.killed(canary, campaign.cases):
+            more = FAMILY_CASES[campaign.family].cases(CANARY_CASES, verifier.seed, OPERATIONS)
+            cases = [*campaign.cases, *more[len(campaign.cases) :]]
+            if not verifier.killed(canary, cases):
                 alive.append(canary)
             progress.advance(task)
         verifier.close()
