@@ -122,7 +122,7 @@ def test_some_damaged_files(whole: Path, tmp_path: Path) -> None:
 
 
 #: Files that the slow test damages; 20 000 take an hour.
-MANY = int(os.environ.get("CONVBENCH_DAMAGED", "400"))
+MANY = int(os.environ.get("CONVBENCH_DAMAGED", "200"))
 
 
 @pytest.mark.slow

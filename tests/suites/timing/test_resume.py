@@ -202,7 +202,7 @@ def kill(process, victim, rng):
 
 
 #: Times that the slow test kills a run; each takes some seconds.
-KILLS = int(os.environ.get("CONVBENCH_KILLS", "10"))
+KILLS = int(os.environ.get("CONVBENCH_KILLS", "6"))
 
 
 @pytest.mark.slow
