@@ -19,24 +19,34 @@ from algos.pooling.core.algorithm import PoolAlgorithm
 from algos.pooling.core.problem import PoolProblem
 
 
-class Peer(Algorithm):
-    """A convolution of somebody else's library."""
+class _Native:
+    """The part of the contract that convolution and pooling share."""
 
     is_peer = True
     opt_in = True
 
-    def bind(self, problem: Problem, *given: Any, threads: int) -> Bound:
+    def bind(self, problem: Any, *given: Any, threads: int) -> Bound:
         """Return the library's own call for `problem`, its operands made.
 
         `given` is what the method named by `problem.operation` takes between the problem and its
-        result: (x, prepared, bias), (g, prepared) or (x, g). No later change of these arrays may
-        reach the call. Thread pools that belong to the process are the caller's to set.
+        result. Of a convolution it is (x, prepared, bias), (g, prepared) or (x, g), of a pooling
+        the problem's operands. No later change of these arrays may reach the call. Thread pools
+        that belong to the process are the caller's to set.
         """
         raise NotImplementedError
 
     def pools(self, threads: int) -> AbstractContextManager[None]:
         """Return a context in which the library's pool for the whole process has `threads`."""
         return nullcontext()
+
+    def _run(self, problem: Any, *given: Any, out: np.ndarray, threads: int) -> None:
+        with self.pools(threads):
+            bound = self.bind(problem, *given, threads=threads)
+            bound.fetch(bound.call(), out)
+
+
+class Peer(_Native, Algorithm):
+    """A convolution of somebody else's library."""
 
     def forward(
         self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
@@ -54,25 +64,9 @@ class Peer(Algorithm):
     ) -> None:
         self._run(problem, x, g, out=out, threads=threads)
 
-    def _run(self, problem: Problem, *given: Any, out: np.ndarray, threads: int) -> None:
-        with self.pools(threads):
-            bound = self.bind(problem, *given, threads=threads)
-            bound.fetch(bound.call(), out)
 
-
-class PoolPeer(PoolAlgorithm):
-    """A pooling of somebody else's library; see `Peer`."""
-
-    is_peer = True
-    opt_in = True
-
-    def bind(self, problem: PoolProblem, *given: np.ndarray, threads: int) -> Bound:
-        """Return the library's own call for `problem`; `given` are the problem's operands."""
-        raise NotImplementedError
-
-    def pools(self, threads: int) -> AbstractContextManager[None]:
-        """Return a context in which the library's pool for the whole process has `threads`."""
-        return nullcontext()
+class PoolPeer(_Native, PoolAlgorithm):
+    """A pooling of somebody else's library."""
 
     def forward(
         self, problem: PoolProblem, x: np.ndarray, gate: np.ndarray, out: np.ndarray,
@@ -85,8 +79,3 @@ class PoolPeer(PoolAlgorithm):
         out: np.ndarray, threads: int,
     ) -> None:  # fmt: skip
         self._run(problem, grad_out, x, out=out, threads=threads)
-
-    def _run(self, problem: PoolProblem, *given: np.ndarray, out: np.ndarray, threads: int) -> None:
-        with self.pools(threads):
-            bound = self.bind(problem, *given, threads=threads)
-            bound.fetch(bound.call(), out)

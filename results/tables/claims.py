@@ -30,10 +30,11 @@ def claims(frame: pd.DataFrame) -> str:
             f"No speed is claimed: the run of {when} timed conversions together with the calls of "
             f"other libraries."
         )
-    parts = [_standing("Over all", ratios(frame))]
+    found = ratios(frame)
+    parts = [_standing("Over all", found)]
     if equal := direct_ratios(frame):
         parts.append(_standing("Among algorithms with a direct sum's accuracy", equal))
-    parts.append(_lost(ratios(frame)))
+    parts.append(_lost(found))
     versions = [f"{name} {text}" for name, text in (machine.get("libraries") or {}).items()]
     parts.append(
         f"Measured on {when}, {machine.get('cpu')}, {plural(machine.get('cores') or 1, 'core')}, "

@@ -56,7 +56,7 @@ def environment() -> dict[str, Any]:
 def library_versions(modules: Iterable[str]) -> dict[str, str]:
     """Return the versions of other people's libraries, by distribution, of those installed."""
     wanted = {name.partition(".")[0] for name in modules}
-    found = packages_distributions()
+    found = packages_distributions() if wanted else {}
     names = sorted({name for module in wanted for name in found.get(module, ())})
     return {name: version(name) for name in names}
 

@@ -70,10 +70,9 @@ def verify_and_show(
         progress.update(task, description="canaries")
         asked = verifier.files
         verifier.files = (*asked, *files.values())
+        tried = {c.family: _canary_cases(c, verifier.seed) for c, _ in wrong}
         for campaign, canary in wrong:
-            more = FAMILY_CASES[campaign.family].cases(CANARY_CASES, verifier.seed, OPERATIONS)
-            cases = [*campaign.cases, *more[len(campaign.cases) :]]
-            if not verifier.killed(canary, cases):
+            if not verifier.killed(canary, tried[campaign.family]):
                 alive.append(canary)
             progress.advance(task)
         verifier.close()
@@ -85,6 +84,12 @@ def verify_and_show(
     if not any(score.cases or score.unjudged for score in scores):
         raise ConvbenchError("nothing was judged: none of the cases is supported")
     return _conclude(scores, [name for _, name in wrong], alive, out)
+
+
+def _canary_cases(campaign: Campaign, seed: int) -> list[Case]:
+    """Return the cases of a campaign, and more up to `CANARY_CASES`."""
+    more = FAMILY_CASES[campaign.family].cases(CANARY_CASES, seed, OPERATIONS)
+    return [*campaign.cases, *more[len(campaign.cases) :]]
 
 
 def _table(scores: Sequence[Score]) -> Table:
