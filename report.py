@@ -51,8 +51,8 @@ def build(run: str | os.PathLike[str], strict: bool = False) -> list[Path]:
     Returns
     -------
     list of Path
-        Written files: ``report.md``, ``table.csv``, ``table.md``, then every figure as PNG
-        and SVG under ``figures/``. Each file appears whole or not at all.
+        Written files: ``report.md``, ``report.html``, ``table.csv``, ``table.md``, then every
+        figure as PNG and SVG under ``figures/``. Each file appears whole or not at all.
 
     Raises
     ------
@@ -82,11 +82,17 @@ def _write(records: RunRecords, frame: pd.DataFrame) -> list[Path]:
 
     import_matplotlib()
     from results.figures.draw import draw
+    from results.page.page import page_html
 
     tables = write_tables(frame, records.path)
     pictures = draw(frame, records.path / "figures")
-    page = write_whole(records.path / "report.md", page_text(frame, pictures, records.path))
-    return [page, *tables, *(file for picture in pictures for file in picture.files)]
+    text = page_text(frame, pictures, records.path)
+    html = page_html(frame, pictures, _facts(frame.attrs))
+    pages = [
+        write_whole(records.path / "report.md", text),
+        write_whole(records.path / "report.html", html),
+    ]
+    return [*pages, *tables, *(file for picture in pictures for file in picture.files)]
 
 
 def page_text(frame: pd.DataFrame, pictures: Sequence[SavedFigure], folder: Path) -> str:
@@ -179,18 +185,24 @@ def _summary_table(frame: pd.DataFrame) -> str:
 
 def _machine(about: dict[Any, Any]) -> str:
     """Return the environment and the command of the run as a table."""
+    facts = {name: value.replace("|", "\\|") for name, value in _facts(about).items()}
+    if "command" in facts:
+        facts["command"] = f"`{facts['command']}`"
+    return "\n".join(["| | |", "| --- | --- |", *(f"| {n} | {v} |" for n, v in facts.items())])
+
+
+def _facts(about: dict[Any, Any]) -> dict[str, str]:
+    """Return the environment and the command of the run as text, by name."""
     entries = {
         "run": about.get("id"),
         "started": about.get("started"),
-        "command": f"`{about['command']}`" if about.get("command") else None,
+        "command": about.get("command"),
         "seed": about.get("seed"),
         "time allowed": f"{about['budget_s']:g} s" if about.get("budget_s") else None,
         **{name.removesuffix("_bytes").replace("_", " "): _value(name, value)
            for name, value in (about.get("environment") or {}).items()},
     }  # fmt: skip
-    lines = ["| | |", "| --- | --- |"]
-    lines += [f"| {name} | {value} |" for name, value in entries.items() if value not in (None, "")]
-    return "\n".join(lines)
+    return {name: str(value) for name, value in entries.items() if value not in (None, "")}
 
 
 def _value(name: str, value: Any) -> str | None:
@@ -205,7 +217,7 @@ def _value(name: str, value: Any) -> str | None:
         return ", ".join(str(entry) for entry in value)
     if "bytes" in name and isinstance(value, int | float):
         return bytes_text(value)
-    return str(value).replace("|", "\\|")
+    return str(value)
 
 
 def main(argv: Sequence[str] | None = None, console: Console | None = None) -> int:
@@ -246,7 +258,7 @@ def main(argv: Sequence[str] | None = None, console: Console | None = None) -> i
         print("report: stopped; what is written is whole, run it again", file=sys.stderr)
         return 2
     figures = sum(file.suffix == ".png" for file in files)
-    print(f"\n{plural(figures, 'figure')} and 2 tables, all of them on {files[0]}")
+    print(f"\n{plural(figures, 'figure')} and 2 tables, all of them on {files[0]} and {files[1]}")
     return 0
 
 

@@ -59,7 +59,7 @@ LEVELS = {
         {"commands"},
         {"cli", "check_peers"},
     ],
-    "results": [{"records"}, {"verdicts"}, {"tables"}, {"figures"}, {""}],
+    "results": [{"records"}, {"verdicts"}, {"tables"}, {"figures"}, {"page"}, {""}],
 }
 
 

@@ -31,8 +31,10 @@ def test_the_report_is_in_the_folder_of_the_run(tmp_path: Path) -> None:
     run = small_run(tmp_path)
     files = report.build(run)
     assert all(file.is_file() and file.is_relative_to(run) for file in files)
-    assert [file.name for file in files[:3]] == ["report.md", "table.csv", "table.md"]
-    assert {file.suffix for file in files[3:]} == {".png", ".svg"}
+    assert [file.name for file in files[:4]] == [
+        "report.md", "report.html", "table.csv", "table.md",
+    ]  # fmt: skip
+    assert {file.suffix for file in files[4:]} == {".png", ".svg"}
     left = {file for file in run.rglob("*") if file.is_file()}
     assert left == {*files, run / "records.jsonl"}
 

@@ -31,7 +31,7 @@ def test_run_leaves_records_tables_and_figures(tmp_path):
     (run,) = tmp_path.iterdir()
     assert str(run) in done.stdout
     assert {path.name for path in run.iterdir()} == {
-        "records.jsonl", "table.csv", "table.md", "report.md", "figures",
+        "records.jsonl", "table.csv", "table.md", "report.md", "report.html", "figures",
     }  # fmt: skip
     assert {path.suffix for path in (run / "figures").iterdir()} == {".png", ".svg"}
     header, *rest, end = map(json.loads, (run / "records.jsonl").read_text().splitlines())
