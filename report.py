@@ -258,7 +258,7 @@ def main(argv: Sequence[str] | None = None, console: Console | None = None) -> i
         print("report: stopped; what is written is whole, run it again", file=sys.stderr)
         return 2
     figures = sum(file.suffix == ".png" for file in files)
-    print(f"\n{plural(figures, 'figure')} and 2 tables, all of them on {files[0]} and {files[1]}")
+    print(f"\n{plural(figures, 'figure')} and 2 tables, all of them on {files[1]}")
     return 0
 
 

@@ -84,7 +84,9 @@ def test_a_run_that_did_not_complete_still_gets_its_report(tmp_path: Path, end: 
 def test_an_empty_run_gets_a_page_without_figures(tmp_path: Path) -> None:
     run = write_run(tmp_path, [], end=None)
     files = report.build(run)
-    assert [file.name for file in files] == ["report.md", "table.csv", "table.md"]
+    assert [file.name for file in files] == [
+        "report.md", "report.html", "table.csv", "table.md",
+    ]  # fmt: skip
     assert "holds no cell" in files[0].read_text(encoding="utf-8")
 
 
@@ -108,7 +110,7 @@ def test_the_latest_run_is_the_default(tmp_path: Path, capsys: pytest.CaptureFix
     small_run(tmp_path, started="2026-11-19T08:00:00")
     late = write_run(tmp_path, troubled(), suite="layers", started="2026-11-20T08:00:00")
     assert report.main(["--runs", str(tmp_path)]) == 0
-    assert str(late / "report.md") in capsys.readouterr().out
+    assert str(late / "report.html") in capsys.readouterr().out
     assert report.main(["quick", "--runs", str(tmp_path)]) == 0
     assert "20261119-080000-quick" in capsys.readouterr().out
 
@@ -118,7 +120,7 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     done = run_report(run)
     assert (done.returncode, done.stderr) == (0, "")
     *summary, blank, last = done.stdout.splitlines()
-    assert (blank, last) == ("", f"1 figure and 2 tables, all of them on {run / 'report.md'}")
+    assert (blank, last) == ("", f"1 figure and 2 tables, all of them on {run / 'report.html'}")
     assert "input · kernel" in summary[0]
     assert any("The fastest is" in line for line in summary)
 
