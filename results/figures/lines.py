@@ -15,8 +15,9 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from results.tables.labels import in_order, time_text, times_text
 
+from .looks import look
 from .scales import arrowheads, leaving, limits, log_ticks
-from .style import GREY, Sheet, halo, joined, look, new_sheet, spread_out
+from .style import GREY, Sheet, halo, joined, new_sheet, spread_out
 from .sweeps import FIELDS, WINDOW, Panel, axis_of, describe, distinguish, told_apart
 
 MOST_PANELS = 9

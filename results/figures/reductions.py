@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 from results.tables.labels import in_order, plural, shortened, time_text
 
 from .lines import short
+from .looks import look
 from .scales import arrowheads, limits, log_ticks
-from .style import FAINT, INK, Sheet, look, new_sheet
+from .style import FAINT, INK, Sheet, new_sheet
 
 #: Suffix of the name of a module without reductions; the rest names the module with them.
 WITHOUT = " unreduced"

@@ -12,7 +12,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from results.tables import roofline
 from results.tables.labels import in_order, plural, three_digits
 
-from .style import FAINT, GREY, INK, Sheet, halo, joined, look, new_sheet
+from .looks import look
+from .style import FAINT, GREY, INK, Sheet, halo, joined, new_sheet
 
 #: Least factor between two bandwidths that leaves room for a name between their slopes.
 _NEAR = 1.8

@@ -20,8 +20,9 @@ from results.tables.labels import (
 )
 
 from .lines import short
+from .looks import look
 from .scales import arrowheads, leaving, limits, log_ticks
-from .style import GREY, INK, Sheet, joined, look, new_sheet, tint
+from .style import GREY, INK, Sheet, joined, new_sheet, tint
 
 _COLUMNS = {
     "time": ("time_s", "time_low_s", "time_high_s"),

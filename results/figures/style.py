@@ -1,18 +1,16 @@
 """Style of all figures: colours, markers, headings, and saving.
 
-Figures are 800 px wide for a README, at twice that resolution. An algorithm has the same colour,
-marker and dashes in every figure of every run. Each of the three is enough to identify it.
+Figures are 800 px wide for a README, at twice that resolution.
 """
 
 from __future__ import annotations
 
 import io
 import textwrap
-import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -22,6 +20,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
 from results.records.files import write_whole
+
+from .looks import look
 
 WIDTH = 8.0
 DENSITY = 200
@@ -53,40 +53,6 @@ RC: dict[str, Any] = {
     "svg.hashsalt": "convbench",  # makes files reproducible
     "svg.fonttype": "path",
 }
-
-
-class Look(NamedTuple):
-    """Style of an algorithm; `dashes` are on-off lengths in points, () a solid line."""
-
-    colour: str
-    marker: str
-    dashes: tuple[float, ...]
-
-
-# Colours of Okabe & Ito (2008), distinct under every common colour blindness.
-_LOOKS = {
-    "naive": Look("#4d4d4d", "o", (1.2, 1.4)),
-    "im2col": Look("#d98e00", "s", (3.5, 1.4)),
-    "fft": Look("#0072B2", "^", (7, 1.6)),
-    "separable": Look("#009E73", "D", (6, 1.4, 1.2, 1.4)),
-    "parallel": Look("#D55E00", "v", ()),
-    "winograd": Look("#CC79A7", "P", (9, 1.6, 3, 1.6)),
-    "toeplitz": Look("#56B4E9", "X", (3.5, 1.4, 1.2, 1.4)),
-}
-_MORE_COLOURS = ("#882255", "#332288", "#117733", "#999933", "#AA4499", "#661100", "#6699CC")
-_MORE_MARKERS = ("<", ">", "p", "h", "*", "d", "8", "H")
-_MORE_DASHES = ((5, 1.2), (2, 1), (8, 1.4, 2, 1.4), (4, 1.2, 1, 1.2, 1, 1.2), (10, 2))
-
-
-def look(algorithm: str) -> Look:
-    """Return the style of `algorithm`; an unknown name determines its own."""
-    if algorithm in _LOOKS:
-        return _LOOKS[algorithm]
-    number = zlib.crc32(algorithm.encode())
-    colour, number = number % len(_MORE_COLOURS), number // len(_MORE_COLOURS)
-    marker, number = number % len(_MORE_MARKERS), number // len(_MORE_MARKERS)
-    dashes = _MORE_DASHES[number % len(_MORE_DASHES)]
-    return Look(_MORE_COLOURS[colour], _MORE_MARKERS[marker], dashes)
 
 
 def tint(colour: str, strength: float) -> tuple[float, float, float]:

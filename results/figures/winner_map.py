@@ -11,7 +11,8 @@ from matplotlib.patches import Rectangle
 
 from results.tables.labels import lead_text
 
-from .style import GREY, INK, WIDTH, Sheet, joined, look, new_sheet, tint
+from .looks import look
+from .style import GREY, INK, WIDTH, Sheet, joined, new_sheet, tint
 from .sweeps import AXES, FIELDS, Panel, alike, coordinate, describe, distinguish, told_apart
 
 MOST_PANELS = 8

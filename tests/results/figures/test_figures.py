@@ -18,7 +18,8 @@ from synthetic import LIMITS, cell, grid, layers, measured, troubled, write_run
 import results
 from algos.core.problem import Problem
 from results.figures.draw import draw, sheets
-from results.figures.style import Sheet, look, rc_context, spread_out
+from results.figures.looks import look
+from results.figures.style import Sheet, rc_context, spread_out
 from results.tables.labels import lead_text, times_text
 
 

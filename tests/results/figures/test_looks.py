@@ -1,0 +1,20 @@
+"""Looks: distinct for the algorithms that are known, stable for others."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+from results.figures.looks import KNOWN, look
+
+
+def test_twelve_algorithms_have_twelve_colours() -> None:
+    assert len({entry.colour for entry in islice(KNOWN.values(), 12)}) == 12
+
+
+def test_no_two_algorithms_share_colour_and_marker() -> None:
+    assert len({(entry.colour, entry.marker) for entry in KNOWN.values()}) == len(KNOWN)
+
+
+def test_an_unknown_name_has_a_look_of_its_own() -> None:
+    assert look("somebody-elses") == look("somebody-elses") != look("another")
+    assert look("somebody-elses").colour not in {entry.colour for entry in KNOWN.values()}
