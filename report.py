@@ -1,4 +1,4 @@
-"""Report of a finished run: figures, tables, and a page in Markdown.
+"""Report of a finished run: figures, tables, and a page in HTML and in Markdown.
 
 This module times nothing. All contents come from the records of a run, so the report can be made
 again at any time, on any machine.
@@ -51,7 +51,7 @@ def build(run: str | os.PathLike[str], strict: bool = False) -> list[Path]:
     Returns
     -------
     list of Path
-        Written files: ``report.md``, ``report.html``, ``table.csv``, ``table.md``, then every
+        Written files: ``report.md``, ``table.csv``, ``table.md``, ``report.html``, then every
         figure as PNG and SVG under ``figures/``. Each file appears whole or not at all.
 
     Raises
@@ -82,17 +82,13 @@ def _write(records: RunRecords, frame: pd.DataFrame) -> list[Path]:
 
     import_matplotlib()
     from results.figures.draw import draw
-    from results.page.page import page_html
+    from results.page.page import write_page
 
     tables = write_tables(frame, records.path)
     pictures = draw(frame, records.path / "figures")
-    text = page_text(frame, pictures, records.path)
-    html = page_html(frame, pictures, _facts(frame.attrs))
-    pages = [
-        write_whole(records.path / "report.md", text),
-        write_whole(records.path / "report.html", html),
-    ]
-    return [*pages, *tables, *(file for picture in pictures for file in picture.files)]
+    text = write_whole(records.path / "report.md", page_text(frame, pictures, records.path))
+    page = write_page(frame, records.path)
+    return [text, *tables, page, *(file for picture in pictures for file in picture.files)]
 
 
 def page_text(frame: pd.DataFrame, pictures: Sequence[SavedFigure], folder: Path) -> str:
@@ -185,39 +181,13 @@ def _summary_table(frame: pd.DataFrame) -> str:
 
 def _machine(about: dict[Any, Any]) -> str:
     """Return the environment and the command of the run as a table."""
-    facts = {name: value.replace("|", "\\|") for name, value in _facts(about).items()}
-    if "command" in facts:
-        facts["command"] = f"`{facts['command']}`"
-    return "\n".join(["| | |", "| --- | --- |", *(f"| {n} | {v} |" for n, v in facts.items())])
+    from results.tables.about import about_rows
 
-
-def _facts(about: dict[Any, Any]) -> dict[str, str]:
-    """Return the environment and the command of the run as text, by name."""
-    entries = {
-        "run": about.get("id"),
-        "started": about.get("started"),
-        "command": about.get("command"),
-        "seed": about.get("seed"),
-        "time allowed": f"{about['budget_s']:g} s" if about.get("budget_s") else None,
-        **{name.removesuffix("_bytes").replace("_", " "): _value(name, value)
-           for name, value in (about.get("environment") or {}).items()},
-    }  # fmt: skip
-    return {name: str(value) for name, value in entries.items() if value not in (None, "")}
-
-
-def _value(name: str, value: Any) -> str | None:
-    from results.tables.labels import bytes_text
-
-    if value is None:
-        return None
-    if isinstance(value, dict):
-        parts = (f"{key} {_value(f'{name}_bytes', entry)}" for key, entry in value.items() if entry)
-        return ", ".join(parts)
-    if isinstance(value, list | tuple):
-        return ", ".join(str(entry) for entry in value)
-    if "bytes" in name and isinstance(value, int | float):
-        return bytes_text(value)
-    return str(value)
+    known = [
+        (name, f"`{text}`" if name == "command" else text.replace("|", "\\|"))
+        for name, text in about_rows(about)
+    ]
+    return "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {text} |" for name, text in known)])
 
 
 def main(argv: Sequence[str] | None = None, console: Console | None = None) -> int:

@@ -1,1 +1,1 @@
-"""The report as one self-contained HTML page."""
+"""Report page: one HTML file that holds the data of a run and needs no network."""

@@ -218,22 +218,32 @@ def save(audit: Audit, run: RunRecords) -> Path:
     return write_whole(run.path / FILE, json.dumps(content, indent=2) + "\n")
 
 
-def objection(folder: str | os.PathLike[str], environment: Mapping[str, Any]) -> str | None:
-    """Return the reason to distrust verdicts of this machine by its last audit, or None."""
+def last_audit(
+    folder: str | os.PathLike[str], environment: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """Return the content of the last audit of this machine in `folder`, or None.
+
+    ``shortcomings`` is a list of sentences; the other fields are as `save` writes them.
+    """
     wanted = {name: environment.get(name) for name in IDENTITY}
     found = []
     for file in Path(folder).glob(f"*/{FILE}"):
         try:
             content = json.loads(file.read_text())
             started, same = str(content["started"]), content["identity"] == wanted
-            shortcomings = [str(sentence) for sentence in content["shortcomings"]]
+            content["shortcomings"] = [str(sentence) for sentence in content["shortcomings"]]
         except (OSError, ValueError, LookupError, TypeError, RecursionError):
             continue  # a damaged audit proves nothing
         if same:
-            found.append((started, shortcomings))
-    if not found:
+            found.append((started, content))
+    return max(found, key=lambda one: one[0])[1] if found else None
+
+
+def objection(folder: str | os.PathLike[str], environment: Mapping[str, Any]) -> str | None:
+    """Return the reason to distrust verdicts of this machine by its last audit, or None."""
+    content = last_audit(folder, environment)
+    if content is None:
         return "this machine and these versions have not been audited; run: convbench audit"
-    _, shortcomings = max(found)
-    if shortcomings:
-        return f"the last audit of this machine failed: {'; '.join(shortcomings)}"
+    if content["shortcomings"]:
+        return f"the last audit of this machine failed: {'; '.join(content['shortcomings'])}"
     return None
