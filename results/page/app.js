@@ -41,7 +41,7 @@ function fillControls() {
 function showVerdict() {
   const standing = state.query || state.hidden.size ? null : model.verdicts[`${state.preset}|${state.threads || ""}`];
   const first = ranking(selectedGroups())[0];
-  const own = first ? `Of this selection, ${model.algorithms[first.algorithm].name} is the best single choice: ${timesText(first.middle)} the time of each problem’s fastest.` : "Nothing of this selection has a time.";
+  const own = first ? `Of this selection, ${model.algorithms[first.algorithm].name} is the best single choice: ${timesText(first.middle)} the time of each problem's fastest.` : "Nothing of this selection has a time.";
   document.getElementById("verdict").textContent = standing || own;
 }
 

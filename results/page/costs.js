@@ -1,5 +1,16 @@
 // What speed costs: accuracy, memory, the first call; and the comparison with peers.
 
+// Points whose names do not cover each other: about 14 names fit above and 6 beside each other.
+function apart(points) {
+  const scale = (values) => Math.log(Math.max(...values) / Math.min(...values)) || 1;
+  const [across, up] = ["cost", "error"].map((name) => scale(points.map((point) => point[name])));
+  const near = (one, other) =>
+    Math.abs(Math.log(one.cost / other.cost)) < across / 6 && Math.abs(Math.log(one.error / other.error)) < up / 14;
+  const kept = [];
+  for (const point of points) if (!kept.some((other) => near(point, other))) kept.push(point);
+  return new Set(kept);
+}
+
 figures.tradeoff = () => {
   const some = timedCells(selectedGroups());
   const measured = some.some((cell) => cell.wrong > 0) ? "wrong" : "bound";
@@ -9,27 +20,28 @@ figures.tradeoff = () => {
   })).filter((point) => point.error);
   if (!points.length) return "No error was recorded for this selection.";
   const most = Math.max(1, ...known(points.map((point) => point.memory)));
+  const named = apart(points);
   const data = points.map((point) => ({
-    type: "scatter", mode: "markers+text", name: nameOf(point.algorithm), x: [point.cost], y: [point.error], text: [nameOf(point.algorithm)],
+    type: "scatter", mode: "markers+text", name: nameOf(point.algorithm), x: [point.cost], y: [point.error], text: [named.has(point) ? nameOf(point.algorithm) : ""],
     textposition: "middle right", textfont: { size: 12, color: colourOfPage("soft") }, cliponaxis: false,
     marker: marker(point.algorithm, 10 + 34 * Math.sqrt((point.memory || 0) / most), { opacity: 0.85 }),
     hovertemplate: `<b>${nameOf(point.algorithm)}</b><br>${timesText(point.cost)} the fastest<br>error ${point.error.toExponential(1)}` +
       `<br>${point.memory === null ? "memory unknown" : `${bytesText(point.memory)} more memory`}<br>${plural(point.count, "problem")}<extra></extra>`,
   }));
   return {
-    data, margin: { r: innerWidth < 560 ? 84 : 130, t: 24 },
+    data, margin: { r: isNarrow() ? 84 : 130, t: 24 },
     rows: [["algorithm", "cost", measured === "wrong" ? "relative_error" : "error_over_bound", "bytes", "problems"],
       ...points.map((point) => [model.algorithms[point.algorithm].name, point.cost, point.error, point.memory, point.count])],
     layout: {
-      xaxis: logAxis("times the time of the fastest, where it has a time", points.map((point) => point.cost), (at) => `${at}×`),
+      xaxis: logAxis("times the time of the fastest, where it has a time", points.map((point) => point.cost), (at) => `${tickText(at)}×`, { most: ticksAcross() }),
       yaxis: logAxis(measured === "wrong" ? "largest error over largest result" : "largest error over its bound", points.map((point) => point.error), (at) => at.toExponential(0)),
     },
   };
 };
 
 const PHASES = [
-  ["compile", "compile", "x-thin-open"], ["load", "start, compiled", "diamond-open"], ["prepare", "prepare", "square-open"],
-  ["convert", "convert", "triangle-up-open"], ["first", "first call", "circle-open"], ["time", "steady", "circle"],
+  ["compile", "compile", "x-thin-open", "✕"], ["load", "start, compiled", "diamond-open", "◇"], ["prepare", "prepare", "square-open", "□"],
+  ["convert", "convert", "triangle-up-open", "△"], ["first", "first call", "circle-open", "○"], ["time", "steady", "circle", "●"],
 ];
 
 // Calls after which preparing has paid, against the cell that is cheapest for a single call.
@@ -58,13 +70,18 @@ figures.phases = () => {
     const text = calls === null ? "never" : calls <= 1 ? "at once" : `${threeDigits(calls).replace(/\.0+$/, "")} calls`;
     return { x: 1, xref: "paper", xanchor: "left", xshift: 10, y: at, showarrow: false, text, font: { size: 12, color: colourOfPage("soft") } };
   });
+  const present = PHASES.filter(([, title]) => data.some((trace) => trace.name === title)).map(([, title, , sign]) => `${sign} ${title}`);
+  const key = {
+    x: 0, xref: "paper", xanchor: "left", y: 1, yref: "paper", yanchor: "bottom", yshift: 10, align: "left", showarrow: false,
+    text: isNarrow() ? `${present.slice(0, 3).join("   ")}<br>${present.slice(3).join("   ")}` : present.join("     "),
+    font: { size: 12.5, color: colourOfPage("soft") },
+  };
   return {
-    data, rows, height: 32 * found.length + 130, margin: { r: 90, t: 8 },
+    data, rows, height: 32 * found.length + 130, margin: { r: isNarrow() ? 70 : 90, t: isNarrow() ? 56 : 40 },
     layout: {
-      annotations, showlegend: true,
-      legend: { orientation: "h", y: 1, yanchor: "bottom", x: 0, itemclick: false, itemdoubleclick: false, font: { size: 12 }, bgcolor: "rgba(0,0,0,0)" },
-      xaxis: logAxis("time", middles.flat().filter((value) => value > 0), timeText),
-      yaxis: axis("", { tickvals: found.map((_, at) => at), ticktext: found.map(([algorithm]) => nameOf(algorithm)), tickfont: { size: 13, color: colourOfPage("ink") }, range: [found.length - 0.4, -0.6], showgrid: false }),
+      annotations: [...annotations, key],
+      xaxis: logAxis("time", middles.flat().filter((value) => value > 0), timeTick, { most: ticksAcross() }),
+      yaxis: rowAxis(found.map(([algorithm]) => briefName(algorithm))),
     },
   };
 };
@@ -102,13 +119,13 @@ figures.peers = () => {
   const behind = ({ pairs }) => pairs.filter((pair) => pair.ratio < 0.97).length;
   const annotations = found.map((one, at) => ({
     x: 1, xref: "paper", xanchor: "left", xshift: 10, y: at, showarrow: false, font: { size: 12, color: colourOfPage("soft") }, align: "left",
-    text: `<b>${timesText(one.mean)}</b>` + (innerWidth < 560 ? "" : `  ahead in ${one.pairs.length - behind(one)} of ${one.pairs.length}`),
+    text: `<b>${timesText(one.mean)}</b>` + (isNarrow() ? "" : `  ahead in ${one.pairs.length - behind(one)} of ${one.pairs.length}`),
   }));
   return {
-    data, rows, height: 40 * found.length + 80, margin: { r: innerWidth < 560 ? 64 : 170 },
+    data, rows, height: 40 * found.length + 80, margin: { r: isNarrow() ? 52 : 170 },
     layout: {
-      annotations, xaxis: logAxis("time of the peer over ours", [1, ...found.flatMap((one) => one.pairs.map((pair) => pair.ratio))], (at) => `${at}×`),
-      yaxis: axis("", { tickvals: found.map((_, at) => at), ticktext: found.map((one) => nameOf(one.algorithm)), tickfont: { size: 13, color: colourOfPage("ink") }, range: [found.length - 0.4, -0.6], showgrid: false }),
+      annotations, xaxis: logAxis("time of the peer over ours", [1, ...found.flatMap((one) => one.pairs.map((pair) => pair.ratio))], (at) => `${tickText(at)}×`, { most: ticksAcross() }),
+      yaxis: rowAxis(found.map((one) => briefName(one.algorithm))),
       shapes: [{ type: "line", x0: 1, x1: 1, yref: "paper", y0: 0, y1: 1, layer: "below", line: { color: colourOfPage("ink"), width: 1 } }],
     },
   };

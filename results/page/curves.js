@@ -24,16 +24,16 @@ figures.scaling = () => {
   if (!data.length) return "Nothing of this selection has a time.";
   const sizes = [...new Set(some.map(at))].sort((a, b) => a - b);
   return {
-    data, rows: cellRows(some), height: innerWidth < 700 ? 380 + 22 * data.length : 480, margin: { r: 16 },
+    data, rows: cellRows(some), height: innerWidth < 700 ? 400 + 20 * data.length : 480, margin: { r: 16 },
     layout: {
       showlegend: true,
       legend: {
-        title: { text: `time ~ sizeᵖ<br>operations: p = ${sweep.work ?? "–"}`, font: { size: 12, color: colourOfPage("soft") } },
+        title: { text: `time ~ sizeᵖ<br>operations: p = ${sweep.work.toFixed(2)}`, font: { size: 12, color: colourOfPage("soft") } },
         font: { size: 12.5 }, itemclick: false, itemdoubleclick: false, bgcolor: "rgba(0,0,0,0)",
-        ...(innerWidth < 700 ? { orientation: "h", y: -0.25 } : { x: 1.02, y: 1 }),
+        ...(innerWidth < 700 ? { x: 0, y: -0.22, yanchor: "top" } : { x: 1.02, y: 1 }),
       },
-      xaxis: logAxis(sweep.axis, sizes, String, { tickvals: sizes, ticktext: sizes.map((size) => String(Number(size.toPrecision(4)))) }),
-      yaxis: logAxis("time per call", some.flatMap((cell) => [cell.time]), timeText),
+      xaxis: logAxis(sweep.axis, sizes, String, { tickvals: sizes, ticktext: sizes.map(tickText) }),
+      yaxis: logAxis("time per call", some.flatMap((cell) => [cell.time]), timeTick),
     },
   };
 };
@@ -41,7 +41,8 @@ figures.scaling = () => {
 function exponentText(fit) {
   if (!fit) return "";
   const [middle, low, high] = fit;
-  return `  ${middle.toFixed(2)}` + (low === null ? "" : ` (${low.toFixed(2)}–${high.toFixed(2)})`);
+  const text = (value) => value.toFixed(2).replace("-", "−");
+  return `  ${text(middle)}` + (low === null ? "" : ` (${text(low)} to ${text(high)})`);
 }
 
 figures.profile = () => {
@@ -70,7 +71,7 @@ figures.profile = () => {
   return {
     data, rows,
     layout: {
-      xaxis: logAxis("within this factor of the fastest", [1, most / 1.03], (at) => `${at}×`),
+      xaxis: logAxis("within this factor of the fastest", [1, most / 1.03], (at) => `${tickText(at)}×`, { most: ticksAcross() }),
       yaxis: axis("share of problems", { range: [0, 1.03], tickformat: ".0%" }),
     },
   };
@@ -88,7 +89,7 @@ figures.roofline = () => {
   const ink = colourOfPage("soft"), annotations = [];
   const data = Object.entries(roof.levels).map(([level, rate]) => {
     const start = Math.max(left, bottom / rate);
-    annotations.push({ x: Math.log10(start), y: Math.log10(start * rate), xanchor: "left", yanchor: "bottom", text: `${level} ${threeDigits(rate)} GB/s`, showarrow: false, font: { size: 11, color: ink } });
+    annotations.push({ x: Math.log10(start), y: Math.log10(start * rate), xanchor: "left", yanchor: "middle", bgcolor: colourOfPage("paper"), borderpad: 2, text: `${level} ${threeDigits(rate)} GB/s`, showarrow: false, font: { size: 11, color: ink } });
     return { type: "scatter", mode: "lines", name: level, showlegend: false, hoverinfo: "skip", x: [start, roof.peak / rate], y: [start * rate, roof.peak], line: { color: ink, width: 1 } };
   });
   const right = Math.max(highest, ...Object.values(roof.levels).map((rate) => roof.peak / rate));
@@ -105,8 +106,8 @@ figures.roofline = () => {
   return {
     data, rows: cellRows(some),
     layout: {
-      annotations, xaxis: logAxis("operations per byte", [left, right], String),
-      yaxis: logAxis("effective GFLOP/s", heights, String),
+      annotations, xaxis: logAxis("operations per byte", [left, right], tickText, { most: ticksAcross() }),
+      yaxis: logAxis("effective GFLOP/s", heights, tickText),
     },
   };
 };
@@ -145,7 +146,7 @@ figures.threads = () => {
     data, rows,
     layout: {
       xaxis: logAxis("threads", [least, most], String, { tickvals: threadCounts, ticktext: threadCounts.map(String) }),
-      yaxis: logAxis("times as fast", [1, most / least, ...all], (at) => `${at}×`),
+      yaxis: logAxis("times as fast", [1, most / least, ...all], (at) => `${tickText(at)}×`),
     },
   };
 };

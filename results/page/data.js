@@ -91,6 +91,10 @@ function bytesText(count) {
   return `${count} B`;
 }
 
+// Text of a tick: a number without noise of binary fractions, in a unit without trailing zeros.
+const tickText = (value) => String(Number(value.toPrecision(3)));
+const timeTick = (seconds) => timeText(seconds).replace(/\.0+ /, " ");
+
 const timesText = (ratio) => `${ratio < 9.95 ? ratio.toFixed(2) : ratio.toFixed(0)}×`;
 
 const plural = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;

@@ -86,7 +86,7 @@ function drawSamples(place, cell) {
   const drawing = {
     height: 230, layout: {
       shapes, xaxis: axis("pass", { dtick: Math.ceil(cell.samples.length / 10), range: [0.4, cell.samples.length + 0.6] }),
-      yaxis: logAxis("", points.map(([, seconds]) => seconds), timeText),
+      yaxis: logAxis("", points.map(([, seconds]) => seconds), timeTick),
     },
   };
   Plotly.newPlot(place, data, layoutOf(drawing, place.clientWidth), { displayModeBar: false });

@@ -10,8 +10,9 @@ function filterTable() {
     row.hidden = !kept.has(Number(row.dataset.g));
     if (!row.hidden) shown += 1;
   }
+  const used = new Set(cells.filter((cell) => kept.has(cell.group)).map((cell) => cell.algorithm));
   for (const head of table.tHead.querySelectorAll("[data-a]")) {
-    const hidden = state.hidden.has(Number(head.dataset.a));
+    const algorithm = Number(head.dataset.a), hidden = state.hidden.has(algorithm) || !used.has(algorithm);
     if (head.hidden === hidden) continue;
     head.hidden = hidden;
     for (const row of tableRows) row.cells[head.cellIndex].hidden = hidden;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,8 @@ from results.tables.labels import STATUS_WORDS, lead_text, time_text
 STEPS = (1.0, 1.1, 1.5, 3.0, 10.0)
 #: Signs beside a ratio.
 WINNER, OPEN_WINNER, CLOSE = "★", "☆", "≈"
+#: Highest cost of a cell that is marked as not beaten. A run of few passes beats hardly anything.
+CLOSE_COST = 3.0
 
 
 @dataclass(frozen=True)
@@ -42,13 +45,15 @@ class Grid:
     rows: list[GridRow]
 
 
-def grid(model: dict[str, Any]) -> Grid:
-    """Return the table for the data of the page."""
-    names, cells = model["algorithms"], model["cells"]
+def grid(model: dict[str, Any], order: Sequence[int]) -> Grid:
+    """Return the table for the data of the page, its columns in `order` of the algorithms."""
+    names, cells = [model["algorithms"][at] for at in order], model["cells"]
+    place = {at: column for column, at in enumerate(order)}
     placed: list[list[GridCell | None]] = [[None] * len(names) for _ in model["groups"]]
     close = _close(model)
-    for number, (at, name) in enumerate(zip(cells["group"], cells["algorithm"], strict=True)):
-        placed[at][name] = _cell(cells, number, names[name], close)
+    for number, (at, algorithm) in enumerate(zip(cells["group"], cells["algorithm"], strict=True)):
+        column = place[algorithm]
+        placed[at][column] = _cell(cells, number, names[column], close)
     rows = [
         GridRow(at, group["label"], group["threads"], placed[at])
         for at, group in enumerate(model["groups"])
@@ -82,7 +87,7 @@ def _cell(
     sign = ""
     if won:
         sign = WINNER if cells["decided"][number] else OPEN_WINNER
-    elif (cells["group"][number], algorithm["key"]) in close:
+    elif cost <= CLOSE_COST and (cells["group"][number], algorithm["key"]) in close:
         sign = CLOSE
     step = next((at for at, end in enumerate(STEPS) if cost <= end), len(STEPS))
     title = f"{algorithm['name']}: {time_text(seconds)} a call"

@@ -16,7 +16,7 @@ from results.tables import roofline
 from results.tables.labels import edge, shortened
 from results.verdicts.decide import MIN_EFFECT
 
-from .ranking import Costs, costs
+from .ranking import Costs, costs, ranking
 from .scaling import sweeps
 from .verdict import verdict
 from .winners import winner_maps
@@ -45,7 +45,7 @@ def page_model(frame: pd.DataFrame) -> dict[str, Any]:
     groups = _groups(frame, group)
     timed = frame["time_s"].notna()
     return {
-        "algorithms": [_algorithm(name, frame.attrs) for name in found.names],
+        "algorithms": [_algorithm(at, name, frame.attrs) for at, name in enumerate(found.names)],
         "groups": groups,
         "cells": _cells(frame, group, found),
         "sweeps": sweeps(frame[timed], group[timed]),
@@ -53,6 +53,7 @@ def page_model(frame: pd.DataFrame) -> dict[str, Any]:
         "roofs": _roofs(frame),
         "presets": _presets(groups),
         "verdicts": _verdicts(frame, group, found, groups),
+        "order": _order(found),
         "baseline": str(frame.attrs.get("baseline") or ""),
         "effect": frame.attrs.get("min_effect") or MIN_EFFECT,
         "seed": frame.attrs.get("seed") or 0,
@@ -67,10 +68,19 @@ def group_numbers(frame: pd.DataFrame) -> np.ndarray:
     return np.array([numbers[key] for key in keys], dtype=int)
 
 
-def _algorithm(name: str, about: dict[Any, Any]) -> dict[str, Any]:
+def _order(found: Costs) -> list[int]:
+    """Return the algorithms by index, as they are ranked; those without a time come last."""
+    ranked = [
+        found.names.index(one.algorithm) for one in ranking(found.of(np.arange(len(found.winner))))
+    ]
+    return [*ranked, *(at for at in range(len(found.names)) if at not in ranked)]
+
+
+def _algorithm(number: int, name: str, about: dict[Any, Any]) -> dict[str, Any]:
     style = look(name)
     described = (about.get("descriptions") or {}).get(name) or {}
     return {
+        "number": number,
         "name": shortened(name, LONGEST_NAME),
         "key": name,
         "peer": name in (about.get("peers") or []),

@@ -57,7 +57,7 @@ def page_text(frame: pd.DataFrame, folder: Path) -> str:
         sentences=verdicts(frame),
         badges=badges(frame, audit),
         views=VIEWS,
-        grid=grid(model),
+        grid=grid(model, model["order"]),
         reasons=folded_reasons(frame),
         about=about_rows(about),
         pictures=pictures(folder),

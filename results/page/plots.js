@@ -6,23 +6,41 @@ function axis(title, more = {}) {
   return {
     title: { text: title, standoff: 12, font: { size: 12, color: colourOfPage("soft") } },
     gridcolor: colourOfPage("line"), linecolor: colourOfPage("line"), zeroline: false, ticks: "",
-    tickfont: { size: 12, color: colourOfPage("soft") }, automargin: true, fixedrange: true, ...more,
+    tickfont: { size: 12, color: colourOfPage("soft") }, tickangle: 0, automargin: true, fixedrange: true, ...more,
   };
 }
 
-// Logarithmic axis over `values`, with ticks that `text` writes.
-function logAxis(title, values, text, more = {}) {
+const isNarrow = () => innerWidth < 560;
+const ticksAcross = () => (isNarrow() ? 4 : 9);
+
+// Vertical axis of one row per label, the first on top.
+function rowAxis(labels) {
+  return axis("", {
+    range: [labels.length - 0.4, -0.6], tickvals: labels.map((_, at) => at), ticktext: labels, showgrid: false,
+    tickfont: { size: isNarrow() ? 11 : 13, color: colourOfPage("ink") },
+  });
+}
+
+// Name of an algorithm, cut where the screen is narrow.
+function briefName(algorithm) {
+  const { name } = model.algorithms[algorithm];
+  return plain(isNarrow() && name.length > 14 ? `${name.slice(0, 13)}…` : name);
+}
+
+// Logarithmic axis over `values`, with at most `most` ticks that `text` writes.
+function logAxis(title, values, text, { most = 9, ...more } = {}) {
   const sound = known(values).filter((value) => value > 0);
   const low = Math.log10(Math.min(...sound)), high = Math.log10(Math.max(...sound));
   const margin = Math.max(0.04 * (high - low), 0.05);
-  const steps = high - low > 4 ? [1] : high - low > 1.6 ? [1, 3] : high - low > 0.7 ? [1, 2, 5] : [1, 1.2, 1.5, 2, 3, 4, 5, 7];
-  const every = Math.max(1, Math.ceil((high - low) / 9));
-  const ticks = [];
-  for (let decade = Math.floor(low - margin); decade <= high + margin; decade += every)
-    for (const step of steps) {
-      const at = step * 10 ** decade;
-      if (Math.log10(at) >= low - margin && Math.log10(at) <= high + margin) ticks.push(at);
-    }
+  const fits = (at) => Math.log10(at) >= low - margin && Math.log10(at) <= high + margin;
+  const ticksOf = (steps, every) => {
+    const ticks = [];
+    for (let decade = Math.floor(low - margin); decade <= high + margin; decade += every)
+      ticks.push(...steps.map((step) => step * 10 ** decade).filter(fits));
+    return ticks;
+  };
+  const ways = [[[1, 1.2, 1.5, 2, 3, 4, 5, 7], 1], [[1, 2, 5], 1], [[1, 3], 1], [[1], 1], [[1], 2], [[1], 3], [[1], 6]];
+  const ticks = ways.map(([steps, every]) => ticksOf(steps, every)).find((some) => some.length <= most) || [];
   return axis(title, {
     type: "log", range: [low - margin, high + margin], tickvals: ticks, ticktext: ticks.map(text), ...more,
   });

@@ -43,7 +43,7 @@ function interval(mine, middle, count) {
 figures.ranking = () => {
   const found = ranking(selectedGroups());
   if (!found.length) return "Nothing of this selection has a time.";
-  const label = (one) => `${nameOf(one.algorithm)}  <b>${one.rank}</b>`;
+  const label = (one) => `${briefName(one.algorithm)}  <b>${one.rank}</b>`;
   const ends = (one) => (one.low === null ? "" : ` (${one.low.toFixed(2)}–${one.high.toFixed(2)})`);
   const data = found.map((one, at) => ({
     type: "scatter", mode: "markers", name: nameOf(one.algorithm), x: [one.middle], y: [at],
@@ -55,23 +55,19 @@ figures.ranking = () => {
     hovertemplate: `<b>${nameOf(one.algorithm)}</b><br>${timesText(one.middle)}${ends(one)}<br>` +
       `fastest in ${one.wins}, timed on ${one.timed} of ${one.asked}<extra></extra>`,
   }));
-  const narrow = innerWidth < 560;
+  const narrow = isNarrow();
   const annotations = found.map((one, at) => ({
     x: 1, xref: "paper", xanchor: "left", y: at, yanchor: "middle", showarrow: false, align: "left", xshift: 10,
-    text: `<b>${timesText(one.middle)}</b>` + (narrow ? "" : `  ${one.wins} ${one.wins === 1 ? "win" : "wins"}` +
-      (one.timed < one.asked ? `, ${one.timed} of ${one.asked} timed` : "")),
+    text: `<b>${timesText(one.middle)}</b>` + (narrow ? "" : `  ${plural(one.wins, "win")}` + (one.timed < one.asked ? ` · ${one.timed} of ${one.asked} timed` : "")),
     font: { size: 12.5, color: colourOfPage("soft") },
   }));
   const values = [1, ...found.flatMap((one) => [one.middle, one.high])];
   return {
-    data, height: 34 * found.length + 70, margin: { r: narrow ? 64 : 190, t: 4 },
+    data, height: 34 * found.length + 70, margin: { r: narrow ? 56 : 230, t: 4 },
     layout: {
       annotations,
-      xaxis: logAxis("times the time of the fastest", values, (at) => `${at}×`),
-      yaxis: axis("", {
-        range: [found.length - 0.4, -0.6], tickvals: found.map((_, at) => at), ticktext: found.map(label),
-        tickfont: { size: 13, color: colourOfPage("ink") }, showgrid: false,
-      }),
+      xaxis: logAxis("times the time of the fastest", values, (at) => `${tickText(at)}×`, { most: ticksAcross() }),
+      yaxis: rowAxis(found.map(label)),
       shapes: [{ type: "line", x0: 1, x1: 1, yref: "paper", y0: 0, y1: 1, layer: "below", line: { color: colourOfPage("soft"), width: 1 } }],
     },
     rows: [

@@ -36,13 +36,16 @@ def verdict(
         return "Nothing was timed, so nothing can be said."
     if withheld := rows.attrs.get("withheld"):
         return f"Verdicts are withheld: {withheld}."
+    mine = rows[np.isin(group, chosen) & rows["time_s"].notna()]
+    threads = sorted(set(mine["threads"]))
+    start = f"On this {machine}"
+    start += f" with {plural(int(threads[0]), 'thread')}" if len(threads) == 1 else ""
     if len(here.winner) == 1:
-        timed = rows[np.isin(group, chosen) & rows["time_s"].notna()]
-        return _one_problem(timed, f"On this {machine}")
+        return _one_problem(mine, start)
     standings = ranking(here)
     count = len(here.winner)
     first = [one for one in standings if one.rank == 1]
-    said = f"On this {machine}, for these {plural(count, 'problem')}, {_choice(first, count)}"
+    said = f"{start}, for these {plural(count, 'problem')}, {_choice(first, count)}"
     wins = Counter(here.names[at] for at in here.winner)
     wins.pop(first[0].algorithm, None)
     if wins:

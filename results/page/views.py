@@ -17,7 +17,7 @@ class View(NamedTuple):
 VIEWS = (
     View(
         "ranking", "Ranking", "Which one, if it has to do everything?",
-        "Time over that of each problem’s fastest algorithm, in the geometric mean of the selected "
+        "Time over that of each problem's fastest algorithm, in the geometric mean of the selected "
         "problems; the line is the 95 % interval. Algorithms whose intervals overlap share a "
         "place. A problem without a time counts as twice the slowest time measured there.",
     ),
@@ -39,16 +39,16 @@ VIEWS = (
         "the fastest; further right, how badly it fails where it does. High and left is good.",
     ),
     View(
-        "roofline", "Roofline", "How far from the machine’s limit?",
+        "roofline", "Roofline", "How far from the machine's limit?",
         "Work per second against work per byte, below the peak and bandwidths measured on this "
         "machine. Large marks are the fastest of their problem. The operations are those of the "
-        "definition, so Fourier’s and Winograd’s transforms may pass the roof.",
+        "definition, so Fourier's and Winograd's transforms may pass the roof.",
     ),
     View(
         "tradeoff", "Trade-off", "What does speed cost in accuracy and memory?",
         "Down and left is better: nearer to the exact result, and faster. The area of a mark is "
-        "the memory beyond input, kernel and output. One mark is the median over the selected "
-        "problems.",
+        "the memory beyond input, kernel and output. A mark stands for all selected problems: mean "
+        "cost, median error. Where names would overlap, point at a mark.",
     ),
     View(
         "threads", "Threads", "Do threads help?",
@@ -57,9 +57,10 @@ VIEWS = (
     ),
     View(
         "phases", "Phases", "What does the first call cost?",
-        "Median over the selected problems of every phase of an algorithm’s life. Compilation "
+        "Median over the selected problems of every phase of an algorithm's life. Compilation "
         "happens once per machine, preparation once per kernel. At the right: after how many "
-        "calls the preparation has paid, against the algorithm that is cheapest for one call.",
+        "calls the preparation has paid, against the algorithm that is cheapest for one call; "
+        "never, if that one stays faster.",
     ),
     View(
         "peers", "Against peers", "How do ours compare with other libraries?",
