@@ -38,7 +38,7 @@ def _audited(audit: dict[str, Any] | None) -> Badge:
         found = power[planted(_SHOWN_EFFECT)]
         text = (
             f"audited: {_percent(alarms)} false alarms, "
-            f"{_percent(found)} of slow-downs by {_SHOWN_EFFECT:.0%} found"
+            f"{_percent(found)} of slow-downs by {100 * _SHOWN_EFFECT:g} % found"
         )
     except (LookupError, TypeError):
         text = "audited"

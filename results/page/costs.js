@@ -73,11 +73,11 @@ figures.phases = () => {
   const present = PHASES.filter(([, title]) => data.some((trace) => trace.name === title)).map(([, title, , sign]) => `${sign} ${title}`);
   const key = {
     x: 0, xref: "paper", xanchor: "left", y: 1, yref: "paper", yanchor: "bottom", yshift: 10, align: "left", showarrow: false,
-    text: isNarrow() ? `${present.slice(0, 3).join("   ")}<br>${present.slice(3).join("   ")}` : present.join("     "),
+    text: present.map((text, at) => (at === 0 ? text : `${isNarrow() && at % 2 === 0 ? "<br>" : "     "}${text}`)).join(""),
     font: { size: 12.5, color: colourOfPage("soft") },
   };
   return {
-    data, rows, height: 32 * found.length + 130, margin: { r: isNarrow() ? 70 : 90, t: isNarrow() ? 56 : 40 },
+    data, rows, height: 32 * found.length + 130, margin: { r: isNarrow() ? 70 : 90, t: isNarrow() ? 76 : 40 },
     layout: {
       annotations: [...annotations, key],
       xaxis: logAxis("time", middles.flat().filter((value) => value > 0), timeTick, { most: ticksAcross() }),

@@ -73,7 +73,7 @@ def costs(frame: pd.DataFrame, group: np.ndarray) -> Costs:
         times[at, place[name]], samples[at, place[name]] = seconds, dict(enumerate(taken))
         if won:
             winner[at], decided[at] = place[name], sure
-    best = times[np.arange(shape[0]), winner] if shape[1] else times[:, 0]
+    best = times[np.arange(shape[0]), winner] if names else np.full(shape[0], math.nan)
     error, passes = np.full(shape, math.nan), np.zeros(shape, dtype=int)
     for at, name in zip(*np.nonzero(~np.isnan(times) & (winner >= 0)[:, None]), strict=True):
         ratios = np.array([*pass_ratios(samples[at, name], samples[at, winner[at]]).values()])
