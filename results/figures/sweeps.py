@@ -54,7 +54,7 @@ def with_coordinates(frame: pd.DataFrame) -> pd.DataFrame:
     descriptor (``flip``, ``bias``, …). ``layer`` is True if a name belongs to one problem.
     """
     frame = frame.assign(size=frame["input_size"], kernel=frame["kernel_size"])
-    rows = [row for _, row in frame.iterrows()]
+    rows = frame.to_dict("records")
     frame["channels"] = [_channels(row) for row in rows]
     frame["padding"] = [_padding(row) for row in rows]
     either = frame["padding"] == ""  # a kernel of one tap never pads
@@ -83,7 +83,7 @@ def families(frame: pd.DataFrame, axis: str) -> list[Panel]:
     """
     if frame.empty:
         return []
-    placed = frame.assign(at=[coordinate(row, axis) for _, row in frame.iterrows()])
+    placed = frame.assign(at=[coordinate(row, axis) for row in frame.to_dict("records")])
     placed = placed[placed["at"].notna()]
     if axis == "channels":  # depthwise layers sweep with as many groups as channels
         depthwise = (placed["groups"] == placed["in_channels"]) & (placed["groups"] > 1)

@@ -24,10 +24,11 @@ def maps(frame: pd.DataFrame) -> Iterator[tuple[str, str, str, list[Panel]]]:
     """Yield name, across, up and panels of each map that `frame` can fill."""
     if frame.empty:
         return
+    cells = frame.to_dict("records")
     for across, up in PAIRS:
         placed = frame.assign(
-            across=[coordinate(row, across) for _, row in frame.iterrows()],
-            up=[coordinate(row, up) for _, row in frame.iterrows()],
+            across=[coordinate(row, across) for row in cells],
+            up=[coordinate(row, up) for row in cells],
         ).dropna(subset=["across", "up"])
         fixed = [field for field in FIELDS if field not in (across, up)]
         panels: list[Panel] = []

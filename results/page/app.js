@@ -133,5 +133,5 @@ prepareDetail();
 listen();
 sortTable();
 update();
-watchFigures();
+library.then(watchFigures);
 if (state.cell >= 0) openDetail(state.cell);

@@ -67,7 +67,7 @@ function openDetail(number) {
   parts.push(list, element("strong", "Measure it again"), element("pre", reproCommand(cell)));
   document.getElementById("detail-body").replaceChildren(...parts);
   if (!panel.open) panel.showModal();
-  if (cell.samples.length) drawSamples(plot, cell);
+  if (cell.samples.length) library.then(() => drawSamples(plot, cell));
   writeFragment();
 }
 

@@ -111,7 +111,7 @@ def _groups(frame: pd.DataFrame, group: np.ndarray) -> list[dict[str, Any]]:
             "up": _short(edge(row["kernel_size"])),
             "tags": _tags(row),
         }
-        for _, row in placed.iterrows()
+        for row in placed.to_dict("records")
     ]
 
 

@@ -72,6 +72,18 @@ const hoverOf = (cell) =>
   `${plural(model.groups[cell.group].threads, "thread")}<br>${timeText(cell.time)} a call · ` +
   `${timesText(cell.cost)} the fastest`;
 
+// Plotly takes a second to start, so it starts after the page has been painted.
+const library = new Promise((ready) => {
+  requestAnimationFrame(() =>
+    setTimeout(() => {
+      const script = document.createElement("script");
+      script.textContent = document.getElementById("library").textContent;
+      document.head.append(script);
+      ready();
+    }, 50),
+  );
+});
+
 const drawn = {}; // by id: the drawing on the page
 const seen = new Set();
 
@@ -81,6 +93,7 @@ function draw(id) {
   const nothing = section.querySelector(".nothing");
   nothing.hidden = typeof drawing !== "string";
   place.hidden = !nothing.hidden;
+  place.dataset.drawn = place.hidden ? "nothing" : "yes";
   for (const button of section.querySelectorAll("[data-save]")) button.disabled = place.hidden;
   if (place.hidden) {
     nothing.textContent = drawing;
@@ -96,7 +109,6 @@ function draw(id) {
       if (typeof number === "number") openDetail(number);
     });
   }
-  place.dataset.drawn = "yes";
 }
 
 function drawSeen() {

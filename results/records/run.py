@@ -72,6 +72,8 @@ class RunHeader(Record):
     #: Algorithms of other libraries, and algorithms from the user's files.
     peers: Sequence[str] | None = entry(_NAMES, default=None)
     own: Sequence[str] | None = entry(_NAMES, default=None)
+    #: By algorithm: what it ``does``, its ``source`` file, its ``paper``.
+    descriptions: Mapping[str, Any] | None = entry(_TABLE, default=None)
     threads: Sequence[int] | None = entry(ListOf(Whole(1, 65536)), default=None)
     seed: int | None = entry(Whole(-(2**64), 2**64), default=None)
     #: Effect that a verdict must show, as a share of the time.

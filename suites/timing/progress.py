@@ -31,6 +31,7 @@ from suites.machine import clock, limits, noise
 from suites.machine import environment as machine
 
 from . import resume
+from .described import described
 from .estimate import shortfall
 from .schedule import FilteredImage, LeftOut, Progress, Run, Settings, Settled
 
@@ -122,6 +123,7 @@ def _header(
         baseline=settings.baseline,
         algorithms=settings.algorithms,
         peers=[peer.name for peer in peers],
+        descriptions={name: described(get(name)) for name in settings.algorithms},
         own=[name for path in settings.files for name in load_file(path)],
         threads=settings.threads,
         seed=settings.seed,
