@@ -228,7 +228,8 @@ def main(argv: Sequence[str] | None = None, console: Console | None = None) -> i
         print("report: stopped; what is written is whole, run it again", file=sys.stderr)
         return 2
     figures = sum(file.suffix == ".png" for file in files)
-    print(f"\n{plural(figures, 'figure')} and 2 tables, all of them on {files[1]}")
+    page = next(file for file in files if file.suffix == ".html")
+    print(f"\n{plural(figures, 'figure')} and 2 tables, all of them on {files[0]} and {page}")
     return 0
 
 

@@ -28,7 +28,7 @@ from .workers.process import open_standard_streams
 COMMANDS = {
     "run": ("run", "time algorithms on a suite of problems"),
     "verify": ("verify", "hold every algorithm to the oracle"),
-    "report": ("report", "figures and tables of a finished run"),
+    "report": ("report", "page, figures and tables of a finished run"),
     "compile": ("compiling", "compile now, so that nothing waits later"),
     "audit": ("audit", "count how often verdicts are wrong on this machine"),
     "claims": ("claims", "check what books and papers state about convolution"),

@@ -242,7 +242,7 @@ def _conclude(path: Path, made: list[Path], state: str, out: Console) -> int:
     files = build(path)
     figures = [file for file in files if file.suffix == ".png"]
     out.print(f"\nrun      {path}", soft_wrap=True)
-    out.print("report   report.html, report.md")
+    out.print("page     report.html, report.md")
     out.print("tables   table.csv, table.md")
     out.print(f"figures  {', '.join(str(f.relative_to(path)) for f in figures)}", soft_wrap=True)
     if made:

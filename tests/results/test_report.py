@@ -118,7 +118,8 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     done = run_report(run)
     assert (done.returncode, done.stderr) == (0, "")
     *summary, blank, last = done.stdout.splitlines()
-    assert (blank, last) == ("", f"1 figure and 2 tables, all of them on {run / 'report.html'}")
+    pages = f"{run / 'report.md'} and {run / 'report.html'}"
+    assert (blank, last) == ("", f"1 figure and 2 tables, all of them on {pages}")
     assert "input · kernel" in summary[0]
     assert any("The fastest is" in line for line in summary)
 
