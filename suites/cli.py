@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from algos.core.errors import ConvbenchError, closest
+from results.tables import plain_signs
 
 from .commands.command import Command, Parser
 from .workers.process import open_standard_streams
@@ -87,12 +88,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     is 3 if `verify` found nothing wrong, but time or memory ran out before all was judged.
     """
     open_standard_streams()
+    plain_signs.register()
     # Python leaves a stream that was closed before the start at None.
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 - open until the end
     sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks × shows a ?
-            stream.reconfigure(errors="replace")
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks × shows an x
+            stream.reconfigure(errors=plain_signs.HANDLER)
     with suppress(ValueError):  # only the main thread may set signal handlers
         signal.signal(signal.SIGTERM, _end)
     try:

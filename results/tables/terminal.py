@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pandas as pd
 from rich import box
@@ -13,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .labels import in_order, lead_text, three_digits
+from .plain_signs import plain
 from .ratios import HEADINGS, Ratio, direct_ratios, ratio_cells, ratio_sentences, ratios
 from .summary import Entry, Row, reasons, summary, verdicts
 
@@ -51,6 +53,8 @@ def summary_table(frame: pd.DataFrame, console: Console) -> Table:
     """
     own = [str(name) for name in frame.attrs.get("own") or []]
     rows = summary(frame)
+    if console.options.ascii_only:  # signs of several letters would move the columns
+        rows = [replace(row, label=plain(row.label)) for row in rows]
     names = in_order(frame["algorithm"])
     baseline = str(frame.attrs.get("baseline", "naive"))
     layouts: list[Callable[[], Table]] = [

@@ -60,6 +60,7 @@ class Options(choose.RunCases):
     resume: str | None
     strict: bool
     dry_run: bool
+    manner: str
     runs: str | None
     #: Words of the command line, kept in the records; `resume` reads them.
     words: tuple[str, ...] = ()
@@ -108,6 +109,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     how.add_argument("--resume", metavar="RUN", help="go on with a run that was cut short")
     how.add_argument("--strict", action="store_true", help="no verdicts without a passed audit")
+    manner = parser.add_argument_group("what to print").add_mutually_exclusive_group()
+    for name, purpose in (
+        ("quiet", "only the path of the page"),
+        ("verbose", "a line for every decided problem, in files and pipes too"),
+        ("json", "the table as JSON, and nothing else"),
+    ):
+        manner.add_argument(
+            f"--{name}", dest="manner", action="store_const", const=name, default="", help=purpose
+        )
     how.add_argument("--dry-run", action="store_true", help="show what would be timed")
     how.add_argument(
         "--runs", metavar="DIR",
@@ -143,7 +153,9 @@ def execute(options: Options) -> int:
         return dry_run.show(chosen, settings)
     _refuse_the_impossible(chosen, settings)
     folder = options.runs or results.runs_folder()
-    return run_and_show(chosen, settings, folder, out, options.words, options.earlier)
+    return run_and_show(
+        chosen, settings, folder, out, options.words, options.earlier, options.manner
+    )
 
 
 def _resumed(options: Options, run: str) -> Options:

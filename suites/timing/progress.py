@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
@@ -35,6 +35,9 @@ from .described import described
 from .estimate import shortfall
 from .schedule import FilteredImage, LeftOut, Progress, Run, Settings, Settled
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 def run_and_show(
     suite: Suite,
@@ -43,12 +46,16 @@ def run_and_show(
     out: Console,
     words: Sequence[str] = (),
     earlier: Path | None = None,
+    manner: str = "",
 ) -> int:
     """Measure `suite`, show progress, write the records and the report.
 
-    `words` are the command line; `earlier` is the folder of a run to be resumed.
+    `words` are the command line; `earlier` is the folder of a run to be resumed. The `manner` of
+    printing is ``quiet``, ``verbose``, ``json`` or empty; see ``convbench run --help``.
     Returns 1 if an algorithm gave wrong results, else 0. After Ctrl-C, finished work is kept.
     """
+    if manner in ("quiet", "json"):
+        out = Console(quiet=True)
     environment = machine.environment()
     problems = "problem" if len(suite.cases) == 1 else "problems"
     out.print(
@@ -80,12 +87,12 @@ def run_and_show(
         if earlier is not None:
             before = results.read_records(earlier)
             if before.status in ("complete", "out of budget"):
-                return _conclude(earlier, [], before.status, out)
+                return _conclude(earlier, [], before.status, out, manner)
             resume.take_up(run, before)
         made: list[Path] = []
         watch = noise.Watch()
         try:
-            filtered = _measure(run, writer, out)
+            filtered = _measure(run, writer, out, manner == "verbose")
             state = "out of budget" if run.out_of_time else "complete"
         except (KeyboardInterrupt, BrokenPipeError):  # Ctrl-C, or nobody reads on
             state = "interrupted"
@@ -98,7 +105,7 @@ def run_and_show(
         if state != "interrupted":
             made = _pictures(filtered, writer.path)
     try:
-        return _conclude(writer.path, made, state, out)
+        return _conclude(writer.path, made, state, out, manner)
     except (KeyboardInterrupt, BrokenPipeError):
         raise _interrupted(writer.path) from None
 
@@ -139,8 +146,13 @@ def _header(
     )
 
 
-def _measure(run: Run, writer: results.RunWriter, out: Console) -> list[FilteredImage]:
-    """Write every record as soon as it is made; return the filtered pictures."""
+def _measure(
+    run: Run, writer: results.RunWriter, out: Console, verbose: bool = False
+) -> list[FilteredImage]:
+    """Write every record as soon as it is made; return the filtered pictures.
+
+    Decided problems get a line in a terminal, and elsewhere if `verbose`.
+    """
     filtered: list[FilteredImage] = []
     columns = (BarColumn(), TextColumn("{task.description}"))
     with Bar(*columns, console=out, transient=True) as bar, closing(iter(run)) as events:
@@ -156,7 +168,8 @@ def _measure(run: Run, writer: results.RunWriter, out: Console) -> list[Filtered
             elif isinstance(event, LeftOut):
                 bar.console.print(_left_out_line(event), soft_wrap=True)
             elif isinstance(event, Settled):
-                bar.console.print(_winner_line(event, run.settings.baseline))
+                if verbose or out.is_terminal:
+                    bar.console.print(_winner_line(event, run.settings.baseline))
             else:
                 writer.append(event)
     return filtered
@@ -228,7 +241,7 @@ def _distinct(filtered: list[FilteredImage]) -> Iterator[tuple[Case, np.ndarray]
             yield picture.case, np.load(picture.path)
 
 
-def _conclude(path: Path, made: list[Path], state: str, out: Console) -> int:
+def _conclude(path: Path, made: list[Path], state: str, out: Console, manner: str = "") -> int:
     """Print the table, write the report, and print the paths of all files."""
     from results.tables.terminal import show
 
@@ -240,6 +253,8 @@ def _conclude(path: Path, made: list[Path], state: str, out: Console) -> int:
     frame = results.read(path)
     show(frame, out)
     files = build(path)
+    if manner:
+        _print_result(frame, path, manner)
     figures = [file for file in files if file.suffix == ".png"]
     out.print(f"\nrun      {path}", soft_wrap=True)
     out.print("page     report.html, report.md")
@@ -252,6 +267,16 @@ def _conclude(path: Path, made: list[Path], state: str, out: Console) -> int:
     if state == "interrupted":
         raise _interrupted(path)
     return 1 if (frame["status"] == "failed").any() else 0
+
+
+def _print_result(frame: pd.DataFrame, path: Path, manner: str) -> None:
+    """Print what a quiet run prints: the path of the page, or all of the table as JSON."""
+    from results.tables.plain import run_as_json
+
+    if manner == "quiet":
+        print(path / "report.html")
+    if manner == "json":
+        print(run_as_json(frame))
 
 
 def _interrupted(path: Path) -> ConvbenchError:

@@ -226,3 +226,21 @@ def test_resumed_options_are_those_of_the_run_and_what_is_given_now(tmp_path):
     assert (told.algorithms, told.peers) == ("naive", True)
     assert (told.threads, told.budget, told.runs) == ("2", 5.0, str(tmp_path))
     assert (told.words, told.earlier, told.resume) == (("run", *words), earlier, None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("manner", ["--quiet", "--json"])
+def test_a_quiet_run_prints_its_result_alone(tmp_path, manner):
+    done = convbench("run", "--problem", PROBLEM, *QUICKLY, "--runs", tmp_path, manner,
+                     cwd=tmp_path)  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    (run,) = tmp_path.iterdir()
+    if manner == "--quiet":
+        assert done.stdout == f"{run / 'report.html'}\n"
+    else:
+        assert json.loads(done.stdout)["id"] == run.name
+
+
+def test_manners_of_printing_exclude_each_other(tmp_path):
+    done = convbench("run", "--quiet", "--json", cwd=tmp_path)
+    assert "not allowed with" in complaint(done)
