@@ -30,6 +30,8 @@ COMMANDS = {
     "run": ("run", "time algorithms on a suite of problems"),
     "verify": ("verify", "hold every algorithm to the oracle"),
     "report": ("report", "page, figures and tables of a finished run"),
+    "export": ("export", "the table of a run for other programs: CSV, LaTeX, JSON and more"),
+    "import": ("importing", "a run from JSON files of pytest-benchmark"),
     "compile": ("compiling", "compile now, so that nothing waits later"),
     "audit": ("audit", "count how often verdicts are wrong on this machine"),
     "claims": ("claims", "check what books and papers state about convolution"),

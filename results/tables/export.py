@@ -30,17 +30,21 @@ def write_tables(frame: pd.DataFrame, folder: str | os.PathLike[str]) -> list[Pa
     semicolons separate passes. The Markdown holds the main columns, in readable units.
     """
     target = Path(folder)
+    return [
+        write_whole(target / "table.csv", csv_table(frame)),
+        write_whole(target / "table.md", markdown_table(frame)),
+    ]
+
+
+def csv_table(frame: pd.DataFrame) -> str:
+    """Return every column of `frame` as CSV; see `write_tables`."""
     plain = frame.assign(
         samples=[
             "; ".join(" ".join(f"{sample:.9g}" for sample in entries) for entries in passes)
             for passes in frame["samples"]
         ]
     )
-    csv = plain.to_csv(index=False, float_format="%.9g", lineterminator="\n")
-    return [
-        write_whole(target / "table.csv", csv),
-        write_whole(target / "table.md", markdown_table(frame)),
-    ]
+    return plain.to_csv(index=False, float_format="%.9g", lineterminator="\n")
 
 
 def markdown_table(frame: pd.DataFrame) -> str:
