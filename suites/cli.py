@@ -31,6 +31,7 @@ COMMANDS = {
     "verify": ("verify", "hold every algorithm to the oracle"),
     "report": ("report", "page, figures and tables of a finished run"),
     "export": ("export", "the table of a run for other programs: CSV, LaTeX, JSON and more"),
+    "merge": ("merge", "join runs of one suite from one machine"),
     "import": ("importing", "a run from JSON files of pytest-benchmark"),
     "compile": ("compiling", "compile now, so that nothing waits later"),
     "audit": ("audit", "count how often verdicts are wrong on this machine"),

@@ -24,10 +24,11 @@ from .columns import GROUP, CellRecord
 from .fields import shown
 from .files import words
 from .records import plain
-from .run import PassRecord, RunHeader, RunRecords
+from .run import EndRecord, PassRecord, RunHeader, RunRecords
 
 #: Key of our entries in ``machine_info`` and ``extra_info``.
 OURS = "convbench"
+END = EndRecord().as_json()
 _EXPECTED = "give a file that pytest --benchmark-json=FILE wrote"
 
 
@@ -119,7 +120,7 @@ def read_files(files: Sequence[Path]) -> RunRecords:
     if header := contents[0]["machine_info"].get(OURS):
         if len(files) > 1:
             raise ConvbenchError(f"{files[0]} is a whole run of convbench already; import it alone")
-        return _checked(files[0], [header, *_own_lines(files[0], contents[0])])
+        return _checked(files[0], [header, *_own_lines(files[0], contents[0]), END])
     machine = _machine(contents[0])
     for file, content in zip(files, contents, strict=True):
         other = _machine(content)
@@ -135,7 +136,8 @@ def read_files(files: Sequence[Path]) -> RunRecords:
         baseline=max(names, key=names.count), algorithms=[*dict.fromkeys(names)],
         environment={name: value for name, value in machine.items() if value},
     )  # fmt: skip
-    return _checked(files[0], [record.as_json() for record in [header, *records]])
+    ended = EndRecord(finished=contents[-1].get("datetime"))
+    return _checked(files[0], [record.as_json() for record in [header, *records, ended]])
 
 
 def _checked(file: Path, lines: Sequence[Any]) -> RunRecords:

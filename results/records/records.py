@@ -173,6 +173,14 @@ class RunWriter:
         self.close()
 
 
+def write_records(folder: str | os.PathLike[str], run: RunRecords) -> Path:
+    """Write `run` as a new run in `folder`; return the new run's own folder."""
+    with RunWriter(folder, replace(run.header, id=None)) as writer:
+        for record in [*run.cells, *run.passes, *([run.end] if run.end else [])]:
+            writer.append(record)
+    return writer.path
+
+
 def read_records(path: str | os.PathLike[str]) -> RunRecords:
     """Read the run at `path`, a run's folder or its ``records.jsonl``.
 

@@ -68,12 +68,20 @@ def claim(ratios: np.ndarray, min_effect: float) -> tuple[str, float]:
     >>> claim(np.log([1.30, 1.31, 1.29, 1.30, 1.32]), 0.02)[0]
     'faster'
     """
+    error = float(ratios.std(ddof=1)) / math.sqrt(ratios.size)
+    return claim_of(float(ratios.mean()), error, ratios.size - 1, min_effect)
+
+
+def claim_of(mean: float, error: float, freedom: float, min_effect: float) -> tuple[str, float]:
+    """Return the likeliest claim on a log-ratio and its p-value.
+
+    `mean` is the estimate, `error` its standard error with `freedom` degrees of freedom.
+    """
     from scipy.special import stdtr
 
-    border, count = math.log1p(min_effect), ratios.size
-    error = max(float(ratios.std(ddof=1)) / math.sqrt(count), 1e-12)
-    above, below = (ratios.mean() - border) / error, (ratios.mean() + border) / error
-    not_above, not_below = stdtr(count - 1, above), 1 - stdtr(count - 1, below)
+    border, error = math.log1p(min_effect), max(error, 1e-12)
+    not_above = stdtr(freedom, (mean - border) / error)
+    not_below = 1 - stdtr(freedom, (mean + border) / error)
     values = (1 - not_above, 1 - not_below, max(not_above, not_below))
     best = int(np.argmin(values))
     return _CLAIMS[best], min(1.0, 2 * float(values[best]))
@@ -87,10 +95,16 @@ def adrift(ratios: np.ndarray, verdict: str, min_effect: float) -> bool:
     >>> adrift(np.log([90.0, 91.0, 90.0, 70.0, 71.0, 70.0, 71.0]), "faster", 0.02)
     False
     """
-    border, mean = math.log1p(min_effect), float(ratios.mean())
-    change = abs(drift(ratios, border))
-    margins = {"faster": mean - border, "slower": -mean - border, "equivalent": border - abs(mean)}
-    return bool(change) and change > margins[verdict]
+    change = abs(drift(ratios, math.log1p(min_effect)))
+    return bool(change) and change > margin(float(ratios.mean()), verdict, min_effect)
+
+
+def margin(mean: float, verdict: str, min_effect: float) -> float:
+    """Return the distance of the log-ratio `mean` from the border of its `verdict`."""
+    border = math.log1p(min_effect)
+    return {"faster": mean - border, "slower": -mean - border, "equivalent": border - abs(mean)}[
+        verdict
+    ]
 
 
 @dataclass

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import results
 from results.records.pytest_benchmark import read_files
-from results.records.run import EndRecord
+from results.records.records import write_records
 
 from .command import Command
 from .command import Options as BaseOptions
-from .consoles import out
+from .consoles import show_written
 
 EXAMPLES = """examples:
   pytest --benchmark-only --benchmark-json=bench.json
@@ -41,12 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(options: Options) -> int:
     """Write the benchmarks of the files as a run; return the exit code."""
     found = read_files([Path(file).expanduser() for file in options.files])
-    folder = options.runs or results.runs_folder()
-    with results.RunWriter(folder, replace(found.header, id=None)) as writer:
-        for record in [*found.cells, *found.passes, found.end or EndRecord()]:
-            writer.append(record)
-    out.print(f"run     {writer.path}", soft_wrap=True, markup=False)
-    out.print(f"see it  convbench report {writer.path}", soft_wrap=True, markup=False)
+    show_written(write_records(options.runs or results.runs_folder(), found))
     return 0
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator
 from typing import Any
 
 from algos.core.errors import ConvbenchError
 from results.records.columns import CellRecord
+from results.records.differences import differences
 from results.records.run import PassRecord, RunHeader, RunRecords
 from results.verdicts.decide import looks
 
@@ -25,24 +25,6 @@ def check_same(records: RunRecords, header: RunHeader) -> None:
             f"run {records.header.id} cannot be taken up: {'; '.join(found)}. "
             f"Runs of different machines, versions or settings are never mixed; start a new one"
         )
-
-
-def differences(then: RunHeader, now: RunHeader) -> Iterator[str]:
-    """Yield a clause for each difference in machine, versions, settings and problems."""
-    parts = ((then.environment, now.environment), (then.settings, now.settings))
-    for before, after in ((old or {}, new or {}) for old, new in parts):
-        for key in dict.fromkeys([*before, *after]):
-            if before.get(key) != after.get(key):
-                name = key.replace("_", " ")
-                yield f"{name} was {_shown(before.get(key))}, is {_shown(after.get(key))}"
-    if then.problems != now.problems:
-        yield "the problems of the suite are others now"
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, list):
-        return ",".join(map(str, value)) or "none"
-    return "not known" if value is None else str(value)
 
 
 def fingerprint(cases: Any) -> int:
