@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from results.tables.disturbance import facts
+from results.verdicts.other_work import facts
 
 _SCHEDULER = Path("/proc/self/sched")
 
@@ -58,7 +58,7 @@ def interruptions() -> dict[str, int]:
 
 
 def warnings(found: dict[str, Any]) -> list[str]:
-    """Return clauses on the disturbances that `results.tables.disturbance` finds notable."""
+    """Return clauses on the disturbances that `results.verdicts.other_work` finds notable."""
     return facts(found, psutil.cpu_count())
 
 

@@ -1,5 +1,7 @@
 """A worker process answers, or its end is explained in plain words."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
@@ -140,6 +142,17 @@ def test_workers_are_forked_from_one_process_without_pools():
     assert psutil.Process(parents.pop()).num_threads() == 1
     first.close()
     second.close()
+
+
+def test_the_fork_server_imports_no_library_of_tables():
+    """pandas imports PyArrow, whose allocator starts a thread; both take time in every run."""
+    program = (
+        "import sys; from suites.workers import fork_server; from algos import registry\n"
+        "[registry.of(family) for family in registry.FAMILIES]\n"
+        "print([m for m in ('pandas', 'pyarrow', 'matplotlib', 'plotly') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr
 
 
 def holds(pid, library):
