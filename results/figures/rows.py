@@ -110,8 +110,6 @@ def draw_rows(
         about = f"{shortened(str(rows['label'].iloc[0]))} · {about}"
     else:
         entries = list(dict.fromkeys(rows["label"]))
-    if value not in ("each", "peer") and bool((rows["winner"] & ~rows["decided"]).any()):
-        about += " · (?): not decided"
     shown = set(zip(rows["dtype"], rows["threads"], strict=True))
     peaks = {key: rate for key, rate in (peaks or {}).items() if key in shown}
     ends = _ends(rows, value, peaks)
@@ -166,7 +164,7 @@ def _notes(rows: pd.DataFrame, value: str, ends: tuple[float, float]) -> str:
     if leaving(ends, rows[low], rows[high]):
         said += " · arrowhead: the interval goes on"
     if value not in ("each", "peer") and bool((rows["winner"] & ~rows["decided"]).any()):
-        said += " · (?): its lead is within the noise"
+        said += " · (?): not decided"
     if value in ("gflops", "roofline"):
         said += " · counts the direct algorithm's operations, so it may pass the machine's peak"
     return said
