@@ -133,6 +133,8 @@ class EndRecord(Record):
     finished: str | None = entry(Text(), default=None)
     #: Counts of other work during the run; see `suites.machine.noise`.
     noise: Mapping[str, Any] | None = entry(_TABLE, default=None)
+    #: Seconds allowed in all when it ended: more than in the header if it was resumed with more.
+    budget_s: float | None = entry(Number(0, 1e9, optional=True), default=None)
 
 
 @dataclass(frozen=True)
@@ -154,3 +156,8 @@ class RunRecords:
     def status(self) -> str:
         """``complete``, ``interrupted``, ``out of budget``, or ``unfinished`` without an end."""
         return self.end.status if self.end else "unfinished"
+
+    @property
+    def budget_s(self) -> float | None:
+        """Seconds allowed in all; more than the header says if the run was resumed with more."""
+        return (self.end.budget_s if self.end else None) or self.header.budget_s

@@ -105,7 +105,7 @@ def tabulate_run(run: RunRecords) -> pd.DataFrame:
     roofline.add(frame, run.header.limits)
     frame = frame.astype(_DTYPES)
     frame.attrs.update({name: _shared(value) for name, value in run.header.as_json().items()})
-    frame.attrs.update(status=run.status, path=str(run.path))
+    frame.attrs.update(status=run.status, path=str(run.path), budget_s=run.budget_s)
     frame.attrs["noise"] = _Shared((run.end.noise if run.end else None) or {})
     frame.attrs["disturbance"] = _Shared(disturbance(frame))
     return frame

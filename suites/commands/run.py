@@ -107,7 +107,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--seed", type=whole_number(0), default=0, help="of data and order (default: 0)"
     )
-    how.add_argument("--resume", metavar="RUN", help="go on with a run that was cut short")
+    how.add_argument(
+        "--resume", metavar="RUN",
+        help="go on with a run that was cut short, or whose budget was too small: give more",
+    )  # fmt: skip
     how.add_argument("--strict", action="store_true", help="no verdicts without a passed audit")
     manner = parser.add_argument_group("what to print").add_mutually_exclusive_group()
     for name, purpose in (

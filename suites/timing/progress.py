@@ -86,7 +86,8 @@ def run_and_show(
         run = Run(suite.cases, settings, Path(scratch))
         if earlier is not None:
             before = results.read_records(earlier)
-            if before.status in ("complete", "out of budget"):
+            more = before.status == "out of budget" and resume.is_extended(before, header)
+            if before.status in ("complete", "out of budget") and not more:
                 return _conclude(earlier, [], before.status, out, manner)
             resume.take_up(run, before)
         made: list[Path] = []
@@ -99,7 +100,10 @@ def run_and_show(
             for record in run.unfinished():
                 writer.append(record)
         heard = {**watch.found(), **run.bench.noise}
-        writer.append(EndRecord(finished=clock.utc().isoformat(), status=state, noise=heard))
+        ended = clock.utc().isoformat()
+        writer.append(
+            EndRecord(finished=ended, status=state, noise=heard, budget_s=settings.budget)
+        )
         for name, report in run.bench.reports.items():
             out.print(f"\n[red]{name}[/] raised, in full:\n{escape(report)}", soft_wrap=True)
         if state != "interrupted":

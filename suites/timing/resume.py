@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import zlib
+from dataclasses import replace
 from typing import Any
 
 from algos.core.errors import ConvbenchError
@@ -17,14 +19,26 @@ from .schedule import Run
 
 
 def check_same(records: RunRecords, header: RunHeader) -> None:
-    """Raise `ConvbenchError` if the run to resume differs from the present `header`."""
+    """Raise `ConvbenchError` if the run to resume differs from the present `header`.
+
+    A larger budget is no difference: it lets a run go on that had too little.
+    """
     written = RunHeader.from_json(json.loads(json.dumps(header.as_json())))
+    if is_extended(records, header):
+        before = records.header.settings or {}
+        kept = {name: before[name] for name in ("budget", "elastic") if name in before}
+        written = replace(written, settings={**(written.settings or {}), **kept})
     found = list(differences(records.header, written))
     if found:
         raise ConvbenchError(
             f"run {records.header.id} cannot be taken up: {'; '.join(found)}. "
             f"Runs of different machines, versions or settings are never mixed; start a new one"
         )
+
+
+def is_extended(records: RunRecords, header: RunHeader) -> bool:
+    """Return True if the present `header` has a larger budget than the run to resume had."""
+    return (header.budget_s or 0.0) > (records.budget_s or math.inf)
 
 
 def fingerprint(cases: Any) -> int:

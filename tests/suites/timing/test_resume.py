@@ -106,6 +106,20 @@ def test_looks_that_were_taken_are_taken_again(whole, tmp_path):
     assert not any(run._open_pairs().values())
 
 
+def test_a_larger_budget_lets_a_run_go_on(whole, tmp_path):
+    before = cut_short(whole, tmp_path, 1)
+    short = {"seed": 0, "budget": 10.0, "elastic": True}
+    before = replace(before, header=header(budget_s=10.0, settings=short))
+    more = header(budget_s=20.0, settings={"seed": 0, "budget": 20.0, "elastic": False})
+    assert resume.is_extended(before, more)
+    resume.check_same(before, more)
+    ended = replace(before, end=EndRecord(status="out of budget", budget_s=20.0))
+    assert not resume.is_extended(ended, more)
+    less = header(budget_s=5.0, settings={"seed": 0, "budget": 5.0, "elastic": True})
+    with pytest.raises(ConvbenchError, match=r"budget was 10\.0, is 5\.0"):
+        resume.check_same(before, less)
+
+
 def test_another_machine_version_setting_or_suite_is_refused(whole, tmp_path):
     before = cut_short(whole, tmp_path, 1)
     resume.check_same(before, header())
