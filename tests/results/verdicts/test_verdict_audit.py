@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from other_tools import RULES, pyperf_significant
 from synthetic import ENVIRONMENT, cell, header, write_run
 
 import report
@@ -16,6 +15,7 @@ import results
 from results.records.run import PassRecord, RunRecords
 from results.tables.summary import verdicts
 from results.verdicts.audit import AGAIN, AUDITS, FILE, NAMES, Rate, audit_of, objection, save
+from results.verdicts.others import RULES, pyperf_significant
 
 
 def audited(folder: Path, pairs: int, passes: int, spread: float = 0.01) -> RunRecords:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from results.verdicts.statistics import Passes
+from .statistics import Passes
 
 THRESHOLD = 0.02
 
