@@ -1,7 +1,8 @@
-"""Winograd's minimal filtering for 3 × 3 kernels, F(2 × 2) and F(4 × 4): fewer multiplications.
+"""Winograd's minimal filtering, F(2 × 2) and F(4 × 4): fewer multiplications.
 
-A tile of m × m outputs takes (m + 2)² products instead of 9m². That is 2.25 times fewer for m = 2
-and four times fewer for m = 4. The cost of the transforms becomes negligible as channels grow. For
+With a kernel of 3 × 3, a tile of m × m outputs takes (m + 2)² products instead of 9m². That is 2.25
+times fewer for m = 2 and four times fewer for m = 4. With a kernel of 5 × 5, F(4 × 4) takes 64
+products instead of 400. The cost of the transforms becomes negligible as channels grow. For
 each point, the products of all channels are one matrix product (`winograd.kernels`).
 `winograd.points` has the matrices and their sources.
 
@@ -34,21 +35,44 @@ from . import (
 )
 from .blocking import TilesBlocking, blocking, tiles, workspace
 from .points import TAPS
+from .rearranged import Rearranged, dense
+
+#: Terms of a sum from which the typical error is the `growth` of the class: 3 × 3 taps of four
+#: channels.
+FEWEST_TERMS = 36
+#: The same of F(4 × 4, 5 × 5) as a multiple of a direct sum's: 6.5 for 12 channels, 4.1 for 96.
+GROWTH_OF_FIVE = 7.0
 
 
 class Winograd(Algorithm):
-    """Winograd's F(m × m, 3 × 3), with m = `step` of the subclass."""
+    """Winograd's F(m × m, r × r), with m = `step` and r among `sizes` of the subclass."""
 
     step: int
+    #: Taps r along both axes.
+    sizes: tuple[int, ...] = (TAPS,)
+    #: Typical error as a multiple of a direct sum's.
+    growth: float
     operations = ("forward", "grad_weight")
     confines_nonfinite = False
     exact_on_integers = False
 
+    def typical_error(self, problem: Problem) -> float:
+        """Return `growth`, and more where a direct sum has few terms and errs little."""
+        return self.growth * (1.0 if problem.terms >= FEWEST_TERMS else 1.5)
+
+    def stand_in(self, problem: Problem) -> Algorithm | None:
+        """Return `Rearranged` for a strided or dilated layer that a dense one can compute."""
+        return Rearranged(self, self.sizes) if dense(problem, self.sizes) else None
+
     def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
-        """Accept only dense 3 × 3 kernels with stride 1 and dilation 1."""
-        if problem.kernel != (TAPS, TAPS):
+        """Accept stride 1 and dilation 1; `Rearranged` makes such layers of others."""
+        taps = problem.kernel[0]
+        if problem.kernel != (taps, taps) or taps not in self.sizes:
             kernel = " × ".join(map(str, problem.kernel))
-            return f"it is written for kernels of 3 × 3 taps, not {kernel}"
+            known = " or ".join(f"{size} × {size}" for size in self.sizes)
+            return f"it is written for kernels of {known} taps, not {kernel}"
+        if problem.operation != "forward" and taps != TAPS:
+            return f"gradients are written for kernels of {TAPS} × {TAPS} taps"
         if {*problem.stride, *problem.dilation} != {1}:
             return "outputs of a tile share their products only with stride 1 and dilation 1"
         return None
@@ -66,7 +90,7 @@ class Winograd(Algorithm):
     def work(self, problem: Problem) -> float:
         """Return the number of products of transforms."""
         rows, columns = tiles(problem, self.step)
-        points = (self.step + TAPS - 1) ** 2
+        points = (self.step + problem.kernel[0] - 1) ** 2
         channels = problem.in_channels // problem.groups * problem.out_channels
         return problem.batch * rows * columns * channels * points
 
@@ -76,13 +100,13 @@ class Winograd(Algorithm):
         blocks = blocking(problem, self.step, threads)
         s = blocks.shape
         count = s.groups * s.blocks
-        packed = simd.aligned(count * s.inputs * TAPS * TAPS * blocks.stretch, w.dtype)
+        packed = simd.aligned(count * s.inputs * s.taps * s.taps * blocks.stretch, w.dtype)
         correlating = as_correlation(problem, w)
         rows = correlating.reshape(problem.out_channels, -1)
         direct_channels.pack_weights(rows, s.groups, blocks.stretch, packed, threads)
         weights = simd.aligned(count * s.points * s.inputs * blocks.stretch, w.dtype)
         winograd_kernels.transform_weights(
-            packed.reshape(count, -1), s.inputs, blocks.stretch, self.step,
+            packed.reshape(count, -1), s.inputs, blocks.stretch, self.step, s.taps,
             weights.reshape(count, -1),
         )  # fmt: skip
         return blocks, weights
@@ -119,11 +143,17 @@ class Winograd2(Winograd):
     """Winograd's F(2 × 2, 3 × 3): 2.25 times fewer products, nearly as accurate as direct."""
 
     name = "winograd2"
-    step = 2
+    step, growth = 2, 2.0
 
 
 class Winograd4(Winograd):
-    """Winograd's F(4 × 4, 3 × 3): four times fewer products, at some cost in accuracy."""
+    """Winograd's F(4 × 4, 3 × 3 or 5 × 5): 4 or 6.25 times fewer products, less accurate."""
 
     name = "winograd4"
-    step = 4
+    step, growth = 4, 4.0
+    sizes = (3, 5)
+
+    def typical_error(self, problem: Problem) -> float:
+        """Return the multiple for 3 × 3 taps, or the larger one for 5 × 5."""
+        inner = dense(problem, self.sizes) or problem
+        return GROWTH_OF_FIVE if max(inner.kernel) > TAPS else super().typical_error(problem)

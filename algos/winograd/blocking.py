@@ -12,7 +12,6 @@ from algos.core.problem import Problem
 from algos.parallel.channels_blocking import TILES, evenly
 from algos.simd import registers as simd
 
-from .points import TAPS
 from .transforms import NOWHERE
 
 #: Input tiles that one item transforms at a time, approximately: a multiple of the 28 and 14 pixels
@@ -26,8 +25,9 @@ SUMS_BYTES = 128 * 1024
 class TilesGeometry(NamedTuple):
     """Numbers the compiled kernel works from."""
 
-    #: Outputs from tile to tile, m; points of a tile, (m + 2)².
+    #: Outputs from tile to tile, m; taps r; points of a tile, (m + r − 1)².
     step: int
+    taps: int
     points: int
     groups: int
     #: Input channels of one group, then output channels of one group.
@@ -80,6 +80,11 @@ class TilesBlocking:
     starts: int
 
 
+def tile_size(problem: Problem, m: int) -> int:
+    """Return the samples along one axis that m outputs depend on, m + r − 1."""
+    return m + problem.kernel[0] - 1
+
+
 def tiles(problem: Problem, m: int) -> tuple[int, int]:
     """Return (rows, columns) of tiles of m × m outputs in one image; the last may be ragged."""
     rows, columns = problem.output_size
@@ -88,8 +93,8 @@ def tiles(problem: Problem, m: int) -> tuple[int, int]:
 
 @lru_cache(maxsize=256)
 def blocking(problem: Problem, m: int, threads: int) -> TilesBlocking:
-    """Choose the blocking of F(m × m, 3 × 3); the order of summation does not depend on it."""
-    lane, size = simd.lanes_of(problem.itemsize), m + TAPS - 1
+    """Choose the blocking of F(m × m, r × r); the order of summation does not depend on it."""
+    lane, size = simd.lanes_of(problem.itemsize), tile_size(problem, m)
     inputs, outputs = (n // problem.groups for n in (problem.in_channels, problem.out_channels))
     image_rows, image_columns = tiles(problem, m)
     all_rows = problem.batch * image_rows
@@ -111,7 +116,8 @@ def blocking(problem: Problem, m: int, threads: int) -> TilesBlocking:
     sums = size * size * pitch * stretch
     together = max(1, min(blocks_per_item, SUMS_BYTES // (sums * problem.itemsize)))
     shape = TilesGeometry._make((
-        m, size * size, problem.groups, inputs, outputs, *problem.size, *problem.output_size,
+        m, problem.kernel[0], size * size, problem.groups, inputs, outputs, *problem.size,
+        *problem.output_size,
         *problem.before, image_rows, all_rows, strips, columns, pitch, inputs * pitch + lane,
         _fold(m, columns, lane), tile, pixels, vectors, last, TILES[last][0],
         blocks, blocks_per_item, together,
@@ -131,11 +137,12 @@ def blocking(problem: Problem, m: int, threads: int) -> TilesBlocking:
 def _places(problem: Problem, m: int) -> np.ndarray:
     """Return the index in `x`, first channel, of every input row of every row of tiles."""
     height, width = problem.size
-    images, tiles_down, q = np.ogrid[: problem.batch, : tiles(problem, m)[0], : m + TAPS - 1]
+    size = tile_size(problem, m)
+    images, tiles_down, q = np.ogrid[: problem.batch, : tiles(problem, m)[0], :size]
     rows = tiles_down * m + q - problem.before[0]
     places = (images * problem.in_channels * height + rows) * width
     # A register may hold up to m rows of tiles, so it may read m rows of tiles past the last.
-    places = np.where((rows >= 0) & (rows < height), places, NOWHERE).reshape(-1, m + TAPS - 1)
+    places = np.where((rows >= 0) & (rows < height), places, NOWHERE).reshape(-1, size)
     return np.pad(places, [(0, m), (0, 0)], constant_values=NOWHERE).reshape(-1)
 
 
@@ -178,7 +185,7 @@ def _cost(
 ) -> float:  # fmt: skip
     """Estimate the register operations of the busiest thread; weights from memory cost extra."""
     vectors = TILES[tile][1]
-    lane, size = simd.lanes_of(problem.itemsize), m + TAPS - 1
+    lane, size = simd.lanes_of(problem.itemsize), tile_size(problem, m)
     inputs, outputs = (n // problem.groups for n in (problem.in_channels, problem.out_channels))
     blocks = -(-outputs // (vectors * lane))
     rows = np.diff(edges(problem.batch * tiles(problem, m)[0], strips))
@@ -210,7 +217,7 @@ FAR_BYTES = 16 << 20
 def workspace(problem: Problem, m: int, threads: int) -> int:
     """Return the elements of the transformed kernel, the packed one, and every thread's buffers."""
     blocks = blocking(problem, m, threads)
-    size = m + TAPS - 1
+    size, taps = tile_size(problem, m), problem.kernel[0]
     kernel = blocks.shape.groups * blocks.shape.blocks * blocks.stretch * blocks.shape.inputs
     per_thread = blocks.transforms + blocks.sums + blocks.outputs + blocks.starts
-    return kernel * (size * size + TAPS * TAPS) + threads * per_thread
+    return kernel * (size * size + taps * taps) + threads * per_thread

@@ -16,13 +16,14 @@ from numpy.lib.stride_tricks import sliding_window_view
 from algos.core.algorithm import as_correlation, gamma
 from algos.core.problem import Problem
 
-from .points import TAPS, Matrices, matrices
+from .points import Matrices, matrices
 
 #: Roundings that a term meets on its way through both axes. Bᵀ has no rounded coefficients; it
 #: takes a product, one or two sums, and the sum of two halves. G takes one more, since its
 #: coefficients are rounded. Aᵀ joins the halves first; it takes a sum, a product, two sums and then
 #: the bias. For the gradient of the kernel, A takes what Bᵀ does; Gᵀ takes what Aᵀ does and a
-#: rounded coefficient.
+#: rounded coefficient. These are the counts for up to two pairs of points; a third adds a sum to
+#: each, on either axis (`_further`).
 INPUT, WEIGHTS, OUTPUT, GRADIENT = 2 * 3, 2 * 4, 2 * 4 + 1, 2 * 5
 #: Input tiles, of one channel each, transformed together: it bounds the memory of the check.
 TILES_AT_ONCE = 1 << 16
@@ -34,11 +35,12 @@ def bound(
 ) -> float:  # fmt: skip
     """Bound |computed − exact| of any output from above; `bias` is the largest |bias|.
 
-    `given` are the matrices of F(m, 3), by default ours.
+    `given` are the matrices of F(m, r), by default ours.
 
     Write U = G w Gᵀ and V = Bᵀ x B for one channel's kernel and tile. Write U*, V* for the products
-    of the absolute matrices with |w| and |x|. Each transform errs by δU = γ_8·U* and δV = γ_6·V*.
-    The products of a point, summed over C channels in any order, err by this ΔM:
+    of the absolute matrices with |w| and |x|. Each transform errs by δU = γ_8·U* and δV = γ_6·V*,
+    a little more for 5 × 5 taps (`_further`). The products of a point, summed over C channels in
+    any order, err by this ΔM:
 
         ``ΔM = Σ [γ_C·|U||V| + |U|·δV + δU·|V|]``
 
@@ -47,22 +49,31 @@ def bound(
     tile is taken. The way out turns this into |Aᵀ| [ΔM + γ_9·Σ|U||V|] |A|. Rounding among the
     subnormals is within 64 of them per transform.
     """
-    dtype, (a, g, b) = problem.dtype, given or matrices(m)
+    taps = problem.kernel[0]
+    dtype, (a, g, b) = problem.dtype, given or matrices(m, taps)
     least = 64 * float(np.finfo(dtype).smallest_subnormal)
-    kernels = as_correlation(problem, w).reshape(-1, TAPS * TAPS).astype(np.float64)
-    shape = (problem.groups, -1, problem.in_channels // problem.groups, (m + TAPS - 1) ** 2)
-    u, u_wrong = (part.reshape(shape) for part in _transform(g, kernels, WEIGHTS, dtype))
+    kernels = as_correlation(problem, w).reshape(-1, taps * taps).astype(np.float64)
+    shape = (problem.groups, -1, problem.in_channels // problem.groups, (m + taps - 1) ** 2)
+    further = _further(m, taps)
+    transformed = _transform(g, kernels, WEIGHTS + further, dtype)
+    u, u_wrong = (part.reshape(shape) for part in transformed)
     u, u_wrong = (np.linalg.norm(part, axis=2) for part in (u, u_wrong + least))
     v, v_wrong = np.zeros((2, problem.groups, 1, shape[-1]))
     for found in _input_tiles(problem, m, x):
-        parts = _transform(b, found, INPUT, dtype)
+        parts = _transform(b, found, INPUT + further, dtype)
         for largest, part in zip((v, v_wrong), (parts[0], parts[1] + least), strict=True):
             norms = np.sqrt(np.einsum("gctp,gctp->gtp", part, part))
             np.maximum(largest, norms.max(axis=1, keepdims=True), out=largest)
-    products = gamma(problem.taps // TAPS**2 + OUTPUT + 1, dtype) * u * v
+    channels = problem.in_channels // problem.groups
+    products = gamma(channels + OUTPUT + further + 1, dtype) * u * v
     wrong = products + u * v_wrong + u_wrong * v + problem.taps * least
     out = np.kron(abs(a), abs(a))
     return float((wrong @ out.T).max()) * (1 + 1e-6) + gamma(1, dtype) * bias + least
+
+
+def _further(m: int, taps: int) -> int:
+    """Return the roundings that points beyond two pairs add on the way through both axes."""
+    return 2 * max(0, (m + taps - 1) // 2 - 3)
 
 
 def _transform(
@@ -110,8 +121,8 @@ def _largest_norms(
 
 
 def _input_tiles(problem: Problem, m: int, x: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield tiles of the padded input in float64, ``(groups, C/groups, tiles, (m + 2)²)``."""
-    return _tiles(problem, m, x, problem.before, m + TAPS - 1)
+    """Yield tiles of the padded input in float64, ``(groups, C/groups, tiles, (m + r − 1)²)``."""
+    return _tiles(problem, m, x, problem.before, m + problem.kernel[0] - 1)
 
 
 def _output_tiles(problem: Problem, m: int, g: np.ndarray) -> Iterator[np.ndarray]:

@@ -1,4 +1,4 @@
-"""Winograd's minimal filtering F(m × m, 3 × 3) in vector registers, cache blocks and threads.
+"""Winograd's minimal filtering F(m × m, r × r) in vector registers, cache blocks and threads.
 
 A thread takes some rows of tiles through three stages. The data between stages stays in its caches:
 
@@ -6,7 +6,7 @@ A thread takes some rows of tiles through three stages. The data between stages 
    Of narrow feature maps, several rows of tiles share a register. Pixels are read from the input in
    place; every m-th is shuffled into a vector of its own. The bottleneck is loads and stores that
    straddle cache lines.
-2. **Products.** For each of the (m + 2)² points: tiles × input channels times input × output
+2. **Products.** For each of the (m + r − 1)² points: tiles × input channels times input × output
    channels. It uses the register tile of `parallel.channels`, with tiles as its pixels and one tap
    per channel. The bottleneck is the multiply-add units. For feature maps of a few tiles, which use
    each weight only a few times, it is the cache or memory that holds the weights.
@@ -42,7 +42,6 @@ from algos.parallel.channels import finish, run_tile
 from algos.simd.registers import clear, further, lanes, pointer, prefetch
 
 from .blocking import TilesGeometry
-from .points import TAPS
 from .transforms import (
     INPUT,
     OUTPUT,
@@ -59,9 +58,9 @@ from .transforms import (
 _NUMBERS = len(TilesGeometry._fields)
 
 
-def _make_way_in(m: int) -> Any:
-    """Return the kernel of stage 1 for tiles of m × m outputs."""
-    size = m + TAPS - 1
+def _make_way_in(m: int, taps: int) -> Any:
+    """Return the kernel of stage 1 for tiles of m × m outputs of `taps` × `taps` taps."""
+    size = m + taps - 1
 
     @kernel
     def way_in(x, channel, first, rows, band, s, zeros, zero, places, turned, transforms):
@@ -71,7 +70,7 @@ def _make_way_in(m: int) -> Any:
 
         `channel`: number of the group's first input channel, in image 0.
         `zeros`: pointer to zeros, a vector and m more, from `zero` on.
-        `turned`: pointer to (m + 2)² vectors of scratch.
+        `turned`: pointer to vectors of scratch, one for each point.
         """
         lane = lanes(transforms)
         left = band * s.columns * m
@@ -90,12 +89,12 @@ def _make_way_in(m: int) -> Any:
                                 prefetch(x, ahead + k * lane)
                         row = load_windows(
                             x, plane, places, i, column, s.columns_before, s.width, zeros, zero,
-                            shift, m,
+                            shift, m, taps,
                         )  # fmt: skip
-                        store_spaced(transform(row, m, INPUT), turned, q * size * lane, lane)
+                        store_spaced(transform(row, m, taps, INPUT), turned, q * size * lane, lane)
                     for k in range(size):
                         column = load_spaced(turned, k * lane, size * lane, size)
-                        points = transform(column, m, INPUT)
+                        points = transform(column, m, taps, INPUT)
                         at = k * s.plane + c * s.pitch + r * s.columns + t
                         if s.fold == 1 or s.fold * s.columns == lane:
                             store_spaced(points, transforms, at, size * s.plane)
@@ -107,11 +106,11 @@ def _make_way_in(m: int) -> Any:
     return way_in
 
 
-_way_in2, _way_in4 = _make_way_in(2), _make_way_in(4)
+_way_in2, _way_in4, _way_in45 = _make_way_in(2, 3), _make_way_in(4, 3), _make_way_in(4, 5)
 
 
-def _make_way_out(m: int) -> Any:
-    """Return the kernel of stage 3 for tiles of m × m outputs."""
+def _make_way_out(m: int, taps: int) -> Any:
+    """Return the kernel of stage 3 for tiles of m × m outputs of `taps` × `taps` taps."""
 
     @kernel
     def way_out(sums, base, block, group, first, rows, band, s, bias, tiles, out):
@@ -130,7 +129,7 @@ def _make_way_out(m: int) -> Any:
                 image, i = (first + r) // s.image_rows, (first + r) % s.image_rows
                 for t in range(s.columns):
                     at = base + (r * s.columns + t) * stretch + v * lane
-                    y = transform_square(sums, at, s.pitch * stretch, m, OUTPUT)
+                    y = transform_square(sums, at, s.pitch * stretch, m, taps, OUTPUT)
                     store_tile(y, tiles, t * m * lane, pitch * lane, bias, v * lane, m)
                 plane = (image * s.groups + group) * s.outputs + o
                 plane = (plane * s.out_height + i * m) * s.out_width + band * pitch
@@ -143,7 +142,9 @@ def _make_way_out(m: int) -> Any:
     return way_out
 
 
-_way_out2, _way_out4 = _make_way_out(2), _make_way_out(4)
+_way_out2, _way_out4, _way_out45 = (
+    _make_way_out(2, 3), _make_way_out(4, 3), _make_way_out(4, 5)
+)  # fmt: skip
 
 
 @kernel
@@ -184,8 +185,10 @@ def _item(x, weights, bias, offsets, places, out, s, item, transforms, sums, til
     rows = (strip + 1) * s.all_rows // s.strips - first
     if s.step == 2:
         _way_in2(x, g * s.inputs, first, rows, band, s, starts, stretch, places, tiles, transforms)
-    else:
+    elif s.taps == 3:
         _way_in4(x, g * s.inputs, first, rows, band, s, starts, stretch, places, tiles, transforms)
+    else:
+        _way_in45(x, g * s.inputs, first, rows, band, s, starts, stretch, places, tiles, transforms)
     panel = g * s.blocks * s.points * s.inputs * stretch
     last_block = min((chunk + 1) * s.blocks_per_item, s.blocks)
     for begin in range(chunk * s.blocks_per_item, last_block, s.blocks_together):
@@ -199,8 +202,10 @@ def _item(x, weights, bias, offsets, places, out, s, item, transforms, sums, til
             base = (b - begin) * s.points * s.pitch * stretch
             if s.step == 2:
                 _way_out2(sums, base, b, g, first, rows, band, s, starts, tiles, out)
-            else:
+            elif s.taps == 3:
                 _way_out4(sums, base, b, g, first, rows, band, s, starts, tiles, out)
+            else:
+                _way_out45(sums, base, b, g, first, rows, band, s, starts, tiles, out)
 
 
 @by_ranges
@@ -226,41 +231,44 @@ def forward(x, weights, bias, offsets, places, out, numbers, items, transforms, 
 
 
 @kernel
-def _transform_block(packed, taps, inputs, stretch, step, target, at):
+def _transform_block(packed, first, inputs, stretch, step, taps, target, at):
     """Transform one block of output channels, G W Gᵀ, from [channel][tap] to [point][channel].
 
-    `packed`: pointer, read from `taps` on.
+    `packed`: pointer, read from `first` on.
     `target`: pointer, written from `at` on.
     `stretch`: output channels of a block, innermost in both.
-    `step`: m.
+    `step`, `taps`: m and r.
     """
     lane = lanes(packed)
     for c in range(inputs):
         for v in range(0, stretch, lane):
-            here, there = taps + c * TAPS * TAPS * stretch + v, at + c * stretch + v
+            here, there = first + c * taps * taps * stretch + v, at + c * stretch + v
             if step == 2:
-                points = transform_square(packed, here, stretch, 2, WEIGHTS)
+                points = transform_square(packed, here, stretch, 2, 3, WEIGHTS)
                 store_spaced(points, target, there, inputs * stretch)
-            else:
-                more = transform_square(packed, here, stretch, 4, WEIGHTS)
+            elif taps == 3:
+                more = transform_square(packed, here, stretch, 4, 3, WEIGHTS)
                 store_spaced(more, target, there, inputs * stretch)
+            else:
+                most = transform_square(packed, here, stretch, 4, 5, WEIGHTS)
+                store_spaced(most, target, there, inputs * stretch)
 
 
 @threaded
 @kernel
-def _transform_one(b, packed, inputs, stretch, step, target):
+def _transform_one(b, packed, inputs, stretch, step, taps, target):
     """Transform block number b."""
     _transform_block(
-        pointer(packed), b * packed.shape[1], inputs, stretch, step, pointer(target),
+        pointer(packed), b * packed.shape[1], inputs, stretch, step, taps, pointer(target),
         b * target.shape[1],
     )  # fmt: skip
 
 
 @kernel
-def transform_weights(packed, inputs, stretch, step, target):
+def transform_weights(packed, inputs, stretch, step, taps, target):
     """Transform every block, G W Gᵀ, split among threads.
 
-    `packed`: blocks as `parallel.channels` packs them, (blocks, inputs · 9 · stretch).
+    `packed`: blocks as `parallel.channels` packs them, (blocks, inputs · r² · stretch).
     `target`: array (blocks, points · inputs · stretch).
     """
-    _transform_one(packed.shape[0], packed, inputs, stretch, step, target)
+    _transform_one(packed.shape[0], packed, inputs, stretch, step, taps, target)

@@ -1,4 +1,4 @@
-"""Matrices of Winograd's minimal filtering F(m, 3), from the points they are built on.
+"""Matrices of Winograd's minimal filtering F(m, r), from the points they are built on.
 
 To compute m outputs of a filter of r taps, two polynomials are multiplied. They are evaluated at m
 + r − 2 points and at infinity, multiplied point by point, and interpolated (Toom-Cook). The
@@ -23,19 +23,28 @@ from typing import NamedTuple
 
 import numpy as np
 
+#: Taps r along an axis for which both gradients exist; other kernels are filtered forward only.
 TAPS = 3
 
-#: Points at which polynomials are evaluated, besides infinity. Zero comes first, then pairs ±p,
-#: which share computations. All are dyadic, so A and B hold no rounded number. For m = 4 they are
-#: the most accurate of the form ±i/16, ±j/16; docs/kernels.md compares them with others.
+
+def _with_pairs(*sizes: Fraction) -> tuple[Fraction, ...]:
+    """Return 0 and the pairs ±p."""
+    return (Fraction(0), *(sign * size for size in sizes for sign in (1, -1)))
+
+
+#: Points at which polynomials are evaluated, besides infinity, by (m, r). Zero comes first, then
+#: pairs ±p, which share computations. All are dyadic, so A and B hold no rounded number. For
+#: F(4, 3) they are the most accurate of the form ±i/16, ±j/16. For F(4, 5) no triple of sixteenths
+#: is more accurate by more than a hundredth; docs/kernels.md compares them with others.
 POINTS = {
-    2: (Fraction(0), Fraction(1), Fraction(-1)),
-    4: (Fraction(0), Fraction(5, 8), Fraction(-5, 8), Fraction(13, 8), Fraction(-13, 8)),
+    (2, 3): _with_pairs(Fraction(1)),
+    (4, 3): _with_pairs(Fraction(5, 8), Fraction(13, 8)),
+    (4, 5): _with_pairs(Fraction(1, 2), Fraction(1), Fraction(2)),
 }
 
 
 class Matrices(NamedTuple):
-    """Aᵀ (m, m + 2), G (m + 2, 3) and Bᵀ (m + 2, m + 2), in the order of the points."""
+    """Aᵀ (m, n), G (n, r) and Bᵀ (n, n) for n = m + r − 1, in the order of the points."""
 
     output: np.ndarray
     weights: np.ndarray
@@ -43,8 +52,8 @@ class Matrices(NamedTuple):
 
 
 @cache
-def matrices(outputs: int) -> Matrices:
-    """Return the matrices of F(`outputs`, 3).
+def matrices(outputs: int, taps: int = TAPS) -> Matrices:
+    """Return the matrices of F(`outputs`, `taps`).
 
     Examples
     --------
@@ -53,20 +62,20 @@ def matrices(outputs: int) -> Matrices:
     >>> a @ ((g @ w) * (b @ x))
     array([321., 432.])
     """
-    return matrices_of(POINTS[outputs])
+    return matrices_of(POINTS[outputs, taps], taps)
 
 
-def matrices_of(points: Sequence[Fraction]) -> Matrices:
-    """Return the matrices of F(m, 3) from its m + 1 finite points."""
-    outputs = len(points) - TAPS + 2
+def matrices_of(points: Sequence[Fraction], taps: int = TAPS) -> Matrices:
+    """Return the matrices of F(m, `taps`) from its m + `taps` − 2 finite points."""
+    outputs = len(points) - taps + 2
     others = [[q for q in points if q != p] for p in points]
     scale = [
         prod((p - q for q in rest), start=Fraction(1))
         for p, rest in zip(points, others, strict=True)
     ]
-    infinite = [Fraction(int(k == TAPS - 1)) for k in range(TAPS)]
+    infinite = [Fraction(int(k == taps - 1)) for k in range(taps)]
     a = [[*(p**j for p in points), Fraction(int(j == outputs - 1))] for j in range(outputs)]
-    g = [[p**j / s for j in range(TAPS)] for p, s in zip(points, scale, strict=True)]
+    g = [[p**j / s for j in range(taps)] for p, s in zip(points, scale, strict=True)]
     b = [[*_polynomial(rest), Fraction(0)] for rest in others]
     return Matrices(*map(_rounded, (a, [*g, infinite], [*b, _polynomial(points)])))
 

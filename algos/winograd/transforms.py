@@ -15,15 +15,15 @@ import numpy as np
 from algos.backend.emitter import Emitter, element, ir, number, types
 from algos.simd.registers import Vector, intrinsic
 
-from .points import TAPS, matrices
+from .points import matrices
 
 #: Matrix to multiply with: the last argument of `transform` and `transform_square`.
 OUTPUT, WEIGHTS, INPUT, OUTPUT_TURNED, WEIGHTS_TURNED = range(5)
 
 
-def _matrix(outputs: int, which: int) -> np.ndarray:
-    """Return one of the matrices of F(`outputs`, 3), or its transpose."""
-    a, g, b = matrices(outputs)
+def _matrix(outputs: int, taps: int, which: int) -> np.ndarray:
+    """Return one of the matrices of F(`outputs`, `taps`), or its transpose."""
+    a, g, b = matrices(outputs, taps)
     return (a, g, b, a.T, g.T)[which]
 
 
@@ -72,25 +72,25 @@ def _tile(kind: Vector, count: int) -> types.UniTuple:
 
 
 @intrinsic(prefer_literal=True)
-def transform(typing, tile, OUTPUTS, WHICH):
-    """Return the matrix WHICH of F(OUTPUTS, 3) times the vectors of `tile`."""
-    matrix = _matrix(OUTPUTS.literal_value, WHICH.literal_value)
+def transform(typing, tile, OUTPUTS, TAPS, WHICH):
+    """Return the matrix WHICH of F(OUTPUTS, TAPS) times the vectors of `tile`."""
+    matrix = _matrix(OUTPUTS.literal_value, TAPS.literal_value, WHICH.literal_value)
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, tile.dtype)
         return simd.tuple_of(_multiply(simd, matrix, simd.items(arguments[0])))
 
-    return _tile(tile.dtype, len(matrix))(tile, OUTPUTS, WHICH), emit
+    return _tile(tile.dtype, len(matrix))(tile, OUTPUTS, TAPS, WHICH), emit
 
 
 @intrinsic(prefer_literal=True)
-def transform_square(typing, array, index, step, OUTPUTS, WHICH):
-    """Return M X Mᵀ, row by row, for M the matrix WHICH of F(OUTPUTS, 3).
+def transform_square(typing, array, index, step, OUTPUTS, TAPS, WHICH):
+    """Return M X Mᵀ, row by row, for M the matrix WHICH of F(OUTPUTS, TAPS).
 
     X is square, row-major. Its i-th element is the vector from ``array[index + i·step]`` on.
     """
     kind = Vector(array.dtype)
-    matrix = _matrix(OUTPUTS.literal_value, WHICH.literal_value)
+    matrix = _matrix(OUTPUTS.literal_value, TAPS.literal_value, WHICH.literal_value)
     rows, columns = matrix.shape
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -110,7 +110,7 @@ def transform_square(typing, array, index, step, OUTPUTS, WHICH):
         return simd.tuple_of(found)
 
     numbers = [types.intp] * 2
-    return _tile(kind, rows * rows)(array, *numbers, OUTPUTS, WHICH), emit
+    return _tile(kind, rows * rows)(array, *numbers, OUTPUTS, TAPS, WHICH), emit
 
 
 @intrinsic(prefer_literal=True)
@@ -174,22 +174,24 @@ NOWHERE = -(1 << 62)
 
 
 @intrinsic(prefer_literal=True)
-def load_windows(typing, x, start, places, at, first, before, width, zeros, zero, shift, OUTPUTS):
+def load_windows(
+    typing, x, start, places, at, first, before, width, zeros, zero, shift, OUTPUTS, TAPS
+):
     """Return one row of a register's width of tiles: lane l of vector k is column k of tile l.
 
     Reads m = OUTPUTS vectors' worth of columns, from column `first` of the padded image on. Of
     these vectors 2^shift come from one row, the next from m rows further down.
 
-    `start`, `places`: the rows lie at ``x[start + places[at]]``, ``x[start + places[at + m + 2]]``
-        and so on. A place of NOWHERE stands for a row of zeros.
+    `start`, `places`: the rows lie at ``x[start + places[at]]``, ``x[start + places[at + n]]`` for
+        n = m + TAPS − 1, and so on. A place of NOWHERE stands for a row of zeros.
     `before`, `width`: zeros ahead of a row, and columns of it. No other column is read.
     `zeros`: holds a register's width of zeros and m more, from `zero` on.
     """
-    kind, m = Vector(x.dtype), OUTPUTS.literal_value
+    kind, m, taps = Vector(x.dtype), OUTPUTS.literal_value, TAPS.literal_value
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
-        x_, start_, places_, at_, first_, before_, width_, zeros_, zero_, shift_, _ = arguments
+        x_, start_, places_, at_, first_, before_, width_, zeros_, zero_, shift_, *_ = arguments
         zeros_ = builder.gep(zeros_, [zero_])
         near: list[Any] = []
         far: list[Any] = []
@@ -197,7 +199,7 @@ def load_windows(typing, x, start, places, at, first, before, width, zeros, zero
             below = builder.lshr(number(j), shift_)
             across = builder.sub(number(j), builder.shl(below, shift_))
             across = builder.mul(across, number(kind.lanes))
-            row = builder.add(at_, builder.mul(below, number(m + TAPS - 1)))
+            row = builder.add(at_, builder.mul(below, number(m + taps - 1)))
             place = builder.load(builder.gep(places_, [row]), typ=at_.type)
             column = builder.add(builder.sub(first_, before_), across)
             pixels = builder.gep(x_, [builder.add(builder.add(start_, place), column)])
@@ -206,11 +208,11 @@ def load_windows(typing, x, start, places, at, first, before, width, zeros, zero
             for plus, values in ((0, near), (m, far)):
                 mask = simd.lanes_below(column, plus, width_)
                 values.append(simd.load_lanes(builder.gep(pixels, [number(plus)]), mask))
-        return simd.tuple_of(_every(simd, near) + _every(simd, far)[: TAPS - 1])
+        return simd.tuple_of(_every(simd, near) + _every(simd, far)[: taps - 1])
 
     numbers = [types.intp] * 4
-    return _tile(kind, m + TAPS - 1)(
-        x, types.intp, places, *numbers, zeros, types.intp, types.intp, OUTPUTS
+    return _tile(kind, m + taps - 1)(
+        x, types.intp, places, *numbers, zeros, types.intp, types.intp, OUTPUTS, TAPS
     ), emit
 
 

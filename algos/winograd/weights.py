@@ -97,12 +97,12 @@ def _make_way_in(m: int, taken: Any, which: Any) -> Any:
                 )  # fmt: skip
             for k in range(0, reach * lane, lane):
                 column = load_spaced(lines, k, line, taken)
-                store_spaced(transform(column, m, which), lines, turned + k, line)
+                store_spaced(transform(column, m, TAPS, which), lines, turned + k, line)
             for t in range(count):
                 there = at + (first + t) * tile_step
                 for q in range(size):
                     here = turned + q * line + t * m * lane
-                    points = transform(load_spaced(lines, here, lane, taken), m, which)
+                    points = transform(load_spaced(lines, here, lane, taken), m, TAPS, which)
                     store_spaced(points, target, there + q * size * plane, plane)
 
     return way_in
@@ -168,7 +168,7 @@ def _make_way_out(m: int) -> Any:
         """
         lane = lanes(sums)
         for k in range(count):
-            taps = transform_square(sums, at + k * step[0], step[1], m, WEIGHTS_TURNED)
+            taps = transform_square(sums, at + k * step[0], step[1], m, TAPS, WEIGHTS_TURNED)
             first = k * TAPS * TAPS * lane
             if flip:
                 store_spaced(taps, target, first + (TAPS * TAPS - 1) * lane, -lane)
