@@ -10,6 +10,7 @@ import numpy as np
 from algos import registry
 from algos.adapters import performer
 
+from .choice import AUTO, resolve
 from .core.algorithm import Algorithm
 from .core.arrays import as_array, check_apart, take
 from .core.errors import ConvbenchError
@@ -35,8 +36,11 @@ def conv(
     connections: Any = None,
     flip: bool = False,
     fit: str = "floor",
-    algorithm: str | Algorithm = "parallel",
+    algorithm: str | Algorithm = AUTO,
     threads: int | None = None,
+    accuracy: str | float = "standard",
+    memory: int | None = None,
+    deterministic: bool = False,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
     """Convolve a batch of feature maps with a set of kernels.
@@ -52,9 +56,11 @@ def conv(
     stride, padding, dilation, groups, tile, connections, flip, fit
         As in `Problem`.
     algorithm : str
-        One of `names()`.
+        One of `names()`, or "auto" for the one expected to be fastest; see `choose`.
     threads : int, optional
         How many threads may run; by default all that Numba may use.
+    accuracy, memory, deterministic
+        Limits of the automatic choice, as in `choose`.
     out : ndarray, shape (N, O, *output_size), optional
         Where to write; C-contiguous.
 
@@ -88,7 +94,11 @@ def conv(
         groups=groups, tile=tile, connections=connections, flip=flip, fit=fit,
     )  # fmt: skip
     w = w.reshape(problem.kernel_shape)
-    f = Plan(problem, w, bias, algorithm=algorithm, threads=threads, copy=out is not None)
+    chosen = resolve(
+        algorithm, problem, w, x, use="once", accuracy=accuracy, memory=memory, threads=threads,
+        deterministic=deterministic,
+    )  # fmt: skip
+    f = Plan(problem, w, bias, algorithm=chosen, threads=threads, copy=out is not None)
     if isinstance(out, np.ndarray):
         check_apart(out, "kernel", w)
     return f(x, out=out)
@@ -99,8 +109,11 @@ def plan(
     w: np.ndarray | None = None,
     bias: np.ndarray | None = None,
     *,
-    algorithm: str | Algorithm = "parallel",
+    algorithm: str | Algorithm = AUTO,
     threads: int | None = None,
+    accuracy: str | float = "standard",
+    memory: int | None = None,
+    deterministic: bool = False,
 ) -> Plan:
     """Prepare `algorithm` for `problem` and kernel `w`; the result is called as ``y = f(x)``.
 
@@ -111,7 +124,7 @@ def plan(
     problem : Problem
     w : ndarray, shape (O, C/groups, *kernel), unless ``problem.operation`` is "grad_weight"
     bias : ndarray, shape (O,), where ``problem.bias``
-    algorithm, threads
+    algorithm, threads, accuracy, memory, deterministic
         As in `conv`.
 
     Examples
@@ -120,7 +133,10 @@ def plan(
     >>> blur(np.arange(6.0).reshape(1, 1, 6)).ravel()
     array([0.5, 1.5, 2.5, 3.5, 4.5])
     """
-    return Plan(problem, w, bias, algorithm=algorithm, threads=threads)
+    return Plan(
+        problem, w, bias, algorithm=algorithm, threads=threads, accuracy=accuracy, memory=memory,
+        deterministic=deterministic,
+    )  # fmt: skip
 
 
 def bias_kind(bias: np.ndarray | None, w: np.ndarray) -> bool | str:

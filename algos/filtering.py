@@ -9,13 +9,14 @@ import numpy as np
 
 from algos.adapters import performer
 
+from .choice import AUTO, resolve
+from .choice.decide import ALWAYS
 from .core.algorithm import Algorithm
 from .core.arguments import choice
 from .core.arrays import as_array, narrowed
 from .core.errors import ConvbenchError
 from .core.problem import Problem
 from .plan import Plan
-from .registry import resolve
 
 MODES = ("full", "same", "valid")
 
@@ -30,6 +31,9 @@ def convolve(
     method: str = "auto",
     *,
     threads: int | None = None,
+    accuracy: str | float = "standard",
+    memory: int | None = None,
+    deterministic: bool = False,
 ) -> np.ndarray:
     """Convolve two arrays of 1 to 3 axes: a drop-in for `scipy.signal.convolve`.
 
@@ -43,9 +47,11 @@ def convolve(
         The same as SciPy's: "same" is centred and as large as `image`; "valid" needs one array to
         be at least as large as the other along every axis.
     method : str
-        "auto", or one of our algorithm names; SciPy's "direct" stands for "parallel". "auto" takes
-        a direct sum if the arrays hold NaN, infinity, or numbers so large that sums may overflow.
-        Other algorithms would spread them.
+        "auto" for the algorithm expected to be fastest, or one of our algorithm names; SciPy's
+        "direct" stands for "parallel". "auto" takes a direct sum if the arrays hold NaN, infinity,
+        or numbers so large that sums may overflow. Other algorithms would spread them.
+    accuracy, memory, deterministic
+        Limits of the automatic choice, as in `algos.choose`.
 
     Returns
     -------
@@ -65,7 +71,8 @@ def convolve(
     >>> convolve(np.full(3, 100, np.uint8), np.ones(3, np.uint8))
     array([100, 200, 300, 200, 100])
     """
-    return _filter(image, kernel, mode, method, threads, flip=True)
+    wanted = {"accuracy": accuracy, "memory": memory, "deterministic": deterministic}
+    return _filter(image, kernel, mode, method, threads, True, wanted)
 
 
 def correlate(
@@ -75,6 +82,9 @@ def correlate(
     method: str = "auto",
     *,
     threads: int | None = None,
+    accuracy: str | float = "standard",
+    memory: int | None = None,
+    deterministic: bool = False,
 ) -> np.ndarray:
     """Cross-correlate two arrays: a drop-in for `scipy.signal.correlate` on real data.
 
@@ -85,7 +95,8 @@ def correlate(
     >>> correlate([1, 2, 3], [0, 1, 0.5])
     array([0.5, 2. , 3.5, 3. , 0. ])
     """
-    return _filter(image, kernel, mode, method, threads, flip=False)
+    wanted = {"accuracy": accuracy, "memory": memory, "deterministic": deterministic}
+    return _filter(image, kernel, mode, method, threads, False, wanted)
 
 
 def _filter(
@@ -95,6 +106,7 @@ def _filter(
     method: str | Algorithm,
     threads: int | None,
     flip: bool,
+    wanted: dict[str, Any],
 ) -> np.ndarray:
     image, kernel = as_array("image", image), as_array("kernel", kernel)
     choice("mode", mode, MODES)
@@ -117,13 +129,15 @@ def _filter(
     x = narrowed("image", image, dtype)[None, None]
     w = narrowed("kernel", kernel, dtype)[None, None]
     problem = _problem(image.shape, kernel.shape, mode, flip, dtype.name)
-    if isinstance(method, str) and method == "auto":
-        chosen = resolve(_choose(problem, x, w))
-        if integers and not _is_exact(chosen, problem, x, w, largest):
-            chosen = resolve("parallel")
-    else:
-        chosen = resolve("parallel" if isinstance(method, str) and method == "direct" else method)
-        if integers and not _is_exact(chosen, problem, x, w, largest):
+    automatic = isinstance(method, str) and method == AUTO
+    direct = isinstance(method, str) and method == "direct"
+    chosen = resolve(
+        ALWAYS if direct else method, problem, w, x, use="once", threads=threads, **wanted
+    )
+    if integers and not _is_exact(chosen, problem, x, w, largest):
+        if automatic:
+            chosen = resolve(ALWAYS, problem)
+        else:
             raise ConvbenchError(
                 f"{chosen.name} may round sums of these integers, which reach up to "
                 f'{largest:.3g}; use method "direct", or convert with .astype(float)'
@@ -145,30 +159,6 @@ def _problem(
         "valid": 0,
     }[mode]
     return Problem(size=size, kernel=kernel, padding=padding, flip=flip, dtype=dtype)
-
-
-def _choose(problem: Problem, x: np.ndarray, w: np.ndarray) -> str:
-    """Return the name of an algorithm: direct for few taps, separable passes or FFT for many.
-
-    A rule of thumb. The suites measure where the true borders lie on a machine; this only
-    avoids the worst.
-    """
-    if problem.taps <= 121 or _may_overflow(x, w):
-        return "parallel"
-    if resolve("separable").why_not(problem, w) is None:
-        return "separable"
-    return "fft" if problem.taps > 400 else "parallel"
-
-
-def _may_overflow(x: np.ndarray, w: np.ndarray) -> bool:
-    """Return True where a sum over all of `x` and `w` may not be finite.
-
-    So it is where they hold NaN or infinity. A direct sum confines all of these to the outputs
-    that depend on them; an algorithm that sums over whole tiles does not.
-    """
-    sums = [float(np.abs(array).max()) * array.size for array in (x, w)]
-    most = float(np.finfo(x.dtype).max) / 4
-    return not all(size < most for size in (*sums, sums[0] * sums[1]))
 
 
 def _largest_sum(image: np.ndarray, kernel: np.ndarray) -> float:

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from . import registry
 from .adapters import performer
 from .backend import threads as pools
+from .choice import AUTO, resolve
 from .core.algorithm import Algorithm
 from .core.arrays import check_addressable, check_apart, check_out, new, no_bias, read_only, take
 from .core.bound import Bindable, Bound
@@ -45,6 +45,9 @@ class Plan:
     A plan keeps the kernel and the bias as they were when it was made: it does not see what is
     written into them later. With ``copy=False`` the caller promises to write nothing there.
 
+    An algorithm chosen automatically may spread a NaN or infinity of the input to nearby outputs;
+    the plan sees no input when it is made. ``accuracy="direct"`` rules that out.
+
     Attributes
     ----------
     problem : Problem
@@ -59,14 +62,20 @@ class Plan:
         w: np.ndarray | None = None,
         bias: np.ndarray | None = None,
         *,
-        algorithm: str | Algorithm = "parallel",
+        algorithm: str | Algorithm = AUTO,
         threads: int | None = None,
+        accuracy: str | float = "standard",
+        memory: int | None = None,
+        deterministic: bool = False,
         copy: bool = True,
     ) -> None:
         check_problem(problem, Problem)
         check_addressable(problem)
         # Looked up each time: the registry may have changed.
-        chosen = registry.get_for(problem, algorithm)
+        chosen = resolve(
+            algorithm, problem, w, accuracy=accuracy, memory=memory, threads=threads,
+            deterministic=deterministic,
+        )  # fmt: skip
         asked = problem.with_images
         able, alone = _performer(chosen, asked)
         self.problem = problem

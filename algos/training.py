@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .choice import AUTO, resolve
 from .core.algorithm import Algorithm
 from .core.arguments import choice, per_axis, whole_number
 from .core.arrays import as_array, check_apart
@@ -29,8 +30,11 @@ def grad_input(
     connections: Any = None,
     flip: bool = False,
     fit: str = "floor",
-    algorithm: str | Algorithm = "parallel",
+    algorithm: str | Algorithm = AUTO,
     threads: int | None = None,
+    accuracy: str | float = "standard",
+    memory: int | None = None,
+    deterministic: bool = False,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return the gradient of a loss with respect to a layer's input (Goodfellow eq. 9.13).
@@ -45,7 +49,7 @@ def grad_input(
         Spatial size of the input; several may give the same output size.
     stride, padding, dilation, groups, tile, connections, flip, fit
         Of the layer, as in `Problem`.
-    algorithm, threads
+    algorithm, threads, accuracy, memory, deterministic
         As in `conv`.
     out : ndarray, shape (N, C, *size), optional
 
@@ -78,7 +82,11 @@ def grad_input(
     w = w if problem.is_tiled else one
     if isinstance(out, np.ndarray):
         check_apart(out, "kernel", w)
-    return Plan(problem, w, algorithm=algorithm, threads=threads, copy=out is not None)(g, out=out)
+    chosen = resolve(
+        algorithm, problem, w, g, use="once", accuracy=accuracy, memory=memory, threads=threads,
+        deterministic=deterministic,
+    )  # fmt: skip
+    return Plan(problem, w, algorithm=chosen, threads=threads, copy=out is not None)(g, out=out)
 
 
 def grad_weight(
@@ -94,8 +102,11 @@ def grad_weight(
     connections: Any = None,
     flip: bool = False,
     fit: str = "floor",
-    algorithm: str | Algorithm = "parallel",
+    algorithm: str | Algorithm = AUTO,
     threads: int | None = None,
+    accuracy: str | float = "standard",
+    memory: int | None = None,
+    deterministic: bool = False,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return the gradient of a loss with respect to a layer's kernels (Goodfellow eq. 9.11).
@@ -110,7 +121,7 @@ def grad_weight(
         Spatial size of the kernels; several may give the same output size.
     stride, padding, dilation, groups, tile, connections, flip, fit
         Of the layer, as in `Problem`.
-    algorithm, threads
+    algorithm, threads, accuracy, memory, deterministic
         As in `conv`.
     out : ndarray of the result's shape, optional
 
@@ -140,7 +151,11 @@ def grad_weight(
         dtype=x.dtype.name, operation="grad_weight",
     )  # fmt: skip
     _check_gradient(problem, g)
-    return Plan(problem, algorithm=algorithm, threads=threads)(x, g, out=out)
+    chosen = resolve(
+        algorithm, problem, None, x, g, use="once", accuracy=accuracy, memory=memory,
+        threads=threads, deterministic=deterministic,
+    )  # fmt: skip
+    return Plan(problem, algorithm=chosen, threads=threads)(x, g, out=out)
 
 
 def conv_transpose(
@@ -157,8 +172,11 @@ def conv_transpose(
     flip: bool = False,
     output_size: Any = None,
     output_padding: Any = 0,
-    algorithm: str | Algorithm = "parallel",
+    algorithm: str | Algorithm = AUTO,
     threads: int | None = None,
+    accuracy: str | float = "standard",
+    memory: int | None = None,
+    deterministic: bool = False,
 ) -> np.ndarray:
     """Compute the transposed convolution: from a layer's output back to the size of its input.
 
@@ -178,7 +196,7 @@ def conv_transpose(
         Spatial size of the result.
     output_padding : int or tuple of int
         Samples added behind the smallest size: fewer than the stride or than the dilation.
-    algorithm, threads
+    algorithm, threads, accuracy, memory, deterministic
         As in `conv`.
 
     Returns
@@ -211,6 +229,7 @@ def conv_transpose(
     result = grad_input(
         g, w, size=output_size, stride=stride, padding=padding, dilation=dilation, groups=groups,
         tile=tile, connections=connections, flip=flip, algorithm=algorithm, threads=threads,
+        accuracy=accuracy, memory=memory, deterministic=deterministic,
     )  # fmt: skip
     if any(behind):  # samples that no tap reaches
         result = np.pad(result, ((0, 0), (0, 0), *((0, count) for count in behind)))

@@ -15,6 +15,7 @@ def pytest_configure(config):
     asked = ("benchmark_only", "benchmark_enable", "benchmark_autosave", "benchmark_compare")
     # What is remembered of a machine is the user's; tests have a folder of their own.
     os.environ["CONVBENCH_CACHE"] = tempfile.mkdtemp(prefix="convbench-tests-")
+    os.environ["CONVBENCH_WISDOM"] = f"{os.environ['CONVBENCH_CACHE']}/wisdom"
     timed = False
     if hasattr(config.option, "benchmark_disable"):
         timed = any(getattr(config.option, o) for o in asked)

@@ -64,6 +64,14 @@ class AlgorithmBase:
         """
         return self.exact_on_integers
 
+    def typical_error(self, problem: Any) -> float:
+        """Return the typical error for `problem`, as a multiple of a direct sum's.
+
+        It is the ratio of root-mean-square errors on random operands, rounded up. The automatic
+        choice admits algorithms by it.
+        """
+        return 1.0
+
     def stand_in(self, problem: Any) -> Any:
         """Return an object that computes `problem` for this algorithm in a way of its own.
 

@@ -40,6 +40,7 @@ from .overlap_save import (
     kept_outputs,
     places,
     spectral_error,
+    spectral_growth,
     tile_norms,
 )  # fmt: skip
 from .spectra import (
@@ -102,6 +103,10 @@ class FFT(Algorithm):
     confines_nonfinite = False
     exact_on_integers = False
     operations = ("forward", "grad_weight")
+
+    def typical_error(self, problem: Problem) -> float:
+        """Return a multiple that is smaller where a direct sum has many terms, and errs more."""
+        return spectral_growth(problem)
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
         if problem.operation == "grad_weight":

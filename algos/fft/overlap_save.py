@@ -106,6 +106,15 @@ def kept_outputs(v: Problem, grid: TileGrid, place: tuple[int, ...]) -> tuple[In
     return (..., *sources), (..., *targets)
 
 
+#: Terms of a sum from which transforms err less than four times as much as a direct sum.
+FEWEST_TERMS = 16
+
+
+def spectral_growth(problem: Problem) -> float:
+    """Return the typical error of products of spectra, as a multiple of a direct sum's."""
+    return 4.0 if problem.terms >= FEWEST_TERMS else 8.0
+
+
 def spectral_error(
     problem: Problem,
     tile: tuple[int, int, int],

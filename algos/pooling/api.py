@@ -10,6 +10,7 @@ import numpy as np
 from algos import registry
 from algos.adapters import performer
 from algos.backend.compiler import kernel
+from algos.choice import AUTO, resolve
 from algos.core.arguments import per_axis, truth
 from algos.core.arrays import as_array, new
 from algos.core.errors import ConvbenchError
@@ -43,7 +44,7 @@ def pool(
     gate: np.ndarray | None = None,
     mode: str | None = None,
     seed: int | None = None,
-    algorithm: str | PoolAlgorithm = "parallel",
+    algorithm: str | PoolAlgorithm = AUTO,
     threads: int | None = None,
     return_switches: bool = False,
     out: np.ndarray | None = None,
@@ -70,7 +71,7 @@ def pool(
     gate : ndarray, shape (*window) or (C, *window)
         Weights of the gate, for "gated".
     algorithm : str
-        One of `algos.pooling.names()`.
+        One of `algos.pooling.names()`, or "auto" for the one expected to be fastest.
     threads : int, optional
         How many threads may run; by default all that Numba may use.
     return_switches : bool
@@ -113,12 +114,12 @@ def pool(
         overlapping=overlapping, count_include_pad=count_include_pad, p=p, sigma=sigma, mix=mix,
         mode=mode, seed=seed,
     )  # fmt: skip
-    plan = PoolPlan(problem, gate, algorithm=algorithm, threads=threads)
     if not truth("return_switches", return_switches):
-        return plan(x, out=out)
+        chosen = resolve(algorithm, problem, None, as_array("input", x), threads=threads)
+        return PoolPlan(problem, gate, algorithm=chosen, threads=threads)(x, out=out)
     if out is not None:
         raise ConvbenchError("out and return_switches do not go together; leave one of them out")
-    return plan.with_switches(x)
+    return PoolPlan(problem, gate, algorithm=algorithm, threads=threads).with_switches(x)
 
 
 def pool_grad(
@@ -127,7 +128,7 @@ def pool_grad(
     kind: str = "max",
     *,
     gate: np.ndarray | None = None,
-    algorithm: str | PoolAlgorithm = "parallel",
+    algorithm: str | PoolAlgorithm = AUTO,
     threads: int | None = None,
     out: np.ndarray | None = None,
     **options: Any,
@@ -157,7 +158,9 @@ def pool_grad(
     array([[[ 5.,  5., 10., 10.]]])
     """
     problem = pool_problem_of(x, kind, operation="grad_input", **options)
-    plan = PoolPlan(problem, gate, algorithm=algorithm, threads=threads)
+    arrays = as_array("output gradient", grad_out), as_array("input", x)
+    chosen = resolve(algorithm, problem, None, *arrays, threads=threads)
+    plan = PoolPlan(problem, gate, algorithm=chosen, threads=threads)
     return plan.grad_input(grad_out, x, out)
 
 

@@ -10,6 +10,8 @@ import numpy as np
 from algos import registry
 from algos.adapters import performer
 from algos.backend import threads as pools
+from algos.choice import AUTO, resolve
+from algos.choice.decide import ALWAYS
 from algos.core.arrays import (
     as_array,
     check_addressable,
@@ -46,12 +48,13 @@ class PoolPlan:
         problem: PoolProblem,
         gate: np.ndarray | None = None,
         *,
-        algorithm: str | PoolAlgorithm = "parallel",
+        algorithm: str | PoolAlgorithm = AUTO,
         threads: int | None = None,
     ) -> None:
         check_problem(problem, PoolProblem)
         check_addressable(problem)
-        chosen = registry.get_for(problem, algorithm)
+        chosen = resolve(algorithm, problem, threads=threads)
+        self._is_chosen = isinstance(algorithm, str) and algorithm == AUTO
         self.problem = problem
         self.algorithm = chosen
         self.threads = pools.check(threads)
@@ -115,7 +118,7 @@ class PoolPlan:
                 f"{kind} pooling chooses no sample, so it has no switches; "
                 f'kinds "max", "maxout" and "stochastic" with mode="train" do'
             )
-        if not self.algorithm.gives_switches:
+        if not (self.algorithm.gives_switches or self._is_chosen):
             able = [name for name, a in registry.poolings().items() if a.gives_switches]
             raise ConvbenchError(
                 f"{self.algorithm.name} finds values, not where they lie; for switches use "
@@ -132,7 +135,10 @@ class PoolPlan:
         out = self._out(out, problem.output_shape, ("input", x))
         if not problem.batch:
             return out
-        run, gate = self.algorithm.forward, self._gate
+        algorithm = self.algorithm
+        if switches is not None and not algorithm.gives_switches:
+            algorithm = registry.poolings()[ALWAYS]
+        run, gate = algorithm.forward, self._gate
         with pools.share(self.threads) as threads:
             if problem.layout != "pyramid":
                 run(problem, x, gate, out, switches, threads)

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from algos.choice.machine import rates, remember_rates
 from algos.core.errors import ConvbenchError
 from algos.simd.registers import aligned, lanes_of
 from results.records.files import write_whole
@@ -86,6 +87,8 @@ def known(fresh: bool = False) -> dict[str, Any]:
             kept = json.loads(file.read_text())
             age = clock.days_since(kept["limits"]["measured"])
             if kept["fingerprint"] == fingerprint and age < EXPIRES_DAYS:
+                if rates() is None:
+                    _tell_choice(kept["limits"])
                 return kept["limits"]
     watch = noise.Watch()
     limits = measure()
@@ -93,7 +96,19 @@ def known(fresh: bool = False) -> dict[str, Any]:
         return {**limits, "doubts": doubts}
     with suppress(ConvbenchError):  # a folder that cannot be written costs a second each time
         write_whole(file, json.dumps({"fingerprint": fingerprint, "limits": limits}, indent=1))
+        _tell_choice(limits)
     return limits
+
+
+def single_rates(limits: dict[str, Any]) -> tuple[float, float]:
+    """Return the multiply-adds and bytes per second of one thread: float32, copied from DRAM."""
+    return limits["flops"]["float32"]["1"] / 2, limits["bandwidth"]["DRAM"]["copy"]["1"]
+
+
+def _tell_choice(limits: dict[str, Any]) -> None:
+    """Keep the rates that the automatic choice scales its predictions with."""
+    with suppress(ConvbenchError, KeyError):  # limits may be of an older version
+        remember_rates(*single_rates(limits))
 
 
 def _fingerprint() -> dict[str, Any]:

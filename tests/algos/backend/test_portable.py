@@ -59,8 +59,8 @@ def test_kernels_verify_with_narrower_registers(cpu, width, tmp_path):
 TILE = """
 import numba
 from numba.core import types
-from algos.backend import emitter
-emitter.REGISTERS = 32
+from algos.simd import registers
+registers.REGISTERS = 32
 from algos.parallel import channels
 from algos.backend.compiler import kernel
 data, number = types.CPointer(numba.float32), types.intp

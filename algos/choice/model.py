@@ -1,0 +1,138 @@
+"""Model of the time of a call, fitted to timed problems.
+
+For an algorithm, the time of a call is first put down as c₀ + c₁·arithmetic + c₂·bytes. The three
+constants are fitted, and scaled to a machine whose peak and bandwidth are known. The logarithm of
+the measured time over this formula is a smooth function of the problem's sizes. It is a linear
+function plus a sum of Gaussians around the timed problems (kernel ridge regression: Saunders,
+Gammerman & Vovk, ICML 1998). The time of preparing a kernel has such a function too.
+
+`suites.choice.fit` makes the file of constants; there is one for each width of vector register.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from algos.core.family import CONVOLUTION, POOLING
+from algos.simd.registers import lanes_of
+
+from . import machine
+from .terms import arithmetic, features
+
+#: Width in bits of the vector registers that a model was fitted with, widest first.
+WIDTHS = (512, 256)
+
+
+class Time(NamedTuple):
+    """Predicted seconds of a call and of preparing; `factor` spans a 95 % interval of a call."""
+
+    call_s: float
+    prepare_s: float
+    factor: float
+
+
+@dataclass(frozen=True)
+class Model:
+    """Constants of the algorithms of one family.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The A algorithms it knows.
+    terms : ndarray, shape (A, 3)
+        c₀ in seconds, c₁ in seconds per multiply-add, c₂ in seconds per byte, for one thread.
+    centre, weights : ndarray, shape (d,)
+        Features are shifted by `centre` and multiplied by `weights`.
+    points : ndarray, shape (n, d)
+        Features of the timed problems, shifted and weighted.
+    linear : ndarray, shape (1 + d, 2·A)
+        Constant and coefficients of the linear functions: of calls, then of preparing.
+    alphas : ndarray, shape (n, 2·A)
+        Heights of the Gaussians around the points.
+    spread : ndarray, shape (A,)
+        Standard deviation of the logarithm of a measured over a predicted time, in validation.
+    peak, bandwidth : float
+        Rates of the machine that was timed: multiply-adds and bytes per second of one thread.
+    """
+
+    names: tuple[str, ...]
+    terms: np.ndarray
+    centre: np.ndarray
+    weights: np.ndarray
+    points: np.ndarray
+    linear: np.ndarray
+    alphas: np.ndarray
+    spread: np.ndarray
+    peak: float
+    bandwidth: float
+
+    def predict(self, problem: Any, threads: int, calibrated: bool = True) -> dict[str, Time]:
+        """Return the predicted times of `problem` on `threads` threads, by algorithm.
+
+        They are scaled to the rates of this machine, if these are known and `calibrated` is True.
+        """
+        at = (features(problem, threads) - self.centre) * self.weights
+        distances = self.points - at
+        near = np.exp(-0.5 * np.einsum("ij,ij->i", distances, distances))
+        logs = self.linear[0] + at @ self.linear[1:] + near @ self.alphas
+        calls, prepares = np.exp(logs).reshape(2, len(self.names)).tolist()
+        base = self.base(problem, threads, calibrated).tolist()
+        factors = np.exp(1.96 * self.spread).tolist()
+        return {
+            name: Time(base[i] * calls[i], prepares[i], factors[i])
+            for i, name in enumerate(self.names)
+        }
+
+    def base(self, problem: Any, threads: int, calibrated: bool) -> np.ndarray:
+        """Return c₀ + c₁·arithmetic / threads + c₂·bytes of each algorithm, shape (A,)."""
+        peak, bandwidth = (calibrated and machine.rates()) or (self.peak, self.bandwidth)
+        work = np.array([arithmetic(name, problem) for name in self.names])
+        scaled = self.terms[:, 1] * (self.peak / peak) * work / threads
+        moved = self.terms[:, 2] * (self.bandwidth / bandwidth) * problem.compulsory_bytes
+        return np.asarray(self.terms[:, 0] + scaled + moved)
+
+
+def path(width: int) -> Path:
+    """Return the file of the models for vector registers of `width` bits."""
+    return Path(__file__).with_name(f"model_{width}.npz")
+
+
+@cache
+def models() -> Mapping[str, Model]:
+    """Return the models for the registers of this processor, by family; none if none fit."""
+    bits = 32 * lanes_of(4)
+    file = path(next((width for width in WIDTHS if width <= bits), WIDTHS[-1]))
+    if not file.exists():
+        return {}
+    with np.load(file) as stored:
+        return {family.name: _unpacked(stored, family.name) for family in (CONVOLUTION, POOLING)}
+
+
+def _unpacked(stored: Mapping[str, np.ndarray], family: str) -> Model:
+    fields: dict[str, Any] = {key: stored[f"{family}.{key}"] for key in Model.__dataclass_fields__}
+    names = tuple(map(str, fields.pop("names")))
+    peak, bandwidth = (float(fields.pop(key)) for key in ("peak", "bandwidth"))
+    arrays = {key: value.astype(np.float64) for key, value in fields.items()}
+    return Model(names=names, peak=peak, bandwidth=bandwidth, **arrays)
+
+
+def packed(family: str, model: Model) -> dict[str, np.ndarray]:
+    """Return the arrays that `models` reads, by name."""
+    found = {key: np.asarray(getattr(model, key)) for key in Model.__dataclass_fields__}
+    small = ("points", "alphas", "linear")
+    return {
+        f"{family}.{key}": value.astype(np.float32) if key in small else value
+        for key, value in found.items()
+    }
+
+
+def predict(problem: Any, threads: int, calibrated: bool = True) -> dict[str, Time]:
+    """Return predicted times by algorithm; empty if no model covers the family of `problem`."""
+    model = models().get(problem.family.name)
+    return model.predict(problem, threads, calibrated) if model else {}

@@ -1,0 +1,115 @@
+"""Sizes of a problem that the time of a call depends on.
+
+`features` are the same for every algorithm. `arithmetic` is an algorithm's own count of work. Both
+are formulas of a few microseconds, because a new problem is decided on inside a call.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from algos.core.family import POOLING
+from algos.core.problem import Problem
+from algos.pooling.core.problem import PoolProblem
+
+#: Elements that the remainders of rows and channels are counted in.
+VECTOR = 16
+
+
+def features(problem: Any, threads: int) -> np.ndarray:
+    """Return the features of `problem` for `threads` threads, mostly logarithms of sizes."""
+    sizes = _pooling(problem) if problem.family is POOLING else _convolution(problem)
+    return np.array([float(threads - 1), *sizes])
+
+
+def _convolution(problem: Problem) -> list[float]:
+    log, groups = math.log2, problem.groups
+    inputs, outputs = problem.in_channels // groups, problem.out_channels // groups
+    rows, line = math.prod(problem.output_size[:-1]), problem.output_size[-1]
+    taps_above, taps = math.prod(problem.kernel[:-1]), problem.kernel[-1]
+    return [
+        log(problem.batch or 1), log(inputs), log(outputs), log(groups), log(rows), log(line),
+        log(taps_above), log(taps), log(math.prod(problem.stride)),
+        log(math.prod(problem.dilation)), float(problem.axes == 1), float(problem.axes == 3),
+        float(problem.itemsize == 8), float(problem.operation == "grad_input"),
+        float(problem.operation == "grad_weight"), log(problem.compulsory_bytes),
+        log(positions(problem) * problem.taps), _waste(line), _waste(outputs),
+    ]  # fmt: skip
+
+
+def _pooling(problem: PoolProblem) -> list[float]:
+    log = math.log2
+    output = math.prod(problem.output_shape)
+    taps = max(problem.multiply_adds / max(output, 1), 1.0)
+    return [
+        log(max(math.prod(problem.input_shape), 1)), log(max(output, 1)),
+        log(max(problem.output_shape[-1], 1)), log(taps), log(problem.size[-1]),
+        float(problem.axes == 1), float(problem.axes == 3), float(problem.itemsize == 8),
+        float(problem.operation != "forward"), float(problem.kind in ("max", "maxout")),
+        float(problem.kind == "average"), log(max(problem.channels * problem.batch, 1)),
+    ]  # fmt: skip
+
+
+def _waste(count: int) -> float:
+    """Return the logarithm of the elements handled over those wanted, in whole vectors."""
+    return math.log2(-(-count // VECTOR) * VECTOR / count)
+
+
+def positions(problem: Problem) -> int:
+    """Return the number of outputs, over images and output channels."""
+    return (problem.batch or 1) * problem.out_channels * math.prod(problem.output_size)
+
+
+def _direct(problem: Problem) -> float:
+    return positions(problem) * problem.taps
+
+
+def _winograd(step: int) -> Callable[[Problem], float]:
+    def count(problem: Problem) -> float:
+        tiles = math.prod(-(-n // step) for n in problem.output_size) * (problem.batch or 1)
+        taps = max(-(-k // s) for k, s in zip(problem.kernel, problem.stride, strict=True))
+        phases = math.prod(problem.stride)  # each a channel of its own
+        inputs = problem.in_channels // problem.groups * phases
+        transforms = 8 * (problem.in_channels * phases + problem.out_channels)
+        points = (step + (2 if taps <= 3 else 4)) ** 2
+        return tiles * points * (inputs * problem.out_channels + transforms)
+
+    return count
+
+
+def _spectral(problem: Problem) -> float:
+    samples = (problem.batch or 1) * math.prod(
+        n + e for n, e in zip(problem.output_size, problem.extent, strict=True)
+    )
+    depth = math.log2(16 * math.prod(problem.extent))
+    inputs = problem.in_channels // problem.groups
+    transforms = 2 * depth * (problem.in_channels + problem.out_channels)
+    return samples * math.prod(problem.stride) * (transforms + inputs * problem.out_channels)
+
+
+def _separable(problem: Problem) -> float:
+    inputs = problem.in_channels // problem.groups
+    return positions(problem) * inputs * sum(problem.kernel)
+
+
+#: Multiply-adds that an algorithm does, by name; others do those of the definition.
+_ARITHMETIC: Mapping[str, Callable[[Problem], float]] = {
+    "winograd2": _winograd(2), "winograd4": _winograd(4), "fft": _spectral,
+    "fft-fused": _spectral, "separable": _separable,
+}  # fmt: skip
+
+#: The same for pooling. Those absent count the samples of all windows.
+_POOL_ARITHMETIC: Mapping[str, Callable[[PoolProblem], float]] = {
+    name: lambda problem: float(math.prod(problem.input_shape)) for name in ("integral", "van_herk")
+}
+
+
+def arithmetic(name: str, problem: Any) -> float:
+    """Return the multiply-adds of the algorithm `name`, roughly."""
+    if problem.family is POOLING:
+        return _POOL_ARITHMETIC.get(name, lambda p: float(p.multiply_adds))(problem)
+    return _ARITHMETIC.get(name, _direct)(problem)

@@ -1,0 +1,45 @@
+"""The shipped model of times: present for each register width, and within reason."""
+
+import numpy as np
+import pytest
+
+import algos
+from algos import registry
+from algos.choice import forget_choices, model
+from algos.choice.terms import features
+from algos.pooling import PoolProblem
+
+LAYER = algos.Problem(size=(56, 56), kernel=3, in_channels=64, out_channels=64, padding=1)
+
+
+@pytest.mark.parametrize("width", model.WIDTHS)
+def test_a_model_ships_for_each_register_width(width):
+    with np.load(model.path(width)) as stored:
+        for family, reference in (
+            ("convolution", LAYER),
+            ("pooling", PoolProblem(size=(9, 9), window=3)),
+        ):
+            names = stored[f"{family}.names"]
+            assert "parallel" in names
+            assert stored[f"{family}.points"].shape[1] == features(reference, 1).size
+            known = {**registry.convolutions(), **registry.poolings()}
+            assert set(map(str, names)) <= set(known)
+
+
+def test_predictions_grow_with_the_problem():
+    large = algos.Problem(size=(224, 224), kernel=3, in_channels=64, out_channels=64, padding=1)
+    for name, time in model.predict(LAYER, 1).items():
+        assert 0 < time.call_s < 1
+        assert time.prepare_s > 0
+        assert time.factor > 1
+        if name == "parallel":
+            assert 4 < model.predict(large, 1)[name].call_s / time.call_s < 64
+
+
+def test_choices_that_nobody_doubts():
+    forget_choices()
+    image = algos.Problem(size=(1024, 1024), kernel=63, padding=31)
+    assert algos.choose(image, threads=1) in ("fft-fused", "fft")
+    assert algos.choose(image, threads=1, accuracy="direct") == "parallel"
+    tiny = algos.Problem(size=(16, 16), kernel=3, padding=1)
+    assert algos.choose(tiny, threads=1) not in ("fft", "fft-fused")
