@@ -16,6 +16,7 @@ import numpy as np
 
 from algos.core.arrays import narrowed
 from algos.core.errors import ConvbenchError
+from algos.core.family import CONVOLUTION
 from algos.core.problem import Problem
 
 from . import fills, filters, pictures
@@ -65,6 +66,14 @@ def arrays(case: Case, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarra
         make = fills.integers if exact else lambda r, p, s: _normal(r, s, p.dtype)
         bias = make(rng, problem, shape)
     return x, w, bias
+
+
+def kernel(case: Case, seed: int = 0) -> np.ndarray | None:
+    """Return the kernels of a case as `arrays` does; None if its operands hold none."""
+    problem = case.problem
+    if problem.family is not CONVOLUTION or problem.operation == "grad_weight":
+        return None
+    return _kernels(case, _generator(case, seed, "kernel"))
 
 
 def has_nonfinite(x: np.ndarray) -> bool:

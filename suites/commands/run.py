@@ -168,6 +168,11 @@ def _resumed(options: Options, run: str) -> Options:
     """
     earlier = results.find(run, options.runs)
     words = tuple(results.read_records(earlier).header.words or ["run"])
+    if words[0] != COMMAND.name:
+        raise ConvbenchError(
+            f"run {run} was made by convbench {words[0]}; only runs of convbench run can be "
+            f"resumed here, see convbench {words[0]} --help"
+        )
     before, usual = COMMAND.parse(list(words[1:])), COMMAND.parse([])
     given = {field.name: getattr(options, field.name) for field in fields(options)}
     changed = {name: value for name, value in given.items() if value != getattr(usual, name)}

@@ -54,6 +54,7 @@ class Cell:
     runs: str = ""  # the real algorithm, if `algorithm` is a name for an audit
     seconds: float = 0.0  # duration of its last pass without compiling and verifying
     planted: float = 0.0  # slow-down made on purpose, as a share of its time
+    auto: bool = False  # it is the algorithm that the automatic choice takes
 
     @property
     def implementation(self) -> str:
@@ -103,7 +104,8 @@ class Cell:
         """Return the cell's record for the result file; pass records hold its samples."""
         return CellRecord(
             suite=suite, group=self.number, algorithm=self.algorithm, threads=self.threads,
-            loops=self.loops, once_s=self.once, **vars(self.outcome), **describe(self.case),
+            loops=self.loops, once_s=self.once, auto=self.auto,
+            **vars(self.outcome), **describe(self.case),
         )  # fmt: skip
 
 

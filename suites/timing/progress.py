@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,12 +31,22 @@ from suites.machine import clock, limits, noise
 from suites.machine import environment as machine
 
 from . import resume
+from .bars import can_move
 from .described import described
 from .estimate import shortfall
 from .schedule import FilteredImage, LeftOut, Progress, Run, Settings, Settled
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that has ended: its folder, its pictures, and its status."""
+
+    path: Path
+    pictures: tuple[Path, ...]
+    status: str
 
 
 def run_and_show(
@@ -56,6 +66,26 @@ def run_and_show(
     """
     if manner in ("quiet", "json"):
         out = Console(quiet=True)
+    done = measure(suite, settings, folder, out, words, earlier, manner == "verbose")
+    try:
+        return _conclude(done.path, [*done.pictures], done.status, out, manner)
+    except (KeyboardInterrupt, BrokenPipeError):
+        raise interrupted(done.path) from None
+
+
+def measure(
+    suite: Suite,
+    settings: Settings,
+    folder: str | Path,
+    out: Console,
+    words: Sequence[str] = (),
+    earlier: Path | None = None,
+    verbose: bool = False,
+) -> Finished:
+    """Measure `suite`, show progress and write the records; parameters as in `run_and_show`.
+
+    Decided problems get a line in a terminal, and elsewhere if `verbose`.
+    """
     environment = machine.environment()
     problems = "problem" if len(suite.cases) == 1 else "problems"
     out.print(
@@ -88,12 +118,12 @@ def run_and_show(
             before = results.read_records(earlier)
             more = before.status == "out of budget" and resume.is_extended(before, header)
             if before.status in ("complete", "out of budget") and not more:
-                return _conclude(earlier, [], before.status, out, manner)
+                return Finished(earlier, (), before.status)
             resume.take_up(run, before)
         made: list[Path] = []
         watch = noise.Watch()
         try:
-            filtered = _measure(run, writer, out, manner == "verbose")
+            filtered = _measure(run, writer, out, verbose)
             state = "out of budget" if run.out_of_time else "complete"
         except (KeyboardInterrupt, BrokenPipeError):  # Ctrl-C, or nobody reads on
             state = "interrupted"
@@ -108,10 +138,15 @@ def run_and_show(
             out.print(f"\n[red]{name}[/] raised, in full:\n{escape(report)}", soft_wrap=True)
         if state != "interrupted":
             made = _pictures(filtered, writer.path)
-    try:
-        return _conclude(writer.path, made, state, out, manner)
-    except (KeyboardInterrupt, BrokenPipeError):
-        raise _interrupted(writer.path) from None
+    _keep_if_timed(writer.path, state)
+    return Finished(writer.path, tuple(made), state)
+
+
+def _keep_if_timed(path: Path, state: str) -> None:
+    """Delete an interrupted run that holds no sample, and raise an error that says so."""
+    if state == "interrupted" and not results.read_records(path).passes:
+        shutil.rmtree(path, ignore_errors=True)
+        raise ConvbenchError("interrupted before anything was timed; nothing was kept")
 
 
 def _writer(folder: str | Path, header: RunHeader, earlier: Path | None) -> results.RunWriter:
@@ -155,11 +190,13 @@ def _measure(
 ) -> list[FilteredImage]:
     """Write every record as soon as it is made; return the filtered pictures.
 
-    Decided problems get a line in a terminal, and elsewhere if `verbose`.
+    Decided problems get a line in a terminal or notebook, and elsewhere if `verbose`.
     """
     filtered: list[FilteredImage] = []
     columns = (BarColumn(), TextColumn("{task.description}"))
-    with Bar(*columns, console=out, transient=True) as bar, closing(iter(run)) as events:
+    lines = verbose or out.is_terminal or out.is_jupyter
+    bars = Bar(*columns, console=out, transient=True, disable=not can_move(out))
+    with bars as bar, closing(iter(run)) as events:
         task = bar.add_task("starting", total=run.budget)
         for event in events:
             if isinstance(event, Progress):
@@ -172,7 +209,7 @@ def _measure(
             elif isinstance(event, LeftOut):
                 bar.console.print(_left_out_line(event), soft_wrap=True)
             elif isinstance(event, Settled):
-                if verbose or out.is_terminal:
+                if lines:
                     bar.console.print(_winner_line(event, run.settings.baseline))
             else:
                 writer.append(event)
@@ -251,9 +288,6 @@ def _conclude(path: Path, made: list[Path], state: str, out: Console, manner: st
 
     build = load_ours("report", "convbench_report").build
 
-    if state == "interrupted" and not results.read_records(path).passes:
-        shutil.rmtree(path, ignore_errors=True)
-        raise ConvbenchError("interrupted before anything was timed; nothing was kept")
     frame = results.read(path)
     show(frame, out)
     files = build(path)
@@ -269,7 +303,7 @@ def _conclude(path: Path, made: list[Path], state: str, out: Console, manner: st
         count = f"{len(others)} file{'s' if len(others) > 1 else ''}"
         out.print(f"pictures {sheet.relative_to(path)}, and {count} beside it")
     if state == "interrupted":
-        raise _interrupted(path)
+        raise interrupted(path)
     return 1 if (frame["status"] == "failed").any() else 0
 
 
@@ -283,10 +317,11 @@ def _print_result(frame: pd.DataFrame, path: Path, manner: str) -> None:
         print(run_as_json(frame))
 
 
-def _interrupted(path: Path) -> ConvbenchError:
+def interrupted(path: Path, command: str = "run") -> ConvbenchError:
+    """Return the error that tells how to go on with an interrupted run of `command`."""
     usual = path.parent.resolve() == results.runs_folder()
     name = shlex.quote(path.name if usual else str(path))
     return ConvbenchError(
-        f"interrupted; what was measured is kept; go on with: convbench run --resume {name}, "
+        f"interrupted; what was measured is kept; go on with: convbench {command} --resume {name}, "
         f"or see it with: convbench report {name}"
     )

@@ -26,6 +26,7 @@ from algos.core.errors import ConvbenchError
 from results.records.record import Record
 from results.verdicts.decide import MIN_PASSES, OUT_OF_THE_RUNNING, Referee, looks
 from results.verdicts.statistics import pass_times, shared_levels
+from suites.cases.choosing import automatic
 from suites.cases.suite import Case
 from suites.machine import clock
 
@@ -213,6 +214,10 @@ class Run:
         turn = Turn(group, cells)
         self._round.turns.append(turn)
         memory = memory_allowed()
+        if self._pass == 0:
+            chosen = automatic(group.case, group.threads, self.settings.seed)
+            for cell in group.cells:
+                cell.auto = cell.algorithm == chosen
         for cell in cells:
             yield self._progress(f"{group.label} {cell.algorithm}")
             if self._pass == 0:
