@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from .run import RunHeader
+from .run import RunHeader, RunRecords
 
 #: Facts of an environment that identify a machine.
 MACHINE = ("host", "cpu", "cores", "usable_cores", "caches", "memory_bytes")
@@ -33,6 +33,51 @@ def same_machine(then: Mapping[str, Any] | None, now: Mapping[str, Any] | None) 
     before, after = then or {}, now or {}
     known = [key for key in MACHINE if before.get(key) and after.get(key)]
     return all(before[key] == after[key] for key in known)
+
+
+def sorted_differences(then: RunRecords, now: RunRecords) -> dict[str, list[str]]:
+    """Return clauses on what differs between two runs, by kind; kinds without any are left out.
+
+    The kinds are machine, versions, threads and settings.
+    """
+    before, after = then.header.environment or {}, now.header.environment or {}
+    threads, settings = [_threads(run) for run in (then, now)], [_settings(then), _settings(now)]
+    shared = [name for name in threads[0] if name in threads[1]]
+    found = {
+        "machine": clauses(_only(before, MACHINE), _only(after, MACHINE)),
+        "versions": clauses(_without(before, MACHINE), _without(after, MACHINE)),
+        "threads": clauses(*(_only(counts, shared) for counts in threads)),
+        "settings": clauses(*settings),
+    }
+    return {kind: said for kind, these in found.items() if (said := [*these])}
+
+
+def _threads(run: RunRecords) -> dict[str, list[int]]:
+    """Return the thread counts that were asked for, and those that each library had."""
+    counts = {"threads": {*(run.header.threads or ())}}
+    for cell in run.cells:
+        for library, count in cell.threads_seen.items():
+            counts.setdefault(f"threads of {library}", set()).add(count)
+    return {name: sorted(found) for name, found in counts.items()}
+
+
+#: Settings that are stated elsewhere or follow from others.
+_IMPLIED = ("threads", "elastic", "needed", "min_effect", "baseline", "suite", "seed")
+
+
+def _settings(run: RunRecords) -> dict[str, Any]:
+    """Return what the user chose, whether or not the settings were recorded as a whole."""
+    header = run.header
+    named = {name: getattr(header, name) for name in ("suite", "baseline", "min_effect", "seed")}
+    return {**named, **_without(header.settings or {}, _IMPLIED)}
+
+
+def _only(entries: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    return {name: value for name, value in entries.items() if name in names}
+
+
+def _without(entries: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    return {name: value for name, value in entries.items() if name not in names}
 
 
 def _shown(value: Any) -> str:

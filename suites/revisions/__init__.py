@@ -1,0 +1,1 @@
+"""Two revisions of this repository, timed in turns in one session."""
