@@ -6,6 +6,11 @@ Functions for convolution and pooling come from `algos`.
 >>> convbench.convolve([1, 2, 3], [0, 1, 0.5])
 array([0. , 1. , 2.5, 4. , 1.5])
 >>> frame = convbench.run("sizes", algorithms=["fft", "parallel"])  # doctest: +SKIP
+
+A plain function takes part in `run` and `verify` once it is registered:
+
+>>> def mine(x, w, problem): ...
+>>> convbench.register("mine", mine)  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -53,7 +58,7 @@ def run(
     problems : sequence of str
         Descriptors of problems to time instead of a suite.
     algorithms : sequence of str, optional
-        By default those of the suite.
+        By default those of the suite, and every function that was registered.
     threads : int or sequence of int
         Thread counts to time.
     budget : float, optional
@@ -81,6 +86,7 @@ def run(
     words = ["run", f"--runs={folder}", f"--threads={_listed(threads)}"]
     words += [f"--problem={problem}" for problem in problems]
     words += [] if algorithms is None else [f"--algorithms={_listed(algorithms)}"]
+    words += _function_files(algorithms)
     words += [] if budget is None else [f"--budget={budget}"]
     words += [] if baseline is None else [f"--baseline={baseline}"]
     words += ["--peers"] if peers else []
@@ -96,7 +102,7 @@ def verify(
     Parameters
     ----------
     algorithms : sequence of str, optional
-        By default all of ours.
+        By default all of ours, and every function that was registered.
     cases : int
         Number of convolution problems; pooling gets half as many.
     seed : int
@@ -104,11 +110,9 @@ def verify(
     """
     from suites.cli import perform
 
-    words = ["verify", f"--cases={cases}", f"--seed={seed}"]
-    return (
-        perform(words + ([] if algorithms is None else [f"--algorithms={_listed(algorithms)}"]))
-        == 0
-    )
+    words = ["verify", f"--cases={cases}", f"--seed={seed}", *_function_files(algorithms)]
+    words += [] if algorithms is None else [f"--algorithms={_listed(algorithms)}"]
+    return perform(words) == 0
 
 
 def read(run: str | Path | None = None, runs: str | Path | None = None) -> pd.DataFrame:
@@ -129,6 +133,19 @@ def main() -> int:
     from suites.cli import main as run_command
 
     return run_command()
+
+
+def _function_files(algorithms: Sequence[str] | str | None) -> list[str]:
+    """Return the options that give workers the registered functions among `algorithms`."""
+    from algos.registry import registered_functions
+    from suites.workers.functions import file_of
+
+    wanted = None if algorithms is None else _listed(algorithms).split(",")
+    return [
+        f"--algorithm-file={file_of(function)}"
+        for name, function in registered_functions().items()
+        if wanted is None or name in wanted
+    ]
 
 
 def _listed(values: Sequence[object] | object) -> str:

@@ -11,16 +11,20 @@ This package knows no clock, no file and no plot; `suites` times it, `results` a
 """
 
 from .api import conv, convolve, correlate, names, plan, problem_of, why_not
+from .choice import choose, explain
+from .choice import learn as wisdom
 from .core.algorithm import Algorithm
 from .core.descriptor import parse_descriptor
 from .core.errors import ConvbenchError
 from .core.problem import Problem
 from .plan import Plan
 from .pooling import PoolProblem, pool, pool_grad, unpool
+from .registry import register
 from .training import conv_transpose, grad_bias, grad_input, grad_weight
 
 __all__ = [
-    "Algorithm", "ConvbenchError", "Plan", "PoolProblem", "Problem", "conv", "conv_transpose",
-    "convolve", "correlate", "grad_bias", "grad_input", "grad_weight", "names",
-    "parse_descriptor", "plan", "pool", "pool_grad", "problem_of", "unpool", "why_not",
+    "Algorithm", "ConvbenchError", "Plan", "PoolProblem", "Problem", "choose", "conv",
+    "conv_transpose", "convolve", "correlate", "explain", "grad_bias", "grad_input", "grad_weight",
+    "names", "parse_descriptor", "plan", "pool", "pool_grad", "problem_of", "register", "unpool",
+    "why_not", "wisdom",
 ]  # fmt: skip

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from . import functions
 from .core.algorithm import Algorithm
 from .core.causes import said
 from .core.errors import ConvbenchError
@@ -51,9 +52,13 @@ _loaded: dict[Path, list[Any]] = {}
 
 
 def _load(file: Path, shown: str) -> list[Any]:
+    known = len(functions.registered)
     module = _run(file, shown)
+    made = {one.name: one for one in functions.registered[known:]}
+    for one in made.values():
+        one.file = os.fspath(file)
     try:
-        found = algorithms_in(module)
+        found = [*algorithms_in(module), *made.values()]
     except Exception as error:
         raise ConvbenchError(
             f"algorithm file {shown!r}: making an instance raised {said(error)}; "
@@ -62,7 +67,7 @@ def _load(file: Path, shown: str) -> list[Any]:
     if not found:
         raise ConvbenchError(
             f"algorithm file {shown!r} defines no algorithm; it needs a subclass of "
-            f"algos.Algorithm with a name, see CONTRIBUTING.md"
+            f"algos.Algorithm with a name, or a call of algos.register; see CONTRIBUTING.md"
         )
     return found
 

@@ -10,13 +10,14 @@ import importlib
 import os
 import pkgutil
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
-from . import plugins
+from . import functions, plugins
 from .adapters.gradients import takes_any_kernel
 from .core.errors import ConvbenchError, closest, shown
 from .core.family import CONVOLUTION, MODULES, POOLING, AlgorithmBase, Family, algorithms_in
+from .functions import Function, FunctionAlgorithm
 from .inception.algorithm import Branches
 
 FAMILIES = (CONVOLUTION, POOLING, MODULES)
@@ -104,6 +105,60 @@ def _registries() -> dict[Family, dict[str, Any]]:
     return found
 
 
+def register(name: str, function: Function | None = None) -> Any:
+    """Register a plain function as an algorithm of convolution; it needs no class.
+
+    Parameters
+    ----------
+    name : str
+        Lower-case words, such as "my-algorithm". A function registered before under the same name
+        is replaced.
+    function : callable
+        ``f(x, w, problem)`` returns the cross-correlation of `x`, ``(N, C, *size)``, with `w`,
+        ``(O, C/groups, *kernel)``, as an array of ``problem.output_shape``. Flipping and bias are
+        applied outside of it. It must not write to its arguments. For a problem that it cannot do,
+        it raises ``NotImplementedError`` with a sentence. Its errors are held to the bound of a
+        direct sum; other arithmetic needs a subclass of `Algorithm`.
+
+    Returns
+    -------
+    callable
+        The function itself; without `function`, a decorator.
+
+    Raises
+    ------
+    ConvbenchError
+        If the name is taken by another algorithm or cannot be one, or if the function does not
+        take three arguments.
+
+    Examples
+    --------
+    >>> import numpy as np, algos
+    >>> def first_tap(x, w, problem):
+    ...     if problem.kernel != (1,):
+    ...         raise NotImplementedError("it takes kernels of one tap")
+    ...     return np.einsum("ocf,ncw->now", w, x)
+    >>> _ = algos.register("first-tap", first_tap)
+    >>> algos.conv(np.ones((1, 2, 3)), np.ones((1, 2, 1)), algorithm="first-tap")
+    array([[[2., 2., 2.]]])
+    """
+    functions.check_name(name)
+    if function is None:
+        return partial(register, name)
+    algorithm = FunctionAlgorithm(name, functions.check_function(name, function))
+    known = next((of(family)[name] for family in FAMILIES if name in of(family)), None)
+    if known is not None and not isinstance(known, FunctionAlgorithm):
+        raise ConvbenchError(f"the name {name!r} is taken by an algorithm; choose another")
+    functions.registered.append(algorithm)
+    of(CONVOLUTION)[name] = algorithm
+    return function
+
+
+def registered_functions() -> dict[str, FunctionAlgorithm]:
+    """Return the algorithms made of functions by name."""
+    return {n: a for n, a in of(CONVOLUTION).items() if isinstance(a, FunctionAlgorithm)}
+
+
 def load_file(path: str | os.PathLike[str]) -> tuple[str, ...]:
     """Register the algorithms that a Python file defines; return their names.
 
@@ -115,16 +170,28 @@ def load_file(path: str | os.PathLike[str]) -> tuple[str, ...]:
         If the file cannot be read or run, defines no algorithm, or calls one by a name that
         is taken. Nothing is registered then.
     """
-    algorithms, new = plugins.from_file(path)
+    before = dict(of(CONVOLUTION))
+    try:
+        algorithms, new = plugins.from_file(path)
+        if new:
+            _enter(path, algorithms)
+    except ConvbenchError:
+        of(CONVOLUTION).clear()  # functions enter it while the file runs
+        of(CONVOLUTION).update(before)
+        raise
+    return tuple(algorithm.name for algorithm in algorithms)
+
+
+def _enter(path: str | os.PathLike[str], algorithms: list[Any]) -> None:
+    """Enter the classes of a file into the registry; its functions are there already."""
     names = [algorithm.name for algorithm in algorithms]
-    if new:
-        for algorithm in algorithms:
-            if algorithm.name in of(algorithm.family) or names.count(algorithm.name) > 1:
-                plugins.forget(path)
-                raise ConvbenchError(
-                    f"algorithm file {os.fspath(path)!r} calls an algorithm {algorithm.name!r}, "
-                    f"a name that is taken; choose another"
-                )
-        for algorithm in algorithms:
-            of(algorithm.family)[algorithm.name] = algorithm
-    return tuple(names)
+    classes = [a for a in algorithms if not isinstance(a, FunctionAlgorithm)]
+    for algorithm in classes:
+        if algorithm.name in of(algorithm.family) or names.count(algorithm.name) > 1:
+            plugins.forget(path)
+            raise ConvbenchError(
+                f"algorithm file {os.fspath(path)!r} calls an algorithm {algorithm.name!r}, "
+                f"a name that is taken; choose another"
+            )
+    for algorithm in classes:
+        of(algorithm.family)[algorithm.name] = algorithm

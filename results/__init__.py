@@ -13,6 +13,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import plot
 from .records import locate
 from .records.locate import runs_folder
 from .records.records import RunWriter, read_records
@@ -20,14 +21,30 @@ from .records.records import RunWriter, read_records
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["RunWriter", "find", "latest", "read", "read_records", "runs_folder", "samples"]
+__all__ = [
+    "RunWriter", "best", "find", "latest", "plot", "read", "read_records", "runs_folder", "samples",
+]  # fmt: skip
 
 
 def read(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """Return the run at `path` as a table, one row per cell; see `results.tables.table.read`."""
+    """Return the run at `path` as a table, one row per cell; see `results.tables.table.read`.
+
+    A notebook shows its verdicts and main columns.
+    """
+    from .tables.notebook import for_notebooks
     from .tables.table import read
 
-    return read(path)
+    return for_notebooks(read(path))
+
+
+def best(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return each problem's winner, its lead and the call that runs it.
+
+    `frame` is a table of `read`, or some rows of it; see `results.tables.best.best`.
+    """
+    from .tables.best import best
+
+    return best(frame)
 
 
 def samples(path: str | os.PathLike[str]) -> pd.DataFrame:

@@ -30,10 +30,15 @@ COMMANDS = {
     "run": ("run", "time algorithms on a suite of problems"),
     "verify": ("verify", "hold every algorithm to the oracle"),
     "report": ("report", "page, figures and tables of a finished run"),
+    "history": ("history", "what became faster or slower over many runs of a suite"),
     "export": ("export", "the table of a run for other programs: CSV, LaTeX, JSON and more"),
+    "compare": ("compare", "what got faster or slower, between runs or between revisions"),
     "merge": ("merge", "join runs of one suite from one machine"),
     "import": ("importing", "a run from JSON files of pytest-benchmark"),
     "compile": ("compiling", "compile now, so that nothing waits later"),
+    "explain": ("explain", "how an algorithm is chosen for a problem or a network"),
+    "tune": ("tune", "measure what is fastest, for the automatic choice to know"),
+    "regret": ("regret", "how far the automatic choice is from the fastest algorithm"),
     "audit": ("audit", "count how often verdicts are wrong on this machine"),
     "claims": ("claims", "check what books and papers state about convolution"),
     "list": ("listing", "show suites, algorithms, filters, claims, columns or a suite's problems"),
@@ -87,8 +92,9 @@ def _parser(words: Sequence[str]) -> _CommandLine:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code.
 
-    The code is 0 for success and 1 for wrong results. It is 2 for a user's mistake or Ctrl-C. It
-    is 3 if `verify` found nothing wrong, but time or memory ran out before all was judged.
+    The code is 0 for success. It is 1 for wrong results, or a slow-down under --fail-on. It is 2
+    for a user's mistake or Ctrl-C. It is 3 if `verify` found nothing wrong, but time or memory ran
+    out before all was judged.
     """
     open_standard_streams()
     plain_signs.register()

@@ -16,6 +16,7 @@ from results.tables.roofline import MULTIPLYING, peak
 
 from .lines import MOST_PANELS, draw_lines
 from .reductions import draw_reductions
+from .regret import draw_regret
 from .roofline import draw_roofline
 from .rows import draw_rows
 from .scales import steady_intervals
@@ -62,41 +63,52 @@ def sheets(frame: pd.DataFrame) -> list[Sheet]:
     against = with_ratios(timed, MIN_PASSES)
     timed = steady_intervals(timed, baseline)
     if timed["label"].nunique() == 1:
-        return [draw_rows("time-of-each", "each", timed, _about(frame, timed, "line"), baseline)]
+        return [
+            draw_rows("time-of-each", "each", timed, about_line(frame, timed, "line"), baseline)
+        ]
     swept = timed[~timed["layer"]]
-    along = {
-        axis: [group for group in alike(families(swept, axis)) if longest(group) >= LEAST]
-        for axis in AXES
-    }
-    drawn = [_row_sheets(frame, "peer", "against-peers", against, baseline)]
-    drawn.append(_winner_sheets(frame, swept))
+    along = sweeps_along(swept)
+    drawn = [row_sheets(frame, "peer", "against-peers", against, baseline)]
+    drawn.append(winner_sheets(frame, swept))
     for value in ("time", "speedup"):
-        drawn.append(_line_sheets(frame, value, along, baseline))
+        drawn.append(line_sheets(frame, value, along, baseline))
     in_sweep = {index for groups in along.values()
                 for group in groups for _, rows in group for index in rows.index}  # fmt: skip
     rest = timed[~timed.index.isin(in_sweep)]
     layers = rest[rest["layer"] & rest["kind"].isin(MULTIPLYING)]
     if layers["label"].nunique() < 2:
         layers = layers.iloc[:0]
-    drawn.append(_row_sheets(frame, "gflops", "throughput", layers, baseline))
+    drawn.append(row_sheets(frame, "gflops", "throughput", layers, baseline))
     others = rest[~rest.index.isin(layers.index)]
-    drawn.append(_row_sheets(frame, "time", "time-of-problems", others, baseline))
+    drawn.append(row_sheets(frame, "time", "time-of-problems", others, baseline))
     for rows, name in ((layers, "speedup-of-layers"), (others, "speedup-of-problems")):
         if _has_speedups(rows, baseline):
-            drawn.append(_row_sheets(frame, "speedup", name, rows, baseline))
-    if sheet := draw_reductions(timed, _about(frame, timed, "line")):
+            drawn.append(row_sheets(frame, "speedup", name, rows, baseline))
+    if sheet := draw_reductions(timed, about_line(frame, timed, "line")):
         drawn.insert(0, [sheet])
-    drawn.append(_roofline_sheets(frame, timed))
+    if sheet := draw_regret(frame, about_line(frame, timed, "")):
+        drawn.append([sheet])
+    drawn.append(roofline_sheets(frame, timed))
+    drawn.append(roofline_sheets(frame, timed))
     return [sheet for group in drawn for sheet in group]
 
 
-def _winner_sheets(frame: pd.DataFrame, swept: pd.DataFrame) -> list[Sheet]:
-    about = _about(frame, swept, "")
+def sweeps_along(swept: pd.DataFrame) -> dict[str, list[list[Panel]]]:
+    """Return the groups of sweeps along every axis that are long enough to draw."""
+    return {
+        axis: [group for group in alike(families(swept, axis)) if longest(group) >= LEAST]
+        for axis in AXES
+    }
+
+
+def winner_sheets(frame: pd.DataFrame, swept: pd.DataFrame) -> list[Sheet]:
+    """Return the maps of the winners over two sizes."""
+    about = about_line(frame, swept, "")
     return [draw_maps(name, across, up, panels, about)
             for name, across, up, panels in maps(swept)]  # fmt: skip
 
 
-def _line_sheets(
+def line_sheets(
     frame: pd.DataFrame, value: str, along: dict[str, list[list[Panel]]], baseline: str
 ) -> list[Sheet]:
     """Draw every sweep once, along the axis on which `value` is most telling.
@@ -121,7 +133,7 @@ def _line_sheets(
                     continue
                 parts = [name, *(_slug(describe(*item)) for item in shared.items())]
                 page = "-".join(word for word in parts if word)
-                about = _about(frame, rows, "band")
+                about = about_line(frame, rows, "band")
                 drawn.append(draw_lines(page, axis, value, part, about, baseline))
     return drawn
 
@@ -136,20 +148,21 @@ def _apart(groups: list[list[Panel]], number: int) -> str:
     return f"-{number + 1}"
 
 
-def _row_sheets(
+def row_sheets(
     frame: pd.DataFrame, value: str, name: str, rows: pd.DataFrame, baseline: str, most: int = 40
 ) -> list[Sheet]:
+    """Return figures with a row per problem, `most` of them in each."""
     labels = list(dict.fromkeys(rows["label"]))
     drawn = []
     for start in range(0, len(labels), most):
         part = rows[rows["label"].isin(labels[start : start + most])]
         page = f"{name}-part-{start // most + 1}" if len(labels) > most else name
         peaks = _peaks(frame, part) if value == "gflops" else None
-        drawn.append(draw_rows(page, value, part, _about(frame, part, "line"), baseline, peaks))
+        drawn.append(draw_rows(page, value, part, about_line(frame, part, "line"), baseline, peaks))
     return drawn
 
 
-def _roofline_sheets(frame: pd.DataFrame, timed: pd.DataFrame) -> list[Sheet]:
+def roofline_sheets(frame: pd.DataFrame, timed: pd.DataFrame) -> list[Sheet]:
     """Draw cells under the roofs, and for up to 40 problems each cell's share of its roof.
 
     Pooling is compared with the bandwidth alone, because no peak limits it.
@@ -159,11 +172,11 @@ def _roofline_sheets(frame: pd.DataFrame, timed: pd.DataFrame) -> list[Sheet]:
     under = known[known["kind"].isin(MULTIPLYING) & (known["intensity"] > 0)]
     drawn = []
     if len(under):
-        drawn.append(draw_roofline(under, frame.attrs["limits"], _about(frame, under, "")))
+        drawn.append(draw_roofline(under, frame.attrs["limits"], about_line(frame, under, "")))
     if len(under) and under["label"].nunique() <= 40:
-        drawn += _row_sheets(frame, "roofline", "share-of-roofline", under, baseline)
+        drawn += row_sheets(frame, "roofline", "share-of-roofline", under, baseline)
     pools = known[~known["kind"].isin(MULTIPLYING)]
-    return drawn + _row_sheets(frame, "bandwidth", "share-of-bandwidth", pools, baseline)
+    return drawn + row_sheets(frame, "bandwidth", "share-of-bandwidth", pools, baseline)
 
 
 def _peaks(frame: pd.DataFrame, rows: pd.DataFrame) -> dict[tuple[str, int], float]:
@@ -181,7 +194,7 @@ def _has_speedups(rows: pd.DataFrame, baseline: str) -> bool:
     return bool(rows.loc[rows["algorithm"] != baseline, "speedup"].notna().any())
 
 
-def _about(frame: pd.DataFrame, rows: pd.DataFrame, mark: str) -> str:
+def about_line(frame: pd.DataFrame, rows: pd.DataFrame, mark: str) -> str:
     """Return threads, dtype, machine and the meaning of `mark`, for the line under a heading."""
     environment = frame.attrs.get("environment") or {}
     counts = sorted(set(rows["threads"]))

@@ -66,6 +66,17 @@ def halo(width: float = 2.5) -> list[Any]:
     return [withStroke(linewidth=width, foreground="white")]
 
 
+class NotebookFigure(Figure):
+    """Figure that a notebook shows as it is, without pyplot."""
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        """Return the figure as PNG, and the width to show it with, in pixels."""
+        content = io.BytesIO()
+        with rc_context():
+            self.savefig(content, format="png", facecolor="white")
+        return content.getvalue(), {"width": round(100 * WIDTH)}
+
+
 @dataclass(frozen=True)
 class SavedFigure:
     """A saved figure: the question it answers, a sentence about it, and its files."""
@@ -128,7 +139,7 @@ def new_sheet(
     heights = [0.12, 0.23 * len(title), 0.05 + 0.165 * len(small), 0.27 if legend else 0.0]
     head = sum(heights) + 0.08
     height = head + rows * panel_height
-    figure = Figure(figsize=(WIDTH, height), dpi=DENSITY, layout="constrained")
+    figure = NotebookFigure(figsize=(WIDTH, height), dpi=DENSITY, layout="constrained")
     engine: Any = figure.get_layout_engine()
     engine.set(rect=(0.005, 0.005, 0.985, 1 - head / height - 0.005), w_pad=0.06, h_pad=0.06)
     top = 1 - heights[0] / height

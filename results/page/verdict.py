@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from results.tables.labels import in_order, lead_text, listed, plural, time_text
+from results.verdicts.statistics import geometric_mean
 
 from .ranking import Costs, Standing, ranking
 
@@ -55,7 +56,22 @@ def verdict(
         said += f" Faster where it wins: {listed(parts)}."
     if open_ := int((~here.decided).sum()):
         said += f" In {open_} of {count} the fastest is not decided."
-    return said
+    return said + _automatic(rows, group, costs, chosen)
+
+
+def _automatic(rows: pd.DataFrame, group: np.ndarray, costs: Costs, chosen: np.ndarray) -> str:
+    """Return a sentence on the automatic choice in the groups `chosen`; empty if unknown."""
+    taken = np.isin(group, chosen) & (rows["auto"] & rows["time_s"].notna()).to_numpy()
+    names = [costs.names.index(name) for name in rows["algorithm"][taken]]
+    cost = costs.cost[group[taken], names] if names else np.empty(0)
+    cost = cost[~np.isnan(cost)]
+    if not len(cost):
+        return ""
+    hits = int((costs.winner[group[taken]] == names).sum())
+    return (
+        f' algorithm="auto" takes the fastest in {hits} of {len(cost)}, and on average '
+        f"{lead_text(geometric_mean(cost))} its time."
+    )
 
 
 def _choice(first: Sequence[Standing], problems: int) -> str:

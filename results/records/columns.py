@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .fields import Anything, Choice, Field, ListOf, Number, TableOf, Text, Whole
+from .fields import Anything, Choice, Field, ListOf, Number, TableOf, Text, Truth, Whole
 from .record import Record, entries, entry
 
 STATUSES = ("ok", "unsupported", "failed", "refused", "skipped")
@@ -148,6 +148,10 @@ class CellRecord(Outcome, Identity):
     kind_of_record: ClassVar[str] = "cell"
     writes_null: ClassVar[bool] = True
 
+    auto: bool = column(
+        "bool", "", 'True for the algorithm that algorithm="auto" took when this was measured',
+        Truth(), default=False,
+    )  # fmt: skip
     batch: int = column("int64", "", "inputs in a batch", Whole())
     in_channels: int = column("int64", "", "channels of the input", Whole())
     out_channels: int = column("int64", "", "channels of the output", Whole())

@@ -101,6 +101,15 @@ class Number:
 
 
 @dataclass(frozen=True)
+class Truth:
+    """True or False."""
+
+    def wrong(self, value: Any) -> str | None:
+        """Refuse 0 and 1 too, which JSON tells apart."""
+        return None if isinstance(value, bool) else _mistyped(value, "true or false")
+
+
+@dataclass(frozen=True)
 class Seconds:
     """A sample: seconds per call, or None where it is missing."""
 

@@ -56,6 +56,18 @@ def find(folder: str | os.PathLike[str], text: str) -> Path:
     raise ConvbenchError(f"there is no run {text!r} in {Path(folder)}; {clause}")
 
 
+def of_suite(folder: str | os.PathLike[str], suite: str) -> list[Path]:
+    """Return the folders of all runs of `suite` in `folder`, oldest first."""
+    runs = _runs(folder)
+    found = [path for path, header in runs if header.get("suite") == suite]
+    if found:
+        return found
+    suites = list(dict.fromkeys(str(header.get("suite")) for _, header in reversed(runs)))
+    raise ConvbenchError(
+        f"there is no run of the suite {suite!r} in {Path(folder)}; {closest(suite, suites)}"
+    )
+
+
 def _runs(folder: str | os.PathLike[str]) -> list[tuple[Path, dict[str, Any]]]:
     """Return folder and header of every readable run in `folder`, oldest first."""
     runs = []

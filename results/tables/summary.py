@@ -23,6 +23,7 @@ from .labels import (
     time_text,
     times_text,
 )
+from .regret import auto_sentences
 from .table import folded_reasons
 from .throughout import one_for_all
 
@@ -128,7 +129,8 @@ def verdicts(frame: pd.DataFrame) -> list[str]:
     said += _decided(timed, baseline)
     said += _drifting(timed)
     said += _of_threads(timed)
-    return said + _of_reductions(timed)
+    said += _of_reductions(timed)
+    return said + auto_sentences(frame)
 
 
 def reasons(frame: pd.DataFrame) -> list[str]:

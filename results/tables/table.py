@@ -86,7 +86,7 @@ read.__doc__ = str(read.__doc__).replace("{columns}", described(" " * 8))
 def tabulate_run(run: RunRecords) -> pd.DataFrame:
     """Return the table of `read` from records already read."""
     check_groups(run)
-    samples, loads = _by_cell(run.passes, "samples_s"), _by_cell(run.passes, "load_s")
+    samples, loads = by_cell(run.passes, "samples_s"), by_cell(run.passes, "load_s")
     # A later record of a cell (it failed later, or the run was resumed) replaces the earlier.
     cells = {(cell.group, cell.algorithm): cell for cell in run.cells}
     groups: dict[Hashable, dict[str, Passes]] = {}
@@ -127,7 +127,7 @@ def samples_of_run(run: RunRecords) -> pd.DataFrame:
     cells = {(cell.group, cell.algorithm): cell for cell in run.cells}
     frame = tabulate_run(run)
     asked = frame[list(SAMPLE_KEYS)].to_dict("records")
-    taken = _by_cell(run.passes, "samples_s")
+    taken = by_cell(run.passes, "samples_s")
     rows = []
     for keys, place, cell in zip(asked, cells, cells.values(), strict=True):
         if cell.status != "ok":
@@ -149,7 +149,7 @@ def samples_of_run(run: RunRecords) -> pd.DataFrame:
     return long
 
 
-def _by_cell(passes: list[PassRecord], what: str) -> dict[tuple[int, str], dict[int, Any]]:
+def by_cell(passes: list[PassRecord], what: str) -> dict[tuple[int, str], dict[int, Any]]:
     """Return ``{(group, algorithm): {pass: entry}}`` from field `what` of pass records."""
     found: dict[tuple[int, str], dict[int, Any]] = {}
     for record in passes:

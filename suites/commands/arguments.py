@@ -24,15 +24,46 @@ def add_min_effect(parser: argparse._ActionsContainer) -> None:
     )  # fmt: skip
 
 
+#: Seconds by unit; a number without a unit is of seconds.
+_SECONDS = {"min": 60.0, "h": 3600.0, "s": 1.0}
+#: Bytes by unit; a number without a unit is of bytes.
+_BYTES = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "kB": 10**3, "MB": 10**6, "GB": 10**9}
+
+
 def seconds(text: str) -> float:
-    """Return a positive, finite number of seconds."""
+    """Return a positive, finite number of seconds; ``30``, ``30s``, ``5min`` and ``1h`` are read.
+
+    >>> seconds("90"), seconds("1.5min")
+    (90.0, 90.0)
+    """
+    unit = next((unit for unit in _SECONDS if text.endswith(unit)), "")
     try:
-        value = float(text)
+        value = float(text.removesuffix(unit)) * _SECONDS.get(unit, 1.0)
     except ValueError:
         value = 0.0
     if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} must be a positive number of seconds")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} must be a positive number of seconds, or a time such as 30s, 5min or 1h"
+        )
     return value
+
+
+def bytes_count(text: str) -> int:
+    """Return a number of bytes; ``4096``, ``64MiB`` and ``1GB`` are read.
+
+    >>> bytes_count("1.5MiB")
+    1572864
+    """
+    unit = next((unit for unit in _BYTES if text.endswith(unit)), "")
+    try:
+        value = float(text.removesuffix(unit)) * _BYTES.get(unit, 1)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 2**63:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} must be a number of bytes, or a size such as 64MiB or 1GB"
+        )
+    return int(value)
 
 
 def percent(text: str) -> float:

@@ -15,6 +15,7 @@ from algos.core.family import Family
 from algos.registry import load_file
 from suites.cases.generate import OPERATIONS
 from suites.cases.suite import Case
+from suites.timing.bars import can_move
 from suites.truth.families import FAMILY_CASES
 
 from .verifier import SHOWN, Score, Verifier, repro_line, sequence_line
@@ -59,7 +60,8 @@ def verify_and_show(
     )  # fmt: skip
     scores, alive = [], []
     total = sum(len(c.cases) * len(c.names) for c in campaigns) + len(wrong)
-    with Progress(*columns, console=notes, transient=True) as progress:
+    moving = can_move(notes)
+    with Progress(*columns, console=notes, transient=True, disable=not moving) as progress:
         task = progress.add_task("verify", total=total)
         for campaign, name in ((c, name) for c in campaigns for name in c.names):
             progress.update(task, description=f"verify {name}")

@@ -143,6 +143,16 @@ def test_verdicts_that_are_withheld_are_not_told(tmp_path: Path) -> None:
     )
 
 
+def test_the_automatic_choice_is_told(tmp_path: Path) -> None:
+    cells = [
+        cell(name, problem, samples=[seconds] * 3, auto=name == "fft")
+        for problem in (FIRST, SECOND)
+        for name, seconds in {"fft": 2.0 + problem.stride[0], "parallel": 2.0}.items()
+    ]
+    said = page_model(frame_of(tmp_path, cells, baseline="parallel"))["verdicts"]["|"]
+    assert said.endswith("takes the fastest in 0 of 2, and on average 2.1× its time.")
+
+
 def test_one_problem_is_told_by_its_time(tmp_path: Path) -> None:
     said = page_model(frame_of(tmp_path, measured(Problem(size=(64, 64), kernel=3))))["verdicts"]
     assert "is the fastest:" in said["|"]

@@ -91,6 +91,25 @@ MISTAKES = {
     "verify --threads 9999": "this machine offers",
     "verify --problem zzz": "column 1",
     "verify --weights rank1": "with --problem or --batch",
+    "explain": "explain takes one thing",
+    "explain quik": "did you mean 'quick'",
+    "explain mb1_zz3": "column 5",
+    "explain mb1_ic1ih8_oc1_kh3 --memory lots": "a size such as 64MiB",
+    "explain mb1_ic1ih8_oc1_kh3 --accuracy high": "accuracy",
+    "explain mb1_ic1ih8_oc1_kh3 --threads 1,1,0": "expected counts",
+    "explain mb1_ic1ih8_oc1_kh3 --run x": "--run goes with a suite",
+    "explain mb1_ic1ih8_oc1_kh3 --weights gausian": "did you mean 'gaussian'",
+    "explain inception_mb1_ic8ih8_ones=4_threes=4_fives=4_pooled=4": "a module of several layers",
+    "tune quik": "did you mean 'quick'",
+    "tune --budget soon": "a time such as 30s",
+    "tune --import missing.json": "cannot be read",
+    "tune --import key.toml": "holds no wisdom",
+    "tune everyday --count 9999": "ask for 1 to 2000",
+    "tune --problem inception_mb1_ic8ih8_ones=4_threes=4_fives=4_pooled=4": "no problem here",
+    "regret nope": "no runs yet",
+    "regret --count 0": "whole number from 1 on",
+    "regret --resume nope": "no runs yet",
+    "regret nope --problem mb1_ic1ih8_oc1_kh3": "choose one",
     "list": "required",
     "list thing": "invalid choice: 'thing'",
     "list problems": "whose problems?",
@@ -186,10 +205,11 @@ def test_the_version_is_shown(tmp_path):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_options_are_the_arguments(name):
-    """`run` alone has two options more, which resuming fills in."""
+    """Commands that keep records have options more, which resuming fills in."""
     parser = argparse.ArgumentParser(add_help=False)
     load(name).add_arguments(parser)
     arguments = {action.dest for action in parser._actions}
     options = {field.name for field in fields(load(name).options)}
-    assert options - arguments == ({"words", "earlier"} if name == "run" else set())
+    more = {"run": {"words", "earlier"}, "regret": {"words", "earlier"}, "tune": {"words"}}
+    assert options - arguments == more.get(name, set())
     assert arguments <= options
