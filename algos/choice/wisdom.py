@@ -131,6 +131,15 @@ def learn(frame: pd.DataFrame) -> int:
                 f"the run was measured with {name} {about[name]}, this is {here[key]}; times of "
                 f"another processor or version do not hold here, so measure again"
             )
+    found = entries_of(frame)
+    for entry in found:
+        remember(entry)
+    _forget_orders()
+    return len(found)
+
+
+def entries_of(frame: pd.DataFrame) -> list[Entry]:
+    """Return the times of our algorithms in the table of a run, by problem and thread count."""
     timed = frame[(frame["status"] == "ok") & frame["time_s"].notna()]
     if "convert_s" in timed:  # other people's libraries are never chosen
         timed = timed[~timed["algorithm"].isin(frame.attrs.get("peers") or ())]
@@ -138,10 +147,7 @@ def learn(frame: pd.DataFrame) -> int:
     for row in timed.to_dict("records"):
         place = _nameless(str(row["problem"])), int(row["threads"])
         found.setdefault(place, {})[str(row["algorithm"])] = _measured(row)
-    for (problem, threads), times in found.items():
-        remember(Entry(problem, threads, times))
-    _forget_orders()
-    return len(found)
+    return [Entry(problem, threads, times) for (problem, threads), times in found.items()]
 
 
 def _nameless(text: str) -> str:
