@@ -37,6 +37,8 @@ def dense(problem: Problem, sizes: tuple[int, ...]) -> Problem | None:
     """
     if problem.operation != "forward" or problem.axes != 2:
         return None
+    if not problem.is_plain or isinstance(problem.bias, str):  # made of plain layers by others
+        return None
     steps = [*zip(problem.stride, problem.dilation, strict=True)]
     least = max(-(-f // s) for f, s in zip(problem.kernel, problem.stride, strict=True))
     taps = next((size for size in sizes if least <= size <= least + 1), 0)

@@ -99,6 +99,9 @@ def test_the_dense_layer_is_the_same_sum(fields):
         {"size": (9, 9), "kernel": 2},
         {"size": (9, 9), "kernel": (1, 5)},
         {"size": (9, 9), "kernel": 7},
+        {"size": (9, 9), "kernel": 5, "stride": 2, "tile": 2},
+        {"size": (9, 9), "kernel": 5, "stride": 2, "bias": "location"},
+        {"size": (9, 9), "kernel": 5, "stride": 2, "in_channels": 2, "connections": (1,)},
         {"size": (9, 9), "kernel": 3, "stride": 2},
         {"size": (9, 9), "kernel": 5, "stride": 2, "dilation": 2},
         {"size": (9,), "kernel": 5, "stride": 2},
@@ -118,3 +121,24 @@ def test_memory_is_predicted():
     copied = 4 * (48 * 57 * 57 + 96 * 48 * 9)
     assert inner.multiply_adds > 0
     assert able.workspace_bytes(problem, 1) == copied + get("winograd4").workspace_bytes(inner, 1)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"kernel": 11, "tile": 2},
+        {"kernel": 5, "bias": "location"},
+        {"kernel": 5, "connections": [1, 2, 3]},
+    ],
+    ids=str,
+)
+def test_layers_made_of_others_are_put_together_first(more):
+    problem = Problem(
+        size=(35, 37), stride=2, in_channels=2, out_channels=3, dtype="float64", **more
+    )
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal(problem.input_shape), rng.standard_normal(problem.kernel_shape)
+    bias = rng.standard_normal(problem.bias_shape) if problem.bias else None
+    found = algos.plan(problem, w, bias, algorithm="winograd4")(x)
+    exact = algos.plan(problem, w, bias, algorithm="naive")(x)
+    np.testing.assert_allclose(found, exact, rtol=1e-9, atol=1e-9)
