@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from algos.choice import forget_choices
+from algos import registry
+from algos.choice import accuracy, forget_choices
 from algos.core.errors import ConvbenchError
 from algos.core.family import CONVOLUTION
 from algos.notation import parse
@@ -125,6 +126,21 @@ def unsteady(frame: pd.DataFrame, before: Mapping[Key, str]) -> int:
     forget_choices()
     again = automatic_choices(cases_of(frame), int(frame.attrs.get("seed") or 0))
     return sum(before.get(key) != again.get(key) for key in {*before, *again})
+
+
+def admitted(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of algorithms that may be chosen by default, by their typical errors.
+
+    A faster algorithm that the caller's accuracy rules out is no choice that was missed.
+    """
+
+    def admits(text: str, name: str) -> bool:
+        problem = parse(text)
+        algorithm = registry.of(problem.family).get(name)
+        return algorithm is None or accuracy.admits("standard", algorithm, problem)
+
+    pairs = zip(frame["problem"], frame["algorithm"], strict=True)
+    return frame[[admits(str(text), str(name)) for text, name in pairs]]
 
 
 def check_cases(frame: pd.DataFrame) -> None:

@@ -146,6 +146,7 @@ def judge(frame: pd.DataFrame, tuned: bool = False, table: str | None = None) ->
 
     Unless `tuned`, choices know nothing that was measured by the user.
     """
+    frame = regrets.admitted(frame)
     regrets.check_cases(frame)
     with nullcontext() if tuned else without_wisdom():
         rules = regrets.rules_of(frame)

@@ -1,5 +1,6 @@
 """The table of rules on an invented run, with invented choices."""
 
+import pandas as pd
 import pytest
 from synthetic import cell, write_run
 
@@ -94,3 +95,17 @@ def test_limits_are_told_apart():
     assert len(said) == 3
     assert "geometric mean is 4.9%" in said[0]
     assert list(BARS["foreign"].missed(Figures(100, 0, 0.09, 9.0, 1.4))) == []
+
+
+def test_what_accuracy_rules_out_is_no_missed_choice():
+    """F(4, 5) errs more than the default admits; F(4, 3) over eight channels does not."""
+    rows = [
+        (problem, name)
+        for problem in ("mb1_ic8ih20_oc8_kh5", "mb1_ic8ih20_oc8_kh3")
+        for name in ("parallel", "winograd4", "torch")
+    ]
+    frame = pd.DataFrame(rows, columns=["problem", "algorithm"])
+    kept = regrets.admitted(frame)
+    assert [*zip(kept["problem"], kept["algorithm"], strict=True)] == [
+        row for row in rows if row != ("mb1_ic8ih20_oc8_kh5", "winograd4")
+    ]
