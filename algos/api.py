@@ -93,7 +93,9 @@ def conv(
         x, w, bias_kind(bias, w), stride=stride, padding=padding, dilation=dilation,
         groups=groups, tile=tile, connections=connections, flip=flip, fit=fit,
     )  # fmt: skip
-    w = w.reshape(problem.kernel_shape)
+    w = take(
+        "kernel", w.reshape(problem.kernel_shape), problem.kernel_shape, np.dtype(problem.dtype)
+    )
     chosen = resolve(
         algorithm, problem, w, x, use="once", accuracy=accuracy, memory=memory, threads=threads,
         deterministic=deterministic,

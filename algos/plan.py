@@ -71,6 +71,8 @@ class Plan:
     ) -> None:
         check_problem(problem, Problem)
         check_addressable(problem)
+        if problem.operation != "grad_weight":
+            w = take("kernel", w, problem.kernel_shape, np.dtype(problem.dtype))
         # Looked up each time: the registry may have changed.
         chosen = resolve(
             algorithm, problem, w, accuracy=accuracy, memory=memory, threads=threads,
@@ -97,7 +99,7 @@ class Plan:
             if reason := able.why_not(asked):
                 raise ConvbenchError(f"{chosen.name} cannot do this: {reason}")
             return
-        w = take("kernel", w, problem.kernel_shape, dtype)
+        assert w is not None
         if bool(problem.bias) != (bias is not None):
             raise ConvbenchError(
                 f"the problem says bias={problem.bias}, but "

@@ -9,7 +9,7 @@ import numpy as np
 from .choice import AUTO, resolve
 from .core.algorithm import Algorithm
 from .core.arguments import choice, per_axis, whole_number
-from .core.arrays import as_array, check_apart
+from .core.arrays import as_array, check_apart, take
 from .core.errors import ConvbenchError, shown
 from .core.layouts import check_axes, check_gradient_layouts
 from .core.problem import BIASES, DTYPES, Padding, Problem
@@ -79,7 +79,9 @@ def grad_input(
         dtype=g.dtype.name, operation="grad_input",
     )  # fmt: skip
     _check_gradient(problem, g)
-    w = w if problem.is_tiled else one
+    w = take(
+        "kernel", w if problem.is_tiled else one, problem.kernel_shape, np.dtype(problem.dtype)
+    )
     if isinstance(out, np.ndarray):
         check_apart(out, "kernel", w)
     chosen = resolve(

@@ -20,7 +20,7 @@ from algos.backend import threads as pools
 from algos.core.arguments import choice, whole_number
 from algos.core.arrays import take
 from algos.core.errors import ConvbenchError, shown
-from algos.core.family import CONVOLUTION, check_problem
+from algos.core.family import CONVOLUTION, POOLING, check_problem
 from algos.core.problem import Problem
 from algos.pooling.core.problem import PoolProblem
 
@@ -122,12 +122,12 @@ def resolve(
 ) -> Any:  # fmt: skip
     """Return the algorithm that `algorithm` names or is; for "auto" the one chosen.
 
-    `w` is the kernel and `others` are the other operands, as far as they are known. The rest is as
-    in `choose`.
+    `w` is the kernel, as `taken` returns it, and `others` are the other operands, as far as they
+    are known. The rest is as in `choose`.
     """
     if isinstance(algorithm, str) and algorithm == AUTO:
         order = order_of(problem, use, accuracy, memory, threads, deterministic)
-        return registry.of(problem.family)[first(order, problem, taken(problem, w), *others).name]
+        return registry.of(problem.family)[first(order, problem, w, *others).name]
     if accuracy != "standard" or memory is not None or deterministic:
         raise ConvbenchError(
             f"accuracy, memory and deterministic guide the choice of algorithm={AUTO!r}; "
@@ -160,7 +160,7 @@ def _order(
     problem: Any, use: str, accuracy: str | float, memory: int | None, threads: int,
     deterministic: bool,
 ) -> Order:  # fmt: skip
-    check_problem(problem, Problem if getattr(problem, "family", 0) is CONVOLUTION else PoolProblem)
+    check_problem(problem, PoolProblem if getattr(problem, "family", None) is POOLING else Problem)
     choice("use", use, USES)
     accuracy = classes.check(accuracy)
     if memory is not None:
@@ -184,12 +184,16 @@ def _order(
     return Order(_within(ranked, memory, asked, count, reasons), reasons)
 
 
+def eligible(problem: Any) -> dict[str, Any]:
+    """Return our algorithms of the family of `problem` that a choice may take, by name."""
+    found = registry.of(problem.family).items()
+    return {name: one for name, one in found if not (one.is_peer or one.opt_in)}
+
+
 def _able(problem: Any, accuracy: str | float) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the algorithms that can compute `problem` as accurately, and why others cannot."""
     able, reasons = {}, {}
-    for name, algorithm in registry.of(problem.family).items():
-        if algorithm.is_peer or algorithm.opt_in:
-            continue
+    for name, algorithm in eligible(problem).items():
         performing = performer(algorithm, problem)
         reason = None if name == ALWAYS else _why_not(algorithm, performing, problem, accuracy)
         if reason:

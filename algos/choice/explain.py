@@ -14,7 +14,7 @@ from algos.adapters import performer
 from algos.backend import threads as pools
 
 from . import accuracy as classes
-from .decide import Known, Order, Ranked, first, order_of, taken
+from .decide import Known, Order, Ranked, eligible, first, order_of, taken
 from .values import unsuited
 from .wisdom import descriptor
 
@@ -192,7 +192,6 @@ def candidates_of(problem: Any) -> list[str]:
     """Return the names of our algorithms that can compute `problem`: those worth timing."""
     asked = problem.with_images
     return [
-        name for name, algorithm in registry.of(problem.family).items()
-        if not algorithm.is_peer and not algorithm.opt_in
-        and not performer(algorithm, asked).why_not(asked)
+        name for name, algorithm in eligible(problem).items()
+        if not performer(algorithm, asked).why_not(asked)
     ]  # fmt: skip

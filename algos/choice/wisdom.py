@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from algos.core.errors import ConvbenchError
+from algos.core.spelling import nameless
 
 from .machine import folder, versions, write
 
@@ -46,6 +47,8 @@ class Measured:
         numbers = (self.time_s, self.low_s, self.high_s, self.prepare_s)
         if not all(isinstance(n, int | float) and 0 <= n < math.inf for n in numbers):
             raise ValueError(f"{numbers} are no times")
+        if not self.time_s:
+            raise ValueError("a call takes some time")
 
     def of(self, use: str) -> Measured:
         """Return the times of a call for `use`: with "once", preparing is a part of it."""
@@ -76,8 +79,7 @@ class Entry:
 
 def descriptor(problem: Any) -> str:
     """Return the descriptor of `problem` without its name."""
-    text = str(problem)
-    return text[: text.rindex('_n"')] if problem.name else text
+    return nameless(str(problem))
 
 
 def lookup(problem: Any, threads: Collection[int], shipped_only: bool = False) -> Entry | None:
@@ -145,13 +147,9 @@ def entries_of(frame: pd.DataFrame) -> list[Entry]:
         timed = timed[~timed["algorithm"].isin(frame.attrs.get("peers") or ())]
     found: dict[tuple[str, int], dict[str, Measured]] = {}
     for row in timed.to_dict("records"):
-        place = _nameless(str(row["problem"])), int(row["threads"])
+        place = nameless(str(row["problem"])), int(row["threads"])
         found.setdefault(place, {})[str(row["algorithm"])] = _measured(row)
     return [Entry(problem, threads, times) for (problem, threads), times in found.items()]
-
-
-def _nameless(text: str) -> str:
-    return text[: text.rindex('_n"')] if '_n"' in text else text
 
 
 def _measured(row: Mapping[Any, Any]) -> Measured:

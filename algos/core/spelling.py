@@ -9,6 +9,15 @@ from .connections import to_text
 OPERATION_WORDS = {"bwdd": "grad_input", "bwdw": "grad_weight"}
 
 
+def nameless(descriptor: str) -> str:
+    """Return a descriptor without the name of its problem.
+
+    >>> nameless('mb1_ic1ih9_oc1_kh3_n"edges"')
+    'mb1_ic1ih9_oc1_kh3'
+    """
+    return descriptor[: descriptor.rindex('_n"')] if '_n"' in descriptor else descriptor
+
+
 def format_descriptor(problem: Any) -> str:
     """Return the shortest descriptor that parses back to `problem`."""
     names = problem.axis_names

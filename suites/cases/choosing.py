@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import algos
 from algos import registry
 from algos.choice import Explanation, forget_choices, machine
+from algos.choice.wisdom import descriptor
 from algos.core.errors import ConvbenchError
 from algos.core.family import MODULES
 from results.records.columns import GROUP
@@ -83,9 +84,8 @@ def without_wisdom() -> Iterator[None]:
 def key_of(case: Case, threads: int) -> tuple[object, ...]:
     """Return the key that `results.tables.regret.key_of` gives the rows of a case."""
     p = case.problem
-    text = str(p)
     values = {
-        "operation": p.operation, "problem": text[: text.rindex('_n"')] if p.name else text,
+        "operation": p.operation, "problem": descriptor(p),
         "name": p.name, "weights": case.weights, "pixels": case.pixels, "dtype": p.dtype,
         "threads": threads,
     }  # fmt: skip

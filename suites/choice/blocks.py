@@ -20,6 +20,7 @@ from algos.backend import threads as pools
 from algos.choice.explain import candidates_of
 from algos.choice.machine import versions
 from algos.choice.terms import arithmetic
+from algos.choice.wisdom import descriptor
 from results.verdicts.statistics import time_interval
 from suites.cases.suite import Case
 from suites.machine import clock
@@ -63,10 +64,9 @@ def timed(
 
 
 def _rows(case: Case, threads: int) -> list[dict[str, Any]]:
-    problem, name = case.problem, case.problem.name
-    text = str(problem)
+    problem = case.problem
     same = {
-        "problem": text[: text.rindex('_n"')] if name else text, "name": name, "label": text,
+        "problem": descriptor(problem), "name": problem.name, "label": str(problem),
         "operation": problem.operation, "kind": getattr(problem, "kind", "convolution"),
         "weights": case.weights, "pixels": case.pixels, "dtype": problem.dtype,
         "threads": threads, "status": "ok",

@@ -24,6 +24,18 @@ def add_min_effect(parser: argparse._ActionsContainer) -> None:
     )  # fmt: skip
 
 
+def add_limits(parser: argparse._ActionsContainer) -> None:
+    """Add ``--call-limit`` and ``--timeout``."""
+    parser.add_argument(
+        "--call-limit", type=seconds, default=2.0, metavar="SECONDS",
+        help="skip what would take longer for a single call (default: 2)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--timeout", type=seconds, default=120.0, metavar="SECONDS",
+        help="give an algorithm up that does not answer for so long (default: 120)",
+    )  # fmt: skip
+
+
 #: Seconds by unit; a number without a unit is of seconds.
 _SECONDS = {"min": 60.0, "h": 3600.0, "s": 1.0}
 #: Bytes by unit; a number without a unit is of bytes.

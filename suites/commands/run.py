@@ -24,7 +24,7 @@ from suites.timing.schedule import Settings
 
 from . import dry_run
 from . import selection as choose
-from .arguments import add_algorithm_file, add_min_effect, seconds, whole_number
+from .arguments import add_algorithm_file, add_limits, add_min_effect, seconds, whole_number
 from .command import Command
 from .consoles import notes, out, remark
 
@@ -95,14 +95,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--dtype", metavar="D", help="float32 or float64 for every problem")
     how.add_argument("--budget", type=seconds, metavar="SECONDS", help="time to spend")
     add_min_effect(how)
-    how.add_argument(
-        "--call-limit", type=seconds, default=2.0, metavar="SECONDS",
-        help="skip what would take longer for a single call (default: 2)",
-    )  # fmt: skip
-    how.add_argument(
-        "--timeout", type=seconds, default=120.0, metavar="SECONDS",
-        help="give an algorithm up that does not answer for so long (default: 120)",
-    )  # fmt: skip
+    add_limits(how)
     how.add_argument("--cold-cache", action="store_true", help="empty the caches before every call")
     how.add_argument(
         "--seed", type=whole_number(0), default=0, help="of data and order (default: 0)"

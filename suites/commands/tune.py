@@ -23,7 +23,7 @@ from suites.timing.estimate import seconds_needed
 from suites.timing.progress import Finished, measure
 from suites.timing.schedule import Settings
 
-from .arguments import seconds
+from .arguments import add_limits, seconds
 from .command import Command
 from .consoles import out, remark
 from .everyday_suite import ChoiceCases, add_cases, chosen_suite
@@ -72,14 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--budget", type=seconds, metavar="TIME", help="time to spend, such as 30s or 5min"
     )
-    how.add_argument(
-        "--call-limit", type=seconds, default=2.0, metavar="SECONDS",
-        help="skip what would take longer for a single call (default: 2)",
-    )  # fmt: skip
-    how.add_argument(
-        "--timeout", type=seconds, default=120.0, metavar="SECONDS",
-        help="give an algorithm up that does not answer for so long (default: 120)",
-    )  # fmt: skip
+    add_limits(how)
     how.add_argument("--runs", metavar="DIR", help="where runs are kept, and tunings beside them")
     kept = parser.add_argument_group("what is known")
     kept.add_argument(

@@ -47,7 +47,18 @@ def test_times_of_other_algorithms_stay():
     assert len(files()) == 1
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[]", '{"times": 3}', '"text"', "null"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "",
+        "{",
+        "[]",
+        '{"times": 3}',
+        '"text"',
+        "null",
+        '{"problem": "p", "threads": 1, "times": {"fft": [0, 0, 0]}}',
+    ],
+)
 def test_a_damaged_entry_is_a_miss_with_a_warning(damage):
     wisdom.remember(Entry(TEXT, 1, TIMES))
     files()[0].write_text(damage)
