@@ -69,7 +69,8 @@ def _automatic(rows: pd.DataFrame, group: np.ndarray, costs: Costs, chosen: np.n
         return ""
     hits = int((costs.winner[group[taken]] == names).sum())
     return (
-        f' algorithm="auto" takes the fastest in {hits} of {len(cost)}, and on average '
+        f' Where its choice has a time, algorithm="auto" takes the fastest in {hits} of '
+        f"{len(cost)}, and on average "
         f"{lead_text(geometric_mean(cost))} its time."
     )
 

@@ -185,6 +185,9 @@ def auto_sentences(frame: pd.DataFrame) -> list[str]:
     hits = int((found["chosen"] == found["best"]).sum())
     about = figures(found)
     text = f'algorithm="auto" takes the fastest in {hits} of {plural(len(found), "problem")}'
+    groups = int(frame[frame["time_s"].notna()].groupby(list(GROUP)).ngroups)
+    if untold := groups - len(found):
+        text += f" (in {untold} more it takes an algorithm that has no time here)"
     if hits == len(found):
         return [f"{text}."]
     worst = found.sort_values("regret", kind="stable").iloc[-1]
