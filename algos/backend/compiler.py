@@ -75,6 +75,9 @@ def _enable_cache(compiled: Any) -> None:
     folder = cache_folder()
     if folder is None:
         return
+    module = compiled.py_func.__module__
+    if module.partition(".")[0] != __name__.partition(".")[0]:
+        folder /= module
     before = _config.CACHE_DIR
     _config.CACHE_DIR = str(folder)
     try:

@@ -1,5 +1,6 @@
 """One way to compile: cached by the digest of every source, nothing assumed of NaN."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -257,3 +258,24 @@ def test_where_the_cache_cannot_be_it_goes_elsewhere(tmp_path):
     folder = folder_in(tmp_path, NUMBA_CACHE_DIR=str(blocked), XDG_CACHE_HOME=str(tmp_path))
     assert folder.is_dir()
     assert tmp_path in folder.parents
+
+
+def test_a_file_loaded_as_another_module_is_compiled_for_it(tmp_path):
+    """Cached code names its module, which a process that loads the file otherwise has not."""
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from algos.backend.compiler import kernel, threaded\n\n\n"
+        "@threaded\n@kernel\ndef _item(i, out):\n    out[i] = 2 * i\n\n\n"
+        "@kernel\ndef fill(out):\n    _item(out.size, out)\n"
+    )
+    for name in ("mine_as_imported", "mine_as_algorithm_file"):
+        spec = importlib.util.spec_from_file_location(name, file)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        try:
+            spec.loader.exec_module(module)
+            out = np.zeros(4)
+            module.fill(out)
+            assert out.tolist() == [0, 2, 4, 6]
+        finally:
+            del sys.modules[name]
