@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import re
 import shlex
 from dataclasses import dataclass
 from typing import Any
@@ -99,8 +100,7 @@ def execute(options: Options) -> int:
             "explain takes one thing: a descriptor such as mb1_ic3ih8_oc4_kh3, a suite, or --batch"
         )
     what = options.what or ""
-    word = bool(what) and not any(sign.isdigit() for sign in what)  # no descriptor has no digit
-    network = bool(options.batch) or is_suite(what) or word
+    network = bool(options.batch) or is_suite(what) or not _is_descriptor(what)
     if options.run and not network:
         raise ConvbenchError("--run goes with a suite or --batch: its times are summed up")
     chosen, notes = run_suite(
@@ -119,6 +119,11 @@ def execute(options: Options) -> int:
     else:
         _print(found, options.weights)
     return 0
+
+
+def _is_descriptor(text: str) -> bool:
+    """Return True if `text`, no known suite, is meant as a descriptor, however misspelt."""
+    return "_" in text or re.search(r"i[cdhw]\d", text) is not None
 
 
 def _explained(case: Case, options: Options) -> Explanation:

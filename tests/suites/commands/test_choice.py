@@ -51,6 +51,11 @@ def test_explain_lists_candidates_reasons_and_the_command(capsys):
     assert f"to settle it: convbench tune --problem {LAYER} --threads 1" in said
 
 
+def test_explain_suggests_a_suite_for_a_misspelt_one(capsys):
+    assert cli.main(["explain", "resnet5"]) == 2
+    assert "did you mean 'resnet50'?" in capsys.readouterr().err
+
+
 def test_explain_as_json(capsys):
     assert cli.main(["explain", str(LAYER), "--json", "--accuracy", "direct", "--use", "once"]) == 0
     told = json.loads(capsys.readouterr().out)
