@@ -21,17 +21,23 @@ LEAST_NAMED = 0.05
 def draw_regret(frame: pd.DataFrame, about: str) -> Sheet | None:
     """Draw the problems by rising regret, one panel per thread count.
 
-    Return None if the run knows the choice for fewer than two problems.
+    Return None if the run knows the choice for fewer than two problems, or all choices are right.
     """
     found = regret(frame, chosen_by_auto(frame))
     found = found[found["regret"].notna()]
-    if found["label"].nunique() < 2:
+    if found["label"].nunique() < 2 or not found["regret"].max() > 0:
         return None
     counts = sorted(set(found["threads"]))
     sheet = new_sheet(
         "regret-of-auto",
         'How far is algorithm="auto" from the fastest?',
-        joined(["each mark is a problem, in the colour of the algorithm that auto takes", about]),
+        joined(
+            [
+                "each mark is a problem, in the colour of the algorithm that auto takes",
+                "the fastest of those that its accuracy admits",
+                about,
+            ]
+        ),
         panels=len(counts),
         columns=min(len(counts), 2),
         panel_height=2.6,

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from results.tables.labels import in_order, lead_text, listed, plural, time_text
-from results.verdicts.statistics import geometric_mean
+from results.tables.regret import chosen_by_auto, figures, regret
 
 from .ranking import Costs, Standing, ranking
 
@@ -56,22 +56,20 @@ def verdict(
         said += f" Faster where it wins: {listed(parts)}."
     if open_ := int((~here.decided).sum()):
         said += f" In {open_} of {count} the fastest is not decided."
-    return said + _automatic(rows, group, costs, chosen)
+    return said + _automatic(mine)
 
 
-def _automatic(rows: pd.DataFrame, group: np.ndarray, costs: Costs, chosen: np.ndarray) -> str:
-    """Return a sentence on the automatic choice in the groups `chosen`; empty if unknown."""
-    taken = np.isin(group, chosen) & (rows["auto"] & rows["time_s"].notna()).to_numpy()
-    names = [costs.names.index(name) for name in rows["algorithm"][taken]]
-    cost = costs.cost[group[taken], names] if names else np.empty(0)
-    cost = cost[~np.isnan(cost)]
-    if not len(cost):
+def _automatic(rows: pd.DataFrame) -> str:
+    """Return a sentence on the automatic choice; empty if unknown."""
+    found = regret(rows, chosen_by_auto(rows))
+    found = found[found["regret"].notna()]
+    if found.empty:
         return ""
-    hits = int((costs.winner[group[taken]] == names).sum())
+    hits = int((found["chosen"] == found["best"]).sum())
     return (
-        f' Where its choice has a time, algorithm="auto" takes the fastest in {hits} of '
-        f"{len(cost)}, and on average "
-        f"{lead_text(geometric_mean(cost))} its time."
+        f' Of the algorithms that its accuracy admits, algorithm="auto" takes the fastest in '
+        f"{hits} of {len(found)}, and on average "
+        f"{lead_text(1 + figures(found).mean)} its time."
     )
 
 

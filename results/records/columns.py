@@ -152,6 +152,10 @@ class CellRecord(Outcome, Identity):
         "bool", "", 'True for the algorithm that algorithm="auto" took when this was measured',
         Truth(), default=False,
     )  # fmt: skip
+    ruled_out: bool = column(
+        "bool", "", 'True if the default accuracy of algorithm="auto" rules the algorithm out',
+        Truth(), default=False,
+    )  # fmt: skip
     batch: int = column("int64", "", "inputs in a batch", Whole())
     in_channels: int = column("int64", "", "channels of the input", Whole())
     out_channels: int = column("int64", "", "channels of the output", Whole())

@@ -1,7 +1,8 @@
 """Regret of a choice of algorithms: its time over that of the fastest, minus 1.
 
 Both times come from the same interleaved passes. The fastest is the fastest of our algorithms that
-were timed, so noise can only make a regret look larger. The module knows no rule of choice: it is
+were timed and that the default accuracy admits, so noise can only make a regret look larger. The
+module knows no rule of choice: it is
 given the choices.
 """
 
@@ -74,7 +75,8 @@ def regret(
     use : {"prepared", "once"}
         "prepared" counts the time of a call; "once" adds that of preparing the kernel.
     among : collection of str, optional
-        Algorithms among which the fastest is sought; by default all of ours.
+        Algorithms among which the fastest is sought; by default all of ours that the default
+        accuracy of the automatic choice admits.
 
     Returns
     -------
@@ -91,7 +93,7 @@ def regret(
             one.algorithm: one.time_s + preparing * one.prepare_s
             for one in cells
             if one.ours and not math.isnan(one.time_s)
-            and (among is None or one.algorithm in among)
+            and (not one.ruled_out if among is None else one.algorithm in among)
         }  # fmt: skip
         row = dict(zip(GROUP, key, strict=True)) | {
             "label": cells[0].label, "kind": cells[0].kind, "chosen": name, "best": "",
@@ -117,18 +119,21 @@ class _Cell(NamedTuple):
     label: str
     kind: str
     ours: bool
+    ruled_out: bool
 
 
 def _cells(frame: pd.DataFrame) -> dict[Key, list[_Cell]]:
     """Return the rows of a run by `key_of`; an unknown time of preparing counts as none."""
     peers = set(frame.attrs.get("peers") or [])
-    names = ("algorithm", "time_s", "prepare_s", "samples", "label", "kind")
+    names = ("algorithm", "time_s", "prepare_s", "samples", "label", "kind", "ruled_out")
     found: dict[Key, list[_Cell]] = {}
-    for *key, name, time, prepare, samples, label, kind in zip(
+    for *key, name, time, prepare, samples, label, kind, ruled_out in zip(
         *(frame[column] for column in (*GROUP, *names)), strict=True
     ):
         seconds = 0.0 if math.isnan(prepare) else float(prepare)
-        cell = _Cell(str(name), float(time), seconds, samples, str(label), kind, name not in peers)
+        cell = _Cell(
+            str(name), float(time), seconds, samples, str(label), kind, name not in peers, ruled_out
+        )
         found.setdefault(tuple(key), []).append(cell)
     return found
 
@@ -181,7 +186,7 @@ def auto_sentences(frame: pd.DataFrame) -> list[str]:
                 f'algorithm="auto" takes {row["chosen"]}: {time_text(row["chosen_s"])} a call, '
                 f"{lead_text(1 + row['regret'])} the time of {row['best']}."
             ]
-        return said + _call(row)
+        return said + _ruled_out(frame) + _call(row)
     hits = int((found["chosen"] == found["best"]).sum())
     about = figures(found)
     text = f'algorithm="auto" takes the fastest in {hits} of {plural(len(found), "problem")}'
@@ -189,7 +194,7 @@ def auto_sentences(frame: pd.DataFrame) -> list[str]:
     if untold := groups - len(found):
         text += f" (in {untold} more it takes an algorithm that has no time here)"
     if hits == len(found):
-        return [f"{text}."]
+        return [f"{text}.", *_ruled_out(frame)]
     worst = found.sort_values("regret", kind="stable").iloc[-1]
     threads = (
         f", {plural(int(worst['threads']), 'thread')}" if found["threads"].nunique() > 1 else ""
@@ -199,7 +204,24 @@ def auto_sentences(frame: pd.DataFrame) -> list[str]:
         f"{lead_text(1 + about.worst)} at worst ({worst['label']}{threads}: {worst['chosen']}; "
         f"the fastest is {worst['best']})."
     )
-    return [text, *_call(worst), *_learn(frame)]
+    return [text, *_ruled_out(frame), *_call(worst), *_learn(frame)]
+
+
+def _ruled_out(frame: pd.DataFrame) -> list[str]:
+    """Return a sentence on faster algorithms whose errors exceed the default accuracy."""
+    leads: list[tuple[float, str, str]] = []
+    for cells in _cells(frame).values():
+        timed = [one for one in cells if one.ours and not math.isnan(one.time_s)]
+        admitted = [one.time_s for one in timed if not one.ruled_out]
+        if admitted and (first := min(timed, key=lambda one: one.time_s)).ruled_out:
+            leads.append((min(admitted) / first.time_s, first.algorithm, first.label))
+    if not leads:
+        return []
+    lead, name, label = max(leads)
+    return [
+        f'accuracy="fast" admits a faster algorithm in {plural(len(leads), "problem")} '
+        f"({name} {lead_text(lead)} as fast in {label}); its errors exceed the default accuracy."
+    ]
 
 
 def _call(row: pd.Series) -> list[str]:

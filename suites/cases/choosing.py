@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import algos
 from algos import registry
-from algos.choice import Explanation, forget_choices, machine
+from algos.choice import Explanation, accuracy, forget_choices, machine
 from algos.choice.wisdom import descriptor
 from algos.core.errors import ConvbenchError
 from algos.core.family import MODULES
@@ -35,6 +36,15 @@ def automatic(case: Case, threads: int, seed: int = 0, use: str = "prepared") ->
         if all(type(one).__module__.startswith("algos.") for one in registry.of(family).values()):
             raise
         return ""
+
+
+def is_admitted(problem: Any, algorithm: str) -> bool:
+    """Return True if the automatic choice may take `algorithm` at its default accuracy.
+
+    A faster algorithm that errs more is no choice that was missed. Unknown algorithms are admitted.
+    """
+    found = registry.of(problem.family).get(algorithm)
+    return found is None or accuracy.admits("standard", found, problem)
 
 
 def explained(

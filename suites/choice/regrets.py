@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from algos import registry
-from algos.choice import accuracy, forget_choices
+from algos.choice import forget_choices
 from algos.core.errors import ConvbenchError
 from algos.core.family import CONVOLUTION
 from algos.notation import parse
 from results.tables.labels import GROUP
 from results.tables.regret import Figures, Key, figures, key_of, regret
-from suites.cases.choosing import automatic, without_wisdom
+from suites.cases.choosing import automatic, is_admitted, without_wisdom
 from suites.cases.suite import Case
 
 from .rules import by_scipy, by_taps
@@ -131,16 +130,10 @@ def unsteady(frame: pd.DataFrame, before: Mapping[Key, str]) -> int:
 def admitted(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of algorithms that may be chosen by default, by their typical errors.
 
-    A faster algorithm that the caller's accuracy rules out is no choice that was missed.
+    The rows need not come from a run that knew it.
     """
-
-    def admits(text: str, name: str) -> bool:
-        problem = parse(text)
-        algorithm = registry.of(problem.family).get(name)
-        return algorithm is None or accuracy.admits("standard", algorithm, problem)
-
     pairs = zip(frame["problem"], frame["algorithm"], strict=True)
-    return frame[[admits(str(text), str(name)) for text, name in pairs]]
+    return frame[[is_admitted(parse(str(text)), str(name)) for text, name in pairs]]
 
 
 def check_cases(frame: pd.DataFrame) -> None:

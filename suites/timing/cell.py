@@ -55,6 +55,7 @@ class Cell:
     seconds: float = 0.0  # duration of its last pass without compiling and verifying
     planted: float = 0.0  # slow-down made on purpose, as a share of its time
     auto: bool = False  # it is the algorithm that the automatic choice takes
+    ruled_out: bool = False  # the default accuracy of the automatic choice does not admit it
 
     @property
     def implementation(self) -> str:
@@ -105,6 +106,7 @@ class Cell:
         return CellRecord(
             suite=suite, group=self.number, algorithm=self.algorithm, threads=self.threads,
             loops=self.loops, once_s=self.once, auto=self.auto,
+            ruled_out=self.ruled_out,
             **vars(self.outcome), **describe(self.case),
         )  # fmt: skip
 

@@ -73,7 +73,7 @@ def take_up(run: Run, records: RunRecords) -> None:
 def _restore(cell: Cell, record: CellRecord, passes: list[PassRecord]) -> None:
     """Restore the result of `cell`, and its samples if it can still be timed."""
     cell.outcome = record.outcome
-    cell.reported, cell.auto = record.status, record.auto
+    cell.reported, cell.auto, cell.ruled_out = record.status, record.auto, record.ruled_out
     cell.loops, cell.once = record.loops, record.once_s or 0.0
     if cell.alive:
         cell.work = performer_of(cell.case.problem, cell.algorithm).work(cell.case.problem)

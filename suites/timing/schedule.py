@@ -26,7 +26,7 @@ from algos.core.errors import ConvbenchError
 from results.records.record import Record
 from results.verdicts.decide import MIN_PASSES, OUT_OF_THE_RUNNING, Referee, looks
 from results.verdicts.statistics import pass_times, shared_levels
-from suites.cases.choosing import automatic
+from suites.cases.choosing import automatic, is_admitted
 from suites.cases.suite import Case
 from suites.machine import clock
 
@@ -218,6 +218,7 @@ class Run:
             chosen = automatic(group.case, group.threads, self.settings.seed)
             for cell in group.cells:
                 cell.auto = cell.algorithm == chosen
+                cell.ruled_out = not is_admitted(group.case.problem, cell.algorithm)
         for cell in cells:
             yield self._progress(f"{group.label} {cell.algorithm}")
             if self._pass == 0:

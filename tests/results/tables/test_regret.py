@@ -105,6 +105,16 @@ def test_a_hit_everywhere_needs_no_remedy(tmp_path: Path) -> None:
     assert said == 'algorithm="auto" takes the fastest in 2 of 2 problems.'
 
 
+def test_what_accuracy_rules_out_is_no_missed_choice_but_is_named(tmp_path: Path) -> None:
+    frame = frame_of(tmp_path, {SMALL: "parallel", LARGE: "parallel"})
+    frame["ruled_out"] = frame["algorithm"] == "fft"
+    found = regret(frame, chosen_by_auto(frame))
+    assert list(found["regret"]) == [0, 0]
+    hits, faster = auto_sentences(frame)
+    assert hits == 'algorithm="auto" takes the fastest in 2 of 2 problems.'
+    assert faster.startswith('accuracy="fast" admits a faster algorithm in 1 problem (fft 1.25× as')
+
+
 def test_one_problem_has_a_sentence_of_its_own(tmp_path: Path) -> None:
     frame = frame_of(tmp_path, {LARGE: "parallel"})
     first, call = auto_sentences(frame[frame["problem"] == str(LARGE)])
