@@ -6,22 +6,19 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from results.tables.labels import in_order, time_text, times_text
 
+from .line_ends import label_ends
 from .looks import look
 from .scales import arrowheads, leaving, limits, log_ticks
-from .style import GREY, Sheet, halo, joined, new_sheet, spread_out
+from .style import GREY, Sheet, joined, new_sheet
 from .sweeps import FIELDS, WINDOW, Panel, axis_of, describe, distinguish, told_apart
 
 MOST_PANELS = 9
-_ASIDE = 13  # points between the end of a line and its name
 #: By value: its column, and the columns of the ends of its interval.
 VALUES: dict[str, tuple[str, str, str]] = {
     "time": ("time_s", "time_low_s", "time_high_s"),
@@ -89,7 +86,7 @@ def draw_lines(
             if value == "time" or key != baseline:
                 arrowheads(axes, mine["at"], mine[low], mine[high], look(str(key)).colour,
                            along="y")  # fmt: skip
-    _label_ends(sheet)
+    label_ends(sheet)
     return sheet
 
 
@@ -173,68 +170,3 @@ def short(text: str) -> str:
     if "." in number:
         number = number.rstrip("×").rstrip("0").rstrip(".") + ("×" if number[-1] == "×" else "")
     return " ".join([number, *unit])
-
-
-def _label_ends(sheet: Sheet) -> None:
-    """Write each line's name at its right end, moved apart where ends meet."""
-    size = 8.5 if len(sheet.axes) <= 6 else 7.5
-    labels: list[tuple[Axes, list[Any]]] = []
-    for axes in sheet.axes:
-        lines = [line for line in axes.get_lines() if not str(line.get_label()).startswith("_")]
-        texts = []
-        for line in lines:
-            at, value = np.asarray(line.get_xdata())[-1], np.asarray(line.get_ydata())[-1]
-            texts.append(
-                axes.annotate(
-                    str(line.get_label()),
-                    (float(at), float(value)),
-                    xytext=(_ASIDE, 0),
-                    textcoords="offset points",
-                    va="center",
-                    size=size,
-                    color=line.get_color(),
-                    weight="bold",
-                    annotation_clip=False,
-                    path_effects=halo(),
-                    zorder=5,
-                )
-            )
-        labels.append((axes, texts))
-    sheet.settle()  # for the heights
-    points = 72 / sheet.figure.dpi
-    for axes, texts in labels:
-        box = axes.get_window_extent()
-        places: dict[float, list[Any]] = {}
-        for text in texts:
-            places.setdefault(round(float(text.xy[0]), 6), []).append(text)
-        for at, group in places.items():
-            ends = [axes.transData.transform(text.xy) * points for text in group]
-            early = at < max(places)
-            heights = [end[1] for end in ends]
-            room = box.y1 * points - max(heights) - _ASIDE * 0.8
-            if early and room >= size * 1.12 * len(group):  # no other line comes from above
-                _stack(group, heights, size * 1.12)
-                continue
-            free = spread_out(heights, size * 1.12, box.y0 * points, box.y1 * points)
-            for text, end, height in zip(group, ends, free, strict=True):
-                text.set_position((_ASIDE, height - end[1]))
-                if not early:
-                    _leader(sheet.figure, (end[0] + 4, end[1]), (end[0] + _ASIDE - 1, height))
-
-
-def _stack(group: list[Any], heights: list[float], spacing: float) -> None:
-    """Stack names above the ends of their lines, the highest on top; heights in points."""
-    ranked = sorted(zip(heights, group, strict=True), key=lambda pair: pair[0])
-    for number, (height, text) in enumerate(ranked):
-        text.set_horizontalalignment("center")
-        text.set_position((0, ranked[-1][0] - height + _ASIDE * 0.8 + number * spacing))
-
-
-def _leader(figure: Figure, start: tuple[float, float], stop: tuple[float, float]) -> None:
-    """Draw a thin line from the end of a line to its name; positions in points."""
-    to_figure = figure.transFigure.inverted()
-    scale = figure.dpi / 72
-    (x0, y0), (x1, y1) = (to_figure.transform((x * scale, y * scale)) for x, y in (start, stop))
-    figure.add_artist(
-        Line2D([x0, x1], [y0, y1], color="#bbbbbb", lw=0.8, transform=figure.transFigure)
-    )
