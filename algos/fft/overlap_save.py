@@ -109,10 +109,28 @@ def kept_outputs(v: Problem, grid: TileGrid, place: tuple[int, ...]) -> tuple[In
 #: Terms of a sum from which transforms err less than four times as much as a direct sum.
 FEWEST_TERMS = 16
 
+#: Samples of kernels that are transformed at a time for an error bound: 64 MiB and their spectra.
+MOST_SAMPLES = 1 << 23
+
 
 def spectral_growth(problem: Problem) -> float:
     """Return the typical error of products of spectra, as a multiple of a direct sum's."""
     return 4.0 if problem.terms >= FEWEST_TERMS else 8.0
+
+
+def _peaks(kernels: np.ndarray, tile: tuple[int, int, int]) -> np.ndarray:
+    """Return the largest magnitude in the spectrum of each kernel, (O, C/groups).
+
+    `kernels`: (O, C/groups, *kernel). Spectra of few are held at a time: those of all may be a
+    thousand times as large as the kernels.
+    """
+    flat = kernels.reshape(-1, *kernels.shape[2:])
+    peaks = np.empty(len(flat))
+    together = max(1, MOST_SAMPLES // math.prod(tile))
+    for start in range(0, len(flat), together):
+        spectra = scipy.fft.rfftn(flat[start : start + together], s=tile, axes=(1, 2, 3))
+        peaks[start : start + together] = np.abs(spectra).max(axis=(1, 2, 3))
+    return peaks.reshape(kernels.shape[:2])
 
 
 def spectral_error(
@@ -155,8 +173,7 @@ def spectral_error(
     kernels = as_correlation(problem, w).astype(np.float64)
     flat = np.linalg.norm(kernels.reshape(*kernels.shape[:2], -1), axis=2)
     if set(v.dilation) == {1} and all(k <= t for k, t in zip(v.kernel, tile, strict=True)):
-        spectra = scipy.fft.rfftn(kernels, s=tile, axes=(2, 3, 4))
-        peaks = np.abs(spectra).max(axis=(2, 3, 4))
+        peaks = _peaks(kernels, tile)
     else:  # a zero-stuffed kernel repeats the kernel's spectrum; bound it by Σ|w|
         peaks = np.abs(kernels).sum(axis=(2, 3, 4))
     weight = (2 * epsilon + products) * flat + epsilon * peaks

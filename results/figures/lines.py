@@ -14,7 +14,7 @@ from results.tables.labels import in_order, time_text, times_text
 
 from .line_ends import label_ends
 from .looks import look
-from .scales import arrowheads, leaving, limits, log_ticks
+from .scales import arrowheads, leaving, limits, log_ticks, plain_number
 from .style import GREY, Sheet, joined, new_sheet
 from .sweeps import FIELDS, WINDOW, Panel, axis_of, describe, distinguish, told_apart
 
@@ -160,7 +160,7 @@ def _scales(
         axes.set(xscale="log", yscale="log", ylim=ends)
         axes.xaxis.set_major_locator(FixedLocator(chosen))
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{at:.6g}"))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: plain_number(at)))
         log_ticks(axes.yaxis, *ends, lambda at: short(text(at)), most=12)
 
 

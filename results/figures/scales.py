@@ -62,6 +62,15 @@ def limits(
     )
 
 
+def plain_number(value: float) -> str:
+    """Return a size as text: whole numbers in full, others with four digits.
+
+    >>> plain_number(1048576.0), plain_number(181.0193)
+    ('1048576', '181')
+    """
+    return f"{value:.0f}" if value == round(value) or value >= 1000 else f"{value:.4g}"
+
+
 def log_ticks(axis: Axis, low: float, high: float, text: Callable[[float], str], most: int) -> None:
     """Put few, round ticks on a log scale from `low` to `high`, labelled by `text`."""
     decades = math.log10(high / low)

@@ -12,6 +12,7 @@ from matplotlib.patches import Rectangle
 from results.tables.labels import lead_text
 
 from .looks import look
+from .scales import plain_number
 from .style import GREY, INK, WIDTH, Sheet, joined, new_sheet, tint
 from .sweeps import AXES, FIELDS, Panel, alike, coordinate, describe, distinguish, told_apart
 
@@ -82,8 +83,8 @@ def draw_maps(name: str, across: str, up: str, panels: Sequence[Panel], about: s
                 _cell(axes, x, y, here.sort_values("time_s"), size)
         axes.set_xlim(-0.5, len(places) - 0.5)
         axes.set_ylim(-0.5, len(heights) - 0.5)
-        axes.set_xticks(np.arange(len(places)), [f"{place:.4g}" for place in places])
-        axes.set_yticks(np.arange(len(heights)), [f"{height:.4g}" for height in heights])
+        axes.set_xticks(np.arange(len(places)), [plain_number(place) for place in places])
+        axes.set_yticks(np.arange(len(heights)), [plain_number(height) for height in heights])
         axes.tick_params(length=0, labelleft=at % columns == 0)
         axes.grid(False)
         axes.spines[:].set_visible(False)

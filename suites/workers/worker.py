@@ -128,9 +128,10 @@ class Session:
         verdict = checked.check(chosen, out, positions)
         prepare_s = convert_s = None
         if verdict.passed:
-            plan, given = instance.plan(chosen, request.threads)
+            del plan, bound, result  # a prepared kernel may be larger than all else together
             prepare = partial(instance.plan, chosen, request.threads)
             prepare_s = clock.shortest(prepare, PREPARING)
+            plan, given = instance.plan(chosen, request.threads)
             bound = plan.bind(*given, out=out)
             convert_s = 0.0  # ours computes where the operands are
             if chosen.is_peer:
