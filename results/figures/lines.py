@@ -19,6 +19,8 @@ from .style import GREY, Sheet, joined, new_sheet
 from .sweeps import FIELDS, WINDOW, Panel, axis_of, describe, distinguish, told_apart
 
 MOST_PANELS = 9
+#: Size of the letters of panel titles, in points, by the number of columns.
+_TITLES = (9.5, 9.5, 7.5)
 #: By value: its column, and the columns of the ends of its interval.
 VALUES: dict[str, tuple[str, str, str]] = {
     "time": ("time_s", "time_low_s", "time_high_s"),
@@ -70,7 +72,8 @@ def draw_lines(
     )
     names = in_order(pd.concat([rows for _, rows in panels])["algorithm"])
     for at, (axes, (fixed, rows)) in enumerate(zip(sheet.axes, panels, strict=True)):
-        axes.set_title(joined(distinguish(field, fixed[field]) for field in _title_order(differ)))
+        title = joined(distinguish(field, fixed[field]) for field in _title_order(differ))
+        axes.set_title(title, size=_TITLES[columns - 1])
         _panel(axes, rows, value, names, baseline)
         below = at + columns >= len(panels)
         leftmost = at % columns == 0
