@@ -125,8 +125,9 @@ def _name_changes(axes: Axes, group: Sequence[Series]) -> None:
             textcoords="offset points", va="bottom", size=7.5, weight="bold",
             color=look(one.algorithm).colour, path_effects=halo(), zorder=5,
         )  # fmt: skip
-    if not told:
+    if not told and group:
+        few = all(one.verdict == "too few runs" for one in group)
         axes.annotate(
-            "steady", (0.98, 0.88), xycoords="axes fraction", ha="right", size=7.5, color=INK,
-            alpha=0.6,
+            "too few runs" if few else "steady", (0.98, 0.88), xycoords="axes fraction",
+            ha="right", size=7.5, color=INK, alpha=0.6,
         )  # fmt: skip

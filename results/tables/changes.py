@@ -229,7 +229,7 @@ def _notes(
     else:
         notes.append(
             "What differs between two sessions, such as temperature or neighbours, moves all "
-            "cells together and is no part of the intervals; `convbench compare --rev` measures "
+            "cells together and is no part of the intervals; convbench compare --rev measures "
             "two revisions in one session."
         )
     for name, moved in zip(names[1:], shifts, strict=True):

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from results.records.columns import GROUP
+from results.verdicts.changes import cut_alike
 from results.verdicts.statistics import Passes, pass_ratios, pass_times
 
 from .labels import STATUS_WORDS, listed, plural
@@ -67,12 +68,22 @@ def key_of(row: Mapping[str, Any]) -> Key:
 
 
 def matched(before: Mapping[Key, Side], after: Mapping[Key, Side]) -> list[Pair]:
-    """Return the cells that both runs have a value of, in the order of the first."""
+    """Return the cells that both runs have a value of, in the order of the first.
+
+    Times are read from as many samples of a pass on either side.
+    """
     return [
-        (side, after[key])
+        _alike(side, after[key])
         for key, side in before.items()
         if key in after and side.values and after[key].values
     ]
+
+
+def _alike(before: Side, after: Side) -> Pair:
+    if before.base is not None:
+        return before, after
+    first, second = cut_alike(before.passes, after.passes)
+    return before._replace(passes=first), after._replace(passes=second)
 
 
 def broken(before: Mapping[Key, Side], after: Mapping[Key, Side]) -> int:
@@ -107,9 +118,11 @@ def _without_value(pair: Pair, names: tuple[str, str]) -> list[str]:
     for side, name in lacking:
         if (status := side.row["status"]) != "ok":
             reason = f" ({side.row['reason']})" if side.row["reason"] else ""
-            told.append(f"{STATUS_WORDS[status]} in {name}{reason}")
+            told.append((f"{STATUS_WORDS[status]} in ", name, reason))
+    if len(told) == 2 and told[0][::2] == told[1][::2]:
+        told = [(told[0][0], "both", told[0][2])]
     if told or not lacking:
-        return told
+        return ["".join(parts) for parts in told]
     what = "time" if lacking[0][0].base is None else "pass together with the baseline"
     return [f"no {what} in {listed([name for _, name in lacking])}"]
 

@@ -58,14 +58,18 @@ class Change(NamedTuple):
 
 
 def between_runs(before: Passes, after: Passes) -> Estimate:
-    """Return the change of a cell's time between two runs that both have samples of it.
+    """Return the change of a cell's time between two runs that both have samples of it."""
+    first, second = map(pass_times, cut_alike(before, after))
+    return welch([*first.values()], [*second.values()])
 
-    The shortest of many samples is shorter than that of few. So passes are cut to the number of
-    samples that both runs have.
+
+def cut_alike(before: Passes, after: Passes) -> tuple[Passes, Passes]:
+    """Return passes cut to the number of samples that both runs have.
+
+    The shortest of many samples is shorter than that of few.
     """
     most = min(_samples(before), _samples(after))
-    first, second = (pass_times(_cut(side, most)) for side in (before, after))
-    return welch([*first.values()], [*second.values()])
+    return _cut(before, most), _cut(after, most)
 
 
 def welch(before: Sequence[float], after: Sequence[float]) -> Estimate:
