@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from rich import box
 from rich.console import Console
@@ -14,15 +15,18 @@ from rich.table import Table
 from rich.text import Text
 
 from results.records.records import plain
+from results.verdicts.decide import UNDECIDED
 
 from .comparison import ORDER, Comparison, percent
-from .labels import plural, time_text, times_text
+from .labels import listed, plural, time_text, times_text
 
 #: Bytes that GitHub takes for a comment or the body of an issue are 65 536. The summary of a job
 #: may be longer.
 MOST_BYTES = 65_000
 #: Colour of each verdict in a terminal.
 _COLOURS = {"slower": "bold red", "faster": "bold green", "undecided": "yellow"}
+#: Undecided cells that a terminal shows.
+_MOST_OPEN = 8
 _HEADINGS = ("problem", "threads", "algorithm", "before", "after", "change", "95 % interval", "")
 
 
@@ -75,13 +79,15 @@ def standing(found: Comparison) -> Iterator[str]:
             f"{percent(found.mean(run))} against {found.names[0]}."
         )
     yield f"{found.headline}."
+    if doubts := found.doubts:
+        yield "Undecided: " + listed([f"{count} {doubt}" for doubt, count in doubts]) + "."
     if found.broken:
         yield f"{plural(found.broken, 'cell')} worked before and failed after."
     yield found.false_alarms
 
 
 def show(found: Comparison, console: Console) -> None:
-    """Print the comparison; of cells that stayed, only their number."""
+    """Print the comparison: the number of cells that stayed, and the largest undecided changes."""
     console.print(Text(" → ".join(found.names), style="bold"), soft_wrap=True)
     for heading, sentences in opening(found):
         if sentences:
@@ -90,8 +96,14 @@ def show(found: Comparison, console: Console) -> None:
                 console.print(Text(f"• {sentence}"), soft_wrap=True)
     for run in found.names[1:]:
         moved = found.rows[(found.rows["run"] == run) & (found.rows["verdict"] != "equivalent")]
+        open_ = moved[moved["verdict"] == UNDECIDED].index[_MOST_OPEN:]
         if len(moved):
-            console.print("", _table(moved, found), soft_wrap=False)
+            console.print("", _table(moved.drop(open_), found), soft_wrap=False)
+        if len(open_):
+            console.print(
+                f"{plural(len(open_), 'more cell')} undecided, with smaller changes; "
+                f"--format md and html list them", style="dim",
+            )  # fmt: skip
     if found.unmatched:
         console.print(Text("\nNot compared", style="bold"))
         for sentence in found.unmatched:
@@ -105,13 +117,24 @@ def _table(rows: pd.DataFrame, found: Comparison) -> Table:
         box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold", title=title,
         title_justify="left",
     )  # fmt: skip
-    for heading in _HEADINGS:
+    shown = [*range(len(_HEADINGS))]
+    if set(rows["threads"]) == {1}:
+        shown.remove(_HEADINGS.index("threads"))
+    if (~np.isfinite(rows[["low", "high"]])).any(axis=1).all():
+        shown.remove(_HEADINGS.index("95 % interval"))
+    for number in shown:
+        heading = _HEADINGS[number]
         left = heading in ("problem", "algorithm", "")
-        table.add_column(heading, justify="left" if left else "right", overflow="fold")
+        table.add_column(
+            heading, justify="left" if left else "right", overflow="fold",
+            no_wrap=heading != "problem",
+        )  # fmt: skip
     for row in rows.to_dict("records"):
-        style = _COLOURS.get(str(row["verdict"]), "")
-        *texts, verdict = cells(row, found.baseline)
-        table.add_row(*map(Text, texts), Text(verdict, style=style))
+        verdict = str(row["verdict"])
+        texts = [*cells(row, found.baseline)[:-1], verdict]
+        style = _COLOURS.get(verdict, "")
+        *before, last = (texts[number] for number in shown)
+        table.add_row(*map(Text, before), Text(last, style=style))
     return table
 
 

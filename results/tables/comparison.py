@@ -76,6 +76,12 @@ class Comparison:
         return f"{', '.join(parts)} of {plural(len(self.rows), 'matched cell')}"
 
     @property
+    def doubts(self) -> list[tuple[str, int]]:
+        """Reasons for undecided cells, and the number of cells, the most frequent first."""
+        doubts = self.rows["doubt"][self.rows["verdict"] == UNDECIDED]
+        return Counter(str(doubt) for doubt in doubts if doubt).most_common()
+
+    @property
     def false_alarms(self) -> str:
         """A sentence on the number of verdicts that are expected to be false."""
         claims = sum(self.counts[name] for name in ("slower", "faster", "equivalent"))
