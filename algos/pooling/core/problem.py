@@ -3,10 +3,10 @@
 Two fields describe it: the reduction of a window (`kind`) and the layout of the windows. The four
 layouts are:
 
-- regular: a `window` with stride, padding and dilation; all of the input for ``"global"``;
-- adaptive: as many windows as the `output` has elements, as even as can be;
-- pyramid: several adaptive grids, `levels`, one after the other;
-- fractional: windows of one to three samples at random places, 1 < `ratio` < 2 times fewer.
+- Regular: A `window` with stride, padding and dilation. A ``"global"`` window is all of the input.
+- Adaptive: As many windows as the `output` has elements, of sizes as equal as possible.
+- Pyramid: Several adaptive grids, `levels`, one after the other.
+- Fractional: Windows of one to three samples at random places, 1 < `ratio` < 2 times fewer.
 
 Every kind goes with every layout, except that "gated" needs windows of one size and "maxout"
 pools channels.
@@ -76,15 +76,16 @@ class PoolProblem:
     Parameters
     ----------
     size : int or tuple of int
-        Spatial size of the input in samples; its length sets the number of axes (1-3).
+        Spatial size of the input in samples. Its length sets the number of axes (1-3).
     kind : str
-        "max"; "average"; "l2" and "lp", the norm (Σ|x|^p)^(1/p); "gaussian", the average
-        weighted by distance from the window's middle; "stochastic" (Zeiler & Fergus, 2013);
-        "mixed" and "gated" (Lee, Gallagher & Tu, 2016); "maxout" (Goodfellow et al., 2013).
+        Reduction of a window: "max" or "average". The norm (Σ|x|^p)^(1/p) is "l2" or "lp". A
+        "gaussian" average is weighted by distance from the window's middle. Zeiler & Fergus (2013)
+        define "stochastic". Lee, Gallagher & Tu (2016) define "mixed" and "gated". Goodfellow et
+        al. (2013) define "maxout".
     batch, channels : int
-        N and C: the input is ``(N, C, *size)``.
+        N and C. The input is ``(N, C, *size)``.
     window : int, per axis, or "global"
-        Size F of regular windows in taps.
+        Size F of regular windows in taps. A "global" window is all of the input.
     stride, padding, dilation, fit
         The same as for `algos.Problem`, except that the default stride is the window. Padding is
         never a maximum; averages count its zeros where `count_include_pad`. ``fit="ceil"`` keeps
@@ -92,33 +93,36 @@ class PoolProblem:
         begin inside the input or the padding before it, as in PyTorch. The window may then exceed
         the padded input by less than a stride.
     output : int or per axis
-        Adaptive: the output size.
+        Output size, for adaptive windows. Window sizes differ by one sample at most.
     levels : tuple of int or of tuples
-        Pyramid: the output size of each level (He et al., arXiv:1406.4729, 2014).
+        Output size of each level of a pyramid. Source: He et al., arXiv:1406.4729 (2014).
     ratio : float or per axis
-        Fractional: how many times smaller the output is, between 1 and 2 (Graham, 2014).
+        Input size over output size of fractional windows. Between 1 and 2 (Graham, 2014).
     sequence : {"pseudorandom", "random"}
-        Fractional: how steps of one and two follow each other.
+        Order of the steps of one and two between fractional windows. By default "pseudorandom".
     overlapping : bool
-        Fractional: whether neighbouring windows share their border sample.
+        True if neighbouring fractional windows share their border sample. By default true.
     seed : int
-        Seed of fractional windows and of stochastic samples.
+        Seed of fractional windows and of stochastic samples. By default 0.
     count_include_pad : bool
-        Whether zeros of the padding count in an average.
+        True if zeros of the padding count in an average. By default true.
     p : float
-        Exponent of the norm, above 0 and finite.
+        Exponent of the norm, above 0 and finite. By default 2.
     sigma : float, per axis, or None
-        Standard deviation of the Gaussian in samples; None is a quarter of each window's span.
+        Standard deviation of the Gaussian in samples. None is a quarter of each window's span.
     mode : {"train", "test"}
-        Stochastic: sample a tap by its probability, or weight all taps by theirs.
+        Mode of stochastic pooling. In training it samples a tap by its probability. In a test it
+        weights all taps by theirs, which is the default.
     mix : float
-        Mixed: the share of the maximum, between 0 and 1.
+        Share of the maximum in mixed pooling, between 0 and 1. By default one half.
     pieces : int
-        Maxout: how many consecutive channels compete for one output channel.
+        Consecutive channels that compete for one output channel of maxout.
     dtype : {"float32", "float64"}
+        Type of all arrays. By default "float32".
     operation : {"forward", "grad_input"}
+        Result to compute. By default the pooled output.
     name : str
-        A label; two problems that differ in name alone are equal.
+        Label. Two problems that differ in name alone are equal.
 
     Raises
     ------
