@@ -35,7 +35,8 @@ import numpy as np
 from algos.backend.compiler import by_ranges, fixed_tuple, kernel, threaded
 from algos.core.problem import Problem
 from algos.simd import registers as simd
-from algos.simd.registers import clear, lanes, pointer
+from algos.simd.copies import clear
+from algos.simd.registers import lanes, pointer
 
 from .butterflies import multiply
 from .tiles_blocking import Three, TilesBlocking, TilesGeometry, blocking, ordered

@@ -8,7 +8,7 @@ Rows of zeros, and rows whose results would be discarded, are skipped. The argum
 from __future__ import annotations
 
 from algos.backend.compiler import kernel
-from algos.simd.registers import clear, copy
+from algos.simd.copies import clear, copy
 
 from .transform import restore_row, restore_squares, transform_row, transform_squares
 

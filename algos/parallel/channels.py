@@ -37,23 +37,20 @@ from algos.backend.compiler import by_ranges, fixed_tuple, kernel, threaded
 from algos.backend.threads import share
 from algos.core.problem import Problem
 from algos.simd import registers as simd
+from algos.simd.arithmetic import add_outer, repeat, transpose
+from algos.simd.copies import clear, copy_every
 from algos.simd.registers import (
-    add_outer,
-    clear,
-    copy_every,
     further,
     lanes,
     load,
     load_square,
     pointer,
     prefetch,
-    repeat,
     store,
     store_lanes,
     store_rows,
     to_boundary,
-    transpose,
-)  # fmt: skip
+)
 from algos.simd.window import load_inside, split_pairs
 
 from .channels_blocking import TILES, ChannelsBlocking, ChannelsGeometry, blocking, cost

@@ -31,7 +31,8 @@ from algos.backend.compiler import by_ranges, kernel
 from algos.backend.emitter import Emitter, Vector, element, number, types
 from algos.core.problem import Problem
 from algos.simd import registers as simd
-from algos.simd.registers import add_outer, intrinsic, lanes, pointer, prefetch
+from algos.simd.arithmetic import add_outer
+from algos.simd.registers import intrinsic, lanes, pointer, prefetch
 from algos.simd.window import store_block
 
 from .channels import pack_weights

@@ -33,9 +33,9 @@ import numpy as np
 from algos.backend.compiler import apart, by_ranges, fixed_tuple, kernel, threaded
 from algos.core.problem import Problem
 from algos.simd import registers as simd
+from algos.simd.arithmetic import add_outer, transpose
+from algos.simd.copies import clear
 from algos.simd.registers import (
-    add_outer,
-    clear,
     lanes,
     load,
     load_part,
@@ -44,7 +44,6 @@ from algos.simd.registers import (
     prefetch,
     store,
     store_rows,
-    transpose,
 )
 
 from .channels_blocking import TILES, merged

@@ -39,7 +39,8 @@ from typing import Any
 
 from algos.backend.compiler import by_ranges, fixed_tuple, kernel, threaded
 from algos.parallel.channels import finish, run_tile
-from algos.simd.registers import clear, further, lanes, pointer, prefetch
+from algos.simd.copies import clear
+from algos.simd.registers import further, lanes, pointer, prefetch
 
 from .blocking import TilesGeometry
 from .transforms import (
