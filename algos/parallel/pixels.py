@@ -35,8 +35,8 @@ from algos.simd.arithmetic import add_outer
 from algos.simd.registers import intrinsic, lanes, pointer, prefetch
 from algos.simd.window import store_block
 
-from .channels import pack_weights
 from .channels_blocking import merged
+from .channels_packing import pack_weights
 
 #: Register tile: output channels × vectors of pixels. SSE needs one more register per product, so
 #: its tile is two vectors wide.

@@ -269,7 +269,7 @@ def _transform_one(b, packed, inputs, stretch, step, taps, target):
 def transform_weights(packed, inputs, stretch, step, taps, target):
     """Transform every block, G W Gᵀ, split among threads.
 
-    `packed`: blocks as `parallel.channels` packs them, (blocks, inputs · r² · stretch).
+    `packed`: blocks as `parallel.channels_packing` packs them, (blocks, inputs · r² · stretch).
     `target`: array (blocks, points · inputs · stretch).
     """
     _transform_one(packed.shape[0], packed, inputs, stretch, step, taps, target)
