@@ -1,10 +1,13 @@
 """Convenience module: convolve, plan, run a suite, and read its results.
 
-Functions for convolution and pooling come from `algos`.
+Functions for convolution and pooling come from `algos`:
 
 >>> import numpy as np, convbench
 >>> convbench.convolve([1, 2, 3], [0, 1, 0.5])
 array([0. , 1. , 2.5, 4. , 1.5])
+
+A run of a suite returns a table:
+
 >>> frame = convbench.run("sizes", algorithms=["fft", "parallel"])  # doctest: +SKIP
 
 A plain function takes part in `run` and `verify` once it is registered:
@@ -54,21 +57,21 @@ def run(
     Parameters
     ----------
     suite : str or Path, optional
-        Name of a suite, or a ``.toml`` file; by default "quick".
+        Name of a suite, or a ``.toml`` file. By default "quick".
     problems : sequence of str
-        Descriptors of problems to time instead of a suite.
+        Descriptors of problems. They are timed instead of a suite.
     algorithms : sequence of str, optional
-        By default those of the suite, and every function that was registered.
+        Names of algorithms. By default those of the suite, and every function that was registered.
     threads : int or sequence of int
-        Thread counts to time.
+        Thread counts to time. Each one has cells of its own.
     budget : float, optional
-        Seconds to spend; by default that of the suite.
+        Seconds to spend. By default that of the suite.
     baseline : str, optional
-        Algorithm that the others are compared with.
+        Algorithm that the others are compared with. By default the suite's.
     peers : bool
         Time other libraries too, where they are installed.
     runs : str or Path, optional
-        Folder to keep runs in; by default ``results/runs`` in the current folder.
+        Folder to keep runs in. By default ``results/runs`` in the current folder.
 
     Returns
     -------
@@ -102,9 +105,9 @@ def verify(
     Parameters
     ----------
     algorithms : sequence of str, optional
-        By default all of ours, and every function that was registered.
+        Names of algorithms. By default all of ours, and every function that was registered.
     cases : int
-        Number of convolution problems; pooling gets half as many.
+        Number of convolution problems. Pooling gets half as many.
     seed : int
         Seed of the random problems and their values.
     """
@@ -121,9 +124,9 @@ def read(run: str | Path | None = None, runs: str | Path | None = None) -> pd.Da
     Parameters
     ----------
     run : str or Path, optional
-        Id of a run, its beginning, the name of a suite, or a folder; by default the latest.
+        Id of a run, its beginning, the name of a suite, or a folder. By default the latest run.
     runs : str or Path, optional
-        Folder of all runs; by default ``results/runs`` in the current folder.
+        Folder of all runs. By default ``results/runs`` in the current folder.
     """
     return results.read(results.latest(runs) if run is None else results.find(str(run), runs))
 

@@ -1,13 +1,13 @@
 """Convolution and pooling: interchangeable algorithms behind one interface.
 
+This package knows no clock, no file and no plot. `suites` times it; `results` and `report.py` show
+the times.
+
 >>> import numpy as np, algos
 >>> x = np.random.default_rng(0).random((1, 3, 32, 32), dtype=np.float32)
 >>> w = np.random.default_rng(1).random((8, 3, 3, 3), dtype=np.float32)
 >>> algos.conv(x, w, padding="same", algorithm="naive").shape
 (1, 8, 32, 32)
-
-This package knows no clock, no file and no plot; `suites` times it, `results` and
-`report.py` show what came out.
 """
 
 from .api import conv, convolve, correlate, names, plan, problem_of, why_not

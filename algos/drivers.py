@@ -1,11 +1,11 @@
 """Descriptors of benchdnn's drivers other than convolution: deconvolution and pooling.
 
-Their letters are those of `algos.core.descriptor`, but they define problems differently (oneDNN,
-tests/benchdnn/doc, driver_conv.md and driver_pool.md):
+Their letters are those of `algos.core.descriptor`, but they define problems differently.
+Source: oneDNN, tests/benchdnn/doc, driver_conv.md and driver_pool.md.
 
 - deconv: ic and ih are the deconvolution's input, oc and oh its output. It is the gradient of
-  the input of a *mirrored* convolution, whose input has the size of that output.
-- pool: no oc; the operation is an option of the driver, not part of the text. Here it is a
+  the input of a *mirrored* convolution. The input of that one has the size of the output.
+- pool: no oc. The operation is an option of the driver, not part of the text. Here it is a
   maximum unless the caller says otherwise.
 """
 

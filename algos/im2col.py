@@ -150,11 +150,14 @@ def columns(problem: Problem, x: np.ndarray) -> np.ndarray:
 
     Examples
     --------
-    AlexNet's first layer as one product of 96 × 363 and 363 × 3025:
+    AlexNet's first layer is one product of 96 × 363 and 363 × 3025:
 
     >>> conv1 = Problem(size=(227, 227), kernel=11, in_channels=3, out_channels=96, stride=4)
     >>> columns(conv1, np.zeros(conv1.input_shape, "float32")).shape
     (363, 3025)
+
+    Each column holds the samples under the kernel:
+
     >>> x = np.arange(5.0).reshape(1, 1, 5)
     >>> columns(Problem(size=(5,), kernel=3, dtype="float64"), x)
     array([[0., 1., 2.],

@@ -2,9 +2,9 @@
 
 Goodfellow, Bengio & Courville, *Deep Learning* (2016), eq. 9.7 with the stride of eq. 9.8:
 
-    Z[i, j, k] = Σ_{l,m,n} V[l, (j−1)·s + m, (k−1)·s + n] · K[i, l, m, n]
+    Z[i, j, k] = Σ_{l,m,n} V[l, (j−1)·s + m, (k−1)·s + n] · K[i, l, m, n].
 
-and the two gradients that train it: eq. 9.11 for the kernel, eq. 9.13 for the input. In a tiled
+The two gradients that train it are eq. 9.11 for the kernel and eq. 9.13 for the input. In a tiled
 layer (eq. 9.10) K has indices before these: position j modulo the period t. With a table of
 connections the sum over l leaves out the channels that are not connected to i.
 
@@ -38,6 +38,7 @@ def convolve_image(V: np.ndarray, K: np.ndarray) -> np.ndarray:  # noqa: N803
     Returns
     -------
     ndarray, shape (O, height − rows + 1, width − columns + 1)
+        One feature map per kernel.
 
     Examples
     --------

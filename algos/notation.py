@@ -9,7 +9,7 @@ from .core.descriptor import parse_descriptor
 from .drivers import DRIVERS
 from .inception.problem import parse_inception
 from .pooling.core.descriptor import parse_pool_descriptor
-from .pooling.core.problem import KINDS
+from .pooling.core.options import KINDS
 
 
 def parse(text: str, **defaults: Any) -> Any:

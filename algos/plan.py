@@ -136,8 +136,8 @@ class Plan:
         Parameters
         ----------
         *arrays : ndarray
-            forward: x ``(N, C, *size)``; grad_input: g ``(N, O, *output_size)``;
-            grad_weight: x and g.
+            Operands, by operation. A forward plan takes x, ``(N, C, *size)``. A plan of
+            grad_input takes g, ``(N, O, *output_size)``. A plan of grad_weight takes x and g.
         out : ndarray, optional
             C-contiguous, sharing no memory with the others: ``(N, O, *output_size)``,
             ``(N, C, *size)`` or ``(O, C/groups, *kernel)``.

@@ -114,11 +114,11 @@ def register(name: str, function: Function | None = None) -> Any:
         Lower-case words, such as "my-algorithm". A function registered before under the same name
         is replaced.
     function : callable
-        ``f(x, w, problem)`` returns the cross-correlation of `x`, ``(N, C, *size)``, with `w`,
-        ``(O, C/groups, *kernel)``, as an array of ``problem.output_shape``. Flipping and bias are
-        applied outside of it. It must not write to its arguments. For a problem that it cannot do,
-        it raises ``NotImplementedError`` with a sentence. Its errors are held to the bound of a
-        direct sum; other arithmetic needs a subclass of `Algorithm`.
+        ``f(x, w, problem)`` returns the cross-correlation of `x` with `w`, as an array of
+        ``problem.output_shape``. The shapes are ``(N, C, *size)`` and ``(O, C/groups, *kernel)``.
+        Flipping and bias are applied outside of it. It must not write to its arguments. For a
+        problem that it cannot do, it raises ``NotImplementedError`` with a sentence. Its errors
+        are held to the bound of a direct sum; other arithmetic needs a subclass of `Algorithm`.
 
     Returns
     -------
@@ -133,11 +133,16 @@ def register(name: str, function: Function | None = None) -> Any:
 
     Examples
     --------
+    This algorithm knows kernels of one tap, and refuses others:
+
     >>> import numpy as np, algos
     >>> def first_tap(x, w, problem):
     ...     if problem.kernel != (1,):
     ...         raise NotImplementedError("it takes kernels of one tap")
     ...     return np.einsum("ocf,ncw->now", w, x)
+
+    Registered, it has a name like every other algorithm:
+
     >>> _ = algos.register("first-tap", first_tap)
     >>> algos.conv(np.ones((1, 2, 3)), np.ones((1, 2, 1)), algorithm="first-tap")
     array([[[2., 2., 2.]]])

@@ -15,7 +15,7 @@ _HERE = Path(__file__).resolve().parents[1]
 
 
 def load_ours(name: str, known_as: str | None = None) -> ModuleType:
-    """Import the module `name` from beside this package, whatever else has that name.
+    """Import the module `name` from beside this package, even if another module has that name.
 
     Parameters
     ----------

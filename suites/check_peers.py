@@ -1,6 +1,6 @@
 """Check the headline without the harness: the same calls, timed by a plain loop in one process.
 
-    python -m suites.check_peers [--threads 2] [--only NAME]
+Call it as ``python -m suites.check_peers [--threads 2] [--only NAME]``.
 
 Each library gets its own tensors in the layout that suits it, and packs its weights beforehand. In
 each of 15 rounds every side takes its turn: calls for `WAKE` seconds that do not count, then calls

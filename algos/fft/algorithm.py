@@ -1,6 +1,7 @@
 """Convolution as multiplication of spectra, tile by tile.
 
-The convolution theorem, in NumPy; zeros behind keep the ends from wrapping around:
+This is the convolution theorem in NumPy. Zeros behind the samples keep the ends from wrapping
+around.
 
 >>> x, w = np.arange(8.0), np.array([1.0, 2.0, 4.0])
 >>> length = len(x) + len(w) - 1
@@ -9,9 +10,9 @@ The convolution theorem, in NumPy; zeros behind keep the ends from wrapping arou
 >>> np.allclose(y, np.convolve(x, w))
 True
 
-It turns the sum over taps into one product per frequency. The cost is that of
-the transforms, O(log n) per sample for every size of kernel. Inputs much larger than the kernel are
-cut into overlapping tiles, whose wrapped-around border is discarded (overlap-save: Stockham,
+The theorem turns the sum over taps into one product per frequency. The cost is that of the
+transforms, O(log n) per sample for every size of kernel. Inputs much larger than the kernel are cut
+into overlapping tiles, whose wrapped-around border is discarded (overlap-save: Stockham,
 *High-speed convolution and correlation*, 1966). The products of all input channels are summed in
 the frequency domain. So a layer needs one forward transform per input channel and one inverse
 transform per output channel. The transforms are those of `scipy.fft` (pocketfft).

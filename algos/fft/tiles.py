@@ -4,10 +4,9 @@ Two tiles travel as one: the second is the imaginary part of the first. A real k
 parts in the same way, so the two parts of the product are the two results. Half spectra and their
 bookkeeping are not needed.
 
-A tile's rows are transformed as they are read and as they are written. Rows of zeros, and rows
-whose results would be discarded, are skipped. In between, a few columns at a time are transformed,
-multiplied with the kernel's spectrum, summed over input channels and transformed back, while they
-are in the cache.
+A tile's rows are transformed as they are read and as they are written (`tiles_rows`). In between, a
+few columns at a time are transformed, multiplied with the kernel's spectrum, summed over input
+channels and transformed back, while they are in the cache.
 
 One thread computes a pair of tiles. While a tile fits L2 the bottleneck is arithmetic (see
 `transform`). Larger tiles cross L3 four times, and L3 becomes the bottleneck.
@@ -36,142 +35,19 @@ import numpy as np
 from algos.backend.compiler import by_ranges, fixed_tuple, kernel, threaded
 from algos.core.problem import Problem
 from algos.simd import registers as simd
-from algos.simd.registers import clear, copy, lanes, pointer
+from algos.simd.copies import clear
+from algos.simd.registers import lanes, pointer
 
 from .butterflies import multiply
 from .tiles_blocking import Three, TilesBlocking, TilesGeometry, blocking, ordered
-from .transform import (
-    restore_columns,
-    restore_row,
-    restore_squares,
-    transform_columns,
-    transform_row,
-    transform_squares,
-)
+from .tiles_rows import read, write
+from .transform import restore_columns, transform_columns, transform_row, transform_squares
 
 #: Vectors of columns transformed together: few enough that their columns stay in the cache from the
 #: transform to the transform back.
 SLAB = 2
 
 _NUMBERS = len(TilesGeometry._fields)
-
-
-@kernel
-def _place(s, unit):
-    """Return (image, first stride-1 output along each axis) of tile `unit`."""
-    image, rest = unit % s.images, unit // s.images
-    third, rest = rest % s.row_tiles, rest // s.row_tiles
-    return (
-        image, rest // s.middle_tiles * s.outer_step, rest % s.middle_tiles * s.middle_step,
-        third * s.row_step,
-    )  # fmt: skip
-
-
-@kernel
-def _read_row(x, s, unit, channel, row, tile, at):
-    """Copy a row of a tile, with zeros outside the input; return True if it holds any sample.
-
-    Exactly `s.tile_row` elements are written. Nothing outside the input is read.
-    """
-    if unit < s.images * s.outer_tiles * s.middle_tiles * s.row_tiles:
-        image, a0, b0, c0 = _place(s, unit)
-        a = a0 + row // s.tile_middle - s.outer_before
-        b = b0 + row % s.tile_middle - s.middle_before
-        first = c0 - s.row_before
-        left = min(max(-first, 0), s.tile_row)
-        right = max(left, min(s.tile_row, s.width - first))
-        if 0 <= a < s.outer and 0 <= b < s.middle and left < right:
-            plane = (image * s.groups * s.inputs + channel) * s.outer
-            start = ((plane + a) * s.middle + b) * s.width + first
-            clear(tile, at, left)
-            copy(x, start + left, tile, at + left, right - left)
-            clear(tile, at + right, s.tile_row - right)
-            return True
-    clear(tile, at, s.tile_row)
-    return False
-
-
-@kernel
-def _read(x, s, pair, channel, tile, at, passes, factors):
-    """Gather a pair of tiles and transform their rows."""
-    for row in range(0, s.tile_outer * s.tile_middle, s.rows):
-        here = at + row * s.pitch
-        is_empty = True
-        for r in range(s.rows):
-            for part in range(2):
-                target = here + r * s.pitch + part * s.plane
-                if _read_row(x, s, 2 * pair + part, channel, row + r, tile, target):
-                    is_empty = False
-        if not is_empty:
-            for r in range(s.rows):
-                transform_row(
-                    tile, here + r * s.pitch, s.plane, s.tile_row, 1, 1, passes, s.row_passes,
-                    factors,
-                )  # fmt: skip
-            transform_squares(tile, here, s.plane, s.tile_row, s.square_between, s.square_step)
-
-
-@kernel
-def _is_kept(s, a, b):
-    """Return True if the stride keeps a row at stride-1 outputs (a, b)."""
-    return (
-        a % s.outer_stride == 0 and a // s.outer_stride < s.out_outer
-        and b % s.middle_stride == 0 and b // s.middle_stride < s.out_middle
-    )  # fmt: skip
-
-
-@kernel
-def _keeps(s, unit, row):
-    """Return True if a row of a tile is output: not wrapped around, not past the end, kept."""
-    if unit >= s.images * s.outer_tiles * s.middle_tiles * s.row_tiles:
-        return False
-    a, b = row // s.tile_middle, row % s.tile_middle
-    if a >= s.outer_step or b >= s.middle_step:
-        return False
-    _, a0, b0, _ = _place(s, unit)
-    return _is_kept(s, a0 + a, b0 + b)
-
-
-@kernel
-def _write_row(y, s, unit, channel, row, tile, at, offset):
-    """Write the outputs of a row of a tile, plus the number `offset`."""
-    image, a0, b0, c0 = _place(s, unit)
-    a = (a0 + row // s.tile_middle) // s.outer_stride
-    b = (b0 + row % s.tile_middle) // s.middle_stride
-    plane = (image * s.groups * s.outputs + channel) * s.out_outer
-    start = ((plane + a) * s.out_middle + b) * s.out_width
-    first = (c0 + s.row_stride - 1) // s.row_stride
-    last = min((c0 + s.row_step + s.row_stride - 1) // s.row_stride, s.out_width)
-    if s.row_stride == 1 and offset == 0:
-        copy(tile, at, y, start + first, max(last - first, 0))
-        return
-    for k in range(first, last):
-        y[start + k] = tile[at + k * s.row_stride - c0] + offset
-
-
-@kernel
-def _write(y, s, pair, channel, tile, at, offset, passes, factors):
-    """Transform back those rows of a pair of tiles that are output, and write them."""
-    for row in range(0, s.tile_outer * s.tile_middle, s.rows):
-        here = at + row * s.pitch
-        is_wanted = False
-        for r in range(s.rows):
-            if _keeps(s, 2 * pair, row + r) or _keeps(s, 2 * pair + 1, row + r):
-                is_wanted = True
-        if not is_wanted:
-            continue
-        restore_squares(tile, here, s.plane, s.tile_row, s.square_between, s.square_step)
-        for r in range(s.rows):
-            wanted = _keeps(s, 2 * pair, row + r), _keeps(s, 2 * pair + 1, row + r)
-            place = here + r * s.pitch
-            if wanted[0] or wanted[1]:
-                restore_row(tile, place, s.plane, s.tile_row, 1, 1, passes, s.row_passes, factors)
-            for part in range(2):
-                if wanted[part]:
-                    _write_row(
-                        y, s, 2 * pair + part, channel, row + r, tile, place + part * s.plane,
-                        offset,
-                    )  # fmt: skip
 
 
 @kernel
@@ -235,7 +111,7 @@ def _item(x, spectra, bias, y, s, item, tiles, total, passes, factors):
     g, pair = rest % s.groups, rest // s.groups
     for c in range(s.inputs):
         at = c * 2 * s.plane
-        _read(x, s, pair, g * s.inputs + c, tiles, at, passes[2], factors[2])
+        read(x, s, pair, g * s.inputs + c, tiles, at, passes[2], factors[2])
         if s.middle_passes:
             _middle(s, tiles, at, passes[1], factors[1], True)
     first = chunk * s.outputs // s.chunks
@@ -245,7 +121,7 @@ def _item(x, spectra, bias, y, s, item, tiles, total, passes, factors):
         _multiply(s, tiles, total, spectra, near, passes[0], factors[0], o == first)
         if s.middle_passes:
             _middle(s, total, 0, passes[1], factors[1], False)
-        _write(y, s, pair, channel, total, 0, bias[channel], passes[2], factors[2])
+        write(y, s, pair, channel, total, 0, bias[channel], passes[2], factors[2])
 
 
 @by_ranges

@@ -33,13 +33,14 @@ class InceptionProblem:
     ----------
     size : (height, width)
     in_channels : int
+        Channels C of the input.
     ones : int
         Channels out of the 1×1 branch.
     threes, fives : int or (int, int)
         Channels out of the 3×3 and 5×5 branches. A pair also gives, first, the channels they are
         reduced to by 1×1 convolutions.
     pooled : int
-        Channels that a 1×1 convolution makes of the maxima; 0 passes them on unchanged.
+        Channels that a 1×1 convolution makes of the maxima. Zero passes them on unchanged.
     batch, dtype, name
         The same as for `Problem`.
 

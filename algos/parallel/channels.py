@@ -9,10 +9,10 @@ doi:10.1145/1356052.1356053). A thread copies a strip of the input, one block of
 into scratch that stays in its L2 cache. All tiles of the strip then meet all weights of those
 channels before the next block is copied.
 
-The copy removes every irregularity. Padding becomes zeros. A strided input is split into its
-phases, so neighbouring outputs always read neighbouring pixels. Each tap is then an offset into the
-scratch, and one kernel serves every size. Taps for which a whole output row sees only zeros are
-skipped.
+The copy (`channels_packing`) removes every irregularity. Padding becomes zeros. A strided input is
+split into its phases, so neighbouring outputs always read neighbouring pixels. Each tap is then an
+offset into the scratch, and one kernel serves every size. Taps for which a whole output row sees
+only zeros are skipped.
 
 Arguments that mean the same in every kernel; indices and lengths count elements:
 
@@ -33,30 +33,24 @@ from typing import Any
 
 import numpy as np
 
-from algos.backend.compiler import by_ranges, fixed_tuple, kernel, threaded
-from algos.backend.threads import share
+from algos.backend.compiler import by_ranges, fixed_tuple, kernel
 from algos.core.problem import Problem
 from algos.simd import registers as simd
+from algos.simd.arithmetic import add_outer, repeat, transpose
 from algos.simd.registers import (
-    add_outer,
-    clear,
-    copy_every,
     further,
     lanes,
     load,
     load_square,
     pointer,
     prefetch,
-    repeat,
     store,
-    store_lanes,
     store_rows,
     to_boundary,
-    transpose,
-)  # fmt: skip
-from algos.simd.window import load_inside, split_pairs
+)
 
 from .channels_blocking import TILES, ChannelsBlocking, ChannelsGeometry, blocking, cost
+from .channels_packing import pack_strip, pack_weights
 
 __all__ = ["blocking", "cost", "forward", "prepare", "workspace_bytes"]
 
@@ -114,95 +108,6 @@ def run_tile(which, source, pixel, offsets, taps, weights, block, ahead, sums, a
         _tile2(source, pixel, offsets, taps, weights, block, ahead, sums, at, start, is_first)
     else:
         _tile3(source, pixel, offsets, taps, weights, block, ahead, sums, at, start, is_first)
-
-
-@kernel
-def pack_row(x, start, first, width, target, at, count, ahead):
-    """Copy target[at + k] = row[first + k] for k < count, with zeros outside 0 … width − 1.
-
-    `x`: pointer; the row is its `width` elements from `start` on. Nothing outside the row is read.
-    `target`: pointer to the strip; exactly `count` elements are written, from `at` on.
-    `ahead`: distance in elements to the row that is prefetched, normally the same row of the next
-        channel.
-
-    The prefetch is explicit because rows of a strip are too short for the hardware prefetcher.
-    """
-    lane = lanes(x)
-    for k in range(start + first + ahead, start + first + ahead + count, lane):
-        prefetch(x, k)
-    if count < lane:
-        store_lanes(target, at, load_inside(x, start + first, first, width)[0], 0, count)
-        return
-    for n in range(0, count, lane):
-        # The last vector ends at the last element and may overlap the one before it.
-        k = min(n, count - lane)
-        here = first + k
-        if 0 <= here <= width - lane:
-            store(target, at + k, load(x, start + here, 1))
-        else:
-            store(target, at + k, load_inside(x, start + here, here, width))
-
-
-@kernel
-def _pack_strided(x, start, first, stride, width, target, at, count, phases, phase_size, ahead):
-    """Copy every `stride`-th element of a row, for `phases` neighbouring first elements.
-
-    The arguments are those of `pack_row`. Phase b begins at ``target[at + b·phase_size]`` and holds
-    the elements from `first` + b on.
-    """
-    lane = lanes(x)
-    for k in range(start + first + ahead, start + first + ahead + count * stride, lane):
-        prefetch(x, k)
-    if stride == 2 and count >= lane:
-        for n in range(0, count, lane):
-            k = min(n, count - lane)
-            here = first + 2 * k
-            even, odd = split_pairs(x, start + here, here, width)
-            store(target, at + k, (even,))
-            if phases == 2:
-                store(target, at + phase_size + k, (odd,))
-        return
-    for b in range(phases):
-        here, there = first + b, at + b * phase_size
-        left = min(count, max(0, -(here // stride)))
-        right = min(count, max(left, -((here - width) // stride)))
-        clear(target, there, left)
-        copy_every(x, start + here + left * stride, stride, target, there + left, right - left)
-        clear(target, there + right, count - right)
-
-
-@kernel
-def _pack(x, plane, channels, s, h, j, k, rows, target):
-    """Copy the input that output rows j … j + rows − 1 of plane h need, for `channels` channels.
-
-    The layout in `target` is [channel][depth tap][row phase][column phase][row][column].
-
-    `plane`: number of the first channel's volume in `x`.
-    `k`: first output column of the strip.
-    `target`: pointer to the strip, `s.channel_size` elements per channel.
-    """
-    phase_size = s.phase_rows * s.pitch
-    first = k * s.column_stride - s.columns_before
-    ahead = s.depth * s.height * s.width
-    for c in range(channels):
-        at = c * s.channel_size
-        for p in range(s.depth_taps):
-            d = h * s.depth_stride + p * s.depth_dilation - s.depth_before
-            for a in range(s.row_phases):
-                for i in range(s.phase_rows - s.rows + rows):
-                    r = (j + i) * s.row_stride + a - s.rows_before
-                    start = (((plane + c) * s.depth + d) * s.height + r) * s.width
-                    # A row outside the input counts as a row of width 0, so the copy is all zeros.
-                    width = s.width if 0 <= d < s.depth and 0 <= r < s.height else 0
-                    row = at + i * s.pitch
-                    if s.column_stride == 1:
-                        pack_row(x, start, first, width, target, row, s.pitch, ahead)
-                    else:
-                        _pack_strided(
-                            x, start, first, s.column_stride, width, target, row, s.pitch,
-                            s.column_phases, phase_size, ahead,
-                        )  # fmt: skip
-                at += s.column_phases * phase_size
 
 
 @kernel
@@ -270,7 +175,7 @@ def _item(x, weights, bias, out, s, classes, item, pixels, sums, start):
     for c in range(0, s.inputs, s.block_channels):
         channels = min(s.block_channels, s.inputs - c)
         is_last = c + channels == s.inputs
-        _pack(x, image * s.inputs + c, channels, s, h, j, k, rows, pixels)
+        pack_strip(x, image * s.inputs + c, channels, s, h, j, k, rows, pixels)
         for block in range(first_block, last_block):
             o = block * stretch
             for v in range(stretch):
@@ -327,56 +232,6 @@ _work_shared = by_ranges(_work)
 def _share(threads, items, x, weights, bias, table, out):
     """Compute all `items`, split among `threads` threads."""
     _work_shared(threads, items, x, weights, bias, table, out)
-
-
-@kernel
-def _pack_blocks(first, last, w, groups, stretch, packed):
-    """Pack the blocks `first` to `last` − 1; the arguments are those of `pack_weights`."""
-    outputs, taps = w.shape[0] // groups, w.shape[1]
-    blocks = -(-outputs // stretch)
-    lane = lanes(w)
-    flat = w.reshape(w.size)
-    target = packed.reshape(packed.size)
-    for i in range(first, last):
-        o = i // blocks * outputs + i % blocks * stretch
-        end = (i // blocks + 1) * outputs
-        base = i * taps * stretch
-        for v in range(0, stretch, lane):
-            whole, count = 0, min(lane, stretch - v)
-            if o + v + lane <= end:
-                for t in range(0, taps - lane + 1, lane):
-                    turned = transpose(load_square(flat, (o + v) * taps + t, taps))
-                    store_rows(turned, target, base + t * stretch + v, stretch, lane, 0, count)
-                    whole = t + lane
-            for t in range(whole, taps):
-                for m in range(v, v + count):
-                    inside = o + m < end
-                    target[base + t * stretch + m] = flat[(o + m) * taps + t] if inside else 0
-
-
-@threaded
-@kernel
-def _pack_one(block, w, groups, stretch, packed):
-    """Pack one block of `pack_weights`."""
-    _pack_blocks(block, block + 1, w, groups, stretch, packed)
-
-
-@kernel
-def _share_packing(blocks, w, groups, stretch, packed):
-    """Pack all blocks, split among threads."""
-    _pack_one(blocks, w, groups, stretch, packed)
-
-
-def pack_weights(
-    w: np.ndarray, groups: int, stretch: int, packed: np.ndarray, threads: int
-) -> None:
-    """Pack `w` (O, K) as [group][block of `stretch` channels][K][channel], padded with zeros."""
-    blocks = groups * -(-(w.shape[0] // groups) // stretch)
-    if threads == 1:
-        _pack_blocks(0, blocks, w, groups, stretch, packed)
-        return
-    with share(threads):
-        _share_packing(blocks, w, groups, stretch, packed)
 
 
 def workspace_bytes(problem: Problem, threads: int) -> int:

@@ -26,7 +26,9 @@ from algos.backend.compiler import by_ranges, kernel
 from algos.backend.emitter import Emitter, ir, types
 from algos.core.problem import Problem
 from algos.simd import registers as simd
-from algos.simd.registers import clear, intrinsic, lanes, load, pointer, store, sum_lanes
+from algos.simd.arithmetic import sum_lanes
+from algos.simd.copies import clear
+from algos.simd.registers import intrinsic, lanes, load, pointer, store
 
 from .channels_blocking import merged
 

@@ -31,11 +31,12 @@ from algos.backend.compiler import by_ranges, kernel
 from algos.backend.emitter import Emitter, Vector, element, number, types
 from algos.core.problem import Problem
 from algos.simd import registers as simd
-from algos.simd.registers import add_outer, intrinsic, lanes, pointer, prefetch
+from algos.simd.arithmetic import add_outer
+from algos.simd.registers import intrinsic, lanes, pointer, prefetch
 from algos.simd.window import store_block
 
-from .channels import pack_weights
 from .channels_blocking import merged
+from .channels_packing import pack_weights
 
 #: Register tile: output channels × vectors of pixels. SSE needs one more register per product, so
 #: its tile is two vectors wide.

@@ -14,6 +14,7 @@ import numpy as np
 
 from algos.core.problem import Problem
 from algos.simd import registers as simd
+from algos.simd.copies import STREAMED_BYTES
 from algos.simd.planes import TAPS
 
 __all__ = ["AHEAD", "PlanesGeometry", "blocking", "cost"]
@@ -91,7 +92,7 @@ def cost(problem: Problem) -> float:
     height, width = v.output_size[1:]
     wasted = -(-width // lane) * lane / width * (1 + 0.5 / height)
     is_far = (
-        v.compulsory_bytes > simd.STREAMED_BYTES
+        v.compulsory_bytes > STREAMED_BYTES
         and math.prod(v.size[1:]) * problem.itemsize > NEAR_BYTES
         and not _streams(v)
     )
@@ -106,7 +107,7 @@ def _streams(v: Problem) -> bool:
     """
     return (
         simd.REGISTER_BYTES == 64
-        and v.compulsory_bytes > simd.STREAMED_BYTES
+        and v.compulsory_bytes > STREAMED_BYTES
         and v.stride[2] == 1
         and v.in_channels // v.groups * v.kernel[0] == 1
         and v.output_size[2] * v.itemsize % simd.REGISTER_BYTES == 0

@@ -41,7 +41,8 @@ import numpy as np
 from algos.backend.compiler import by_ranges, fixed_tuple, kernel
 from algos.core.arrays import read_only
 from algos.core.problem import Problem
-from algos.simd.registers import clear, distance, lanes, pointer, prefetch, splat, store
+from algos.simd.copies import clear
+from algos.simd.registers import distance, lanes, pointer, prefetch, splat, store
 from algos.simd.window import add_window, load_block, split_pairs, store_block
 
 from .rows_blocking import (

@@ -34,7 +34,9 @@ from algos.adapters.parts import MOST_PARTS
 from algos.backend.compiler import by_ranges, kernel, threaded
 from algos.core.algorithm import as_correlation
 from algos.core.problem import Problem
-from algos.simd.registers import add_products, clear, lanes, pointer, splat, sum_lanes
+from algos.simd.arithmetic import add_products, sum_lanes
+from algos.simd.copies import clear
+from algos.simd.registers import lanes, pointer, splat
 
 #: Multiply-adds of a kernel from which on one convolution per kernel is faster.
 WORTH_A_PART = 1e6

@@ -1,5 +1,7 @@
 """Pooling: windows of feature maps reduced to one number each, forward and backward.
 
+Maxima of 2 × 2 windows:
+
 >>> import numpy as np, algos
 >>> x = np.arange(16.0).reshape(1, 1, 4, 4)
 >>> algos.pool(x, "max", size=2)[0, 0]

@@ -56,35 +56,38 @@ def pool(
     x : ndarray, shape (N, C, *size)
         Input, float32 or float64, 1 to 3 spatial axes.
     kind : str
-        "max", "average", "l2", "lp", "gaussian", "stochastic", "mixed", "gated" or "maxout".
+        Reduction of a window. One of "max", "average", "l2", "lp", "gaussian", "stochastic",
+        "mixed", "gated" or "maxout".
     size, stride, padding, dilation, fit
         Regular windows: `size` is the window, or ``"global"``; a stride not given is the
         size. For "maxout", `size` is the number of channels that compete.
     output_size
-        Adaptive windows: an output of this size.
+        Size of the output, for adaptive windows.
     levels
         Spatial pyramid: the output sizes of adaptive grids, one after the other.
     ratio, sequence, overlapping, seed
-        Fractional windows, the same for every channel; another `seed`, other windows.
+        Fractional windows, the same for every channel. Another `seed` gives other windows.
     count_include_pad, p, sigma, mix, mode, seed
-        What a kind needs to know; see `PoolProblem` for meaning and defaults.
+        Options of single kinds. See `PoolProblem` for meaning and defaults.
     gate : ndarray, shape (*window) or (C, *window)
         Weights of the gate, for "gated".
     algorithm : str
-        One of `algos.pooling.names()`, or "auto" for the one expected to be fastest.
+        Name of the algorithm. One of `algos.pooling.names()`, or "auto" for the one expected to
+        be fastest.
     threads : int, optional
-        How many threads may run; by default all that Numba may use.
+        Most threads that may run. By default all that Numba may use.
     return_switches : bool
-        Also return where each maximum or sample lies, for `unpool`.
+        True to return also the place of each maximum or sample. `unpool` takes these places.
     out : ndarray, optional
-        Where to write; C-contiguous, not together with `return_switches`.
+        Array to write to. It must be C-contiguous, and `return_switches` false.
 
     Returns
     -------
     ndarray, shape (N, C, *output_size)
-        For "maxout" (N, C/size, *size of x); for a pyramid (N, C, number of bins).
+        Result. For "maxout" its shape is (N, C/size, *size of x). For a pyramid it is
+        (N, C, number of bins).
     switches : int64 ndarray of the same shape, if asked for
-        Flat index among the samples of the channel; for "maxout" the number of a channel.
+        Flat index among the samples of the channel. For "maxout" the number of a channel.
 
     Raises
     ------
@@ -101,8 +104,14 @@ def pool(
     >>> x = np.array([[[3.0, 1, 4, 1, 5]]])
     >>> pool(x, "max", size=2)
     array([[[3., 4.]]])
+
+    With ``fit="ceil"``, the last sample has a window. Switches tell where each maximum was:
+
     >>> pool(x, "max", size=2, fit="ceil", return_switches=True)
     (array([[[3., 4., 5.]]]), array([[[0, 2, 4]]]))
+
+    One average of all samples, and one norm:
+
     >>> pool(x, "average", output_size=1)
     array([[[2.8]]])
     >>> pool(x, "l2", size=5).round(3)
@@ -148,13 +157,15 @@ def pool_grad(
     Returns
     -------
     ndarray, shape (N, C, *size)
+        Gradient at the input.
 
     Examples
     --------
     >>> x = np.array([[[3.0, 1, 4, 4]]])
-    >>> pool_grad(np.array([[[10.0, 20.0]]]), x, "max", size=2)
+    >>> g = np.array([[[10.0, 20.0]]])
+    >>> pool_grad(g, x, "max", size=2)
     array([[[10.,  0., 20.,  0.]]])
-    >>> pool_grad(np.array([[[10.0, 20.0]]]), x, "average", size=2)
+    >>> pool_grad(g, x, "average", size=2)
     array([[[ 5.,  5., 10., 10.]]])
     """
     problem = pool_problem_of(x, kind, operation="grad_input", **options)
@@ -206,16 +217,17 @@ def unpool(
     ----------
     y : ndarray, shape (N, C, *pooled)
     switches : int ndarray of the same shape
-        As `pool` returned them; -1 places nothing.
+        Places of the maxima or samples, as `pool` returned them. A value of -1 places nothing.
     size, stride, padding, dilation
-        Of the windows that were pooled, to work out or to check the size to return to.
+        The windows that were pooled. They give the size to return to, or check it.
     output_size : int or per axis, optional
-        Spatial size to return to: several inputs pool to one size where the stride does not
-        fit. By default the smallest, (O − 1)·S + extent − P.
+        Spatial size to return to. Several inputs pool to one size where the stride does not fit.
+        By default the smallest, (O − 1)·S + extent − P.
 
     Returns
     -------
     ndarray, shape (N, C, *output_size)
+        The values of `y` at their places, and zeros.
 
     Raises
     ------

@@ -37,8 +37,9 @@ class PoolPlan:
     Parameters
     ----------
     problem : PoolProblem
+        The pooling that every call computes.
     gate : (*window) or (C, *window), for kind "gated"
-        Weights ω of the gate 1/(1 + exp(−Σ ω·x)), one set for all channels or for each.
+        Weights ω of the gate 1/(1 + exp(−Σ ω·x)). There is one set for all channels or for each.
     algorithm, threads
         The same as for `pool`.
     """
@@ -168,7 +169,8 @@ class PoolPlan:
         ----------
         grad_out : (N, C, *output_size)
         x : (N, C, *size)
-            What was pooled; may be left out for the linear kinds, "average" and "gaussian".
+            Array that was pooled. It may be left out for the linear kinds, "average" and
+            "gaussian".
         out : (N, C, *size), optional
         """
         problem = self.problem

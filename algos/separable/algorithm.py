@@ -23,7 +23,8 @@ import numpy as np
 
 from algos.core.algorithm import Algorithm, as_correlation, gamma, subnormal_error, unit_roundoff
 from algos.core.problem import Problem
-from algos.simd.registers import STREAMED_BYTES, lanes_of
+from algos.simd.copies import STREAMED_BYTES
+from algos.simd.registers import lanes_of
 
 from . import sweeps
 from .passes import ACROSS, CHUNK, ROWS

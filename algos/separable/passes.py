@@ -27,11 +27,10 @@ Measurements: docs/kernels.md.
 from __future__ import annotations
 
 from algos.backend.compiler import kernel
+from algos.simd.arithmetic import add_outer
+from algos.simd.copies import clear, copy, stream
 from algos.simd.registers import (
     REGISTERS,
-    add_outer,
-    clear,
-    copy,
     further,
     lanes,
     load,
@@ -39,7 +38,6 @@ from algos.simd.registers import (
     splat,
     store,
     store_lanes,
-    stream,
 )
 from algos.simd.window import add_shifted, add_window, load_block, load_inside, store_block
 

@@ -28,6 +28,7 @@ import numpy as np
 from algos.backend.compiler import by_ranges, kernel
 from algos.core.problem import Problem
 from algos.simd import registers as simd
+from algos.simd.copies import STREAMED_BYTES
 from algos.simd.planes import splat_each
 from algos.simd.registers import (
     further,
@@ -191,7 +192,7 @@ def filter_planes(
     along_h, along_w : (O, 1, 1, F)
     y : (N, O, 1, H, W)
     """
-    is_far = v.compulsory_bytes > simd.STREAMED_BYTES
+    is_far = v.compulsory_bytes > STREAMED_BYTES
     arguments = x, along_h, along_w, bias, v.before, is_far, y
     groups = y.shape[0] * y.shape[1] * -(-y.shape[3] // ROWS)
     if threads == 1:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from algos.backend.compiler import by_ranges, kernel
-from algos.simd.registers import clear, lanes, pointer, streamed
+from algos.simd.copies import clear
+from algos.simd.registers import lanes, pointer, streamed
 
 from .passes import ACROSS, CHUNK, ROWS, filter_plane, pass_along_w, pass_lines
 

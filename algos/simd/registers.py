@@ -1,10 +1,10 @@
 # ruff: noqa: N803 - capitals mark what must be a constant
-"""Vector registers in Numba: load, store, broadcast, fused multiply-add, transpose.
+"""Vector registers in Numba: pointers, load, store, broadcast, prefetch.
 
 Numba has no vector type of its own, and its automatic vectorisation does not keep a block of sums
 in registers. The functions here emit LLVM vector instructions directly. A `Vector` is one register.
 A tuple of them is a register tile: it stays in registers as long as it only passes through these
-functions.
+functions and those of `arithmetic`.
 
 An array is addressed by flat element index for any shape, without bounds checks and without any
 alignment. It must be C-contiguous. Arguments named `array`, `source`, `target`, `a`, `b`, `scalars`
@@ -23,7 +23,6 @@ from typing import Any
 
 import numpy as np
 
-from algos.backend.compiler import kernel
 from algos.backend.emitter import (
     REGISTER_BYTES,
     REGISTERS,
@@ -39,19 +38,13 @@ from algos.backend.emitter import (
 )
 
 __all__ = [
-    "REGISTERS", "REGISTER_BYTES", "STREAMED_BYTES", "Vector", "add_outer", "add_products",
-    "aligned", "clear", "copy", "copy_every", "distance", "further", "lanes", "lanes_of",
-    "load", "load_alternate", "load_part", "load_square", "pointer", "prefetch", "repeat", "splat",
-    "store", "store_lanes", "store_past", "store_rows", "stream", "streamed", "sum_lanes",
-    "to_boundary", "transpose",
+    "REGISTERS", "REGISTER_BYTES", "Vector", "aligned", "distance", "further", "lanes", "lanes_of",
+    "load", "load_alternate", "load_part", "load_square", "pointer", "prefetch", "splat", "store",
+    "store_lanes", "store_past", "store_rows", "streamed", "tile_of", "to_boundary",
 ]  # fmt: skip
 
-#: Bytes of input and output from which on an output is written by `stream`: half of a 32 MiB
-#: last-level cache, so that outputs that fit the cache are not sent to memory.
-STREAMED_BYTES = 16 << 20
 
-
-def _tile(kind: Vector, count: int) -> types.UniTuple:
+def tile_of(kind: Vector, count: int) -> types.UniTuple:
     """Return the Numba type of `count` vectors."""
     return types.UniTuple(kind, count)
 
@@ -117,7 +110,7 @@ def load(typing, array, index, COUNT):
         simd = Emitter(context, builder, kind)
         return simd.tuple_of(simd.load_row(signature.args[0], arguments[0], arguments[1], count))
 
-    return _tile(kind, count)(array, types.intp, COUNT), emit
+    return tile_of(kind, count)(array, types.intp, COUNT), emit
 
 
 @intrinsic
@@ -206,7 +199,7 @@ def load_alternate(typing, array, index, FIRST):
         chosen = list(range(odd, 2 * kind.lanes, 2))
         return simd.tuple_of([simd.shuffle(low, high, chosen)])
 
-    return _tile(kind, 1)(array, types.intp, FIRST), emit
+    return tile_of(kind, 1)(array, types.intp, FIRST), emit
 
 
 @intrinsic
@@ -223,7 +216,7 @@ def load_square(typing, array, index, step):
             values.append(simd.load(simd.pointer(signature.args[0], arguments[0], at)))
         return simd.tuple_of(values)
 
-    return _tile(kind, kind.lanes)(array, types.intp, types.intp), emit
+    return tile_of(kind, kind.lanes)(array, types.intp, types.intp), emit
 
 
 @intrinsic
@@ -247,7 +240,7 @@ def load_part(typing, array, index, step, rows, count):
             values.append(simd.load_lanes(pointer, simd.lanes_below(none, 0, some)))
         return simd.tuple_of(values)
 
-    return _tile(kind, kind.lanes)(array, *[types.intp] * 4), emit
+    return tile_of(kind, kind.lanes)(array, *[types.intp] * 4), emit
 
 
 @intrinsic
@@ -300,158 +293,7 @@ def splat(typing, array, index, COUNT):
         at = simd.pointer(signature.args[0], arguments[0], arguments[1])
         return simd.tuple_of([simd.splat(builder.load(at, typ=element(kind)))] * count)
 
-    return _tile(kind, count)(array, types.intp, COUNT), emit
-
-
-@intrinsic(prefer_literal=True)
-def repeat(typing, tile, TIMES):
-    """Return the vectors of `tile`, repeated TIMES times."""
-    (times,) = literals(TIMES)
-
-    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        simd = Emitter(context, builder, tile.dtype)
-        return simd.tuple_of(simd.items(arguments[0]) * times)
-
-    return _tile(tile.dtype, tile.count * times)(tile, TIMES), emit
-
-
-@intrinsic(prefer_literal=True)
-def add_outer(typing, tile, scalars, i, vectors, j, ROWS, COLUMNS):
-    """Add a rank-one update: tile[r, c] += scalars[i + r] · (vector c of `vectors` from j on).
-
-    `tile` holds ROWS × COLUMNS vectors, row by row. This is the innermost step of most kernels:
-    ROWS·COLUMNS fused multiply-adds for COLUMNS loads and ROWS broadcasts.
-
-    Reads ROWS elements of `scalars` and COLUMNS vectors of `vectors`.
-    """
-    kind = tile.dtype
-    rows, columns = literals(ROWS, COLUMNS)
-
-    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        simd = Emitter(context, builder, kind)
-        tile_, scalars_, i_, vectors_, j_, _, _ = arguments
-        sums = simd.items(tile_)
-        loaded = simd.load_row(signature.args[3], vectors_, j_, columns)
-        for r in range(rows):
-            at = simd.pointer(signature.args[1], scalars_, i_, r)
-            scalar = simd.splat(builder.load(at, typ=element(kind)))
-            for k in range(r * columns, (r + 1) * columns):
-                sums[k] = simd.fma(scalar, loaded[k % columns], sums[k])
-        return simd.tuple_of(sums)
-
-    return tile(tile, scalars, types.intp, vectors, types.intp, ROWS, COLUMNS), emit
-
-
-@intrinsic
-def add_products(typing, tile, a, i, step, b, j, count):
-    """Add products of vectors: tile[r] += a[i + r·step :] · b[j :], in lanes below `count`.
-
-    The memory of other lanes is not touched.
-    """
-    kind, rows = tile.dtype, tile.count
-
-    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        simd = Emitter(context, builder, kind)
-        tile_, a_, i_, step_, b_, j_, count_ = arguments
-        sums = simd.items(tile_)
-        mask = simd.lanes_below(ir.Constant(count_.type, 0), 0, count_)
-        vector = simd.load_lanes(simd.pointer(signature.args[4], b_, j_), mask)
-        for r in range(rows):
-            at = simd.pointer(signature.args[1], a_, i_)
-            sums[r] = simd.fma(simd.load_lanes(at, mask), vector, sums[r])
-            i_ = builder.add(i_, step_)
-        return simd.tuple_of(sums)
-
-    return tile(tile, a, types.intp, types.intp, b, types.intp, types.intp), emit
-
-
-@intrinsic
-def sum_lanes(typing, tile):
-    """Return the sum of the lanes of each vector of `tile`, added pairwise by halves."""
-    kind, rows = tile.dtype, tile.count
-
-    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        simd = Emitter(context, builder, kind)
-        sums = []
-        for vector in simd.items(arguments[0]):
-            lanes = kind.lanes
-            while lanes > 1:
-                lanes //= 2
-                upper = simd.shuffle(vector, vector, list(range(lanes, 2 * lanes)))
-                vector = builder.fadd(simd.shuffle(vector, vector, list(range(lanes))), upper)
-            sums.append(builder.extract_element(vector, ir.Constant(ir.IntType(32), 0)))
-        return cgutils.pack_array(builder, sums, element(kind))
-
-    return types.UniTuple(kind.dtype, rows)(tile), emit
-
-
-@intrinsic
-def transpose(typing, tile):
-    """Return the transposed square: lane i of vector k is lane k of `tile[i]`.
-
-    There are as many vectors as lanes; a shorter `tile` leaves the last lanes undefined. Blocks are
-    exchanged in log2(lanes) rounds (Eklundh, IEEE Trans. Computers C-21, 1972,
-    doi:10.1109/T-C.1972.223584).
-    """
-    kind = tile.dtype
-
-    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        simd = Emitter(context, builder, kind)
-        rows = simd.transposed(simd.items(arguments[0]))
-        return simd.tuple_of(rows)
-
-    return _tile(kind, kind.lanes)(tile), emit
-
-
-@kernel
-def copy(source, origin, target, at, count):
-    """Copy target[at + k] = source[origin + k] for k < count."""
-    lane = lanes(target)
-    if count < lane:
-        for k in range(count):
-            target[at + k] = source[origin + k]
-        return
-    for k in range(0, count - lane, lane):
-        store(target, at + k, load(source, origin + k, 1))
-    # The last vector ends at the last element and may overlap the one before it.
-    store(target, at + count - lane, load(source, origin + count - lane, 1))
-
-
-@kernel
-def stream(source, origin, target, at, count):
-    """Copy as `copy` does, past the caches; reads up to two vectors past the source's end."""
-    lane = lanes(target)
-    head = min(to_boundary(target, at), count)
-    whole = head + (count - head) // lane * lane
-    store_lanes(target, at, load(source, origin, 1)[0], 0, head)
-    for k in range(head, whole, lane):
-        store_past(target, at + k, load(source, origin + k, 1))
-    store_lanes(target, at + whole, load(source, origin + whole, 1)[0], 0, count - whole)
-
-
-@kernel
-def clear(target, at, count):
-    """Set target[at + k] = 0 for k < count."""
-    for k in range(at, at + count):
-        target[k] = 0
-
-
-@kernel
-def copy_every(source, origin, stride, target, at, count):
-    """Copy target[at + k] = source[origin + k·stride] for k < count.
-
-    Nothing before the first or after the last element used is read.
-    """
-    lane = lanes(target)
-    if stride == 2 and count > lane:
-        for k in range(0, count - lane, lane):
-            store(target, at + k, load_alternate(source, origin + 2 * k, 0))
-        # The last load ends with the last element used, because no memory may follow it.
-        last = load_alternate(source, origin + 2 * (count - lane) - 1, 1)
-        store(target, at + count - lane, last)
-    else:
-        for k in range(count):
-            target[at + k] = source[origin + k * stride]
+    return tile_of(kind, count)(array, types.intp, COUNT), emit
 
 
 def aligned(size: int, dtype: Any) -> np.ndarray:

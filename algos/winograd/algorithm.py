@@ -18,7 +18,7 @@ import numpy as np
 
 from algos.core.algorithm import Algorithm, as_correlation
 from algos.core.problem import Problem
-from algos.parallel import channels as direct_channels
+from algos.parallel.channels_packing import pack_weights
 from algos.simd import registers as simd
 
 from . import (
@@ -103,7 +103,7 @@ class Winograd(Algorithm):
         packed = simd.aligned(count * s.inputs * s.taps * s.taps * blocks.stretch, w.dtype)
         correlating = as_correlation(problem, w)
         rows = correlating.reshape(problem.out_channels, -1)
-        direct_channels.pack_weights(rows, s.groups, blocks.stretch, packed, threads)
+        pack_weights(rows, s.groups, blocks.stretch, packed, threads)
         weights = simd.aligned(count * s.points * s.inputs * blocks.stretch, w.dtype)
         winograd_kernels.transform_weights(
             packed.reshape(count, -1), s.inputs, blocks.stretch, self.step, s.taps,

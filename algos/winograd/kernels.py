@@ -39,7 +39,8 @@ from typing import Any
 
 from algos.backend.compiler import by_ranges, fixed_tuple, kernel, threaded
 from algos.parallel.channels import finish, run_tile
-from algos.simd.registers import clear, further, lanes, pointer, prefetch
+from algos.simd.copies import clear
+from algos.simd.registers import further, lanes, pointer, prefetch
 
 from .blocking import TilesGeometry
 from .transforms import (
@@ -268,7 +269,7 @@ def _transform_one(b, packed, inputs, stretch, step, taps, target):
 def transform_weights(packed, inputs, stretch, step, taps, target):
     """Transform every block, G W Gᵀ, split among threads.
 
-    `packed`: blocks as `parallel.channels` packs them, (blocks, inputs · r² · stretch).
+    `packed`: blocks as `parallel.channels_packing` packs them, (blocks, inputs · r² · stretch).
     `target`: array (blocks, points · inputs · stretch).
     """
     _transform_one(packed.shape[0], packed, inputs, stretch, step, taps, target)

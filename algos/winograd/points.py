@@ -57,6 +57,8 @@ def matrices(outputs: int, taps: int = TAPS) -> Matrices:
 
     Examples
     --------
+    Two outputs of a kernel with three taps, from four products:
+
     >>> a, g, b = matrices(2)
     >>> x, w = np.array([1.0, 2, 3, 4]), np.array([1.0, 10, 100])
     >>> a @ ((g @ w) * (b @ x))

@@ -36,15 +36,15 @@ def draw_lines(
     Parameters
     ----------
     name : str
-        File name without its ending.
+        File name of the figure. It has no ending.
     axis : {"size", "kernel", "channels", "batch"}
-        Size on the horizontal axis.
+        Quantity on the horizontal axis. The others are fixed.
     value : {"time", "speedup"}
-        Quantity on the vertical axis.
+        Quantity on the vertical axis. A speed-up is relative to `baseline`.
     panels : sequence of Panel
-        Fixed fields of each sweep, and its rows with their position ``at``.
+        Fixed fields of each sweep, and its rows. Each row has its position ``at``.
     about : str
-        Machine and meaning of the bands, for the line under the heading.
+        Line under the heading. It tells the machine and the meaning of the bands.
     baseline : str
         Algorithm that speed-ups refer to.
     """

@@ -29,7 +29,7 @@ def draw_roofline(timed: pd.DataFrame, limits: dict[str, Any], about: str) -> Sh
     limits : dict
         Peaks and bandwidths, from the header of the run.
     about : str
-        Machine, for the line under the heading.
+        Line under the heading. It tells the machine.
     """
     panels: list[Any] = [
         (dtype, threads, rows) for (threads, dtype), rows in timed.groupby(["threads", "dtype"])

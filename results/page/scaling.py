@@ -87,9 +87,11 @@ def exponent(at: np.ndarray, values: np.ndarray) -> Interval:
     """Return p of ``values ~ at**p`` and its 95 % interval, fitted to the larger half of `at`.
 
     Small sizes are left out because fixed costs flatten them. The fit is by least squares on
-    logarithms and takes `LEAST` points or more. The interval takes one more; with one degree of
+    logarithms and takes `LEAST` points or more. The interval takes one more. With one degree of
     freedom it would be useless.
 
+    Examples
+    --------
     >>> [round(end, 3) for end in exponent(np.arange(1.0, 9), np.arange(1.0, 9) ** 2)]
     [2.0, 2.0, 2.0]
     """

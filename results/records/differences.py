@@ -29,7 +29,10 @@ def clauses(then: Mapping[str, Any] | None, now: Mapping[str, Any] | None) -> It
 
 
 def same_machine(then: Mapping[str, Any] | None, now: Mapping[str, Any] | None) -> bool:
-    """Return True if two environments are those of one machine; what is unknown is no sign."""
+    """Return True if two environments are those of one machine.
+
+    Entries that one of them lacks are not compared.
+    """
     before, after = then or {}, now or {}
     known = [key for key in MACHINE if before.get(key) and after.get(key)]
     return all(before[key] == after[key] for key in known)

@@ -1,8 +1,8 @@
 """Runs as JSON of pytest-benchmark, written and read.
 
-A run becomes one file: a cell is a benchmark, a problem is its group, and a sample is a round.
-pytest-benchmark knows no passes, so ``extra_info`` keeps the cell and the number of rounds in each
-pass. ``machine_info`` keeps the header. A file written here is read back as the same run.
+A run becomes one file. A cell is a benchmark, a problem is its group, and a sample is a round.
+The format has no passes, so ``extra_info`` keeps the cell and the number of rounds in each pass.
+The header is kept in ``machine_info``. A file written here is read back as the same run.
 
 A file of pytest-benchmark itself has no problems. Its groups take their place, and the benchmarks
 of a group are compared as algorithms are. Each file is one process, and therefore one pass.
@@ -114,7 +114,7 @@ def read_files(files: Sequence[Path]) -> RunRecords:
     Raises
     ------
     ConvbenchError
-        If a file is no JSON of pytest-benchmark, or if the files are of different machines.
+        If a file is not JSON of pytest-benchmark, or if the files are of different machines.
     """
     contents = [_content(file) for file in files]
     if header := contents[0]["machine_info"].get(OURS):
@@ -247,7 +247,7 @@ def _parts(file: Path, at: int, entry: Any) -> tuple[str, str, list[float], int]
 def _cell_without_size(
     suite: str, group: int, problem: str, algorithm: str, loops: int
 ) -> CellRecord:
-    """Return the cell of a benchmark that is no convolution we know: one point, no work."""
+    """Return the cell of a benchmark that is not one of our problems: one point, no work."""
     one = [1]
     return CellRecord(
         suite=suite, group=group, problem=problem, name=problem, operation="forward",

@@ -44,14 +44,14 @@ def compare_runs(
     Parameters
     ----------
     runs : sequence of RunRecords
-        Two or more, each only once.
+        Runs to compare. Two or more, each only once.
     min_effect : float, optional
-        The relative difference that matters; by default the largest that a run was made with.
+        The relative difference that matters. By default the largest that a run was made with.
     baseline : str, optional
-        Makes times relative to this algorithm's. Runs of different machines are always compared
-        so, by default with the baseline that they share.
+        Algorithm that times are relative to. Runs of different machines always need one. By
+        default it is the baseline that they share.
     beyond_shift : bool
-        Judge what goes beyond the shift that most cells share.
+        True to judge changes beyond the shift that most cells share.
 
     Raises
     ------
@@ -219,7 +219,7 @@ def _notes(
     baseline: str,
     shifts: Sequence[float],
 ) -> list[str]:
-    """Return sentences on how far a comparison of separate sessions is to be trusted."""
+    """Return sentences on how far a comparison of separate sessions can be trusted."""
     notes = []
     if baseline:
         notes.append(

@@ -36,16 +36,16 @@ class Comparison:
     ----------
     rows : DataFrame
         One row per matched cell and later run. ``before`` and ``after`` are seconds per call, or
-        times over the baseline's. ``change`` is their ratio, above 1 for a slow-down, and ``low``
-        and ``high`` are its 95 % interval.
+        times over the baseline's. Their ratio is ``change``, above 1 for a slow-down. Its 95 %
+        interval is ``low`` to ``high``.
     baseline : str
-        The algorithm that times are relative to; empty if times themselves are compared.
+        Algorithm that times are relative to. Empty if times themselves are compared.
     differences : dict
-        By later run and kind, clauses on what else differs.
+        Other differences of the runs, as clauses. Keys are the later run and the kind.
     notes : list of str
-        Sentences on how far the comparison is to be trusted.
+        Remarks on the comparison. They say how far it can be trusted.
     unmatched : list of str
-        Sentences on cells without a counterpart or without a time.
+        Sentences on single cells. These have no counterpart, or no time.
     broken : int
         Cells that failed in a later run, and not in the first.
     """

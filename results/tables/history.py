@@ -104,8 +104,9 @@ def histories(
     folder : path
         Folder of all runs.
     suite : str
+        Name of the suite. Runs of other suites are left out.
     anchor : str, optional
-        Algorithm that times are divided by; by default the baseline of the newest run.
+        Algorithm that times are divided by. By default the baseline of the newest run.
     min_effect : float
         Relative change that matters.
 

@@ -66,7 +66,7 @@ def sentences(history: History) -> list[str]:
 
 
 def _shifts(history: History) -> list[str]:
-    """Return a warning for each run at which all algorithms of a problem change alike.
+    """Return a warning for each run at which all algorithms of a problem change in one direction.
 
     Such a change is more likely one of the anchor.
     """

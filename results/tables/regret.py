@@ -71,11 +71,12 @@ def regret(
     ----------
     frame : DataFrame of `results.read`
     chosen : mapping
-        Name of the chosen algorithm by `key_of`; problems that are absent are left out.
+        Name of the chosen algorithm by `key_of`. Problems that are absent are left out.
     use : {"prepared", "once"}
-        "prepared" counts the time of a call; "once" adds that of preparing the kernel.
+        Time that counts. The time of a call is "prepared"; "once" adds that of preparing the
+        kernel.
     among : collection of str, optional
-        Algorithms among which the fastest is sought; by default all of ours that the default
+        Algorithms among which the fastest is sought. By default all of ours that the default
         accuracy of the automatic choice admits.
 
     Returns

@@ -30,7 +30,7 @@ from .throughout import one_for_all
 
 @dataclass(frozen=True)
 class Entry:
-    """One algorithm in a row: seconds per call and speed-up, or its status."""
+    """One algorithm of a row: seconds per call and speed-up, or its status."""
 
     time_s: float
     speedup: float

@@ -123,7 +123,7 @@ def _shared(value: Any) -> Any:
 
 
 def samples_of_run(run: RunRecords) -> pd.DataFrame:
-    """Return every sample of `run` in a row of its own; see `results.samples`."""
+    """Return the samples of `run`, one row per sample; see `results.samples`."""
     cells = {(cell.group, cell.algorithm): cell for cell in run.cells}
     frame = tabulate_run(run)
     asked = frame[list(SAMPLE_KEYS)].to_dict("records")

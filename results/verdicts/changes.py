@@ -8,7 +8,7 @@ a change is the mean of one log-ratio per pass (`results.verdicts.statistics.pas
 Claims are those of `results.verdicts.decide`, with the same minimum effect and fewest passes. The
 false discovery rate over all cells of a comparison is held at 5 % (Benjamini & Hochberg, 1995).
 
-Whatever differs between two sessions moves all cells together. No number of passes shows it as an
+A difference between two sessions moves all cells together. No number of passes shows it as an
 error. So the `shift` that most cells share is a result of its own, and may be taken out.
 """
 
@@ -75,6 +75,8 @@ def cut_alike(before: Passes, after: Passes) -> tuple[Passes, Passes]:
 def welch(before: Sequence[float], after: Sequence[float]) -> Estimate:
     """Return the difference of two means of values by pass, with Welch's standard error.
 
+    Examples
+    --------
     >>> change = welch([0.00, 0.01, 0.02], [0.10, 0.11, 0.12])
     >>> round(change.mean, 2), round(change.error, 4), round(change.freedom, 1)
     (0.1, 0.0082, 4.0)
@@ -103,7 +105,7 @@ def judged(estimates: Sequence[Estimate], passes: Sequence[int], min_effect: flo
     ----------
     estimates : sequence of Estimate
     passes : sequence of int
-        Passes of the side of each cell that has fewer.
+        Passes of each cell. Of its two sides, the one with fewer passes counts.
     min_effect : float
         The relative difference that matters.
     """

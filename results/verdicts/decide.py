@@ -90,6 +90,8 @@ def claim_of(mean: float, error: float, freedom: float, min_effect: float) -> tu
 def adrift(ratios: np.ndarray, verdict: str, min_effect: float) -> bool:
     """Return True if log-ratios by pass drift enough to overturn `verdict`.
 
+    Examples
+    --------
     >>> adrift(np.log([3.0, 3.1, 3.0, 1.1, 1.2, 1.1, 1.2]), "faster", 0.02)
     True
     >>> adrift(np.log([90.0, 91.0, 90.0, 70.0, 71.0, 70.0, 71.0]), "faster", 0.02)

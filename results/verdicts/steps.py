@@ -11,8 +11,8 @@ n − 1 places (Bonferroni).
 
 **Noise** is that within runs, from their passes. Runs may scatter by more, as processes are laid
 out anew. From five runs on, the differences of neighbouring runs show that scatter; their median is
-hardly affected by steps. It is taken over all series of a history, because one has few differences:
-judged by its own scatter alone, 8 to 14 % of simulated series without changes had one at a risk of
+hardly affected by steps. It is taken over all series of a history, because one has few differences.
+Judged by its own scatter alone, 8 to 14 % of simulated series without changes had one at a risk of
 5 %.
 
 **A creeping trend** is a straight line that explains the series better than steps do, or a sum of
@@ -101,13 +101,13 @@ def find(
     Parameters
     ----------
     logs : (n,) array
-        Logarithm of the ratio of each run, oldest first.
+        Logarithm of the ratio of each run. The oldest run comes first.
     errors : (n,) array
-        Standard error of each, from the passes of its run; NaN if it is not known.
+        Standard error of each, from the passes of its run. NaN if it is not known.
     min_effect : float
-        Relative change that matters.
+        Relative change that matters. Smaller ones are not reported.
     risk : float
-        Probability of a false change in the series.
+        Probability of a false change. It is that of the whole series.
     least_scatter : float
         Scatter of other series of the same runs, by `scatter`. That of this series counts if it is
         larger.

@@ -41,7 +41,7 @@ def automatic(case: Case, threads: int, seed: int = 0, use: str = "prepared") ->
 def is_admitted(problem: Any, algorithm: str) -> bool:
     """Return True if the automatic choice may take `algorithm` at its default accuracy.
 
-    A faster algorithm that errs more is no choice that was missed. Unknown algorithms are admitted.
+    A faster algorithm that errs more is not a missed choice. Unknown algorithms are admitted.
     """
     found = registry.of(problem.family).get(algorithm)
     return found is None or accuracy.admits("standard", found, problem)
@@ -78,7 +78,7 @@ def explained(
 def without_wisdom() -> Iterator[None]:
     """Let choices inside this block know nothing that was measured by the user."""
     before = os.environ.get(machine.VARIABLE)
-    machine.rates()  # kept for the process: a model scaled to this machine is no wisdom
+    machine.rates()  # kept for the process: a model scaled to this machine is not wisdom
     os.environ[machine.VARIABLE] = str(machine.folder() / "none")
     forget_choices()
     try:

@@ -1,15 +1,15 @@
 """Everyday problems, drawn at random: images, layers, signals, volumes and gradients.
 
 They stand for what people compute, and serve to measure how well algorithms are chosen. Every
-`DECK` problems hold the same mix:
+`DECK` problems hold the same mix, with the number of each kind in brackets:
 
-- 8 images of one channel, 64² to 2048², kernels of 3 to 63, full, same or valid; half the kernels
-  are Gaussians, which factor into 1-D kernels;
-- 10 layers of 3 to 512 channels, sizes 7 to 224, kernels 1 to 11, stride 1 to 4, batch 1 to 16:
-  dense, depthwise, grouped and dilated;
-- 3 signals: a channel of 1 k to 1 M samples with 3 to 4 k taps, or a layer of an audio network;
-- 2 volumes: one channel with a random or Gaussian kernel, or a layer;
-- 2 gradients, of the input or the kernel of a layer.
+- Images (8): One channel, 64² to 2048², kernels of 3 to 63, full, same or valid. Half the kernels
+  are Gaussians, which factor into 1-D kernels.
+- Layers (10): Dense, depthwise, grouped and dilated. They have 3 to 512 channels, sizes 7 to 224,
+  kernels 1 to 11, stride 1 to 4, batch 1 to 16.
+- Signals (3): A channel of 1 k to 1 M samples with 3 to 4 k taps, or a layer of an audio network.
+- Volumes (2): One channel with a random or Gaussian kernel, or a layer.
+- Gradients (2): The gradient of the input or of the kernel of a layer.
 
 One problem in eight is in float64. None has more than `MOST_MULTIPLY_ADDS` multiply-adds, or
 moves more than `MOST_BYTES` bytes.

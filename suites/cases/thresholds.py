@@ -37,7 +37,7 @@ from algos.parallel import (
 from algos.pooling.algorithms import im2col as pool_columns
 from algos.pooling.kernels import gradient_rows, lines, registers, rows
 from algos.separable import passes, sweeps
-from algos.simd.registers import STREAMED_BYTES
+from algos.simd.copies import STREAMED_BYTES
 from algos.winograd import (
     blocking as winograd_blocking,
 )

@@ -31,10 +31,11 @@ class Rule:
     Attributes
     ----------
     title : str
+        Name of the rule in tables.
     chosen : mapping
-        Name of an algorithm by problem and thread count; absent where the rule does not apply.
+        Name of an algorithm by problem and thread count. Absent where the rule does not apply.
     use : {"prepared", "once"}
-        Times that count; see `results.tables.regret.regret`.
+        Times that count. See `results.tables.regret.regret`.
     among : tuple of str, optional
         Algorithms to choose from, if the rule knows these alone.
     """
@@ -106,7 +107,7 @@ def table_of(frame: pd.DataFrame, rules: list[Rule]) -> list[tuple[Rule, Figures
 def slower_than(
     frame: pd.DataFrame, mine: Mapping[Key, str], other: Mapping[Key, str]
 ) -> list[str]:
-    """Return the labels where `mine` is slower than `other` beyond doubt.
+    """Return the labels where `mine` is significantly slower than `other`.
 
     That is where the 95 % interval of the ratio of their times lies above `MIN_EFFECT`.
     """

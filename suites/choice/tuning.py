@@ -48,7 +48,7 @@ class Change:
 def racing(case: Case, threads: Iterable[int], seed: int = 0, short: bool = False) -> Case:
     """Return `case` with the algorithms worth timing; if time is `short`, only close ones.
 
-    An algorithm whose time nobody knows is always worth timing, and so is the present choice.
+    An algorithm without a known time is always worth timing. The present choice is so, too.
     """
     able = candidates_of(case.problem)
     names = [name for name in able if name not in PLAIN] or able

@@ -11,8 +11,8 @@ A new claim is one function in a module of `suites.claims.sources`:
         y = algos.conv(np.ones((1, 1, 16)), np.ones((1, 1, 6)))
         yield equal("output samples for m = 16, k = 6", 16 - 6 + 1, y.shape[-1])
 
-It yields rows, sentences of its working, and figures. The stated value of a row is a citation; the
-value found comes from the run.
+A function yields rows, sentences of its working, and figures. The stated value of a row is a
+citation; the value found comes from the run.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from .selection import ListedCases, RunCases, run_suite
 
 @dataclass(frozen=True, kw_only=True)
 class ChoiceCases(ListedCases):
-    """Options that choose problems whose algorithm is to be chosen."""
+    """Options that select the problems of a command on the automatic choice."""
 
     count: int
     seed: int

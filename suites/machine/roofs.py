@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from algos.backend.compiler import kernel
-from algos.simd.registers import REGISTERS, add_outer, lanes, load, pointer, repeat, splat, store
+from algos.simd.arithmetic import add_outer, repeat
+from algos.simd.registers import REGISTERS, lanes, load, pointer, splat, store
 
 #: Sums held in registers, as rows × columns of one update: enough to hide the latency of a
 #: fused multiply-add, few enough to leave room for its operands.

@@ -38,11 +38,11 @@ def compare_revisions(
     repository : Path
         A folder inside the repository.
     names : two str
-        The revisions, the earlier one first.
+        Revisions to compare. The earlier one comes first.
     suite, algorithms, settings
-        What to time, and how.
+        Problems to time, algorithms to time them with, and the settings of the session.
     tell : function
-        Called with lines on the progress.
+        Function called with lines on the progress.
 
     Raises
     ------

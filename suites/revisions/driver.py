@@ -1,8 +1,7 @@
 """Program of a child process: the algorithms of one revision, called and timed on request.
 
-    python -P driver.py TREE
-
-It is run by its path and imports nothing of ours but the `algos` in TREE. So two revisions can be
+Call it as ``python -P driver.py TREE``. It is run by its path and imports nothing of ours but the
+`algos` in TREE. So two revisions can be
 compared as long as both have this public face: `algos.notation.parse`, `algos.plan`,
 `algos.pooling.PoolPlan`, and plans that are called as ``plan(*arrays, out=out)``.
 
@@ -39,16 +38,16 @@ def load(
     Parameters
     ----------
     cell : int
-        Number by which samples are asked for.
+        Number of the cell. Requests for samples name it.
     problem : str
-        Descriptor of the problem.
+        Descriptor of the problem. Both revisions must be able to read it.
     arrays : list of str
-        ``.npy`` files of its operands: for a convolution x and w, or the operands of a gradient,
-        and its bias; for pooling its operands, and the gate.
+        Files of its operands, ``.npy``. A convolution has x and w, or the operands of a gradient,
+        and its bias. A pooling has its operands, and the gate.
     algorithm : str
     threads : int
     result : str
-        File to write the result to; "" for none.
+        File to write the result to. None is written for "".
     """
     import numpy as np
 
@@ -127,7 +126,7 @@ def _import(tree: str) -> None:
 def main() -> None:
     """Answer requests until there are no more."""
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(2, 1)  # what an algorithm prints is no answer
+    os.dup2(2, 1)  # output of an algorithm is not an answer
     _import(sys.argv[1])
     actions: dict[str, Callable[..., dict[str, Any]]] = {
         "load": load, "shortest": shortest, "sample": sample, "drop": drop,

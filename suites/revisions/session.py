@@ -1,7 +1,7 @@
 """One session of two revisions: both built, verified, and timed in turns.
 
 A pass is a fresh process for each revision, started together. In it both compute the same cells on
-the same operands. A block is two samples of each side in the order A B B A or B A A B, so a drift
+the same operands. A block is two samples of each side in the order A B B A or B A A B. So a drift
 that is linear in time cancels. Samples are short, and the blocks of several cells are interleaved.
 Passes, looks and verdicts are those of a run (`results.verdicts.decide`), on one ratio per pass.
 

@@ -1,4 +1,4 @@
-"""Work trees of revisions in a temporary folder, removed whatever happens."""
+"""Work trees of revisions in a temporary folder, removed even after an error."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from .schedule import Run
 def check_same(records: RunRecords, header: RunHeader) -> None:
     """Raise `ConvbenchError` if the run to resume differs from the present `header`.
 
-    A larger budget is no difference: it lets a run go on that had too little.
+    A larger budget is not a difference: it lets a run go on that had too little.
     """
     written = RunHeader.from_json(json.loads(json.dumps(header.as_json())))
     if is_extended(records, header):

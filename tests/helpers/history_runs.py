@@ -36,11 +36,11 @@ def write_history(
     Parameters
     ----------
     levels : mapping
-        By algorithm: its time over the anchor's in each run.
+        Time of each algorithm over the anchor's. There is one value per run.
     machine : sequence of float, optional
-        Factor on all times of each run.
+        Factor on all times of each run. By default 1.
     noise : float
-        Relative scatter of a pass; all algorithms share another one, as large.
+        Relative scatter of a pass. All algorithms share another one, as large.
     environments : sequence of mapping, optional
         Entries of the environment of each run that differ from `synthetic.ENVIRONMENT`.
     """

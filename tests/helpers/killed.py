@@ -1,6 +1,7 @@
-"""A tiny run in a process of its own, for `test_resume.py` to kill: python killed.py WORDS …
+"""A tiny run in a process of its own, for `test_resume.py` to kill.
 
-Everything is as in `convbench` but for the report, which takes longer than the run.
+Call it as ``python killed.py WORDS …``. Everything is as in `convbench` but for the report, which
+takes longer than the run.
 """
 
 import sys

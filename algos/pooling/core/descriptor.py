@@ -15,7 +15,8 @@ from algos.core.descriptor import enter
 from algos.core.errors import ConvbenchError, closest, shown
 from algos.core.sizes import AXES
 
-from .problem import KINDS, PoolProblem
+from .options import KINDS
+from .problem import PoolProblem
 from .spelling import OPTIONS, WORDS
 
 _NAME = re.compile(r'_*n"([^"]*)"$')

@@ -3,10 +3,10 @@
 Two fields describe it: the reduction of a window (`kind`) and the layout of the windows. The four
 layouts are:
 
-- regular: a `window` with stride, padding and dilation; all of the input for ``"global"``;
-- adaptive: as many windows as the `output` has elements, as even as can be;
-- pyramid: several adaptive grids, `levels`, one after the other;
-- fractional: windows of one to three samples at random places, 1 < `ratio` < 2 times fewer.
+- Regular: A `window` with stride, padding and dilation. A ``"global"`` window is all of the input.
+- Adaptive: As many windows as the `output` has elements, of sizes as equal as possible.
+- Pyramid: Several adaptive grids, `levels`, one after the other.
+- Fractional: Windows of one to three samples at random places, 1 < `ratio` < 2 times fewer.
 
 Every kind goes with every layout, except that "gated" needs windows of one size and "maxout"
 pools channels.
@@ -22,51 +22,31 @@ from typing import Any
 from algos.core.arguments import (
     choice,
     dtype_name,
-    is_several,
-    number,
-    per_axis,
-    several,
     text,
     truth,
     whole_number,
     whole_numbers,
 )
-from algos.core.errors import ConvbenchError, shown
+from algos.core.errors import ConvbenchError
 from algos.core.family import POOLING, Family
-from algos.core.sizes import AXES, FITS, check_fit, extent, output_positions, resolve_padding
+from algos.core.sizes import AXES, FITS, extent
 
+from .options import (
+    DEFAULTS,
+    KINDS,
+    LAYOUTS,
+    check_options,
+    fill_defaults,
+    put,
+    refuse_empty_windows,
+    refuse_strangers,
+)
 from .spelling import format_pool_descriptor
-from .windows import WindowAxis, adaptive, fractional, fractional_positions, regular
+from .window_layouts import CHECKS, LINES, each
+from .windows import WindowAxis, regular
 
 DTYPES = ("float32", "float64")
 OPERATIONS = ("forward", "grad_input")
-MOST_SEED = 2**64 - 1
-
-#: Every kind, and the options that are its own.
-KINDS: dict[str, tuple[str, ...]] = {
-    "max": (),
-    "average": ("count_include_pad",),
-    "l2": (),
-    "lp": ("p",),
-    "gaussian": ("sigma", "count_include_pad"),
-    "stochastic": ("mode", "seed"),
-    "mixed": ("mix", "count_include_pad"),
-    "gated": ("count_include_pad",),
-    "maxout": ("pieces",),
-}
-
-#: Every layout, and the options that are its own; the first one names it.
-LAYOUTS: dict[str, tuple[str, ...]] = {
-    "regular": ("window", "stride", "padding", "dilation", "fit"),
-    "adaptive": ("output",),
-    "pyramid": ("levels",),
-    "fractional": ("ratio", "sequence", "overlapping", "seed"),
-}
-
-DEFAULTS: dict[str, Any] = {
-    "count_include_pad": True, "p": 2.0, "mode": "test", "seed": 0, "mix": 0.5,
-    "padding": 0, "dilation": 1, "fit": "floor", "sequence": "pseudorandom", "overlapping": True,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -76,15 +56,16 @@ class PoolProblem:
     Parameters
     ----------
     size : int or tuple of int
-        Spatial size of the input in samples; its length sets the number of axes (1-3).
+        Spatial size of the input in samples. Its length sets the number of axes (1-3).
     kind : str
-        "max"; "average"; "l2" and "lp", the norm (Σ|x|^p)^(1/p); "gaussian", the average
-        weighted by distance from the window's middle; "stochastic" (Zeiler & Fergus, 2013);
-        "mixed" and "gated" (Lee, Gallagher & Tu, 2016); "maxout" (Goodfellow et al., 2013).
+        Reduction of a window: "max" or "average". The norm (Σ|x|^p)^(1/p) is "l2" or "lp". A
+        "gaussian" average is weighted by distance from the window's middle. Zeiler & Fergus (2013)
+        define "stochastic". Lee, Gallagher & Tu (2016) define "mixed" and "gated". Goodfellow et
+        al. (2013) define "maxout".
     batch, channels : int
-        N and C: the input is ``(N, C, *size)``.
+        N and C. The input is ``(N, C, *size)``.
     window : int, per axis, or "global"
-        Size F of regular windows in taps.
+        Size F of regular windows in taps. A "global" window is all of the input.
     stride, padding, dilation, fit
         The same as for `algos.Problem`, except that the default stride is the window. Padding is
         never a maximum; averages count its zeros where `count_include_pad`. ``fit="ceil"`` keeps
@@ -92,33 +73,36 @@ class PoolProblem:
         begin inside the input or the padding before it, as in PyTorch. The window may then exceed
         the padded input by less than a stride.
     output : int or per axis
-        Adaptive: the output size.
+        Output size, for adaptive windows. Window sizes differ by one sample at most.
     levels : tuple of int or of tuples
-        Pyramid: the output size of each level (He et al., arXiv:1406.4729, 2014).
+        Output size of each level of a pyramid. Source: He et al., arXiv:1406.4729 (2014).
     ratio : float or per axis
-        Fractional: how many times smaller the output is, between 1 and 2 (Graham, 2014).
+        Input size over output size of fractional windows. Between 1 and 2 (Graham, 2014).
     sequence : {"pseudorandom", "random"}
-        Fractional: how steps of one and two follow each other.
+        Order of the steps of one and two between fractional windows. By default "pseudorandom".
     overlapping : bool
-        Fractional: whether neighbouring windows share their border sample.
+        True if neighbouring fractional windows share their border sample. By default true.
     seed : int
-        Seed of fractional windows and of stochastic samples.
+        Seed of fractional windows and of stochastic samples. By default 0.
     count_include_pad : bool
-        Whether zeros of the padding count in an average.
+        True if zeros of the padding count in an average. By default true.
     p : float
-        Exponent of the norm, above 0 and finite.
+        Exponent of the norm, above 0 and finite. By default 2.
     sigma : float, per axis, or None
-        Standard deviation of the Gaussian in samples; None is a quarter of each window's span.
+        Standard deviation of the Gaussian in samples. None is a quarter of each window's span.
     mode : {"train", "test"}
-        Stochastic: sample a tap by its probability, or weight all taps by theirs.
+        Mode of stochastic pooling. In training it samples a tap by its probability. In a test it
+        weights all taps by theirs, which is the default.
     mix : float
-        Mixed: the share of the maximum, between 0 and 1.
+        Share of the maximum in mixed pooling, between 0 and 1. By default one half.
     pieces : int
-        Maxout: how many consecutive channels compete for one output channel.
+        Consecutive channels that compete for one output channel of maxout.
     dtype : {"float32", "float64"}
+        Type of all arrays. By default "float32".
     operation : {"forward", "grad_input"}
+        Result to compute. By default the pooled output.
     name : str
-        A label; two problems that differ in name alone are equal.
+        Label. Two problems that differ in name alone are equal.
 
     Raises
     ------
@@ -164,10 +148,10 @@ class PoolProblem:
         size = whole_numbers("size", self.size)
         if not 1 <= len(size) <= 3:
             raise ConvbenchError(f"size {size} has {len(size)} axes; 1, 2 or 3 are supported")
-        self._put("size", size)
-        self._put("batch", whole_number("batch", self.batch, least=0))
-        self._put("channels", whole_number("channels", self.channels))
-        self._put("dtype", dtype_name(self.dtype, DTYPES))
+        put(self, "size", size)
+        put(self, "batch", whole_number("batch", self.batch, least=0))
+        put(self, "channels", whole_number("channels", self.channels))
+        put(self, "dtype", dtype_name(self.dtype, DTYPES))
         choice("kind", self.kind, KINDS)
         choice("operation", self.operation, OPERATIONS)
         text("name", self.name)
@@ -178,16 +162,13 @@ class PoolProblem:
                 choice(name, getattr(self, name), known)
         for name in ("count_include_pad", "overlapping"):
             if getattr(self, name) is not None:
-                self._put(name, truth(name, getattr(self, name)))
-        self._refuse_strangers()
-        self._fill_defaults()
-        _CHECKS[self.layout](self)
-        self._check_options()
+                put(self, name, truth(name, getattr(self, name)))
+        refuse_strangers(self)
+        fill_defaults(self)
+        CHECKS[self.layout](self)
+        check_options(self)
         if self.layout != "pyramid":
-            self._refuse_empty_windows()
-
-    def _put(self, name: str, value: Any) -> None:
-        object.__setattr__(self, name, value)
+            refuse_empty_windows(self)
 
     @property
     def family(self) -> Family:
@@ -206,58 +187,6 @@ class PoolProblem:
             f"{self.kind} pooling needs to know its windows; give one of size (the window, or "
             f'"global"), output_size, levels or ratio'
         )
-
-    @property
-    def _options(self) -> set[str]:
-        """Fields that mean something for this kind and layout."""
-        return {*KINDS[self.kind], *LAYOUTS.get(self.layout, ())}
-
-    def _refuse_strangers(self) -> None:
-        """Refuse options that would be ignored."""
-        options = self._options
-        for name in sorted({option for group in (KINDS, LAYOUTS) for many in group.values()
-                            for option in many} - options):  # fmt: skip
-            if getattr(self, name) is not None:
-                raise ConvbenchError(
-                    f"{name}={shown(getattr(self, name))} says nothing about {self.kind} pooling "
-                    f"with {self.layout} windows, which takes "
-                    f"{', '.join(sorted(options)) or 'none'}; leave it out"
-                )
-
-    def _fill_defaults(self) -> None:
-        for name in self._options & set(DEFAULTS):
-            if getattr(self, name) is None:
-                self._put(name, DEFAULTS[name])
-
-    def _check_options(self) -> None:
-        if self.p is not None:
-            self._put("p", number("p", self.p, 0, math.inf, 'above 0 and finite (kind="max" is '
-                                   "the limit of large p)"))  # fmt: skip
-        if self.mix is not None:
-            self._put("mix", number("mix", self.mix, 0, 1, "a share from 0 to 1", closed=True))
-        if self.sigma is not None:
-            self._put("sigma", _numbers("sigma", self.sigma, self.axes, math.inf, "above 0"))
-        if self.seed is not None:
-            self._put("seed", whole_number("seed", self.seed, least=0, most=MOST_SEED))
-        if self.kind == "gated" and self.layout != "regular":
-            raise ConvbenchError(
-                f"gated pooling weighs the taps of a window, whose number differs between "
-                f"{self.layout} windows; give a window size"
-            )
-
-    def _refuse_empty_windows(self) -> None:
-        needs_a_sample = self.kind in ("max", "mixed", "gated", "stochastic", "lp", "l2") or (
-            self.count_include_pad is False
-        )
-        if not needs_a_sample:
-            return
-        for axis, line in zip(self.axis_names, self.lines[-self.axes :], strict=True):
-            if line.first_empty is not None:
-                raise ConvbenchError(
-                    f"the window at output {line.first_empty} along {axis} holds padding alone, "
-                    f"so it has no {self.kind}; pad by at most half the window, "
-                    f"{extent(line.window, line.dilation) // 2} before and after"
-                )
 
     @property
     def axes(self) -> int:
@@ -286,10 +215,10 @@ class PoolProblem:
         """The windows along d, h and w of `planes`; a pyramid has them in its `parts` alone."""
         if self.layout == "channels":
             samples = math.prod(self.size)
-            along = [regular(self.pieces, self.pieces, self.pieces, 1, (0, 0), 1), _each(1)]
-            return (*along, _each(samples))  # type: ignore[return-value]
-        along = [_LINES[self.layout](self, axis) for axis in range(self.axes)]
-        return (*[_each(1)] * (3 - self.axes), *along)  # type: ignore[return-value]
+            along = [regular(self.pieces, self.pieces, self.pieces, 1, (0, 0), 1), each(1)]
+            return (*along, each(samples))  # type: ignore[return-value]
+        along = [LINES[self.layout](self, axis) for axis in range(self.axes)]
+        return (*[each(1)] * (3 - self.axes), *along)  # type: ignore[return-value]
 
     @cached_property
     def planes(self) -> tuple[int, int, int, int]:
@@ -421,114 +350,6 @@ class PoolProblem:
 
     def __str__(self) -> str:
         return format_pool_descriptor(self, DEFAULTS)
-
-
-def _each(size: int) -> WindowAxis:
-    """Reduce every sample for itself."""
-    return regular(size, 1, 1, 1, (0, 0), size)
-
-
-def _check_regular(problem: PoolProblem) -> None:
-    axes, put = problem.axes, problem._put
-    window = problem.window
-    if isinstance(window, str):
-        if window != "global":
-            raise ConvbenchError(f'window {shown(window)} is not known; give numbers, or "global"')
-        window = problem.size
-    put("window", per_axis("window", window, axes))
-    put("stride", per_axis("stride", problem.stride, axes) if problem.stride is not None
-        else problem.window)  # fmt: skip
-    put("dilation", per_axis("dilation", problem.dilation, axes))
-    spans = tuple(map(extent, problem.window, problem.dilation))
-    put("padding", resolve_padding(problem.padding, problem.size, spans, problem.stride))
-    check_fit(
-        problem.axis_names, problem.size, spans, problem.stride, problem.padding, problem.fit,
-        "window",
-    )  # fmt: skip
-
-
-def _regular_line(problem: PoolProblem, axis: int) -> WindowAxis:
-    size, window, stride, dilation, sides = (
-        getattr(problem, name)[axis] for name in ("size", "window", "stride", "dilation", "padding")
-    )
-    span = extent(window, dilation)
-    positions = output_positions(size, span, stride, sides, problem.fit)
-    if problem.fit == "ceil" and (positions - 1) * stride >= size + sides[0]:
-        positions -= 1  # it would begin in the padding behind
-    return regular(size, window, stride, dilation, sides, positions)
-
-
-def _check_adaptive(problem: PoolProblem) -> None:
-    problem._put("output", per_axis("output_size", problem.output, problem.axes))
-
-
-def _check_pyramid(problem: PoolProblem) -> None:
-    levels = several(problem.levels)
-    resolved = tuple(per_axis("levels", level, problem.axes) for level in levels)
-    if not resolved:
-        raise ConvbenchError(
-            "levels is empty; give the output size of each level, such as (4, 2, 1)"
-        )
-    problem._put("levels", resolved)
-
-
-def _check_fractional(problem: PoolProblem) -> None:
-    ratio = _numbers("ratio", problem.ratio, problem.axes, math.inf, "above 1 and below 2")
-    if not all(1 < r < 2 for r in ratio):
-        raise ConvbenchError(
-            f"ratio {shown(problem.ratio)} is outside (1, 2): windows step by one or two samples; "
-            f"for other ratios give output_size, or a window and a stride"
-        )
-    problem._put("ratio", ratio)
-    problem._put("seed", whole_number("seed", problem.seed, least=0, most=MOST_SEED))
-    for axis in range(problem.axes):
-        _fractional_line(problem, axis)
-
-
-def _fractional_line(problem: PoolProblem, axis: int) -> WindowAxis:
-    size, overlapping = problem.size[axis], bool(problem.overlapping)
-    positions = fractional_positions(size, problem.ratio[axis], overlapping)
-    if not positions:
-        raise ConvbenchError(
-            f"{size} sample along {problem.axis_names[axis]} is too few for overlapping windows; "
-            f"say overlapping=False, or give a larger input"
-        )
-    seed = (problem.seed, axis)
-    return fractional(size, positions, problem.sequence, overlapping, seed)
-
-
-def _check_channels(problem: PoolProblem) -> None:
-    if problem.pieces is None:
-        raise ConvbenchError("maxout needs size, the number of channels that compete")
-    pieces = whole_numbers("maxout size", problem.pieces)
-    if len(pieces) != 1 or problem.channels % pieces[0]:
-        raise ConvbenchError(
-            f"{problem.channels} channels cannot be split into groups of {shown(problem.pieces)}; "
-            f"choose one number that divides them"
-        )
-    problem._put("pieces", pieces[0])
-
-
-_CHECKS = {
-    "regular": _check_regular, "adaptive": _check_adaptive, "pyramid": _check_pyramid,
-    "fractional": _check_fractional, "channels": _check_channels,
-}  # fmt: skip
-
-_LINES = {
-    "regular": _regular_line,
-    "adaptive": lambda problem, axis: adaptive(problem.size[axis], problem.output[axis]),
-    "fractional": _fractional_line,
-}
-
-
-def _numbers(name: str, value: Any, axes: int, high: float, expected: str) -> tuple[float, ...]:
-    """Return `value`, one number or one per axis, as one positive float per axis."""
-    values = several(value) if is_several(value) else (value,) * axes
-    if len(values) != axes:
-        raise ConvbenchError(
-            f"{name} {shown(value)} has {len(values)} entries for {axes} spatial axes"
-        )
-    return tuple(number(name, entry, 0, high, expected) for entry in values)
 
 
 #: Names of all fields but the label, in the order in which descriptors give them.

@@ -43,19 +43,20 @@ class WindowAxis:
     positions : int
         Output positions.
     window, fewest : int
-        Taps of the largest and of the smallest window, padding included.
+        Taps of the largest and of the smallest window. Taps in the padding count.
     reads : int
-        Samples read in all.
+        Samples read by all windows together. Samples that several windows share count for each.
     most_over : int
-        Bound on the windows that hold one sample; exact but for samples near a border.
+        Bound on the windows that hold one sample. It is exact but for samples near a border.
     lay : function
-        Makes the arrays.
+        Function that makes the arrays. See `places`.
     dilation : int
+        Distance of the taps of a window, in samples.
     stride : int
-        0 where the windows are not evenly spaced and of one size.
+        Distance of windows, in samples. Zero where they are not evenly spaced and of one size.
     before, after : int
-        Padding: how far the first window begins before the input, and how far the last may end
-        behind it.
+        Padding in samples. The first window begins `before` samples ahead of the input, and the
+        last may end `after` samples behind it.
     """
 
     size: int

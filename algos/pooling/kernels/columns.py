@@ -22,12 +22,13 @@ class Grid:
     Attributes
     ----------
     index : int64, (positions, taps)
-        Flat index in a plane, 0 for taps outside the input.
+        Flat index in a plane. Taps outside the input have index 0.
     inside : bool, (positions, taps)
+        True for taps inside the input. The others are padding.
     count : float64, (positions,)
         Divisor of an average.
     weights : float64, (positions, taps)
-        Of a Gaussian; else empty.
+        Weights of a Gaussian. Empty for other kinds.
     """
 
     index: np.ndarray

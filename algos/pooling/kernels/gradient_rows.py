@@ -29,7 +29,8 @@ from algos.backend.compiler import kernel, threaded
 from algos.core.arrays import read_only
 from algos.pooling.core.geometry import kept, windows_of
 from algos.pooling.core.problem import PoolProblem
-from algos.simd.registers import copy, pointer
+from algos.simd.copies import copy
+from algos.simd.registers import pointer
 
 from .choices import choose_along, choose_row, spread
 from .registers import SLACK, fill, join, scale

@@ -1,6 +1,6 @@
 """Measure calls on all cores beside busy neighbours and after a rest, with peers beside them.
 
-    python tests/algos/backend/neighbours.py [--rows TEXT] [--calls 25]
+Call it as ``python tests/algos/backend/neighbours.py [--rows TEXT] [--calls 25]``.
 
 Each row runs in a process of its own. It times calls of one thread and of all threads in turn, in
 short runs. The figures are medians in ms. In brackets is the ratio to one thread under the same

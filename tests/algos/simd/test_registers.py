@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from algos.backend.compiler import kernel
+from algos.simd import arithmetic, copies
 from algos.simd import registers as simd
 from algos.simd import window as simd_window
 
@@ -22,7 +23,7 @@ def run_outer(scalars, vectors, out):
     tile = simd.load(out, 1, 6)
     for t in range(2):
         width = 2 * simd.lanes(out)
-        tile = simd.add_outer(tile, scalars, 1 + 3 * t, vectors, 1 + width * t, 3, 2)
+        tile = arithmetic.add_outer(tile, scalars, 1 + 3 * t, vectors, 1 + width * t, 3, 2)
     simd.store(out, 1, tile)
 
 
@@ -73,7 +74,9 @@ def test_add_window_masks_columns_and_store_block_the_rest(shift, dtype):
 
 @kernel(cache=False)
 def run_transpose(a, step, out, rows, first, last):
-    simd.store_rows(simd.transpose(simd.load_square(a, 0, step)), out, 0, step, rows, first, last)
+    simd.store_rows(
+        arithmetic.transpose(simd.load_square(a, 0, step)), out, 0, step, rows, first, last
+    )
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -91,10 +94,10 @@ def test_transpose_and_store_rows(dtype):
 @kernel(cache=False)
 def run_copies(source, stride, target, count):
     if stride == 1:
-        simd.copy(source, 1, target, 2, count)
+        copies.copy(source, 1, target, 2, count)
     else:
-        simd.copy_every(source, 1, stride, target, 2, count)
-    simd.clear(target, 0, 2)
+        copies.copy_every(source, 1, stride, target, 2, count)
+    copies.clear(target, 0, 2)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from algos.notation import parse
-from algos.pooling.core.problem import KINDS
+from algos.pooling.core.options import KINDS
 from suites.cases.notation import remarks
 from suites.cli import main
 

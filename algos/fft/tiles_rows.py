@@ -1,0 +1,131 @@
+# mypy: disallow-untyped-defs = False
+"""Rows of tiles: gathered and transformed, and later transformed back and written.
+
+Rows of zeros, and rows whose results would be discarded, are skipped. The arguments are those of
+`tiles`.
+"""
+
+from __future__ import annotations
+
+from algos.backend.compiler import kernel
+from algos.simd.copies import clear, copy
+
+from .transform import restore_row, restore_squares, transform_row, transform_squares
+
+
+@kernel
+def _place(s, unit):
+    """Return (image, first stride-1 output along each axis) of tile `unit`."""
+    image, rest = unit % s.images, unit // s.images
+    third, rest = rest % s.row_tiles, rest // s.row_tiles
+    return (
+        image, rest // s.middle_tiles * s.outer_step, rest % s.middle_tiles * s.middle_step,
+        third * s.row_step,
+    )  # fmt: skip
+
+
+@kernel
+def _read_row(x, s, unit, channel, row, tile, at):
+    """Copy a row of a tile, with zeros outside the input; return True if it holds any sample.
+
+    Exactly `s.tile_row` elements are written. Nothing outside the input is read.
+    """
+    if unit < s.images * s.outer_tiles * s.middle_tiles * s.row_tiles:
+        image, a0, b0, c0 = _place(s, unit)
+        a = a0 + row // s.tile_middle - s.outer_before
+        b = b0 + row % s.tile_middle - s.middle_before
+        first = c0 - s.row_before
+        left = min(max(-first, 0), s.tile_row)
+        right = max(left, min(s.tile_row, s.width - first))
+        if 0 <= a < s.outer and 0 <= b < s.middle and left < right:
+            plane = (image * s.groups * s.inputs + channel) * s.outer
+            start = ((plane + a) * s.middle + b) * s.width + first
+            clear(tile, at, left)
+            copy(x, start + left, tile, at + left, right - left)
+            clear(tile, at + right, s.tile_row - right)
+            return True
+    clear(tile, at, s.tile_row)
+    return False
+
+
+@kernel
+def read(x, s, pair, channel, tile, at, passes, factors):
+    """Gather a pair of tiles and transform their rows."""
+    for row in range(0, s.tile_outer * s.tile_middle, s.rows):
+        here = at + row * s.pitch
+        is_empty = True
+        for r in range(s.rows):
+            for part in range(2):
+                target = here + r * s.pitch + part * s.plane
+                if _read_row(x, s, 2 * pair + part, channel, row + r, tile, target):
+                    is_empty = False
+        if not is_empty:
+            for r in range(s.rows):
+                transform_row(
+                    tile, here + r * s.pitch, s.plane, s.tile_row, 1, 1, passes, s.row_passes,
+                    factors,
+                )  # fmt: skip
+            transform_squares(tile, here, s.plane, s.tile_row, s.square_between, s.square_step)
+
+
+@kernel
+def _is_kept(s, a, b):
+    """Return True if the stride keeps a row at stride-1 outputs (a, b)."""
+    return (
+        a % s.outer_stride == 0 and a // s.outer_stride < s.out_outer
+        and b % s.middle_stride == 0 and b // s.middle_stride < s.out_middle
+    )  # fmt: skip
+
+
+@kernel
+def _keeps(s, unit, row):
+    """Return True if a row of a tile is output: not wrapped around, not past the end, kept."""
+    if unit >= s.images * s.outer_tiles * s.middle_tiles * s.row_tiles:
+        return False
+    a, b = row // s.tile_middle, row % s.tile_middle
+    if a >= s.outer_step or b >= s.middle_step:
+        return False
+    _, a0, b0, _ = _place(s, unit)
+    return _is_kept(s, a0 + a, b0 + b)
+
+
+@kernel
+def _write_row(y, s, unit, channel, row, tile, at, offset):
+    """Write the outputs of a row of a tile, plus the number `offset`."""
+    image, a0, b0, c0 = _place(s, unit)
+    a = (a0 + row // s.tile_middle) // s.outer_stride
+    b = (b0 + row % s.tile_middle) // s.middle_stride
+    plane = (image * s.groups * s.outputs + channel) * s.out_outer
+    start = ((plane + a) * s.out_middle + b) * s.out_width
+    first = (c0 + s.row_stride - 1) // s.row_stride
+    last = min((c0 + s.row_step + s.row_stride - 1) // s.row_stride, s.out_width)
+    if s.row_stride == 1 and offset == 0:
+        copy(tile, at, y, start + first, max(last - first, 0))
+        return
+    for k in range(first, last):
+        y[start + k] = tile[at + k * s.row_stride - c0] + offset
+
+
+@kernel
+def write(y, s, pair, channel, tile, at, offset, passes, factors):
+    """Transform back those rows of a pair of tiles that are output, and write them."""
+    for row in range(0, s.tile_outer * s.tile_middle, s.rows):
+        here = at + row * s.pitch
+        is_wanted = False
+        for r in range(s.rows):
+            if _keeps(s, 2 * pair, row + r) or _keeps(s, 2 * pair + 1, row + r):
+                is_wanted = True
+        if not is_wanted:
+            continue
+        restore_squares(tile, here, s.plane, s.tile_row, s.square_between, s.square_step)
+        for r in range(s.rows):
+            wanted = _keeps(s, 2 * pair, row + r), _keeps(s, 2 * pair + 1, row + r)
+            place = here + r * s.pitch
+            if wanted[0] or wanted[1]:
+                restore_row(tile, place, s.plane, s.tile_row, 1, 1, passes, s.row_passes, factors)
+            for part in range(2):
+                if wanted[part]:
+                    _write_row(
+                        y, s, 2 * pair + part, channel, row + r, tile, place + part * s.plane,
+                        offset,
+                    )  # fmt: skip
