@@ -1,4 +1,3 @@
-# mypy: disallow-untyped-defs = False
 """Rows of tiles: gathered and transformed, and later transformed back and written.
 
 Rows of zeros, and rows whose results would be discarded, are skipped. The arguments are those of

@@ -1,4 +1,3 @@
-# mypy: disallow-untyped-defs = False
 """Packing of both operands of `parallel.channels`: strips of input, blocks of the kernel.
 
 A packed strip has no irregularity. Padding has become zeros, and a strided input lies in phases. A

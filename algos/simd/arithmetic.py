@@ -1,5 +1,4 @@
 # ruff: noqa: N803 - capitals mark what must be a constant
-# mypy: disallow-untyped-defs = False
 """Arithmetic on register tiles: rank-one update, products, sums of lanes, transposition.
 
 Arrays are addressed as in `registers`. Arguments in capitals must be compile-time constants.

@@ -1,4 +1,3 @@
-# mypy: disallow-untyped-defs = False
 """Copies of elements by vectors: contiguous, past the caches, or every n-th; and zeros.
 
 Arrays are addressed as in `registers`.
