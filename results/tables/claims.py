@@ -6,6 +6,7 @@ a test compares them with the records.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -59,16 +60,26 @@ def _standing(where: str, found: Sequence[Ratio]) -> str:
 
 
 def _lost(found: Sequence[Ratio]) -> str:
-    """Return the rows in which a peer is faster, the worst first."""
+    """Return a table of the rows in which a peer is faster, the worst first."""
     lost = sorted((r for r in found if r.verdict == "behind"), key=lambda r: r.ratio.middle)
     if not lost:
         return ""
     lines = [
-        f"- {r.label}, {plural(r.threads, 'thread')}: {r.ours} {time_text(r.ours_s)}, "
-        f"{r.peer} {time_text(r.peer_s)}, {r.ratio.middle:.2f}×"
+        f"| {r.label} | {r.threads} | {r.ours} {time_text(r.ours_s)} | "
+        f"{r.peer} {time_text(r.peer_s)} | {r.ratio.middle:.2f}× | {_share(r.roofline)} |"
         for r in lost
     ]
-    return "\n".join(["Rows lost:", "", *lines])
+    heading = (
+        "| Problem | Threads | Ours | Fastest peer | Peer's time over ours | Ours, of the limit |"
+    )
+    return "\n".join(
+        [f"{plural(len(lost), 'row')} lost:", "", heading, "|---|--:|---|---|--:|--:|", *lines]
+    )
+
+
+def _share(percent: float) -> str:
+    """Return a share of the machine's limit as text."""
+    return "unknown" if math.isnan(percent) else f"{percent:.0f} %"
 
 
 def write_claims(page: Path, text: str) -> Path:

@@ -45,7 +45,8 @@ def test_claims_name_means_lost_rows_and_versions(tmp_path: Path) -> None:
     over_all, equal = text.split("Among algorithms with a direct sum's accuracy")
     assert "1 of 2 rows, 1.79× in the geometric mean" in over_all
     assert "1 of 2 rows, 1.26× in the geometric mean" in equal
-    assert "parallel 5.00 s, torch 4.00 s, 0.80×" in text
+    assert "| parallel 5.00 s | torch 4.00 s | 0.80× |" in text
+    assert "1 row lost" in text
     assert "torch 2.13.0" in text
 
 
