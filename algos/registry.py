@@ -192,11 +192,14 @@ def _enter(path: str | os.PathLike[str], algorithms: list[Any]) -> None:
     names = [algorithm.name for algorithm in algorithms]
     classes = [a for a in algorithms if not isinstance(a, FunctionAlgorithm)]
     for algorithm in classes:
-        if algorithm.name in of(algorithm.family) or names.count(algorithm.name) > 1:
+        taken = of(algorithm.family).get(algorithm.name)
+        if taken or names.count(algorithm.name) > 1:
             plugins.forget(path)
+            holder = type(taken or algorithm)
             raise ConvbenchError(
-                f"algorithm file {os.fspath(path)!r} calls an algorithm {algorithm.name!r}, "
-                f"a name that is taken; choose another"
+                f"algorithm file {os.fspath(path)!r} calls an algorithm {algorithm.name!r}, a name "
+                f"that is taken by {holder.__qualname__} of {holder.__module__}; choose another, "
+                f"or leave the file out if that is the same algorithm"
             )
     for algorithm in classes:
         of(algorithm.family)[algorithm.name] = algorithm

@@ -147,7 +147,9 @@ def level(module: str) -> int:
         for room in rooms
         if inside == room or inside.startswith(f"{room}.")
     ]
-    assert fits, f"{module} lies in no room of {package}; add it to LEVELS"
+    if package == "algos" and not fits and "." not in inside:
+        return level("algos.naive")  # an algorithm of one file needs no entry
+    assert fits, f"{module} lies in no room of {package}; add it to LEVELS in {__file__}"
     return max(fits)[1]
 
 
