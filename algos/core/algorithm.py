@@ -35,8 +35,8 @@ class Algorithm(AlgorithmBase):
     #: are made of plain convolutions, and they are never asked about them.
     any_layer: bool = False
 
-    #: Boundaries of a `Problem` that the class reads by itself. Others are made of layers with zeros
-    #: (see `algos.adapters.borders`); its methods never see them.
+    #: Boundaries of a `Problem` that the class reads by itself. The others are made of layers with
+    #: zeros (see `algos.adapters.borders`); its methods never see them.
     boundaries: tuple[str, ...] = ("zeros",)
 
     def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:

@@ -81,8 +81,8 @@ class Problem:
         channel and kernel of the "tile".
     fit : {"floor", "ceil", "exact"}
         If the stride does not fit: leave the rest unused, add a ragged last position that reads
-        beyond the padding, or refuse. With "ceil" the kernel may exceed the padded input by less than a stride,
-        as in PyTorch's pooling.
+        beyond the padding, or refuse. With "ceil" the kernel may exceed the padded input by less
+        than a stride, as in PyTorch's pooling.
     operation : {"forward", "grad_input", "grad_weight"}
         Result of the layer to compute: its output y from input x and kernel w; the gradient of the
         input from that of the output, g, and w (also known as transposed convolution, Goodfellow
