@@ -26,7 +26,7 @@ from algos.core.boundary import most_copies
 from algos.core.problem import Problem
 
 from .adapter import Resolving
-from .extension import Region, extended, fold, shape_of
+from .extension import Region, extend, fold, shape_of
 
 #: Bytes of input up to which it is extended as a whole: copying it costs less than more calls.
 SMALL = 1 << 15
@@ -56,7 +56,7 @@ class Strip:
         """Return the regions of input `x`, extended as `problem` says: ``problem.input_shape``."""
         images = np.empty(self.problem.input_shape, x.dtype)
         for part, side in zip(self.split(images), self.sides, strict=True):
-            extended(x, side.region, problem.boundary, problem.cval, part)
+            extend(x, side.region, problem.boundary, problem.cval, part)
         return read_only(images)
 
     def outputs(self, y: np.ndarray) -> np.ndarray:
@@ -209,6 +209,8 @@ class Bordered(Resolving):
             prepared = able.prepared_bytes(part, count)
             held += prepared
             copied = 0 if part is layout.zeros else part.compulsory_bytes
+            if problem.operation == "grad_input":  # what is folded is copied once more
+                copied += (part is not layout.zeros) * math.prod(part.input_shape) * part.itemsize
             most = max(most, able.workspace_bytes(part, count) - prepared + copied)
         kernels = sum(strip.turned for strip in layout.strips) * math.prod(problem.kernel_shape)
         return held + most + kernels * problem.itemsize
@@ -244,12 +246,19 @@ class Bordered(Resolving):
         zeros = layout.zeros
         self.performer(zeros).forward(zeros, x, prepared[0], bias, out, threads)
         for strip, ready in zip(layout.strips, prepared[1:], strict=True):
-            part = strip.problem
-            result = np.empty(part.output_shape, out.dtype)
-            images, count = strip.images(x, problem), _threads(part, threads)
-            self.performer(part).forward(part, images, ready, bias, result, count)
-            for values, side in zip(strip.split(result), strip.sides, strict=True):
-                out[side.outputs] = values
+            self._strip(problem, strip, x, ready, bias, out, threads)
+
+    def _strip(
+        self, problem: Problem, strip: Strip, x: np.ndarray, prepared: Any, bias: np.ndarray,
+        out: np.ndarray, threads: int,
+    ) -> None:  # fmt: skip
+        """Compute the outputs of one pair of strips anew."""
+        part = strip.problem
+        images, result = strip.images(x, problem), np.empty(part.output_shape, out.dtype)
+        able, count = self.performer(part), _threads(part, threads)
+        able.forward(part, images, prepared, bias, result, count)
+        for values, side in zip(strip.split(result), strip.sides, strict=True):
+            out[side.outputs] = values
 
     def grad_input(
         self, problem: Problem, g: np.ndarray, prepared: Any, out: np.ndarray, threads: int
@@ -264,12 +273,19 @@ class Bordered(Resolving):
         zeros = layout.zeros
         self.performer(zeros).grad_input(zeros, g, prepared[0], out, threads)
         for strip, ready in zip(layout.strips, prepared[1:], strict=True):
-            part = strip.problem
-            result = np.empty(part.input_shape, out.dtype)
-            images, count = strip.outputs(g), _threads(part, threads)
-            self.performer(part).grad_input(part, images, ready, result, count)
-            for values, side in zip(strip.split(result), strip.sides, strict=True):
-                fold(values, side.region, problem.boundary, out, outside=True)
+            self._fold_strip(problem, strip, g, ready, out, threads)
+
+    def _fold_strip(
+        self, problem: Problem, strip: Strip, g: np.ndarray, prepared: Any, out: np.ndarray,
+        threads: int,
+    ) -> None:  # fmt: skip
+        """Add the gradient of the positions beyond the border that a pair of strips reads."""
+        part = strip.problem
+        images, result = strip.outputs(g), np.empty(part.input_shape, out.dtype)
+        able, count = self.performer(part), _threads(part, threads)
+        able.grad_input(part, images, prepared, result, count)
+        for values, side in zip(strip.split(result), strip.sides, strict=True):
+            fold(values, side.region, problem.boundary, out, outside=True)
 
     def grad_weight(
         self, problem: Problem, x: np.ndarray, g: np.ndarray, out: np.ndarray, threads: int
@@ -312,8 +328,9 @@ class Bordered(Resolving):
 
 def _extended(x: np.ndarray, problem: Problem, layout: Layout) -> np.ndarray:
     """Return the whole extended input, contiguous and read-only."""
-    made = extended(x, layout.region, problem.boundary, problem.cval)
-    return read_only(np.ascontiguousarray(made))
+    made = np.empty((*x.shape[:2], *shape_of(layout.region)), x.dtype)
+    extend(x, layout.region, problem.boundary, problem.cval, made)
+    return read_only(made)
 
 
 def _kernels(layout: Layout, w: np.ndarray | None) -> list[Any]:

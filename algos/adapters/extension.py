@@ -1,16 +1,18 @@
 """Extension of an input beyond its border, and its adjoint.
 
-`extended` copies a region of the input with the samples that the boundary puts around it. `fold`
+`extend` copies a region of the input with the samples that the boundary puts around it. `fold`
 adds values at such positions to the samples that stand there.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from algos.backend.compiler import kernel
+from algos.core.arrays import read_only
 from algos.core.boundary import OUTSIDE, sources
 
 #: First position and the one after the last, per spatial axis, counted from the first sample.
@@ -18,60 +20,89 @@ Region = tuple[tuple[int, int], ...]
 
 Index = tuple[Any, ...]
 
+#: Sample of an added axis of size one.
+_ONE = read_only(np.zeros(1, np.int64))
+
 
 def shape_of(region: Region) -> tuple[int, ...]:
     """Return the number of positions per axis."""
     return tuple(stop - start for start, stop in region)
 
 
-@lru_cache(maxsize=1024)
-def _line(boundary: str, size: int, start: int, stop: int) -> tuple[slice, slice, Any, Any]:
-    """Return how positions `start` to `stop` of one axis are made of its `size` samples.
+class Line(NamedTuple):
+    """One axis of a region: how its positions are made of samples.
 
-    Returns
-    -------
+    Attributes
+    ----------
     inner, samples : slice
         Positions of the region on the input, and the samples there.
-    outer, indices : ndarray of int
-        The other positions of the region, and the samples that stand there or `OUTSIDE`.
+    outer : list of (int, int)
+        The other positions, each with the sample that stands there; those without one are left out.
+    stands : ndarray of int64, read-only
+        Sample at every position, or `OUTSIDE`.
     """
-    first = min(max(start, 0), stop, size)
-    last = max(min(stop, size), first)
-    if first >= last or first < start:
+
+    inner: slice
+    samples: slice
+    outer: list[tuple[int, int]]
+    stands: np.ndarray
+
+
+@lru_cache(maxsize=1024)
+def line(boundary: str, size: int, start: int, stop: int) -> Line:
+    """Return positions `start` to `stop` of an axis of `size` samples."""
+    first = max(start, 0)
+    last = min(stop, size)
+    if first >= last:
         first = last = start
-    index = sources(boundary, size, start, stop)
-    outer = np.r_[0 : first - start, last - start : stop - start]
-    return slice(first - start, last - start), slice(first, last), outer, index[outer]
+    index = read_only(sources(boundary, size, start, stop))
+    outer = [*range(first - start), *range(last - start, stop - start)]
+    pairs = [(n, int(index[n])) for n in outer if index[n] != OUTSIDE]
+    samples = slice(first, last) if first < last else slice(0, 0)
+    return Line(slice(first - start, last - start), samples, pairs, index)
 
 
-def extended(
-    x: np.ndarray, region: Region, boundary: str, cval: float, out: np.ndarray | None = None
-) -> np.ndarray:
-    """Return the samples of `x`, ``(N, C, *size)``, at a region of positions; a copy or a view.
+@kernel
+def _extend(x, planes, rows, columns, first, last, start, value, out):
+    """Copy the samples at a region of positions.
 
-    `out`, where it is given, receives them: ``(N, C, *shape)`` of any memory layout.
+    `x`: array (N, C, D, H, W), the input.
+    `planes`, `rows`, `columns`: per position of each axis of the region, the sample that stands
+    there or `OUTSIDE`. Columns from `first` to `last` are consecutive samples from `start` on.
+    `value`: the number where no sample stands.
+    `out`: array (N, C, len(planes), len(rows), len(columns)) of any layout; overwritten.
     """
-    longest = sorted(range(len(region)), key=lambda axis: region[axis][1] - region[axis][0])
-    for axis in longest:  # the thinnest axis first: what it leaves is small
-        x = _along(x, axis + 2, *region[axis], boundary, cval)
-    if out is None:
-        return x
-    out[...] = x
-    return out
+    for n in range(out.shape[0]):
+        for c in range(out.shape[1]):
+            for i in range(out.shape[2]):
+                for j in range(out.shape[3]):
+                    into = out[n, c, i, j]
+                    if planes[i] < 0 or rows[j] < 0:
+                        for k in range(into.size):
+                            into[k] = value
+                        continue
+                    source = x[n, c, planes[i], rows[j]]
+                    for k in range(first):
+                        into[k] = source[columns[k]] if columns[k] >= 0 else value
+                    inner, samples = into[first:last], source[start:]
+                    for k in range(inner.size):
+                        inner[k] = samples[k]
+                    for k in range(last, into.size):
+                        into[k] = source[columns[k]] if columns[k] >= 0 else value
 
 
-def _along(
-    x: np.ndarray, axis: int, start: int, stop: int, boundary: str, cval: float
-) -> np.ndarray:
-    """Return `x` extended or cut along one axis."""
-    inner, samples, outer, indices = _line(boundary, x.shape[axis], start, stop)
-    lead: Index = (slice(None),) * axis
-    if not len(outer):
-        return x[(*lead, samples)]
-    made = np.empty((*x.shape[:axis], stop - start, *x.shape[axis + 1 :]), x.dtype)
-    made[(*lead, inner)] = x[(*lead, samples)]
-    made[(*lead, outer)] = cval if boundary == "constant" else x[(*lead, indices)]
-    return made
+def extend(x: np.ndarray, region: Region, boundary: str, cval: float, out: np.ndarray) -> None:
+    """Write the samples of `x`, ``(N, C, *size)``, at a region of positions into `out`.
+
+    `out` is ``(N, C, *shape_of(region))``, of any memory layout.
+    """
+    lines = [line(boundary, n, *ends) for n, ends in zip(x.shape[2:], region, strict=True)]
+    planes, rows, columns = [_ONE] * (3 - len(lines)) + [each.stands for each in lines]
+    inner, samples = lines[-1].inner, lines[-1].samples
+    for lead in range(3 - len(lines)):
+        x, out = np.expand_dims(x, 2 + lead), np.expand_dims(out, 2 + lead)
+    value = out.dtype.type(cval)
+    _extend(x, planes, rows, columns, inner.start, inner.stop, samples.start, value, out)
 
 
 def fold(
@@ -89,30 +120,29 @@ def fold(
         True leaves out the positions on the input itself. `values` is overwritten there.
     """
     sizes = into.shape[2:]
-    lines = [_line(boundary, n, *ends) for n, ends in zip(sizes, region, strict=True)]
+    lines = [line(boundary, n, *ends) for n, ends in zip(sizes, region, strict=True)]
     if outside:
-        values[(..., *(inner for inner, *_ in lines))] = 0
+        inside: Index = (..., *(each.inner for each in lines))
+        values[inside] = 0
     thinnest, *rest = sorted(range(len(region)), key=lambda axis: values.shape[axis + 2])
     with np.errstate(all="ignore"):  # NaN and infinity are data here
         for axis in rest:
             values = _folded(values, axis + 2, sizes[axis], lines[axis])
-        lead: Index = (slice(None),) * (thinnest + 2)
-        inner, samples, outer, indices = lines[thinnest]
-        into[(*lead, samples)] += values[(*lead, inner)]
-        for position, index in zip(outer, indices, strict=True):
-            if index != OUTSIDE:
-                into[(*lead, index)] += values[(*lead, position)]
+        _add(values, thinnest + 2, lines[thinnest], into)
 
 
-def _folded(values: np.ndarray, axis: int, size: int, line: tuple[Any, ...]) -> np.ndarray:
+def _folded(values: np.ndarray, axis: int, size: int, along: Line) -> np.ndarray:
     """Return `values` with one axis of positions folded to the `size` samples."""
-    inner, samples, outer, indices = line
-    lead: Index = (slice(None),) * axis
-    if not len(outer) and inner.stop - inner.start == size:
+    if not along.outer and len(along.stands) == size:
         return values
     made = np.zeros((*values.shape[:axis], size, *values.shape[axis + 1 :]), values.dtype)
-    made[(*lead, samples)] = values[(*lead, inner)]
-    for position, index in zip(outer, indices, strict=True):
-        if index != OUTSIDE:
-            made[(*lead, index)] += values[(*lead, position)]
+    _add(values, axis, along, made)
     return made
+
+
+def _add(values: np.ndarray, axis: int, along: Line, into: np.ndarray) -> None:
+    """Add `values` along one axis to the samples of `into`."""
+    lead: Index = (slice(None),) * axis
+    into[(*lead, along.samples)] += values[(*lead, along.inner)]
+    for position, sample in along.outer:
+        into[(*lead, sample)] += values[(*lead, position)]
