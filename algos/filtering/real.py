@@ -26,7 +26,7 @@ def filtered(request: Request, image: Any, kernel: Any) -> np.ndarray:
     image, kernel = as_array("image", image), as_array("kernel", kernel)
     for what, array in (("image", image), ("kernel", kernel)):
         if array.dtype.kind not in "biuf":
-            raise ConvbenchError(f"{what} is {array.dtype}; arrays of real numbers are supported")
+            raise ConvbenchError(f"{what} is {array.dtype}; arrays of numbers are supported")
     check_axes(image, kernel)
     swapped = request.mode == "valid" and any(
         k > i for i, k in zip(image.shape, kernel.shape, strict=True)

@@ -22,15 +22,15 @@ MODES = ("full", "same", "valid")
 class Request:
     """One call: `flip` tells convolution from correlation, `limits` guide the automatic choice.
 
-    Without a `boundary`, borders are zeros and "same" is centred as in `scipy.signal`. With one,
-    "same" is centred as in `scipy.ndimage`.
+    "same" is centred as in `scipy.signal`, or as in `scipy.ndimage` if `as_ndimage`.
     """
 
     flip: bool
     mode: str = "full"
     method: str | Algorithm = AUTO
-    boundary: str | None = None
+    boundary: str = "zeros"
     cval: float = 0.0
+    as_ndimage: bool = False
     origin: Any = 0
     threads: int | None = None
     limits: Any = ()
@@ -57,25 +57,25 @@ def check_axes(image: np.ndarray, kernel: np.ndarray) -> None:
 def posed(request: Request, size: Sequence[int], kernel: Sequence[int], dtype: str) -> Problem:
     """Return the problem of an image and a kernel of these sizes."""
     origin = _origin(request.origin, kernel)
-    arguments = request.mode, request.flip, request.boundary, request.cval, origin, dtype
-    return _posed(tuple(size), tuple(kernel), *arguments)
+    return _posed(
+        tuple(size), tuple(kernel), request.mode, request.flip, request.boundary, request.cval,
+        request.as_ndimage, origin, dtype,
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=1024)
 def _posed(
-    size: tuple[int, ...], kernel: tuple[int, ...], mode: str, flip: bool, boundary: str | None,
-    cval: float, origin: tuple[int, ...], dtype: str,
+    size: tuple[int, ...], kernel: tuple[int, ...], mode: str, flip: bool, boundary: str,
+    cval: float, as_ndimage: bool, origin: tuple[int, ...], dtype: str,
 ) -> Problem:  # fmt: skip
     padding: Any = {
         "full": tuple((k - 1, k - 1) for k in kernel),
-        "same": tuple(
-            _same(k, o, flip, boundary is not None) for k, o in zip(kernel, origin, strict=True)
-        ),
+        "same": tuple(_same(k, o, flip, as_ndimage) for k, o in zip(kernel, origin, strict=True)),
         "valid": 0,
     }[mode]
     return Problem(
         size=size, kernel=kernel, padding=padding, flip=flip, dtype=dtype,
-        boundary="zeros" if boundary is None else boundary, cval=cval,
+        boundary=boundary, cval=cval,
     )  # fmt: skip
 
 
