@@ -26,7 +26,7 @@ from algos.core.boundary import most_copies
 from algos.core.problem import Problem
 
 from .adapter import Resolving
-from .extension import Region, extend, fold, shape_of
+from .extension import Gather, Region, extend, extend_turned, fold, gather, shape_of
 
 #: Bytes of input up to which it is extended as a whole: copying it costs less than more calls.
 SMALL = 1 << 15
@@ -38,6 +38,7 @@ class Side(NamedTuple):
     """One strip: the region of input positions that it reads, and its outputs (n, o, *spatial)."""
 
     region: Region
+    gather: Gather
     outputs: Index
 
 
@@ -55,8 +56,10 @@ class Strip:
     def images(self, x: np.ndarray, problem: Problem) -> np.ndarray:
         """Return the regions of input `x`, extended as `problem` says: ``problem.input_shape``."""
         images = np.empty(self.problem.input_shape, x.dtype)
-        for part, side in zip(self.split(images), self.sides, strict=True):
-            extend(x, side.region, problem.boundary, problem.cval, part)
+        write = extend_turned if self.turned else extend
+        for number, side in enumerate(self.sides):
+            first = number * problem.batch
+            write(x, side.gather, problem.cval, images[first : first + problem.batch])
         return read_only(images)
 
     def outputs(self, y: np.ndarray) -> np.ndarray:
@@ -100,21 +103,30 @@ class Layout:
 @lru_cache(maxsize=1024)
 def layouts(problem: Problem) -> tuple[Layout, ...]:
     """Return the ways to compute a layer with a boundary, the preferred one first."""
-    plain = replace(problem, boundary="zeros", cval=0.0, name="")
+    plain = _plain(problem)
     borders = [_border(problem, axis) for axis in range(problem.axes)]
+    if not any(map(any, borders)):
+        return (Layout(zeros=plain),)
+    if problem.operation == "grad_weight" or problem.is_tiled or not _is_thin(problem, borders):
+        return (whole(problem),)
+    turned = problem.axes > 1 and any(borders[-1])
+    strips = [tuple(_strips(problem, borders, turn)) for turn in ((True, False)[not turned :])]
+    return (*(Layout(zeros=plain, strips=found) for found in strips), whole(problem))
+
+
+def whole(problem: Problem) -> Layout:
+    """Return the layout of an input that is extended as a whole."""
     region: Region = tuple(
         (-before, reach - before)
         for before, reach in zip(problem.before, problem.reach, strict=True)
     )
-    size = shape_of(region)
-    whole = Layout(replace(plain, size=size, padding=0, fit="floor"), region)
-    if not any(map(any, borders)):
-        return (Layout(zeros=plain),)
-    if problem.operation == "grad_weight" or problem.is_tiled or not _is_thin(problem, borders):
-        return (whole,)
-    turned = problem.axes > 1 and any(borders[-1])
-    strips = [tuple(_strips(problem, borders, turn)) for turn in ((True, False)[not turned :])]
-    return (*(Layout(zeros=plain, strips=found) for found in strips), whole)
+    larger = replace(_plain(problem), size=shape_of(region), padding=0, fit="floor")
+    return Layout(larger, region)
+
+
+def _plain(problem: Problem) -> Problem:
+    """Return the same layer with zeros beyond the border."""
+    return replace(problem, boundary="zeros", cval=0.0, name="")
 
 
 def _border(problem: Problem, axis: int) -> tuple[int, int]:
@@ -153,7 +165,8 @@ def _strips(problem: Problem, borders: list[tuple[int, int]], turned: bool) -> I
                 )
             )
             places = (slice(low, high) for low, high in part)
-            sides.append(Side(region, (slice(None), slice(None), *places)))
+            found = gather(problem.boundary, problem.size, region)
+            sides.append(Side(region, found, (slice(None), slice(None), *places)))
         turn = turned and axis == problem.axes - 1
         yield Strip(_of_strip(problem, sides[0].region, len(sides), turn), tuple(sides), turn)
         left[axis] = ends[0], outputs - ends[1]
@@ -239,9 +252,9 @@ class Bordered(Resolving):
         threads: int,
     ) -> None:  # fmt: skip
         layout = _layout(self, problem)
-        if whole := layout.whole:
+        if large := layout.whole:
             x = _extended(x, problem, layout)
-            self.performer(whole).forward(whole, x, prepared[0], bias, out, threads)
+            self.performer(large).forward(large, x, prepared[0], bias, out, threads)
             return
         zeros = layout.zeros
         self.performer(zeros).forward(zeros, x, prepared[0], bias, out, threads)
@@ -264,9 +277,9 @@ class Bordered(Resolving):
         self, problem: Problem, g: np.ndarray, prepared: Any, out: np.ndarray, threads: int
     ) -> None:
         layout = _layout(self, problem)
-        if whole := layout.whole:
-            result = np.empty(whole.input_shape, out.dtype)
-            self.performer(whole).grad_input(whole, g, prepared[0], result, threads)
+        if large := layout.whole:
+            result = np.empty(large.input_shape, out.dtype)
+            self.performer(large).grad_input(large, g, prepared[0], result, threads)
             out[...] = 0
             fold(result, layout.region, problem.boundary, out, outside=False)
             return
@@ -326,10 +339,17 @@ class Bordered(Resolving):
         return bound + (copies + 1) * float(np.finfo(problem.dtype).eps) * (magnitude + bound)
 
 
+def extended(problem: Problem, x: np.ndarray) -> tuple[Problem, np.ndarray]:
+    """Return the layer on the input extended as a whole, without padding, and that input."""
+    layout = whole(problem)
+    assert layout.whole is not None
+    return layout.whole, _extended(x, problem, layout)
+
+
 def _extended(x: np.ndarray, problem: Problem, layout: Layout) -> np.ndarray:
     """Return the whole extended input, contiguous and read-only."""
     made = np.empty((*x.shape[:2], *shape_of(layout.region)), x.dtype)
-    extend(x, layout.region, problem.boundary, problem.cval, made)
+    extend(x, gather(problem.boundary, problem.size, layout.region), problem.cval, made)
     return read_only(made)
 
 

@@ -20,6 +20,9 @@ Region = tuple[tuple[int, int], ...]
 
 Index = tuple[Any, ...]
 
+#: Rows that are turned at a time: their elements of a column fill at least one cache line.
+BLOCK = 16
+
 #: Sample of an added axis of size one.
 _ONE = read_only(np.zeros(1, np.int64))
 
@@ -62,15 +65,53 @@ def line(boundary: str, size: int, start: int, stop: int) -> Line:
     return Line(slice(first - start, last - start), samples, pairs, index)
 
 
+class Gather(NamedTuple):
+    """A region of a volume as the kernels read it.
+
+    Attributes
+    ----------
+    planes, rows, columns : ndarray of int64
+        Sample at every position of each axis, or `OUTSIDE`.
+    first, last, start : int
+        Columns from `first` to `last` are consecutive samples from `start` on.
+    """
+
+    planes: np.ndarray
+    rows: np.ndarray
+    columns: np.ndarray
+    first: int
+    last: int
+    start: int
+
+
+def gather(boundary: str, size: tuple[int, ...], region: Region) -> Gather:
+    """Return what the kernels need to read `region` of inputs of this size."""
+    lines = [line(boundary, n, *ends) for n, ends in zip(size, region, strict=True)]
+    planes, rows, columns = [_ONE] * (3 - len(lines)) + [each.stands for each in lines]
+    inner, samples = lines[-1].inner, lines[-1].samples
+    return Gather(planes, rows, columns, inner.start, inner.stop, samples.start)
+
+
+@kernel
+def _copy_row(source, columns, first, last, start, value, into):
+    """Write one row of a region from the row `source` of the input; see `_extend`."""
+    for k in range(first):
+        into[k] = source[columns[k]] if columns[k] >= 0 else value
+    inner, samples = into[first:last], source[start:]
+    for k in range(inner.size):
+        inner[k] = samples[k]
+    for k in range(last, into.size):
+        into[k] = source[columns[k]] if columns[k] >= 0 else value
+
+
 @kernel
 def _extend(x, planes, rows, columns, first, last, start, value, out):
     """Copy the samples at a region of positions.
 
     `x`: array (N, C, D, H, W), the input.
-    `planes`, `rows`, `columns`: per position of each axis of the region, the sample that stands
-    there or `OUTSIDE`. Columns from `first` to `last` are consecutive samples from `start` on.
+    `planes`, `rows`, `columns`, `first`, `last`, `start`: a `Gather`.
     `value`: the number where no sample stands.
-    `out`: array (N, C, len(planes), len(rows), len(columns)) of any layout; overwritten.
+    `out`: array (N, C, len(planes), len(rows), len(columns)); overwritten.
     """
     for n in range(out.shape[0]):
         for c in range(out.shape[1]):
@@ -80,29 +121,60 @@ def _extend(x, planes, rows, columns, first, last, start, value, out):
                     if planes[i] < 0 or rows[j] < 0:
                         for k in range(into.size):
                             into[k] = value
-                        continue
-                    source = x[n, c, planes[i], rows[j]]
-                    for k in range(first):
-                        into[k] = source[columns[k]] if columns[k] >= 0 else value
-                    inner, samples = into[first:last], source[start:]
-                    for k in range(inner.size):
-                        inner[k] = samples[k]
-                    for k in range(last, into.size):
-                        into[k] = source[columns[k]] if columns[k] >= 0 else value
+                    else:
+                        source = x[n, c, planes[i], rows[j]]
+                        _copy_row(source, columns, first, last, start, value, into)
 
 
-def extend(x: np.ndarray, region: Region, boundary: str, cval: float, out: np.ndarray) -> None:
+@kernel
+def _extend_turned(x, planes, rows, columns, first, last, start, value, block, out):
+    """Copy the samples at a region of few columns, with the columns as the first axis.
+
+    Rows are read a block at a time and written as whole cache lines. Writing element by element
+    would be slow for columns whose distance is a multiple of the cache's ways.
+
+    `block`: array (BLOCK, len(columns)), overwritten.
+    `out`: array (N, C, len(columns), len(planes), len(rows)); overwritten. All else is as in
+        `_extend`.
+    """
+    for n in range(out.shape[0]):
+        for c in range(out.shape[1]):
+            for i in range(planes.size):
+                for top in range(0, rows.size, block.shape[0]):
+                    count = min(block.shape[0], rows.size - top)
+                    for j in range(count):
+                        if planes[i] < 0 or rows[top + j] < 0:
+                            for k in range(columns.size):
+                                block[j, k] = value
+                        else:
+                            source = x[n, c, planes[i], rows[top + j]]
+                            _copy_row(source, columns, first, last, start, value, block[j])
+                    for k in range(columns.size):
+                        into = out[n, c, k, i, top : top + count]
+                        for j in range(count):
+                            into[j] = block[j, k]
+
+
+def extend(x: np.ndarray, region: Gather, cval: float, out: np.ndarray) -> None:
     """Write the samples of `x`, ``(N, C, *size)``, at a region of positions into `out`.
 
-    `out` is ``(N, C, *shape_of(region))``, of any memory layout.
+    `out` is ``(N, C, *shape)``, contiguous.
     """
-    lines = [line(boundary, n, *ends) for n, ends in zip(x.shape[2:], region, strict=True)]
-    planes, rows, columns = [_ONE] * (3 - len(lines)) + [each.stands for each in lines]
-    inner, samples = lines[-1].inner, lines[-1].samples
-    for lead in range(3 - len(lines)):
-        x, out = np.expand_dims(x, 2 + lead), np.expand_dims(out, 2 + lead)
-    value = out.dtype.type(cval)
-    _extend(x, planes, rows, columns, inner.start, inner.stop, samples.start, value, out)
+    axes = x.ndim - 2
+    if axes < 3:
+        x = x.reshape(*x.shape[:2], *(1,) * (3 - axes), *x.shape[2:])
+        out = out.reshape(*out.shape[:2], *(1,) * (3 - axes), *out.shape[2:])
+    _extend(x, *region, out.dtype.type(cval), out)
+
+
+def extend_turned(x: np.ndarray, region: Gather, cval: float, out: np.ndarray) -> None:
+    """Write the same with the last axis of the region as the first axis of `out`."""
+    axes, columns = x.ndim - 2, len(region.columns)
+    if axes < 3:
+        x = x.reshape(*x.shape[:2], *(1,) * (3 - axes), *x.shape[2:])
+        out = out.reshape(*out.shape[:3], *(1,) * (3 - axes), *out.shape[3:])
+    block = np.empty((BLOCK, columns), out.dtype)
+    _extend_turned(x, *region, out.dtype.type(cval), block, out)
 
 
 def fold(

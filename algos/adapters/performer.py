@@ -19,7 +19,7 @@ def performer(algorithm: Any, problem: Any) -> Any:
     """
     if algorithm.family is not CONVOLUTION:
         return algorithm.stand_in(problem) or algorithm
-    if problem.boundary not in algorithm.boundaries:
+    if problem.boundary != "zeros" and not _reads_boundary(algorithm, problem):
         adapter = Biased if isinstance(problem.bias, str) else Bordered
         return adapter(algorithm, performer)
     if stand_in := algorithm.stand_in(problem):
@@ -30,3 +30,10 @@ def performer(algorithm: Any, problem: Any) -> Any:
     if not (problem.is_plain or (own and algorithm.any_layer)):
         return Parts(algorithm, performer)
     return algorithm if own else Derived(algorithm)
+
+
+def _reads_boundary(algorithm: Any, problem: Any) -> bool:
+    """Return True if the algorithm's own methods take the problem with its boundary."""
+    own = problem.operation in algorithm.operations and not isinstance(problem.bias, str)
+    plain = problem.is_plain or algorithm.any_layer
+    return own and plain and problem.boundary in algorithm.boundaries

@@ -36,6 +36,7 @@ import numpy as np
 from algos.backend.compiler import by_ranges, fixed_tuple, kernel, threaded
 from algos.core.problem import Problem
 from algos.simd import registers as simd
+from algos.simd.border import standing
 from algos.simd.registers import clear, copy, lanes, pointer
 
 from .butterflies import multiply
@@ -68,6 +69,49 @@ def _place(s, unit):
 
 
 @kernel
+def _extend_row(x, s, start, first, begin, end, value, tile, at):
+    """Write elements `begin` to `end` − 1 of a row of a tile, which lie beyond the border.
+
+    `start`: index of the input row's first sample.
+    `first`: position of the tile row's first element, counted from that sample.
+    `value`: pointer to the value where no sample stands. Elements no output reads are zero.
+    """
+    read = max(begin, min(end, s.row_end - first))
+    for k in range(begin, read):
+        sample = standing(s.boundary, first + k, s.width)
+        tile[at + k] = x[start + sample] if sample >= 0 else value[0]
+    clear(tile, at + read, end - read)
+
+
+@kernel
+def _read_extended_row(x, s, unit, channel, row, value, tile, at):
+    """Copy a row of a tile as `_read_row` does, where the boundary is not zeros."""
+    if unit < s.images * s.outer_tiles * s.middle_tiles * s.row_tiles:
+        image, a0, b0, c0 = _place(s, unit)
+        a = a0 + row // s.tile_middle - s.outer_before
+        b = b0 + row % s.tile_middle - s.middle_before
+        first = c0 - s.row_before
+        if a < s.outer_end and b < s.middle_end and first < s.row_end:
+            a, b = standing(s.boundary, a, s.outer), standing(s.boundary, b, s.middle)
+            if a < 0 or b < 0:
+                read = min(s.tile_row, s.row_end - first)
+                for k in range(read):
+                    tile[at + k] = value[0]
+                clear(tile, at + read, s.tile_row - read)
+                return True
+            left = min(max(-first, 0), s.tile_row)
+            right = max(left, min(s.tile_row, s.width - first))
+            plane = (image * s.groups * s.inputs + channel) * s.outer
+            start = ((plane + a) * s.middle + b) * s.width
+            _extend_row(x, s, start, first, 0, left, value, tile, at)
+            copy(x, start + first + left, tile, at + left, right - left)
+            _extend_row(x, s, start, first, right, s.tile_row, value, tile, at)
+            return True
+    clear(tile, at, s.tile_row)
+    return False
+
+
+@kernel
 def _read_row(x, s, unit, channel, row, tile, at):
     """Copy a row of a tile, with zeros outside the input; return True if it holds any sample.
 
@@ -92,7 +136,7 @@ def _read_row(x, s, unit, channel, row, tile, at):
 
 
 @kernel
-def _read(x, s, pair, channel, tile, at, passes, factors):
+def _read(x, s, pair, channel, value, tile, at, passes, factors):
     """Gather a pair of tiles and transform their rows."""
     for row in range(0, s.tile_outer * s.tile_middle, s.rows):
         here = at + row * s.pitch
@@ -100,7 +144,12 @@ def _read(x, s, pair, channel, tile, at, passes, factors):
         for r in range(s.rows):
             for part in range(2):
                 target = here + r * s.pitch + part * s.plane
-                if _read_row(x, s, 2 * pair + part, channel, row + r, tile, target):
+                unit = 2 * pair + part
+                if s.boundary:
+                    held = _read_extended_row(x, s, unit, channel, row + r, value, tile, target)
+                else:
+                    held = _read_row(x, s, unit, channel, row + r, tile, target)
+                if held:
                     is_empty = False
         if not is_empty:
             for r in range(s.rows):
@@ -226,16 +275,17 @@ def _multiply(s, tiles, total, spectra, near, passes, factors, is_first):
 
 
 @kernel
-def _item(x, spectra, bias, y, s, item, tiles, total, passes, factors):
+def _item(x, spectra, bias, value, y, s, item, tiles, total, passes, factors):
     """Compute a pair of tiles for one group's input channels and a chunk of its output channels.
 
     `bias`: pointer to one element per output channel.
+    `value`: pointer to the value beyond the border.
     """
     chunk, rest = item % s.chunks, item // s.chunks
     g, pair = rest % s.groups, rest // s.groups
     for c in range(s.inputs):
         at = c * 2 * s.plane
-        _read(x, s, pair, g * s.inputs + c, tiles, at, passes[2], factors[2])
+        _read(x, s, pair, g * s.inputs + c, value, tiles, at, passes[2], factors[2])
         if s.middle_passes:
             _middle(s, tiles, at, passes[1], factors[1], True)
     first = chunk * s.outputs // s.chunks
@@ -250,14 +300,14 @@ def _item(x, spectra, bias, y, s, item, tiles, total, passes, factors):
 
 @by_ranges
 @kernel
-def _work(worker, start, end, x, spectra, bias, y, numbers, tiles, totals, passes, factors):
+def _work(worker, start, end, x, spectra, bias, value, y, numbers, tiles, totals, passes, factors):
     """Compute items `start` to `end` − 1 as thread `worker`."""
     first, second, third = passes
     first_factors, second_factors, third_factors = factors
     s = TilesGeometry(*fixed_tuple(numbers, _NUMBERS))
     for item in range(start, end):
         _item(
-            pointer(x), pointer(spectra), pointer(bias), pointer(y), s, item,
+            pointer(x), pointer(spectra), pointer(bias), pointer(value), pointer(y), s, item,
             pointer(tiles[worker]), pointer(totals[worker]),
             (pointer(first), pointer(second), pointer(third)),
             (pointer(first_factors), pointer(second_factors), pointer(third_factors)),
@@ -265,9 +315,11 @@ def _work(worker, start, end, x, spectra, bias, y, numbers, tiles, totals, passe
 
 
 @kernel
-def _convolve(x, spectra, bias, y, numbers, items, tiles, totals, passes, factors):
+def _convolve(x, spectra, bias, value, y, numbers, items, tiles, totals, passes, factors):
     """Compute all items, split among as many threads as `tiles` has rows."""
-    _work(tiles.shape[0], items, x, spectra, bias, y, numbers, tiles, totals, passes, factors)
+    _work(
+        tiles.shape[0], items, x, spectra, bias, value, y, numbers, tiles, totals, passes, factors
+    )
 
 
 @kernel
@@ -369,6 +421,6 @@ def forward(
         simd.aligned(threads * size, x.dtype).reshape(threads, size) for size in buffers(blocks)
     )
     _convolve(
-        x.reshape(-1), spectra, bias, out.reshape(-1), blocks.numbers, items, tiles,
+        x.reshape(-1), spectra, bias, blocks.value, out.reshape(-1), blocks.numbers, items, tiles,
         totals if totals.size else tiles, blocks.passes, blocks.factors,
     )  # fmt: skip
