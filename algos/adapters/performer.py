@@ -33,7 +33,7 @@ def performer(algorithm: Any, problem: Any) -> Any:
 
 
 def _reads_boundary(algorithm: Any, problem: Any) -> bool:
-    """Return True if the algorithm's own methods take the problem with its boundary."""
+    """Return True if the algorithm's own methods compute the problem with its boundary."""
     own = problem.operation in algorithm.operations and not isinstance(problem.bias, str)
     plain = problem.is_plain or algorithm.any_layer
-    return own and plain and problem.boundary in algorithm.boundaries
+    return own and plain and algorithm.reads_boundary(problem)

@@ -39,6 +39,10 @@ class Algorithm(AlgorithmBase):
     #: zeros (see `algos.adapters.borders`); its methods never see them.
     boundaries: tuple[str, ...] = ("zeros",)
 
+    def reads_boundary(self, problem: Problem) -> bool:
+        """Return True if the class reads the boundary of `problem` by itself."""
+        return problem.boundary in self.boundaries
+
     def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
         """Return a sentence saying why this algorithm cannot do `problem`, or None if it can.
 
