@@ -30,7 +30,7 @@ LEVELS = {
         {"backend"},
         {"simd"},
         {"adapters"},
-        {"parallel"},
+        {"parallel", "integers"},
         {"naive", "im2col", "toeplitz", "fft", "separable", "winograd"},
         {"low_rank"},
         {"pooling.core"},

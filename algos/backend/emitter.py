@@ -62,7 +62,7 @@ REGISTER_BYTES, REGISTERS = _probe()
 class Vector(types.Type):
     """Numba type of one register full of `dtype`."""
 
-    def __init__(self, dtype: types.Float | types.Integer) -> None:
+    def __init__(self, dtype: Any) -> None:
         self.dtype = dtype
         self.lanes = lanes_of(dtype.bitwidth // 8)
         super().__init__(name=f"Vector({dtype}, {self.lanes})")
@@ -81,9 +81,10 @@ class _VectorModel(models.PrimitiveModel):
 
 def element(kind: Vector) -> ir.Type:
     """Return the LLVM type of one lane."""
+    bits: int = kind.dtype.bitwidth
     if isinstance(kind.dtype, types.Integer):
-        return ir.IntType(kind.dtype.bitwidth)
-    return ir.FloatType() if kind.dtype.bitwidth == 32 else ir.DoubleType()
+        return ir.IntType(bits)
+    return ir.FloatType() if bits == 32 else ir.DoubleType()
 
 
 def literals(*values: Any) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from algos.core.algorithm import Algorithm
 from algos.core.arrays import as_array
 
 from . import complex_parts, masked, real
+from .casting import cast, result_type
 from .request import Request
 
 
@@ -26,6 +28,8 @@ def convolve(
     nan: str = "propagate",
     fill_value: float = 0.0,
     products: int = 4,
+    dtype: Any = None,
+    overflow: str = "error",
     threads: int | None = None,
     accuracy: str | float = "standard",
     memory: int | None = None,
@@ -68,6 +72,12 @@ def convolve(
     products : {4, 3}
         Real products of which a product of two complex numbers is made. 3 is Gauss's form: fewer
         operations, but a small real or imaginary part may lose accuracy.
+    dtype : dtype, optional
+        Type of the result, such as "uint8". By default int64 holds sums of integers. Fractions are
+        rounded to the nearest integer.
+    overflow : {"error", "saturate", "wrap"}
+        Answer to a result that `dtype` cannot hold: an error that says where and by how much, the
+        nearest number that it holds, or the remainder modulo 2ⁿ.
     accuracy, memory, deterministic
         Limits of the automatic choice, as in `algos.choose`.
 
@@ -78,7 +88,8 @@ def convolve(
     Raises
     ------
     ConvbenchError
-        If the arrays do not fit each other, or sums of integers may not be exact.
+        If the arrays do not fit each other, sums of integers may not be exact, or a result does
+        not fit `dtype`.
 
     Examples
     --------
@@ -90,11 +101,15 @@ def convolve(
     array([1.5, 2.5, 4. ])
     >>> convolve(np.full(3, 100, np.uint8), np.ones(3, np.uint8))
     array([100, 200, 300, 200, 100])
+    >>> ones = np.ones(3, np.uint8)
+    >>> convolve(np.full(3, 100, np.uint8), ones, dtype="uint8", overflow="saturate")
+    array([100, 200, 255, 200, 100], dtype=uint8)
     >>> convolve([1.0, np.nan, 3.0], np.full(3, 1 / 3), mode="same", nan="ignore").round(6)
     array([0.5, 2. , 1.5])
     """
     limits = {"accuracy": accuracy, "memory": memory, "deterministic": deterministic}
     request = _request(True, mode, method, boundary, cval, origin, threads, limits)
+    request = replace(request, dtype=result_type(dtype, overflow), overflow=overflow)
     return _filtered(request, image, kernel, mask, nan, fill_value, products)
 
 
@@ -111,6 +126,8 @@ def correlate(
     nan: str = "propagate",
     fill_value: float = 0.0,
     products: int = 4,
+    dtype: Any = None,
+    overflow: str = "error",
     threads: int | None = None,
     accuracy: str | float = "standard",
     memory: int | None = None,
@@ -127,6 +144,7 @@ def correlate(
     """
     limits = {"accuracy": accuracy, "memory": memory, "deterministic": deterministic}
     request = _request(False, mode, method, boundary, cval, origin, threads, limits)
+    request = replace(request, dtype=result_type(dtype, overflow), overflow=overflow)
     return _filtered(request, image, kernel, mask, nan, fill_value, products)
 
 
@@ -148,10 +166,13 @@ def _filtered(
     def convolved(request: Request, image: Any, kernel: Any) -> np.ndarray:
         image, kernel = as_array("image", image), as_array("kernel", kernel)
         if "c" in (image.dtype.kind, kernel.dtype.kind):
-            return complex_parts.filtered(request, image, kernel, products)
+            found = complex_parts.filtered(request, image, kernel, products)
+            return cast(found, request.dtype, request.overflow)
         return real.filtered(request, image, kernel)
 
     is_masked = mask is not None or isinstance(image, np.ma.MaskedArray)
     if not is_masked and nan == "propagate" and fill_value == 0:
         return convolved(request, image, kernel)
-    return masked.filtered(request, image, kernel, mask, nan, fill_value, convolved)
+    inner = replace(request, dtype=None)
+    found = masked.filtered(inner, image, kernel, mask, nan, fill_value, convolved)
+    return cast(found, request.dtype, request.overflow)

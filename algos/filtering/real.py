@@ -15,6 +15,8 @@ from algos.core.errors import ConvbenchError
 from algos.core.problem import Problem
 from algos.plan import Plan
 
+from . import small_integers
+from .casting import cast
 from .request import Request, check_axes, posed
 
 #: Largest whole number up to which float64 holds every one exactly.
@@ -22,7 +24,7 @@ EXACT = 2**53
 
 
 def filtered(request: Request, image: Any, kernel: Any) -> np.ndarray:
-    """Return the convolution or correlation of two real arrays."""
+    """Return the convolution or correlation of two real arrays, as `request.dtype`."""
     image, kernel = as_array("image", image), as_array("kernel", kernel)
     for what, array in (("image", image), ("kernel", kernel)):
         if array.dtype.kind not in "biuf":
@@ -38,6 +40,13 @@ def filtered(request: Request, image: Any, kernel: Any) -> np.ndarray:
     single = np.result_type(image, kernel) == np.float32
     dtype = np.dtype("float32" if single and not integers else "float64")
     problem = posed(request, image.shape, kernel.shape, dtype.name)
+    wanted = np.dtype("int64") if request.dtype is None else request.dtype
+    direct = isinstance(request.method, str) and request.method in (AUTO, "direct")
+    small = integers and direct and not swapped and wanted.name in small_integers.RESULTS
+    if small and small_integers.suits(image, kernel, problem):
+        return small_integers.filtered(
+            problem, image, kernel, wanted, request.overflow, request.threads
+        )
     largest = _largest_sum(image, kernel, problem) if integers else 0.0
     x = narrowed("image", image, dtype)[None, None]
     w = narrowed("kernel", kernel, dtype)[None, None]
@@ -58,7 +67,8 @@ def filtered(request: Request, image: Any, kernel: Any) -> np.ndarray:
     y = Plan(problem, w, algorithm=chosen, threads=request.threads, copy=False)(x)[0, 0]
     if swapped and not request.flip:
         y = y[(slice(None, None, -1),) * y.ndim]
-    return np.rint(y).astype(np.int64) if integers else y
+    y = np.rint(y).astype(np.int64) if integers else y
+    return cast(y, request.dtype, request.overflow)
 
 
 def _largest_sum(image: np.ndarray, kernel: np.ndarray, problem: Problem) -> float:

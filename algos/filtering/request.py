@@ -22,7 +22,8 @@ MODES = ("full", "same", "valid")
 class Request:
     """One call: `flip` tells convolution from correlation, `limits` guide the automatic choice.
 
-    "same" is centred as in `scipy.signal`, or as in `scipy.ndimage` if `as_ndimage`.
+    "same" is centred as in `scipy.signal`, or as in `scipy.ndimage` if `as_ndimage`. The result is
+    converted to `dtype`, if given; `overflow` says what happens to numbers that it cannot hold.
     """
 
     flip: bool
@@ -34,6 +35,8 @@ class Request:
     origin: Any = 0
     threads: int | None = None
     limits: Any = ()
+    dtype: np.dtype | None = None
+    overflow: str = "error"
 
     def __post_init__(self) -> None:
         choice("mode", self.mode, MODES)
