@@ -110,7 +110,9 @@ def test_wider_numbers_go_another_way(counted):
     want = signal.convolve(image.astype("int64"), np.ones((2, 2), "int64"))
     np.testing.assert_array_equal(algos.convolve(image, np.ones((2, 2), int)), want)
     large = np.array([[40_000]])
-    np.testing.assert_array_equal(algos.convolve(image.astype("uint8"), large), image * 40_000)
+    np.testing.assert_array_equal(
+        algos.convolve(image.astype("uint8"), large), image * np.int64(40_000)
+    )
     assert counted == []
 
 
