@@ -36,6 +36,8 @@ def conv(
     connections: Any = None,
     flip: bool = False,
     fit: str = "floor",
+    boundary: str = "zeros",
+    cval: float = 0.0,
     algorithm: str | Algorithm = AUTO,
     threads: int | None = None,
     accuracy: str | float = "standard",
@@ -53,7 +55,7 @@ def conv(
         Kernels, same dtype.
     bias : ndarray, shape (O,), (O, *tile) or (O, *output_size), optional
         Added to every element of an output channel, to those that share a kernel, or to each.
-    stride, padding, dilation, groups, tile, connections, flip, fit
+    stride, padding, dilation, groups, tile, connections, flip, fit, boundary, cval
         As in `Problem`.
     algorithm : str
         One of `names()`, or "auto" for the one expected to be fastest; see `choose`.
@@ -79,6 +81,8 @@ def conv(
     >>> w = np.array([[[1.0, 0.0, -1.0]]])
     >>> conv(x, w, padding="same").ravel()
     array([-1., -2., -2., -2.,  3.])
+    >>> conv(x, w, padding="same", boundary="wrap").ravel()
+    array([ 3., -2., -2., -2.,  3.])
     >>> conv(x, w, padding="same", flip=True).ravel()
     array([ 1.,  2.,  2.,  2., -3.])
 
@@ -92,6 +96,7 @@ def conv(
     problem = problem_of(
         x, w, bias_kind(bias, w), stride=stride, padding=padding, dilation=dilation,
         groups=groups, tile=tile, connections=connections, flip=flip, fit=fit,
+        boundary=boundary, cval=cval,
     )  # fmt: skip
     w = take(
         "kernel", w.reshape(problem.kernel_shape), problem.kernel_shape, np.dtype(problem.dtype)

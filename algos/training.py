@@ -30,6 +30,8 @@ def grad_input(
     connections: Any = None,
     flip: bool = False,
     fit: str = "floor",
+    boundary: str = "zeros",
+    cval: float = 0.0,
     algorithm: str | Algorithm = AUTO,
     threads: int | None = None,
     accuracy: str | float = "standard",
@@ -47,7 +49,7 @@ def grad_input(
         The layer's kernels.
     size : int or tuple of int
         Spatial size of the input; several may give the same output size.
-    stride, padding, dilation, groups, tile, connections, flip, fit
+    stride, padding, dilation, groups, tile, connections, flip, fit, boundary, cval
         Of the layer, as in `Problem`.
     algorithm, threads, accuracy, memory, deterministic
         As in `conv`.
@@ -76,7 +78,7 @@ def grad_input(
         size=size, kernel=one.shape[2:], batch=g.shape[0], in_channels=one.shape[1] * groups,
         out_channels=one.shape[0], stride=stride, padding=padding, dilation=dilation,
         groups=groups, tile=tile, connections=connections, flip=flip, fit=fit,
-        dtype=g.dtype.name, operation="grad_input",
+        boundary=boundary, cval=cval, dtype=g.dtype.name, operation="grad_input",
     )  # fmt: skip
     _check_gradient(problem, g)
     w = take(
@@ -104,6 +106,8 @@ def grad_weight(
     connections: Any = None,
     flip: bool = False,
     fit: str = "floor",
+    boundary: str = "zeros",
+    cval: float = 0.0,
     algorithm: str | Algorithm = AUTO,
     threads: int | None = None,
     accuracy: str | float = "standard",
@@ -121,7 +125,7 @@ def grad_weight(
         Gradient of the loss with respect to the layer's output.
     kernel : int or tuple of int
         Spatial size of the kernels; several may give the same output size.
-    stride, padding, dilation, groups, tile, connections, flip, fit
+    stride, padding, dilation, groups, tile, connections, flip, fit, boundary, cval
         Of the layer, as in `Problem`.
     algorithm, threads, accuracy, memory, deterministic
         As in `conv`.
@@ -150,7 +154,7 @@ def grad_weight(
         size=x.shape[2:], kernel=per_axis("kernel", kernel, x.ndim - 2), batch=x.shape[0],
         in_channels=x.shape[1], out_channels=g.shape[1], stride=stride, padding=padding,
         dilation=dilation, groups=groups, tile=tile, connections=connections, flip=flip, fit=fit,
-        dtype=x.dtype.name, operation="grad_weight",
+        boundary=boundary, cval=cval, dtype=x.dtype.name, operation="grad_weight",
     )  # fmt: skip
     _check_gradient(problem, g)
     chosen = resolve(
@@ -172,6 +176,7 @@ def conv_transpose(
     tile: Any = 1,
     connections: Any = None,
     flip: bool = False,
+    boundary: str = "zeros",
     output_size: Any = None,
     output_padding: Any = 0,
     algorithm: str | Algorithm = AUTO,
@@ -194,6 +199,9 @@ def conv_transpose(
     bias : ndarray, shape (C_out,), optional
     stride, padding, dilation, groups, tile, connections, flip
         Of the convolution that this is the transpose of; `padding` crops here.
+    boundary : str
+        Boundary of the convolution that this is the transpose of, as in `Problem`. What `padding`
+        would crop is added to the samples that stand there. A constant adds nothing to them.
     output_size : int or tuple of int, optional
         Spatial size of the result.
     output_padding : int or tuple of int
@@ -230,8 +238,9 @@ def conv_transpose(
         raise ConvbenchError("output_size and output_padding say the same thing; give one of them")
     result = grad_input(
         g, w, size=output_size, stride=stride, padding=padding, dilation=dilation, groups=groups,
-        tile=tile, connections=connections, flip=flip, algorithm=algorithm, threads=threads,
-        accuracy=accuracy, memory=memory, deterministic=deterministic,
+        tile=tile, connections=connections, flip=flip, boundary=boundary,
+        algorithm=algorithm, threads=threads, accuracy=accuracy, memory=memory,
+        deterministic=deterministic,
     )  # fmt: skip
     if any(behind):  # samples that no tap reaches
         result = np.pad(result, ((0, 0), (0, 0), *((0, count) for count in behind)))

@@ -30,7 +30,7 @@ LEVELS = {
         {"backend"},
         {"simd"},
         {"adapters"},
-        {"parallel"},
+        {"parallel", "integers"},
         {"naive", "im2col", "toeplitz", "fft", "separable", "winograd"},
         {"low_rank"},
         {"pooling.core"},
@@ -65,7 +65,7 @@ LEVELS = {
         {"claims.catalogue", "claims.checking"},
         {"claims.page", "claims.terminal"},
         {"commands"},
-        {"cli", "check_peers"},
+        {"cli", "check_peers", "measures"},
     ],
     "results": [{"records"}, {"verdicts"}, {"tables"}, {"figures"}, {"page"}, {"plot"}, {""}],
 }

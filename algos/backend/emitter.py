@@ -23,6 +23,11 @@ def target_cpu() -> str:
     return config.CPU_NAME or llvm.get_host_cpu_name()
 
 
+def is_x86() -> bool:
+    """Return True if kernels are compiled for an x86 processor."""
+    return llvm.get_process_triple().startswith(("x86_64", "i386", "i686"))
+
+
 def _probe() -> tuple[int, int]:
     """Return (bytes per register, number of registers) of the processor Numba compiles for.
 
@@ -57,7 +62,7 @@ REGISTER_BYTES, REGISTERS = _probe()
 class Vector(types.Type):
     """Numba type of one register full of `dtype`."""
 
-    def __init__(self, dtype: types.Float) -> None:
+    def __init__(self, dtype: Any) -> None:
         self.dtype = dtype
         self.lanes = lanes_of(dtype.bitwidth // 8)
         super().__init__(name=f"Vector({dtype}, {self.lanes})")
@@ -76,7 +81,10 @@ class _VectorModel(models.PrimitiveModel):
 
 def element(kind: Vector) -> ir.Type:
     """Return the LLVM type of one lane."""
-    return ir.FloatType() if kind.dtype.bitwidth == 32 else ir.DoubleType()
+    bits: int = kind.dtype.bitwidth
+    if isinstance(kind.dtype, types.Integer):
+        return ir.IntType(bits)
+    return ir.FloatType() if bits == 32 else ir.DoubleType()
 
 
 def literals(*values: Any) -> list[int]:

@@ -16,6 +16,7 @@ import numpy as np
 
 from algos import registry
 from algos.adapters import performer
+from algos.adapters.borders import layouts
 from algos.backend import threads as pools
 from algos.core.arguments import choice, whole_number
 from algos.core.arrays import take
@@ -169,7 +170,7 @@ def _order(
     count = 1 if pools.is_small(asked.multiply_adds, asked.compulsory_bytes) else threads
     able, reasons = _able(asked, accuracy)
     known = _predicted(asked, count, use, not deterministic, able)
-    entry = wisdom.lookup(asked, {threads, count}, shipped_only=deterministic)
+    entry = _remembered(asked, {threads, count}, deterministic)
     ranks = _with_wisdom(known, entry, use, able) if entry else {}
     for name in able.keys() - known.keys():
         if name != ALWAYS or known.keys() & able.keys():
@@ -226,14 +227,31 @@ def _rank(name: str, seconds: float) -> tuple[bool, float, str]:
 def _predicted(
     problem: Any, threads: int, use: str, calibrated: bool, names: Collection[str]
 ) -> dict[str, Known]:
-    """Return what the model says of each of `names`."""
+    """Return what the model says of each of `names`, summed over the parts of `problem`."""
+    parts = [model.predict(part, threads, calibrated) for part in _parts(problem)]
     found = {}
-    for name, time in model.predict(problem, threads, calibrated).items():
-        if name in names:
-            call = time.call_s + (time.prepare_s if use == "once" else 0.0)
-            low, high = call / time.factor, call * time.factor
-            found[name] = Known(call, low, high, time.prepare_s, "model")
+    for name in [name for name in parts[0] if name in names]:
+        times = [part[name] for part in parts]
+        prepare = sum(time.prepare_s for time in times)
+        call = sum(time.call_s for time in times) + (prepare if use == "once" else 0.0)
+        factor = times[0].factor
+        found[name] = Known(call, call / factor, call * factor, prepare, "model")
     return found
+
+
+def _parts(problem: Any) -> tuple[Any, ...]:
+    """Return the problems that `problem` is made of, the largest first: more with a boundary."""
+    if problem.family is not CONVOLUTION or problem.boundary == "zeros":
+        return (problem,)
+    return layouts(problem)[0].problems
+
+
+def _remembered(problem: Any, counts: set[int], shipped_only: bool) -> wisdom.Entry | None:
+    """Return the times that are remembered of `problem`, or else of its largest part."""
+    for asked in dict.fromkeys((problem, _parts(problem)[0])):
+        if entry := wisdom.lookup(asked, counts, shipped_only=shipped_only):
+            return entry
+    return None
 
 
 def _with_wisdom(

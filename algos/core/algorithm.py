@@ -35,6 +35,14 @@ class Algorithm(AlgorithmBase):
     #: are made of plain convolutions, and they are never asked about them.
     any_layer: bool = False
 
+    #: Boundaries of a `Problem` that the class reads by itself. The others are made of layers with
+    #: zeros (see `algos.adapters.borders`); its methods never see them.
+    boundaries: tuple[str, ...] = ("zeros",)
+
+    def reads_boundary(self, problem: Problem) -> bool:
+        """Return True if the class reads the boundary of `problem` by itself."""
+        return problem.boundary in self.boundaries
+
     def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
         """Return a sentence saying why this algorithm cannot do `problem`, or None if it can.
 

@@ -15,6 +15,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from .arguments import choice, number
+from .errors import ConvbenchError, shown
+
 BOUNDARIES = ("zeros", "constant", "nearest", "reflect", "mirror", "wrap")
 
 #: Index that stands for a value which is no sample of the input: zero or `cval`.
@@ -60,3 +63,37 @@ def sources(boundary: str, size: int, start: int, stop: int) -> np.ndarray:
         positions %= period
         return np.minimum(positions, period - positions) if size > 1 else positions
     return np.where((positions < 0) | (positions >= size), OUTSIDE, positions)
+
+
+def resolve_boundary(boundary: str, cval: float, dtype: str) -> tuple[str, float]:
+    """Return a boundary and its value in canonical form, with the value rounded to `dtype`.
+
+    A constant zero is "zeros", and so is every constant that `dtype` rounds to zero.
+    """
+    choice("boundary", boundary, BOUNDARIES)
+    most = float(np.finfo(dtype).max)
+    expected = f"a finite number of {dtype}, which reaches {most:.3g}"
+    value = float(np.dtype(dtype).type(number("cval", cval, -most, most, expected, closed=True)))
+    if boundary != "constant" and value:
+        raise ConvbenchError(
+            f"cval {shown(cval)} is given with boundary={boundary!r}; it is the value of "
+            f'boundary="constant", so name that one or leave cval out'
+        )
+    return ("zeros", 0.0) if boundary == "constant" and not value else (boundary, value + 0.0)
+
+
+def most_copies(boundary: str, size: int, before: int, reach: int) -> int:
+    """Return an upper bound on the positions of one axis that a single sample stands at.
+
+    The positions run from -`before` to `reach` - `before`, those of the samples included.
+    """
+    if boundary in ("zeros", "constant"):
+        return 1
+    if boundary == "wrap":
+        return -(-reach // size)
+    if size == 1:
+        return reach
+    if boundary == "nearest":
+        return 1 + max(before, reach - before - size, 0)
+    period = 2 * size if boundary == "reflect" else 2 * size - 2
+    return min(2 * -(-reach // period), reach)

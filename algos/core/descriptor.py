@@ -12,7 +12,8 @@ differs from the padding before, and ``_f64``, ``_flip``, ``_bias``, ``_ceil``, 
 ``_bwdd`` and ``_bwdw`` (its ``--dir=BWD_D`` and ``BWD_W``) ask for the gradient of the input
 and of the kernel. ``_tile2x3`` is the period of a tiled layer. ``_biaslocation`` and ``_biastile``
 are biases that a channel does not share. ``_conn7.e.1c`` is a table of connections: a hexadecimal
-number per output channel, whose bits are its input channels.
+number per output channel, whose bits are its input channels. ``_nearest``, ``_reflect``,
+``_mirror``, ``_wrap`` and ``_constant1.5`` are the boundary, instead of zeros.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ _NUMBER = re.compile(r"(g|mb|ic|oc|[ioksprd][dhw])([0-9]+)")
 _WORD = re.compile(r"(f32|f64|flip|bias|ceil|exact|bwdd|bwdw)(?![a-z0-9])")
 _LAYER = re.compile(
     r"(?:tile(?P<tile>[0-9]+(?:x[0-9]+)*)|conn(?P<connections>[0-9a-f]+(?:\.[0-9a-f]+)*)"
-    r"|bias(?P<bias>location|tile))(?![a-z0-9])"
+    r"|bias(?P<bias>location|tile)|(?P<boundary>nearest|reflect|mirror|wrap|constant)"
+    r"(?P<cval>(?<=constant)[-+]?[0-9]+(?:\.[0-9]*)?(?:e[-+]?[0-9]+)?)?)(?![a-z0-9.+-])"
 )
 
 
@@ -188,7 +190,7 @@ def scan(text: str) -> tuple[dict[str, int], dict[str, Any]]:
             raise DescriptorError(
                 f"descriptor {text!r}, column {at + 1}: cannot read {text[at : at + 12]!r}; "
                 f"expected parts such as mb1, ic3, ih224, oc64, kh3, sh2, ph1, dh1, g8, "
-                f'_f64, _flip, _bias, _bwdd or n"name"',
+                f'_f64, _flip, _bias, _reflect, _bwdd or n"name"',
                 at + 1,
             )
     return numbers, fields
@@ -198,6 +200,9 @@ def _layer(text: str, at: int, match: re.Match[str]) -> dict[str, Any]:
     """Return the field of a problem that one of the longer words spells."""
     if match["bias"]:
         return {"bias": match["bias"]}
+    if match["boundary"]:
+        found = {"boundary": match["boundary"]}
+        return {**found, "cval": float(match["cval"])} if match["cval"] else found
     if match["tile"]:
         tile = tuple(whole(text, period, at) for period in match["tile"].split("x"))
         return {"tile": tile if len(tile) > 1 else tile[0]}

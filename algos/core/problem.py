@@ -15,6 +15,7 @@ import numpy as np
 
 from .arguments import choice, dtype_name, per_axis, text, truth, whole_number, whole_numbers
 from .arrays import read_only
+from .boundary import most_copies, resolve_boundary
 from .connections import as_table, resolve_connections
 from .errors import ConvbenchError
 from .family import CONVOLUTION, Family
@@ -56,9 +57,9 @@ class Problem:
     stride, dilation : int or tuple of int
         S and D. Dilation 1 is the ordinary, dense kernel.
     padding : int, str, per axis, or per axis and side
-        Zeros added: ``1``, ``(1, 2)`` per axis, ``((1, 0), (2, 2))`` per axis and side,
-        or ``"valid"`` (none), ``"same"`` (output ``ceil(W/S)``, the odd zero behind),
-        ``"full"`` (every position where kernel and input overlap).
+        Samples added: ``1``, ``(1, 2)`` per axis, ``((1, 0), (2, 2))`` per axis and side,
+        or ``"valid"`` (none), ``"same"`` (output ``ceil(W/S)``, the odd sample behind),
+        ``"full"`` (every position where kernel and input overlap). `boundary` gives their values.
     groups : int
         Input and output channels are split into this many independent groups.
     tile : int, tuple of int, or "unshared"
@@ -80,13 +81,19 @@ class Problem:
         channel and kernel of the "tile".
     fit : {"floor", "ceil", "exact"}
         If the stride does not fit: leave the rest unused, add a ragged last position that reads
-        zeros, or refuse. With "ceil" the kernel may exceed the padded input by less than a stride,
-        as in PyTorch's pooling.
+        beyond the padding, or refuse. With "ceil" the kernel may exceed the padded input by less
+        than a stride, as in PyTorch's pooling.
     operation : {"forward", "grad_input", "grad_weight"}
         Result of the layer to compute: its output y from input x and kernel w; the gradient of the
         input from that of the output, g, and w (also known as transposed convolution, Goodfellow
         eq. 9.13); or the gradient of w from x and g (eq. 9.11). Sizes and shapes always speak of
         the layer.
+    boundary : {"zeros", "constant", "nearest", "reflect", "mirror", "wrap"}
+        Values beyond the border of the input, wherever an output position reads them; the names
+        are those of `scipy.ndimage`, see `algos.core.boundary`. "constant" with a `cval` of 0 is
+        the same as "zeros".
+    cval : float
+        Value beyond the border where the boundary is "constant", rounded to `dtype`.
     name : str
         A label; two problems that differ in name alone are equal.
 
@@ -120,6 +127,8 @@ class Problem:
     bias: bool | str = False
     fit: str = "floor"
     operation: str = "forward"
+    boundary: str = "zeros"
+    cval: float = 0.0
     name: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
@@ -136,6 +145,9 @@ class Problem:
         put("flip", truth("flip", self.flip))
         put("bias", self.bias if isinstance(self.bias, str) else truth("bias", self.bias))
         self._check_choices()
+        boundary, cval = resolve_boundary(self.boundary, self.cval, self.dtype)
+        put("boundary", boundary)
+        put("cval", cval)
         put("padding", resolve_padding(self.padding, self.size, self.extent, self.stride))
         check_fit(self.axis_names, self.size, self.extent, self.stride, self.padding, self.fit)
         unshared = isinstance(self.tile, str) and self.tile == "unshared"
@@ -199,7 +211,7 @@ class Problem:
 
     @cached_property
     def before(self) -> tuple[int, ...]:
-        """Zeros in front of the first sample, per axis."""
+        """Samples of padding in front of the first one of the input, per axis."""
         return tuple(before for before, _ in self.padding)
 
     @cached_property
@@ -303,17 +315,21 @@ class Problem:
         """Most products summed into one element of the result: what rounding errors grow with.
 
         An output sums over channels and taps. An input's gradient sums over output channels and the
-        taps that meet it, at most ⌈F·gcd(S, D)/S⌉ per axis. A kernel's gradient sums over images
-        and the output positions that use it.
+        taps that meet it, at most ⌈F·gcd(S, D)/S⌉ per axis, once for each position that the sample
+        stands at. A kernel's gradient sums over images and the output positions that use it.
         """
         if self.operation == "forward":
             widest = map(int.bit_count, self.connections or ())
             return max(widest, default=self.in_channels // self.groups) * math.prod(self.kernel)
         if self.operation == "grad_input":
+            copies = (
+                most_copies(self.boundary, *axis)
+                for axis in zip(self.size, self.before, self.reach, strict=True)
+            )
             meeting = (
-                min(-(-f * math.gcd(s, d) // s), o)
-                for f, s, d, o in zip(
-                    self.kernel, self.stride, self.dilation, self.output_size, strict=True
+                min(c * min(-(-f * math.gcd(s, d) // s), o), f * o)
+                for c, f, s, d, o in zip(
+                    copies, self.kernel, self.stride, self.dilation, self.output_size, strict=True
                 )
             )
             most = self.out_channels // self.groups
@@ -326,10 +342,14 @@ class Problem:
 
     @cached_property
     def multiply_adds(self) -> int:
-        """Multiply-adds of the direct algorithm, exactly; products with padding do not count.
+        """Multiply-adds of the direct algorithm, exactly; products with zeros of padding do not
+        count.
 
         The three operations multiply the same pairs and sum them up otherwise.
         """
+        if self.boundary != "zeros":
+            pairs = math.prod(self.output_size) * math.prod(self.kernel)
+            return self.batch * self.channel_pairs * pairs
         pairs = math.prod(
             map(
                 reads_inside,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .connections import to_text
 
 OPERATION_WORDS = {"bwdd": "grad_input", "bwdw": "grad_weight"}
@@ -63,9 +65,20 @@ def format_descriptor(problem: Any) -> str:
         parts.append("tile" + "x".join(map(str, problem.tile)))
     if problem.connections:
         parts.append("conn" + to_text(problem.connections))
+    if problem.boundary != "zeros":
+        parts.append(problem.boundary + _value(problem))
     if problem.fit != "floor":
         parts.append(problem.fit)
     parts += [word for word, operation in OPERATION_WORDS.items() if operation == problem.operation]
     if problem.name:
         parts.append('n"{}"'.format(problem.name.replace('"', "'")))
     return "_".join(parts)
+
+
+def _value(problem: Any) -> str:
+    """Return the shortest digits that read back as the value of a constant boundary."""
+    if problem.boundary != "constant":
+        return ""
+    digits = np.format_float_scientific(np.dtype(problem.dtype).type(problem.cval), trim="-")
+    plain = np.format_float_positional(np.dtype(problem.dtype).type(problem.cval), trim="-")
+    return min(plain, digits, key=len)

@@ -18,8 +18,10 @@ from typing import Any
 
 import numpy as np
 
+from algos.adapters.borders import extended
 from algos.core.algorithm import Algorithm, as_correlation
 from algos.core.arrays import read_only
+from algos.core.boundary import BOUNDARIES
 from algos.core.problem import Problem
 from algos.simd import registers as simd
 
@@ -91,6 +93,7 @@ class FusedFFT(Algorithm):
     """Products of spectra by our own transforms, two tiles at a time from reading to writing."""
 
     name = "fft-fused"
+    boundaries = BOUNDARIES
     confines_nonfinite = False
     exact_on_integers = False
 
@@ -125,7 +128,10 @@ class FusedFFT(Algorithm):
         self, problem: Problem, x: np.ndarray, w: np.ndarray, magnitude: np.ndarray
     ) -> np.ndarray | float:
         """Return the normwise bound of `spectral_error`, the same for every output element."""
-        v, grid = problem.volume, tile_grid(problem)
+        grid = tile_grid(problem)
+        if problem.boundary != "zeros":
+            problem, x = extended(problem, x)
+        v = problem.volume
         norms = tile_norms(v, grid, x.reshape(v.input_shape))
         both = np.zeros((-(-len(norms) // 2) * 2, norms.shape[1]))
         both[: len(norms)] = norms

@@ -102,16 +102,17 @@ def _multiply(s, tiles, total, spectra, near, passes, factors, is_first):
 
 
 @kernel
-def _item(x, spectra, bias, y, s, item, tiles, total, passes, factors):
+def _item(x, spectra, bias, value, y, s, item, tiles, total, passes, factors):
     """Compute a pair of tiles for one group's input channels and a chunk of its output channels.
 
     `bias`: pointer to one element per output channel.
+    `value`: pointer to the value beyond the border.
     """
     chunk, rest = item % s.chunks, item // s.chunks
     g, pair = rest % s.groups, rest // s.groups
     for c in range(s.inputs):
         at = c * 2 * s.plane
-        read(x, s, pair, g * s.inputs + c, tiles, at, passes[2], factors[2])
+        read(x, s, pair, g * s.inputs + c, value, tiles, at, passes[2], factors[2])
         if s.middle_passes:
             _middle(s, tiles, at, passes[1], factors[1], True)
     first = chunk * s.outputs // s.chunks
@@ -126,14 +127,14 @@ def _item(x, spectra, bias, y, s, item, tiles, total, passes, factors):
 
 @by_ranges
 @kernel
-def _work(worker, start, end, x, spectra, bias, y, numbers, tiles, totals, passes, factors):
+def _work(worker, start, end, x, spectra, bias, value, y, numbers, tiles, totals, passes, factors):
     """Compute items `start` to `end` − 1 as thread `worker`."""
     first, second, third = passes
     first_factors, second_factors, third_factors = factors
     s = TilesGeometry(*fixed_tuple(numbers, _NUMBERS))
     for item in range(start, end):
         _item(
-            pointer(x), pointer(spectra), pointer(bias), pointer(y), s, item,
+            pointer(x), pointer(spectra), pointer(bias), pointer(value), pointer(y), s, item,
             pointer(tiles[worker]), pointer(totals[worker]),
             (pointer(first), pointer(second), pointer(third)),
             (pointer(first_factors), pointer(second_factors), pointer(third_factors)),
@@ -141,9 +142,11 @@ def _work(worker, start, end, x, spectra, bias, y, numbers, tiles, totals, passe
 
 
 @kernel
-def _convolve(x, spectra, bias, y, numbers, items, tiles, totals, passes, factors):
+def _convolve(x, spectra, bias, value, y, numbers, items, tiles, totals, passes, factors):
     """Compute all items, split among as many threads as `tiles` has rows."""
-    _work(tiles.shape[0], items, x, spectra, bias, y, numbers, tiles, totals, passes, factors)
+    _work(
+        tiles.shape[0], items, x, spectra, bias, value, y, numbers, tiles, totals, passes, factors
+    )
 
 
 @kernel
@@ -245,6 +248,6 @@ def forward(
         simd.aligned(threads * size, x.dtype).reshape(threads, size) for size in buffers(blocks)
     )
     _convolve(
-        x.reshape(-1), spectra, bias, out.reshape(-1), blocks.numbers, items, tiles,
+        x.reshape(-1), spectra, bias, blocks.value, out.reshape(-1), blocks.numbers, items, tiles,
         totals if totals.size else tiles, blocks.passes, blocks.factors,
     )  # fmt: skip

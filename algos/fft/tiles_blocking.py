@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from algos.core.boundary import BOUNDARIES
 from algos.core.problem import Problem
 from algos.simd import registers as simd
 
@@ -65,6 +66,11 @@ class TilesGeometry(NamedTuple):
     row_passes: int
     #: Chunks that a group's output channels are split into, so that every thread has one.
     chunks: int
+    #: Number of the boundary, and along each axis the end of the positions that outputs read.
+    boundary: int
+    outer_end: int
+    middle_end: int
+    row_end: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +85,8 @@ class TilesBlocking:
     passes: tuple[np.ndarray, ...]
     lines: tuple[tuple[int, int], ...]
     dtype: str
+    #: Value beyond the border of a constant boundary, one element.
+    value: np.ndarray
 
     @cached_property
     def factors(self) -> tuple[np.ndarray, ...]:
@@ -114,6 +122,7 @@ def blocking(problem: Problem, tile: Three, threads: int) -> TilesBlocking:
     pitch = sides[2] + (lane if many else 0)
     pairs = -(-v.batch * math.prod(counts) // 2)
     outputs = v.out_channels // v.groups
+    ends = [reach - before for reach, before in zip(v.reach, v.before, strict=True)]
     shape = TilesGeometry._make((
         v.batch, v.groups, v.in_channels // v.groups, outputs,
         *ordered(problem, v.size), *ordered(problem, v.output_size), *ordered(problem, v.stride),
@@ -121,7 +130,9 @@ def blocking(problem: Problem, tile: Three, threads: int) -> TilesBlocking:
         pitch, sides[0] * sides[1] * pitch + lane, lane if many else 1,
         pitch if many else lane, lane if many else lane * lane,
         *map(len, cuts), min(outputs, -(-threads // (pairs * v.groups))),
+        BOUNDARIES.index(problem.boundary), *ordered(problem, ends),
     ))  # fmt: skip
     return TilesBlocking(
-        shape, np.array(shape), tuple(cut.reshape(-1) for cut in cuts), lines, problem.dtype
-    )
+        shape, np.array(shape), tuple(cut.reshape(-1) for cut in cuts), lines, problem.dtype,
+        np.array([problem.cval], problem.dtype),
+    )  # fmt: skip

@@ -7,6 +7,7 @@ Rows of zeros, and rows whose results would be discarded, are skipped. The argum
 from __future__ import annotations
 
 from algos.backend.compiler import kernel
+from algos.simd.border import standing
 from algos.simd.copies import clear, copy
 
 from .transform import restore_row, restore_squares, transform_row, transform_squares
@@ -48,7 +49,50 @@ def _read_row(x, s, unit, channel, row, tile, at):
 
 
 @kernel
-def read(x, s, pair, channel, tile, at, passes, factors):
+def _extend_row(x, s, start, first, begin, end, value, tile, at):
+    """Write elements `begin` to `end` − 1 of a row of a tile, which lie beyond the border.
+
+    `start`: index of the input row's first sample.
+    `first`: position of the tile row's first element, counted from that sample.
+    `value`: pointer to the value where no sample stands. Elements no output reads are zero.
+    """
+    read = max(begin, min(end, s.row_end - first))
+    for k in range(begin, read):
+        sample = standing(s.boundary, first + k, s.width)
+        tile[at + k] = x[start + sample] if sample >= 0 else value[0]
+    clear(tile, at + read, end - read)
+
+
+@kernel
+def _read_extended_row(x, s, unit, channel, row, value, tile, at):
+    """Copy a row of a tile as `_read_row` does, where the boundary is not zeros."""
+    if unit < s.images * s.outer_tiles * s.middle_tiles * s.row_tiles:
+        image, a0, b0, c0 = _place(s, unit)
+        a = a0 + row // s.tile_middle - s.outer_before
+        b = b0 + row % s.tile_middle - s.middle_before
+        first = c0 - s.row_before
+        if a < s.outer_end and b < s.middle_end and first < s.row_end:
+            a, b = standing(s.boundary, a, s.outer), standing(s.boundary, b, s.middle)
+            if a < 0 or b < 0:
+                read = min(s.tile_row, s.row_end - first)
+                for k in range(read):
+                    tile[at + k] = value[0]
+                clear(tile, at + read, s.tile_row - read)
+                return True
+            left = min(max(-first, 0), s.tile_row)
+            right = max(left, min(s.tile_row, s.width - first))
+            plane = (image * s.groups * s.inputs + channel) * s.outer
+            start = ((plane + a) * s.middle + b) * s.width
+            _extend_row(x, s, start, first, 0, left, value, tile, at)
+            copy(x, start + first + left, tile, at + left, right - left)
+            _extend_row(x, s, start, first, right, s.tile_row, value, tile, at)
+            return True
+    clear(tile, at, s.tile_row)
+    return False
+
+
+@kernel
+def read(x, s, pair, channel, value, tile, at, passes, factors):
     """Gather a pair of tiles and transform their rows."""
     for row in range(0, s.tile_outer * s.tile_middle, s.rows):
         here = at + row * s.pitch
@@ -56,7 +100,12 @@ def read(x, s, pair, channel, tile, at, passes, factors):
         for r in range(s.rows):
             for part in range(2):
                 target = here + r * s.pitch + part * s.plane
-                if _read_row(x, s, 2 * pair + part, channel, row + r, tile, target):
+                unit = 2 * pair + part
+                if s.boundary:
+                    held = _read_extended_row(x, s, unit, channel, row + r, value, tile, target)
+                else:
+                    held = _read_row(x, s, unit, channel, row + r, tile, target)
+                if held:
                     is_empty = False
         if not is_empty:
             for r in range(s.rows):

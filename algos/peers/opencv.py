@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from algos.adapters.borders import extended
 from algos.backend.threads import library_threads, load
 from algos.core.algorithm import as_correlation
 from algos.core.bound import Bound
@@ -27,12 +28,18 @@ from .images import (
 from .library import missing
 from .peer import Peer
 
+#: OpenCV's names of the boundaries. Its filters refuse BORDER_WRAP, and their constant is zero.
+BORDERS = {
+    "zeros": "BORDER_CONSTANT", "nearest": "BORDER_REPLICATE", "reflect": "BORDER_REFLECT",
+    "mirror": "BORDER_REFLECT_101",
+}  # fmt: skip
+
 #: OpenCV's number for the instruction set, which its Python module gives no name.
 CPU_SSE3 = 3
 
 
 class OpenCVFilter2D(Peer):
-    """cv2.filter2D, border constant, into a given array (``dst``); 1-D as one row.
+    """cv2.filter2D into a given array (``dst``); 1-D as one row.
 
     It correlates, and its anchor places even kernels. For output sizes other than the image's, the
     image is grown within the call, or the result is cut when it is fetched. The bias is its
@@ -45,6 +52,12 @@ class OpenCVFilter2D(Peer):
     confines_nonfinite = False  # where it multiplies spectra
     exact_on_integers = False  # there as well
     operator = "cv2.filter2D"
+    boundaries = tuple(BORDERS)
+
+    def reads_boundary(self, problem: Problem) -> bool:
+        """Return False where the image must grow: it grows by zeros."""
+        grows = problem.boundary != "zeros" and same_size(problem).place is not None
+        return problem.boundary in self.boundaries and not grows
 
     def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
         if problem.axes == 3:
@@ -71,19 +84,18 @@ class OpenCVFilter2D(Peer):
         image = as_image(problem)
         x, kernels, bias = given
         anchor = same_size(image).anchor[::-1]
-        bound = bind_same_size(
-            image, x.reshape(image.input_shape), kernels, bias, self._operator(anchor)
-        )
+        border = getattr(load("cv2"), BORDERS[problem.boundary])
+        operator = self._operator(anchor, border)
+        bound = bind_same_size(image, x.reshape(image.input_shape), kernels, bias, operator)
 
         def fetch(results: np.ndarray, out: np.ndarray) -> None:
             bound.fetch(results, out.reshape(image.output_shape))
 
         return Bound(bound.call, fetch)
 
-    def _operator(self, anchor: tuple[int, ...]) -> Run:
+    def _operator(self, anchor: tuple[int, ...], border: int) -> Run:
         """Return OpenCV's function with its settings."""
         cv2 = load("cv2")
-        border = cv2.BORDER_CONSTANT
         return lambda image, kernel, offset, into: cv2.filter2D(
             image, -1, kernel, into, anchor, offset, border
         )
@@ -107,7 +119,10 @@ class OpenCVFilter2D(Peer):
         if self.has_direct_accuracy(problem):
             return super().error_bound(problem, x, w, magnitude)
         cv2, problem = load("cv2"), as_image(problem)
-        v, corrected = problem.volume, same_size(problem).size
+        corrected = same_size(problem).size
+        if problem.boundary != "zeros":
+            problem, x = extended(problem, x.reshape(problem.input_shape))
+        v = problem.volume
         tile, step = [1], [1]
         for taps, size in zip(problem.kernel, corrected, strict=True):
             block = min(max(round(4.5 * taps), 256 - taps + 1), size)
@@ -158,9 +173,8 @@ class OpenCVSepFilter2D(OpenCVFilter2D):
             for channels in zip(along_h, along_w, strict=True)
         ]
 
-    def _operator(self, anchor: tuple[int, ...]) -> Run:
+    def _operator(self, anchor: tuple[int, ...], border: int) -> Run:
         cv2 = load("cv2")
-        border = cv2.BORDER_CONSTANT
         return lambda image, kernel, offset, into: cv2.sepFilter2D(
             image, -1, kernel[1], kernel[0], into, anchor, offset, border
         )

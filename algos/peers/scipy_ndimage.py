@@ -10,6 +10,7 @@ import numpy as np
 from algos.backend.threads import load
 from algos.core.algorithm import gamma, subnormal_error
 from algos.core.bound import Bound
+from algos.core.boundary import BOUNDARIES
 from algos.core.problem import Problem
 
 from .images import bind_same_size, for_correlation, not_offered, same_size, same_size_bytes
@@ -21,7 +22,7 @@ LINE_TAPS = 16
 
 
 class ScipyNdimage(Peer):
-    """scipy.ndimage.correlate, borders constant, written into a given array.
+    """scipy.ndimage.correlate with its modes for the border, written into a given array.
 
     Its sums run in double precision for all data and are rounded once. The bound is γ_{n+1} of
     float64. The problem's dtype counts only for that rounding, the bias and the sum over channels.
@@ -31,6 +32,15 @@ class ScipyNdimage(Peer):
 
     name = "scipy-ndimage"
     libraries = ("scipy.ndimage",)
+    boundaries = BOUNDARIES
+
+    def reads_boundary(self, problem: Problem) -> bool:
+        """Return False where the image must grow, or where SciPy reads memory outside of it."""
+        if problem.boundary == "zeros":
+            return True
+        # SciPy 1.17 is wrong about "reflect" from four times the size of the image on.
+        near = all(e <= 3 * n for e, n in zip(problem.extent, problem.size, strict=True))
+        return same_size(problem).place is None and (near or problem.boundary != "reflect")
 
     def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
         return not_offered("scipy.ndimage.correlate", problem)
@@ -49,9 +59,10 @@ class ScipyNdimage(Peer):
         line = problem.axes == 1 and problem.kernel[0] >= LINE_TAPS
         function = ndimage.correlate1d if line else ndimage.correlate
         where: Any = origin[0] if line else origin
+        mode = "constant" if problem.boundary == "zeros" else problem.boundary
 
         def run(image: np.ndarray, kernel: np.ndarray, offset: float, into: np.ndarray) -> None:
-            function(image, kernel, output=into, mode="constant", origin=where)
+            function(image, kernel, output=into, mode=mode, cval=problem.cval, origin=where)
             if offset:
                 into += offset
 

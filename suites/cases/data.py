@@ -81,11 +81,18 @@ def has_nonfinite(x: np.ndarray) -> bool:
     return not bool(np.isfinite(x).all())
 
 
-def case_from_files(input: str, kernel: str, dtype: str = "float32") -> Case:  # noqa: A002
+def case_from_files(
+    input: str,  # noqa: A002
+    kernel: str,
+    dtype: str = "float32",
+    boundary: str | None = None,
+    cval: float = 0.0,
+) -> Case:
     """Return the case of ``--input`` and ``--kernel``: one picture or array, one filter.
 
-    The output has the input's size, as `scipy.signal.convolve` gives with ``mode="same"``. The
-    kernel is flipped. In signal processing, filtering means convolution (`scipy.signal.convolve`,
+    The output has the input's size, as `scipy.signal.convolve` gives with ``mode="same"``. With a
+    boundary, even kernels are placed as `scipy.ndimage.convolve` does. The kernel is flipped. In
+    signal processing, filtering means convolution (`scipy.signal.convolve`,
     `scipy.ndimage.convolve`), and the hand-made kernels are written for it.
 
     Every plane of a colour picture is filtered with the same kernel, as one image of a batch. A
@@ -99,6 +106,8 @@ def case_from_files(input: str, kernel: str, dtype: str = "float32") -> Case:  #
     kernel : `str`
         Spec for `filters.make`.
     dtype : `{"float32", "float64"}`
+    boundary, cval
+        As in `Problem`; by default zeros.
 
     Raises
     ------
@@ -110,10 +119,15 @@ def case_from_files(input: str, kernel: str, dtype: str = "float32") -> Case:  #
     w = filters.make(kernel, None, axes)
     name = f"{pictures.label(input)}:{pictures.label(kernel)}"
     taps = w.shape[-axes:]
-    # SciPy centres an even kernel in this way; for an odd one this is "same".
-    padding = tuple((k // 2, (k - 1) // 2) for k in taps)
-    fields: dict[str, Any] = {"size": size, "kernel": taps, "dtype": dtype, "padding": padding}
-    if w.ndim == axes:
+    # SciPy centres an even kernel in these ways; for an odd one they are "same".
+    sides = tuple((k // 2, (k - 1) // 2) for k in taps)
+    flipped = w.ndim == axes
+    padding = tuple(s[::-1] for s in sides) if boundary is not None and flipped else sides
+    fields: dict[str, Any] = {
+        "size": size, "kernel": taps, "dtype": dtype, "padding": padding,
+        "boundary": "zeros" if boundary is None else boundary, "cval": cval,
+    }  # fmt: skip
+    if flipped:
         problem = Problem(**fields, batch=planes, flip=True, name=name)
     elif planes % w.shape[1]:
         raise ConvbenchError(

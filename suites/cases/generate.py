@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from algos.core.boundary import BOUNDARIES
 from algos.core.descriptor import parse_descriptor
 from algos.core.errors import ConvbenchError
 from algos.core.problem import Problem
@@ -45,6 +46,10 @@ _FIXED = (
     "mb2_ic5ih8iw9_oc7_kh3kw2_sh2sw1_tile9_biaslocation",
     "mb1_ic6ih14_oc16_kh5_bias_conn7.e.1c.38.31.23.f.1e.3c.39.33.27.1b.36.2d.3f",
     "mb2_ic4ih7_oc5_kh2_flip_conn3.6.c.9.e_bwdw",
+    "mb1_ic1ih100iw90_oc1_kh5kw4_ph2pw2_rh2rw1_flip_mirror",
+    "mb2_ic3ih80_oc4_kh3_sh2ph1_bias_reflect",
+    "mb1_ic2id5ih6_oc2_kd3kh7_pd1ph6_wrap_bwdd",
+    "mb1_ic1iw9000_oc1_kw9_pw4_constant-1",
 )
 
 
@@ -160,7 +165,10 @@ def _draw(rng: random.Random) -> dict[str, Any]:
         "flip": rng.random() < 0.5,
         "bias": rng.choice((False, False, True, True, "location", "tile")),
         "fit": rng.choice(("floor", "floor", "ceil")),
+        "boundary": rng.choice(("zeros", "zeros", "zeros", *BOUNDARIES)),
     }
+    if fields["boundary"] == "constant":
+        fields["cval"] = rng.choice((-1.0, 1.0))
     if axes == 2 and rng.random() < 0.2:  # what some algorithms are made for, and no other
         fields |= {"kernel": 3, "stride": 1, "dilation": 1}
     return fields
@@ -188,6 +196,7 @@ def simpler(p: Problem) -> Iterator[dict[str, Any]]:
     yield {"fit": "floor"}
     yield {"operation": "forward"}
     yield {"dtype": "float32"}
+    yield {"boundary": "zeros", "cval": 0.0}
     yield {"padding": 0}
     for name in ("stride", "dilation"):
         yield {name: 1}

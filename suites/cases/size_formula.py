@@ -48,6 +48,8 @@ pad by 1 more or crop by 1 for a whole fit
             f"{p.channel_pairs} of {p.out_channels} × {p.in_channels} pairs of channels are "
             f"connected, {p.terms if p.operation == 'forward' else p.taps} products a sum at most"
         )
+    if p.boundary != "zeros":
+        lines.append(_beyond(p))
     if p.operation != "forward":
         lines.append(f"{p.operation}: {_what(p)}")
     lines.append(
@@ -89,6 +91,17 @@ def _sharing(p: Problem) -> str:
         return f"locally connected: each of {used} positions has a kernel of its own"
     most = math.prod(-(-o // t) for o, t in zip(p.output_size, p.tile, strict=True))
     return f"tile {period}: {used} kernels, each shared by up to {most} positions"
+
+
+def _beyond(p: Problem) -> str:
+    """Return a line on the values beyond the border, and how far they are read."""
+    values = f"stands {p.cval:g}" if p.boundary == "constant" else "stand samples of the input"
+    axes = zip(p.axis_names, p.size, p.before, p.reach, strict=True)
+    reads = [
+        f"{min(before, reach)} before and {max(reach - before - size, 0)} behind along {name}"
+        for name, size, before, reach in axes
+    ]
+    return f"boundary {p.boundary}: beyond the border {values}, {', '.join(reads)}"
 
 
 def _number(value: float) -> str:

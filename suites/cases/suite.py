@@ -230,7 +230,8 @@ _SWEEP_KEYS = {
     ),
     "channels": _WHOLE,
     "axes": _WHOLE,
-    **dict.fromkeys(("dtype", "fit", "operation", "kind", "weights", "pixels"), _TEXTS),
+    "cval": (lambda v: type(v) in (int, float), "a number"),
+    **dict.fromkeys(("boundary", "dtype", "fit", "operation", "kind", "weights", "pixels"), _TEXTS),
     "flip": _FLAG,
     "bias": (
         _or_list(lambda v: isinstance(v, bool) or _is_text(v)),

@@ -35,7 +35,7 @@ EXAMPLES = """examples:
   convbench run my.toml --algorithms fft,parallel --baseline fft
   convbench run --problem "mb1_ic3ih227_oc96_kh11_sh4ph0" --dtype float64
   convbench run --batch shapes_resnet_50
-  convbench run --input picture.png --kernel gaussian:15
+  convbench run --input picture.png --kernel gaussian:15 --boundary reflect
   convbench run --algorithm-file mine.py
   convbench run sizes --dry-run
   convbench run --resume 20261120-104212-sizes
@@ -82,6 +82,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--input", metavar="FILE", help="a picture, or an array (.npy), to filter")
     what.add_argument(
         "--kernel", metavar="SPEC", help="with --input: gaussian:15, sobel-x, k.npy …"
+    )
+    what.add_argument(
+        "--boundary", metavar="MODE",
+        help="with --input: zeros (default), constant, nearest, reflect, mirror or wrap",
+    )  # fmt: skip
+    what.add_argument(
+        "--cval", type=float, default=0.0, metavar="X", help="value of --boundary constant"
     )
     what.add_argument("--weights", metavar="SPEC", help="kernel values of --problem and --batch")
     how = parser.add_argument_group("how")

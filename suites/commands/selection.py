@@ -40,6 +40,8 @@ class RunCases(ListedCases):
     suite: str | None
     input: str | None
     kernel: str | None
+    boundary: str | None = None
+    cval: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,11 +71,16 @@ def run_suite(options: RunCases) -> tuple[Suite, list[str]]:
         raise ConvbenchError("--weights goes with --problem or --batch; all else has its own")
     if options.kernel and not options.input:
         raise ConvbenchError("--kernel goes with --input: what should it filter?")
+    if (options.boundary or options.cval) and not options.input:
+        raise ConvbenchError(
+            "--boundary and --cval go with --input; a descriptor spells its own, as in _reflect"
+        )
     if options.input:
         if not options.kernel:
             raise ConvbenchError("--input goes with --kernel, for example --kernel gaussian:15")
         picture, kernel = _absolute(options.input, pictures), _absolute(options.kernel, filters)
-        case = data.case_from_files(picture, kernel, options.dtype or "float32")
+        how = options.dtype or "float32", options.boundary, options.cval
+        case = data.case_from_files(picture, kernel, *how)
         title = f"{Path(options.input).name} filtered with {Path(options.kernel).name}"
         return _own("input", title, (case,)), []
     if options.problem or options.batch:

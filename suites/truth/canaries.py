@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from algos.adapters import performer
 from algos.backend.compiler import kernel
 from algos.core.algorithm import Algorithm
+from algos.core.boundary import BOUNDARIES
 from algos.core.problem import Problem
 from algos.naive import Naive
 
@@ -577,3 +579,66 @@ def _add_scratch(flat: np.ndarray) -> None:
     scratch[:15] = 0
     for value in scratch:
         flat[0] += 0 * value
+
+
+class _BorderCanary(_Canary):
+    """The definition on the input extended by the boundary; subclasses take another boundary."""
+
+    operations = ("forward", "grad_input", "grad_weight")
+    boundaries = BOUNDARIES
+
+    def read(self, problem: Problem) -> Problem:
+        """Return the problem that is computed instead."""
+        return problem
+
+    def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Any:
+        problem = self.read(problem)
+        return performer(self._right, problem).prepare(problem, w, threads)
+
+    def forward(
+        self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
+        threads: int,
+    ) -> None:  # fmt: skip
+        problem = self.read(problem)
+        performer(self._right, problem).forward(problem, x, prepared, bias, out, threads)
+
+    def grad_input(
+        self, problem: Problem, g: np.ndarray, prepared: Any, out: np.ndarray, threads: int
+    ) -> None:
+        problem = self.read(problem)
+        performer(self._right, problem).grad_input(problem, g, prepared, out, threads)
+
+    def grad_weight(
+        self, problem: Problem, x: np.ndarray, g: np.ndarray, out: np.ndarray, threads: int
+    ) -> None:
+        problem = self.read(problem)
+        performer(self._right, problem).grad_weight(problem, x, g, out, threads)
+
+
+class EdgeRepeated(_BorderCanary):
+    """The sample at the border repeated where "mirror" does not repeat it."""
+
+    name = "canary-edge-repeated"
+
+    def read(self, problem: Problem) -> Problem:
+        wrong = "reflect" if problem.boundary == "mirror" else problem.boundary
+        return replace(problem, boundary=wrong)
+
+
+class BorderForgotten(_BorderCanary):
+    """Zeros beyond the border, whatever the boundary is."""
+
+    name = "canary-border-forgotten"
+
+    def read(self, problem: Problem) -> Problem:
+        return replace(problem, boundary="zeros", cval=0.0)
+
+
+class BorderNotFolded(_BorderCanary):
+    """The input's gradient without the share of the positions beyond the border."""
+
+    name = "canary-border-not-folded"
+
+    def read(self, problem: Problem) -> Problem:
+        backward = problem.operation == "grad_input"
+        return replace(problem, boundary="zeros", cval=0.0) if backward else problem

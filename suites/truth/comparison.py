@@ -44,11 +44,12 @@ def truth(
     p = problem
     settings: dict[str, Any] = {
         "stride": p.stride, "dilation": p.dilation, "groups": p.groups, "flip": p.flip,
-        "before": p.before,
+        "before": p.before, "boundary": p.boundary,
         "tile": p.tile, "table": None if p.connections is None else p.table,
     }  # fmt: skip
     if p.operation == "grad_input":
-        return oracle.grad_input_at(positions, first, second, **settings)
+        return oracle.grad_input_at(positions, first, second, size=p.size, **settings)
+    settings["cval"] = p.cval
     if p.operation == "grad_weight":
         return oracle.grad_weight_at(positions, first, second, kernel=p.kernel, **settings)
     offset = np.zeros(p.out_channels, first.dtype) if bias is None else bias

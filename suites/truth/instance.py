@@ -7,12 +7,14 @@ once for all of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 
 from algos.adapters import performer
 from algos.core.errors import KernelRefusedError
+from algos.core.problem import Problem
 from suites.cases.data import arrays
 from suites.cases.fills import largest_integer
 from suites.cases.suite import Case
@@ -151,6 +153,8 @@ class ConvolutionInstance(Instance):
 
     def must_equal(self, algorithm: Any, bound: np.ndarray) -> bool:
         integers = self.case.pixels == "integers" and self.case.weights.startswith("integer")
+        cval = self.problem.cval  # a factor of products like every sample
+        integers &= cval.is_integer() and abs(cval) <= largest_integer(self.problem)
         return integers and (
             algorithm.exact_on_integers
             or self.case.weights == "integer-rank1"
@@ -167,14 +171,14 @@ class ConvolutionInstance(Instance):
         if self.problem.operation == "grad_weight":  # it has many terms; one line is left out
             lone[:] = 0
             lone[..., -1] = np.abs(w[..., -1])
-        return check.truth(self.problem, positions, abs(self.first), lone, None)[0]
+        return check.truth(_linear(self.problem), positions, abs(self.first), lone, None)[0]
 
     def reached(self, at: tuple[int, ...], positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         w = self.arrays[1]
-        mark = np.zeros_like(self.first)
+        mark, linear = np.zeros_like(self.first), _linear(self.problem)
         mark[at] = 1
         may, must = (
-            check.truth(self.problem, positions, mark, taps.astype(mark.dtype), None)[0] != 0
+            check.truth(linear, positions, mark, taps.astype(mark.dtype), None)[0] != 0
             for taps in (np.ones_like(w), w != 0)
         )
         return may, must
@@ -200,3 +204,8 @@ class ConvolutionInstance(Instance):
             return np.rint(y) if float(np.max(bound)) < 0.5 else None
 
         return run
+
+
+def _linear(problem: Problem) -> Problem:
+    """Return the problem without the terms that hold no sample: zeros instead of a constant."""
+    return replace(problem, boundary="zeros", cval=0.0) if problem.cval else problem

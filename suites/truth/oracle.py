@@ -18,6 +18,12 @@ import numpy as np
 #: Products made at a time: few enough to stay in a core's cache.
 _CHUNK = 1 << 17
 
+#: NumPy's names of the boundaries, which are `scipy.ndimage`'s: see `numpy.pad`.
+PADDING = {
+    "zeros": "constant", "constant": "constant", "nearest": "edge", "reflect": "symmetric",
+    "mirror": "reflect", "wrap": "wrap",
+}  # fmt: skip
+
 #: The exact result and the magnitude at every position.
 Pair = tuple[np.ndarray, np.ndarray]
 
@@ -40,6 +46,8 @@ def correlate_at(
     flip: bool,
     tile: Sequence[int] = (),
     table: np.ndarray | None = None,
+    boundary: str = "zeros",
+    cval: float = 0.0,
 ) -> Pair:
     """Return output elements at `positions`, each the sum over input channels and taps.
 
@@ -52,11 +60,13 @@ def correlate_at(
         With `tile`, `(*tile, O, C/groups, *kernel)`.
     bias : `(O,)`, `(O, *output_size)` or `(O, *tile)`
     stride, dilation, before : `one entry per spatial axis`
-        `before` is the zero padding in front.
+        `before` is the padding in front.
     tile : `one entry per spatial axis, optional`
         Period of the kernels: output position i uses kernel i mod t.
     table : `(O, C/groups)`, optional
         True for connected channels.
+    boundary, cval
+        Values of the padding, in the names of `scipy.ndimage`.
 
     Returns
     -------
@@ -67,7 +77,8 @@ def correlate_at(
     w = _every_kernel(w, tile, axes, flip)
     outputs, inputs = w.shape[axes] // groups, w.shape[axes + 1]
 
-    windows = _windows(x, w.shape[axes + 2 :], positions[:, 2:], stride, dilation, before)
+    how = PADDING[boundary], cval
+    windows = _windows(x, w.shape[axes + 2 :], positions[:, 2:], stride, dilation, before, how)
 
     def products(part: np.ndarray) -> np.ndarray:
         output = part[:, 1]
@@ -97,6 +108,8 @@ def grad_input_at(
     flip: bool,
     tile: Sequence[int] = (),
     table: np.ndarray | None = None,
+    boundary: str = "zeros",
+    size: Sequence[int] = (),
 ) -> Pair:
     """Return elements of the input's gradient, summed over all outputs that read them.
 
@@ -108,6 +121,8 @@ def grad_input_at(
         Gradient of the output.
     w : `(O, C/groups, *kernel)`
         With `tile`, `(*tile, O, C/groups, *kernel)`.
+    size : one entry per spatial axis
+        Size of the input; needed with a boundary other than zeros.
 
     Returns
     -------
@@ -115,6 +130,16 @@ def grad_input_at(
     """
     axes = g.ndim - 2
     tile = tile or (1,) * axes
+    if boundary != "zeros":
+        steps: dict[str, Any] = {"stride": stride, "dilation": dilation, "tile": tile}
+        reach = _reach(g.shape[2:], w.shape[w.ndim - axes :], stride, dilation)
+        copies = _copies(positions, size, before, reach, PADDING[boundary])
+        pairs = grad_input_at(
+            copies.reshape(-1, 2 + axes), g, w, **steps, before=(0,) * axes, groups=groups,
+            flip=flip, table=table,
+        )  # fmt: skip
+        sums, sizes = (one.reshape(copies.shape[:2]).sum(axis=1) for one in pairs)
+        return sums, sizes
     w = _every_kernel(w, tile, axes, flip)
     outputs, inputs = w.shape[axes] // groups, w.shape[axes + 1]
 
@@ -152,6 +177,8 @@ def grad_weight_at(
     flip: bool,
     tile: Sequence[int] = (),
     table: np.ndarray | None = None,
+    boundary: str = "zeros",
+    cval: float = 0.0,
 ) -> Pair:
     """Return elements of the kernel's gradient: sums of samples times the output's gradient.
 
@@ -163,6 +190,8 @@ def grad_weight_at(
     g : `(N, O, *output_size)`
         Gradient of the output.
     kernel : one entry per spatial axis
+    boundary, cval
+        Values of the padding, as in `correlate_at`.
 
     Returns
     -------
@@ -170,6 +199,11 @@ def grad_weight_at(
     """
     outputs, inputs = g.shape[1] // groups, x.shape[1] // groups
     images, axes = np.arange(len(x))[None], x.ndim - 2
+    if boundary != "zeros":
+        reach = _reach(g.shape[2:], kernel, stride, dilation)
+        ends = zip(before, reach, x.shape[2:], strict=True)
+        pads = [(b, max(0, r - b - n)) for b, r, n in ends]
+        x, before = padded(x, pads, PADDING[boundary], cval), (0,) * axes
     tile = tile or (1,) * axes
     uses = [-(-n // t) for n, t in zip(g.shape[2:], tile, strict=True)]
 
@@ -189,6 +223,37 @@ def grad_weight_at(
         return met * _gather(g, images, o[:, None], used)
 
     return _summed(positions, len(x) * int(np.prod(uses)), products)
+
+
+def _reach(
+    outputs: Sequence[int], kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]
+) -> list[int]:
+    """Return the samples that all output positions span, per axis."""
+    steps = zip(outputs, kernel, stride, dilation, strict=True)
+    return [(o - 1) * s + (f - 1) * d + 1 for o, f, s, d in steps]
+
+
+def _copies(
+    positions: np.ndarray, size: Sequence[int], before: Sequence[int], reach: Sequence[int],
+    mode: str,
+) -> np.ndarray:  # fmt: skip
+    """Return where each sample of `positions` stands in the padded input, (P, copies, 2 + axes).
+
+    Places are counted from the first padded one. Rows are filled up with places that no output
+    reads.
+    """
+    nowhere = -(2**40)
+    found = positions[:, None, :]
+    for axis, (n, b, r) in enumerate(zip(size, before, reach, strict=True), 2):
+        line = np.arange(n).reshape(1, 1, n)
+        line = padded(line, [(b, max(0, r - b - n))], mode, -1)[0, 0]
+        places = [np.flatnonzero(line == i) for i in range(n)]
+        most = max(map(len, places))
+        table = np.array([[*p, *[nowhere] * (most - len(p))] for p in places])
+        found = np.repeat(found, most, axis=1)
+        repeats = found.shape[1] // most
+        found[:, :, axis] = np.tile(table[positions[:, axis]], (1, repeats))
+    return found
 
 
 def _every_kernel(w: np.ndarray, tile: Sequence[int], axes: int, flip: bool) -> np.ndarray:
@@ -218,6 +283,7 @@ def _windows(
     stride: Sequence[int],
     dilation: Sequence[int],
     before: Sequence[int],
+    how: tuple[str, float],
 ) -> np.ndarray:
     """Return a view (N, C, *start, *kernel) of the padded `x`, up to the last of `places`."""
     axes = len(kernel)
@@ -225,10 +291,18 @@ def _windows(
     last = places.max(axis=0, initial=0)
     reach = [int(p) * s + e for p, s, e in zip(last, stride, extents, strict=True)]
     pads = [(b, max(0, r - b - n)) for b, r, n in zip(before, reach, x.shape[2:], strict=True)]
-    padded = np.pad(x, [(0, 0), (0, 0), *pads])
-    windows = np.lib.stride_tricks.sliding_window_view(padded, extents, tuple(range(2, 2 + axes)))
+    larger = padded(x, pads, *how)
+    windows = np.lib.stride_tricks.sliding_window_view(larger, extents, tuple(range(2, 2 + axes)))
     index: Any = (..., *(slice(None, None, d) for d in dilation))
     return windows[index]
+
+
+def padded(x: np.ndarray, pads: Sequence[tuple[int, int]], mode: str, cval: float) -> np.ndarray:
+    """Return `x`, ``(N, C, *size)``, with `pads` samples before and behind each spatial axis."""
+    every = [(0, 0), (0, 0), *pads]
+    if mode == "constant":
+        return np.pad(x, every, constant_values=x.dtype.type(cval))
+    return np.pad(x, every, mode)  # type: ignore[call-overload]
 
 
 def _gather(

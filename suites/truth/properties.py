@@ -16,12 +16,16 @@ import numpy as np
 from algos.core.problem import Problem
 from suites.cases.fills import integers, largest_integer, weights
 
+from .oracle import PADDING, padded
+
 Run = Callable[[Problem, np.ndarray, np.ndarray], np.ndarray | None]
 Property = Callable[[Problem, np.random.Generator, Run], bool | None]
 
 
 def linear_in_x(problem: Problem, rng: np.random.Generator, run: Run) -> bool | None:
     """conv(a + b) = conv(a) + conv(b)."""
+    if problem.cval:  # it is added to both
+        return None
     w = _second(problem, rng)
     a, b = _halved(_first(problem, rng)), _halved(_first(problem, rng))
     return _agree(run(problem, a + b, w), run(problem, a, w), run(problem, b, w))
@@ -191,6 +195,23 @@ def absent_connections_are_zero(
     return _agree(run(problem, x, w), run(replace(problem, connections=None), x, zeroed))
 
 
+def boundary_extends(problem: Problem, rng: np.random.Generator, run: Run) -> bool | None:
+    """A boundary is a larger input without padding."""
+    if problem.boundary == "zeros":
+        return None
+    axes = zip(problem.size, problem.before, problem.reach, strict=True)
+    sides = [(before, max(reach - before - size, 0)) for size, before, reach in axes]
+    x, w = _input(problem, rng), _kernel(problem, rng)
+    larger = padded(x, sides, PADDING[problem.boundary], problem.cval)
+    plain = replace(
+        problem, size=larger.shape[2:], padding=0, fit="floor", boundary="zeros", cval=0.0
+    )
+    y = run(plain, larger, w)
+    if y is None:
+        return None
+    return _agree(run(problem, x, w), _part(y, [slice(n) for n in problem.output_size]))
+
+
 PROPERTIES: tuple[Property, ...] = (
     linear_in_x,
     linear_in_w,
@@ -205,11 +226,14 @@ PROPERTIES: tuple[Property, ...] = (
     paddings_nest,
     tile_interleaves,
     absent_connections_are_zero,
+    boundary_extends,
 )
 
 
 def adjoint(problem: Problem, rng: np.random.Generator, run: Run) -> bool | None:
     """⟨conv(x, w), g⟩ = ⟨x, grad_input(g, w)⟩ = ⟨w, grad_weight(x, g)⟩."""
+    if problem.cval:  # the layer is not linear
+        return None
     forward, by_input, by_weight = (
         replace(problem, operation=o, bias=False) for o in ("forward", "grad_input", "grad_weight")
     )
@@ -322,7 +346,8 @@ def _plain(problem: Problem, **changes: Any) -> Problem:
         problem,
         **{
             "batch": 1, "in_channels": 1, "out_channels": 1, "groups": 1, "stride": 1,
-            "dilation": 1, "tile": 1, "connections": None, "bias": False, "fit": "floor", **changes,
+            "dilation": 1, "tile": 1, "connections": None, "bias": False, "fit": "floor",
+            "boundary": "zeros", "cval": 0.0, **changes,
         },
     )  # fmt: skip
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from algos import Problem
+from algos.core.boundary import BOUNDARIES
 
 
 @st.composite
@@ -40,10 +41,14 @@ def problems(draw, largest=9, most_channels=3, plain=True):
         flip=draw(st.booleans()),
         bias=draw(st.booleans()),
         fit=draw(st.sampled_from(["floor", "ceil"])),
+        boundary=draw(st.sampled_from(["zeros", "zeros", *BOUNDARIES])),
         name=draw(
             st.sampled_from(["", "net:conv1", "a name with blanks", "kh3_ih5", "ünïcode/5x5"])
         ),
     )
+    if axes == 1 and draw(st.booleans()):
+        value = draw(st.sampled_from([-1.0, 1.0, 2.0]))
+        problem = replace(problem, boundary="constant", cval=value)
     if not plain and draw(st.booleans()):
         problem = replace(problem, tile=draw(st.integers(1, 3)))
     elif not plain and groups == 1:

@@ -17,6 +17,8 @@ WHOLE = (
     'mb1_ic3ih227_oc96_kh11_sh4ph0_n"alexnet:conv1"',
     "g2mb1_ic4ih8oh6iw9ow7_oc2_kh3kw3_sh1_ph0rh0_dh0_f64_flip_bias_ceil",
     "mb1_ic3iw9_oc2_kw2_tile2_conn7.5",
+    'mb1_ic1ih8_oc1_kh3_ph1_reflect_n"edge"',
+    "mb1_ic1iw8_oc1_kw3_pw1_f64_constant-1.5e-3",
     "deconv:mb1_ic96ih55_oc3oh227_kh11sh4ph0",
     "pool:mb1_ic64_ih112oh56_kh3sh2ph0dh1",
     "max_mb1_ic64ih112_kh3_sh2ph1_ceil",

@@ -1,0 +1,178 @@
+"""The functions `convolve` and `correlate`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from algos.core.algorithm import Algorithm
+from algos.core.arrays import as_array
+
+from . import complex_parts, masked, real
+from .casting import cast, result_type
+from .request import Request
+
+
+def convolve(
+    image: np.ndarray,
+    kernel: np.ndarray,
+    mode: str = "full",
+    method: str | Algorithm = "auto",
+    *,
+    boundary: str | None = None,
+    cval: float = 0.0,
+    origin: Any = 0,
+    mask: np.ndarray | None = None,
+    nan: str = "propagate",
+    fill_value: float = 0.0,
+    products: int = 4,
+    dtype: Any = None,
+    overflow: str = "error",
+    threads: int | None = None,
+    accuracy: str | float = "standard",
+    memory: int | None = None,
+    deterministic: bool = False,
+) -> np.ndarray:
+    """Convolve two arrays of 1 to 3 axes: a drop-in for `scipy.signal.convolve`.
+
+    Parameters
+    ----------
+    image, kernel : array_like
+        Same number of axes. Integers and truth values give int64, exactly or not at all,
+        where SciPy wraps around in the narrower of their types. float32 with float32 gives
+        float32, other real numbers float64. Complex numbers give complex64 or complex128 likewise.
+    mode : {"full", "same", "valid"}
+        The same as SciPy's: "same" is centred and as large as `image`; "valid" needs one array to
+        be at least as large as the other along every axis.
+    method : str
+        "auto" for the algorithm expected to be fastest, or one of our algorithm names; SciPy's
+        "direct" stands for "parallel". "auto" takes a direct sum if the arrays hold NaN, infinity,
+        or numbers so large that sums may overflow. Other algorithms would spread them.
+    boundary : {"zeros", "constant", "nearest", "reflect", "mirror", "wrap"}, optional
+        Values beyond the border of the image, as in `scipy.ndimage`. With a boundary, "same" is
+        `scipy.ndimage.convolve`, which centres even kernels one sample earlier than
+        `scipy.signal.convolve`; "full" reads the boundary at every position that the kernel
+        overlaps the image, and "valid" never reads it.
+    cval : float
+        Value beyond the border with ``boundary="constant"``.
+    origin : int or tuple of int
+        Shift of the kernel with ``mode="same"``, as in `scipy.ndimage`.
+    mask : array_like of bool, optional
+        True where a sample is missing; the shape is the image's. A masked array has its own. The
+        samples that are there weigh more in place of the missing ones (normalised convolution). The
+        result is NaN where all samples under the kernel are missing.
+    nan : {"propagate", "ignore", "fill"}
+        "propagate" leaves NaN in the sums. "ignore" takes NaN for missing samples, as astropy does
+        with ``nan_treatment="interpolate"``. "fill" puts `fill_value` in place of NaN and of
+        masked samples.
+    fill_value : float
+        Value of missing samples with ``nan="fill"``.
+    products : {4, 3}
+        Real products of which a product of two complex numbers is made. 3 is Gauss's form: fewer
+        operations, but a small real or imaginary part may lose accuracy.
+    dtype : dtype, optional
+        Type of the result, such as "uint8". By default int64 holds sums of integers. Fractions are
+        rounded to the nearest integer.
+    overflow : {"error", "saturate", "wrap"}
+        Answer to a result that `dtype` cannot hold: an error that says where and by how much, the
+        nearest number that it holds, or the remainder modulo 2ⁿ.
+    accuracy, memory, deterministic
+        Limits of the automatic choice, as in `algos.choose`.
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    ConvbenchError
+        If the arrays do not fit each other, sums of integers may not be exact, or a result does
+        not fit `dtype`.
+
+    Examples
+    --------
+    >>> convolve([1, 2, 3], [0, 1, 0.5])
+    array([0. , 1. , 2.5, 4. , 1.5])
+    >>> convolve([1, 2, 3], [0, 1, 0.5], mode="same")
+    array([1. , 2.5, 4. ])
+    >>> convolve([1, 2, 3], [0, 1, 0.5], mode="same", boundary="nearest")
+    array([1.5, 2.5, 4. ])
+    >>> convolve(np.full(3, 100, np.uint8), np.ones(3, np.uint8))
+    array([100, 200, 300, 200, 100])
+    >>> ones = np.ones(3, np.uint8)
+    >>> convolve(np.full(3, 100, np.uint8), ones, dtype="uint8", overflow="saturate")
+    array([100, 200, 255, 200, 100], dtype=uint8)
+    >>> convolve([1.0, np.nan, 3.0], np.full(3, 1 / 3), mode="same", nan="ignore").round(6)
+    array([0.5, 2. , 1.5])
+    """
+    limits = {"accuracy": accuracy, "memory": memory, "deterministic": deterministic}
+    request = _request(True, mode, method, boundary, cval, origin, threads, limits)
+    request = replace(request, dtype=result_type(dtype, overflow), overflow=overflow)
+    return _filtered(request, image, kernel, mask, nan, fill_value, products)
+
+
+def correlate(
+    image: np.ndarray,
+    kernel: np.ndarray,
+    mode: str = "full",
+    method: str | Algorithm = "auto",
+    *,
+    boundary: str | None = None,
+    cval: float = 0.0,
+    origin: Any = 0,
+    mask: np.ndarray | None = None,
+    nan: str = "propagate",
+    fill_value: float = 0.0,
+    products: int = 4,
+    dtype: Any = None,
+    overflow: str = "error",
+    threads: int | None = None,
+    accuracy: str | float = "standard",
+    memory: int | None = None,
+    deterministic: bool = False,
+) -> np.ndarray:
+    """Cross-correlate two arrays: a drop-in for `scipy.signal.correlate`.
+
+    Parameters are those of `convolve`. A complex kernel is conjugated.
+
+    Examples
+    --------
+    >>> correlate([1, 2, 3], [0, 1, 0.5])
+    array([0.5, 2. , 3.5, 3. , 0. ])
+    """
+    limits = {"accuracy": accuracy, "memory": memory, "deterministic": deterministic}
+    request = _request(False, mode, method, boundary, cval, origin, threads, limits)
+    request = replace(request, dtype=result_type(dtype, overflow), overflow=overflow)
+    return _filtered(request, image, kernel, mask, nan, fill_value, products)
+
+
+def _request(
+    flip: bool, mode: str, method: str | Algorithm, boundary: str | None, cval: float, origin: Any,
+    threads: int | None, limits: dict[str, Any],
+) -> Request:  # fmt: skip
+    """Return the settings of a call; without a boundary the centre is that of `scipy.signal`."""
+    given = boundary is not None
+    border = "zeros" if boundary is None else boundary
+    return Request(flip, mode, method, border, cval, given, origin, threads, limits)
+
+
+def _filtered(
+    request: Request, image: Any, kernel: Any, mask: Any, nan: str, fill_value: float, products: int
+) -> np.ndarray:
+    """Return the convolution, by way of what the image and the kernel hold."""
+
+    def convolved(request: Request, image: Any, kernel: Any) -> np.ndarray:
+        image, kernel = as_array("image", image), as_array("kernel", kernel)
+        if "c" in (image.dtype.kind, kernel.dtype.kind):
+            found = complex_parts.filtered(request, image, kernel, products)
+            return cast(found, request.dtype, request.overflow)
+        return real.filtered(request, image, kernel)
+
+    is_masked = mask is not None or isinstance(image, np.ma.MaskedArray)
+    if not is_masked and nan == "propagate" and fill_value == 0:
+        return convolved(request, image, kernel)
+    inner = replace(request, dtype=None)
+    found = masked.filtered(inner, image, kernel, mask, nan, fill_value, convolved)
+    return cast(found, request.dtype, request.overflow)

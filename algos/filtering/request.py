@@ -1,0 +1,106 @@
+"""Settings of a call of `convolve` or `correlate`, and the problem that they pose."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from algos.choice import AUTO
+from algos.core.algorithm import Algorithm
+from algos.core.arguments import MOST, choice, is_several, several, whole_numbers
+from algos.core.errors import ConvbenchError, shown
+from algos.core.problem import Problem
+
+MODES = ("full", "same", "valid")
+
+
+@dataclass(frozen=True)
+class Request:
+    """One call: `flip` tells convolution from correlation, `limits` guide the automatic choice.
+
+    "same" is centred as in `scipy.signal`, or as in `scipy.ndimage` if `as_ndimage`. The result is
+    converted to `dtype`, if given; `overflow` says what happens to numbers that it cannot hold.
+    """
+
+    flip: bool
+    mode: str = "full"
+    method: str | Algorithm = AUTO
+    boundary: str = "zeros"
+    cval: float = 0.0
+    as_ndimage: bool = False
+    origin: Any = 0
+    threads: int | None = None
+    limits: Any = ()
+    dtype: np.dtype | None = None
+    overflow: str = "error"
+
+    def __post_init__(self) -> None:
+        choice("mode", self.mode, MODES)
+        if self.mode != "same" and any(several(self.origin)):
+            raise ConvbenchError(
+                f'origin {shown(self.origin)} moves the kernel of mode="same"; '
+                f"with mode={self.mode!r} leave it out"
+            )
+
+
+def check_axes(image: np.ndarray, kernel: np.ndarray) -> None:
+    """Raise unless both arrays have the same 1, 2 or 3 axes, none of them empty."""
+    if image.ndim != kernel.ndim or not 1 <= image.ndim <= 3:
+        raise ConvbenchError(
+            f"image has {image.ndim} axes and kernel {kernel.ndim}; both need the same 1, 2 or 3"
+        )
+    if 0 in image.shape or 0 in kernel.shape:
+        raise ConvbenchError("neither image nor kernel may have an empty axis")
+
+
+def posed(request: Request, size: Sequence[int], kernel: Sequence[int], dtype: str) -> Problem:
+    """Return the problem of an image and a kernel of these sizes."""
+    origin = _origin(request.origin, kernel)
+    return _posed(
+        tuple(size), tuple(kernel), request.mode, request.flip, request.boundary, request.cval,
+        request.as_ndimage, origin, dtype,
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=1024)
+def _posed(
+    size: tuple[int, ...], kernel: tuple[int, ...], mode: str, flip: bool, boundary: str,
+    cval: float, as_ndimage: bool, origin: tuple[int, ...], dtype: str,
+) -> Problem:  # fmt: skip
+    padding: Any = {
+        "full": tuple((k - 1, k - 1) for k in kernel),
+        "same": tuple(_same(k, o, flip, as_ndimage) for k, o in zip(kernel, origin, strict=True)),
+        "valid": 0,
+    }[mode]
+    return Problem(
+        size=size, kernel=kernel, padding=padding, flip=flip, dtype=dtype,
+        boundary=boundary, cval=cval,
+    )  # fmt: skip
+
+
+def _same(taps: int, origin: int, flip: bool, as_ndimage: bool) -> tuple[int, int]:
+    """Return the padding of one axis; `scipy.ndimage.convolve` centres even kernels otherwise."""
+    before = taps // 2 - origin - (as_ndimage and taps % 2 == 0) if flip else taps // 2 + origin
+    return before, taps - 1 - before
+
+
+def _origin(origin: Any, kernel: Sequence[int]) -> tuple[int, ...]:
+    """Return an origin per axis, within the kernel."""
+    found = whole_numbers("origin", origin, least=-MOST)
+    found = found if is_several(origin) else found * len(kernel)
+    if len(found) != len(kernel):
+        raise ConvbenchError(
+            f"origin {shown(origin)} has {len(found)} entries for {len(kernel)} axes; "
+            f"give one number, or one per axis"
+        )
+    for taps, moved in zip(kernel, found, strict=True):
+        if not -(taps // 2) <= moved <= (taps - 1) // 2:
+            raise ConvbenchError(
+                f"origin {shown(origin)} moves the kernel off the sample: with {taps} taps it must "
+                f"be from {-(taps // 2)} to {(taps - 1) // 2}"
+            )
+    return found

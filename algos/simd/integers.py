@@ -1,0 +1,87 @@
+# ruff: noqa: N803 - capitals mark what must be a constant
+"""Sums of products of 16-bit integers in 32-bit lanes.
+
+A lane holds two neighbouring numbers. x86 multiplies both with two of another lane and adds the
+products in one instruction (``pmaddwd``, with VNNI ``vpdpwssd``, which adds the sum, too). Arrays
+are addressed as in `registers`; they hold int32, the lower half of which is the first number.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from algos.backend.emitter import (
+    REGISTER_BYTES,
+    Emitter,
+    Vector,
+    cgutils,
+    element,
+    intrinsic,
+    ir,
+    is_x86,
+    literals,
+    types,
+)
+
+from .registers import tile_of
+
+__all__ = ["add_pairs", "zeros"]
+
+#: Instructions by the bytes of a register.
+_NAMES = {
+    64: "llvm.x86.avx512.pmaddw.d.512", 32: "llvm.x86.avx2.pmadd.wd", 16: "llvm.x86.sse2.pmadd.wd",
+}  # fmt: skip
+
+
+@intrinsic(prefer_literal=True)
+def zeros(typing, array, COUNT):
+    """Return COUNT vectors of zeros, of the type of `array`."""
+    kind, (count,) = Vector(array.dtype), literals(COUNT)
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        simd = Emitter(context, builder, kind)
+        return simd.tuple_of([ir.Constant(simd.type, None)] * count)
+
+    return tile_of(kind, count)(array, COUNT), emit
+
+
+@intrinsic(prefer_literal=True)
+def add_pairs(typing, tile, weights, j, step, pairs, i, ROWS, COLUMNS):
+    """Add products of pairs: tile[r, c] += weights[j − r·step] · (vector c of `pairs` from i on).
+
+    A product of two lanes is the sum of the products of their halves. `tile` holds ROWS × COLUMNS
+    vectors of int32, row by row. Reads ROWS elements of `weights`, and COLUMNS vectors of `pairs`.
+    """
+    kind = tile.dtype
+    rows, columns = literals(ROWS, COLUMNS)
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        simd = Emitter(context, builder, kind)
+        tile_, weights_, j_, step_, pairs_, i_, _, _ = arguments
+        sums = simd.items(tile_)
+        loaded = simd.load_row(signature.args[4], pairs_, i_, columns)
+        for r in range(rows):
+            at = simd.pointer(signature.args[1], weights_, j_)
+            both = simd.splat(builder.load(at, typ=element(kind)))
+            for k in range(r * columns, (r + 1) * columns):
+                product = _products(simd, both, loaded[k % columns])
+                sums[k] = builder.add(sums[k], product)
+            j_ = builder.sub(j_, step_)
+        return simd.tuple_of(sums)
+
+    returned = tile(tile, weights, types.intp, types.intp, pairs, types.intp, ROWS, COLUMNS)
+    return returned, emit
+
+
+def _products(simd: Emitter, a: ir.Value, b: ir.Value) -> ir.Value:
+    """Return the sum of the products of the halves, in every lane."""
+    builder = simd.builder
+    if is_x86():
+        halves = ir.VectorType(ir.IntType(16), 2 * simd.kind.lanes)
+        kind = ir.FunctionType(simd.type, [halves] * 2)
+        function = cgutils.get_or_insert_function(builder.module, kind, _NAMES[REGISTER_BYTES])
+        return builder.call(function, [builder.bitcast(value, halves) for value in (a, b)])
+    sixteen = ir.Constant(simd.type, [16] * simd.kind.lanes)
+    upper = [builder.ashr(value, sixteen) for value in (a, b)]
+    lower = [builder.ashr(builder.shl(value, sixteen), sixteen) for value in (a, b)]
+    return builder.add(builder.mul(*upper), builder.mul(*lower))

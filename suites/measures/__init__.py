@@ -1,0 +1,1 @@
+"""Measurements of single features, printed as tables: `python -m suites.measures.NAME`."""

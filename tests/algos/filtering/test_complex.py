@@ -1,0 +1,81 @@
+"""Complex arrays in `convolve` and `correlate`: SciPy's results, within a derived bound."""
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy import ndimage, signal
+
+import algos
+from algos import ConvbenchError
+from algos.filtering.complex_parts import parts_of
+from algos.filtering.request import Request
+from algos.registry import convolutions
+
+FUNCTIONS = ((algos.convolve, signal.convolve), (algos.correlate, signal.correlate))
+OURS = [name for name, algorithm in convolutions().items() if not algorithm.is_peer]
+
+
+def numbers(rng, shape, kind):
+    real = rng.standard_normal(shape)
+    return real + 1j * rng.standard_normal(shape) if kind == "c" else real
+
+
+@pytest.mark.parametrize(("image", "kernel"), ["cc", "cf", "fc"])
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_results_shapes_and_types_are_those_of_scipy(axes, image, kernel):
+    rng = np.random.default_rng(axes)
+    for mode, products, single in itertools.product(
+        ("full", "same", "valid"), (3, 4), (False, True)
+    ):
+        smaller, larger = rng.integers(1, 6, axes), rng.integers(6, 16, axes)
+        for size, taps in ((larger, smaller), (smaller, larger)):
+            x, w = numbers(rng, size, image), numbers(rng, taps, kernel)
+            if single:
+                x, w = (a.astype("complex64" if a.dtype.kind == "c" else "float32") for a in (x, w))
+            for ours, theirs in FUNCTIONS:
+                got, exact = ours(x, w, mode, products=products), theirs(x, w, mode)
+                assert got.dtype == exact.dtype
+                np.testing.assert_allclose(got, exact, rtol=0, atol=1e-3 if single else 1e-11)
+
+
+@pytest.mark.parametrize("mode", ["constant", "reflect", "wrap"])
+def test_a_boundary_continues_both_parts(mode):
+    rng = np.random.default_rng(4)
+    x, w = numbers(rng, (60, 50), "c"), numbers(rng, (4, 3), "c")
+    cval = 1.5 if mode == "constant" else 0.0
+    for ours, theirs in ((algos.convolve, ndimage.convolve), (algos.correlate, ndimage.correlate)):
+        got = ours(x, w, "same", boundary=mode, cval=cval)
+        np.testing.assert_allclose(got, theirs(x, w, mode=mode, cval=cval), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("products", [3, 4])
+@pytest.mark.parametrize("name", OURS)
+def test_errors_keep_within_the_bound(name, products):
+    rng = np.random.default_rng(5)
+    x, w = numbers(rng, (40, 30), "c"), numbers(rng, (3, 3), "c")
+    x, w = x.astype("complex64"), np.outer(w[0], w[1].real).astype("complex64")
+    request = Request(True, "same", name)
+    parts = parts_of(request, x, w, products)
+    if algos.why_not(parts.problem, parts.w).get(name):
+        pytest.skip("this algorithm does not do it")
+    got = algos.convolve(x, w, "same", name, products=products)
+    exact = signal.convolve(x.astype("c16"), w.astype("c16"), "same", "direct")
+    a, b = (abs(v.real.astype(float)) + abs(v.imag.astype(float)) for v in (x, w))
+    bound = parts.error_bound(convolutions()[name], signal.convolve(a, b, "same", "direct"))
+    error = np.maximum(abs((got - exact).real), abs((got - exact).imag))
+    assert (error <= bound).all()
+    assert float(np.max(bound)) < 0.01 * float(abs(exact).max())
+
+
+def test_whole_complex_numbers_are_exact():
+    x, w = np.array([1 + 2j, 3, -1j]), np.array([2 - 1j, 1j])
+    for products in (3, 4):
+        assert (algos.convolve(x, w, products=products) == np.convolve(x, w)).all()
+
+
+def test_another_number_of_products_is_refused():
+    with pytest.raises(ConvbenchError, match="products 5 must be 4, or 3 for Gauss's form"):
+        algos.convolve([1j, 2], [1j], products=5)
+    with pytest.raises(ConvbenchError, match="arrays of numbers are supported"):
+        algos.convolve(["a"], [1.0])
