@@ -9,9 +9,9 @@ from scipy import ndimage
 
 import algos
 from algos import Problem, parse_descriptor
-from algos.adapters import borders, performer
+from algos.adapters import border_layout, borders, performer
+from algos.adapters.border_layout import layouts
 from algos.adapters.border_sums import border_of
-from algos.adapters.borders import layouts
 from algos.core.algorithm import Algorithm
 from algos.core.boundary import BOUNDARIES
 from algos.naive import Naive
@@ -33,11 +33,11 @@ SHAPES = (
 @pytest.fixture(autouse=True)
 def strips_of_small_images(monkeypatch):
     """Compute images of 32 KiB and more by strips, which usually takes larger ones."""
-    monkeypatch.setattr(borders, "SMALL", 1 << 15)
-    for remembered in (borders.layouts, borders._layout):
+    monkeypatch.setattr(border_layout, "SMALL", 1 << 15)
+    for remembered in (layouts, borders._layout):
         remembered.cache_clear()
     yield
-    for remembered in (borders.layouts, borders._layout):
+    for remembered in (layouts, borders._layout):
         remembered.cache_clear()
 
 
