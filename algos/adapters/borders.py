@@ -1,199 +1,48 @@
 """Boundaries other than zeros, for algorithms that know zeros alone.
 
-The algorithm computes the layer with zeros, straight into the output. Outputs whose windows leave
-the input are then computed anew. They lie in strips along the border. A strip reads a small part
-of the extended input, on which it is a convolution without padding. The strips of two opposite
-sides are two images of one batch. Where the strips make up most of the output, the whole input is
-extended once instead. No large image is copied.
+A layer with a boundary is made of layers with zeros, see `border_layout`. If the algorithm sums
+directly and the kernel has few taps, the outputs along the border are summed by `border_sums`.
 
 The gradient of the input is the adjoint. Each strip gives the gradient of the positions beyond the
-border, which is added to the samples that stand there.
+border, which is added to the samples that stand there. The gradient of the kernel extends the whole
+input, so that no sum is split.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from algos.backend.threads import is_small
+from algos.core.algorithm import Algorithm, as_correlation
 from algos.core.arrays import read_only
 from algos.core.boundary import most_copies
 from algos.core.problem import Problem
 
 from .adapter import Resolving
-from .extension import Gather, Region, extend, extend_turned, fold, gather, shape_of
-
-#: Bytes of input up to which it is extended as a whole: copying it costs less than more calls.
-SMALL = 1 << 15
-
-Index = tuple[Any, ...]
-
-
-class Side(NamedTuple):
-    """One strip: the region of input positions that it reads, and its outputs (n, o, *spatial)."""
-
-    region: Region
-    gather: Gather
-    outputs: Index
-
-
-@dataclass(frozen=True)
-class Strip:
-    """Strips of one or two opposite sides, which are as many images of `problem` each.
-
-    Where `turned`, the last spatial axis comes first in `problem`: narrow columns become rows.
-    """
-
-    problem: Problem
-    sides: tuple[Side, ...]
-    turned: bool
-
-    def images(self, x: np.ndarray, problem: Problem) -> np.ndarray:
-        """Return the regions of input `x`, extended as `problem` says: ``problem.input_shape``."""
-        images = np.empty(self.problem.input_shape, x.dtype)
-        write = extend_turned if self.turned else extend
-        for number, side in enumerate(self.sides):
-            first = number * problem.batch
-            write(x, side.gather, problem.cval, images[first : first + problem.batch])
-        return read_only(images)
-
-    def outputs(self, y: np.ndarray) -> np.ndarray:
-        """Return a copy of the outputs of all sides in `y`: ``problem.output_shape``."""
-        images = np.empty(self.problem.output_shape, y.dtype)
-        for part, side in zip(self.split(images), self.sides, strict=True):
-            part[...] = y[side.outputs]
-        return read_only(images)
-
-    def split(self, images: np.ndarray) -> list[np.ndarray]:
-        """Return a view of the images of each side, with axes in the order of the layer."""
-        parts = np.split(images, len(self.sides))
-        return [np.moveaxis(part, 2, -1) for part in parts] if self.turned else parts
-
-    def kernel(self, w: np.ndarray) -> np.ndarray:
-        """Return the kernels of `problem` from those of the layer."""
-        return read_only(np.ascontiguousarray(np.moveaxis(w, -1, 2))) if self.turned else w
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Problems that a layer with a boundary is made of.
-
-    `whole` is the layer on the extended input, at positions `region`, or `zeros` is the layer
-    with zeros and `strips` are computed anew.
-    """
-
-    whole: Problem | None = None
-    region: Region = ()
-    zeros: Problem | None = None
-    strips: tuple[Strip, ...] = ()
-
-    @property
-    def problems(self) -> tuple[Problem, ...]:
-        """All of them, in the order in which they are computed."""
-        first = self.whole or self.zeros
-        assert first is not None
-        return (first, *(strip.problem for strip in self.strips))
-
-
-@lru_cache(maxsize=1024)
-def layouts(problem: Problem) -> tuple[Layout, ...]:
-    """Return the ways to compute a layer with a boundary, the preferred one first."""
-    plain = _plain(problem)
-    borders = [_border(problem, axis) for axis in range(problem.axes)]
-    if not any(map(any, borders)):
-        return (Layout(zeros=plain),)
-    if problem.operation == "grad_weight" or problem.is_tiled or not _is_thin(problem, borders):
-        return (whole(problem),)
-    turned = problem.axes > 1 and any(borders[-1])
-    strips = [tuple(_strips(problem, borders, turn)) for turn in ((True, False)[not turned :])]
-    return (*(Layout(zeros=plain, strips=found) for found in strips), whole(problem))
-
-
-def whole(problem: Problem) -> Layout:
-    """Return the layout of an input that is extended as a whole."""
-    region: Region = tuple(
-        (-before, reach - before)
-        for before, reach in zip(problem.before, problem.reach, strict=True)
-    )
-    larger = replace(_plain(problem), size=shape_of(region), padding=0, fit="floor")
-    return Layout(larger, region)
-
-
-def _plain(problem: Problem) -> Problem:
-    """Return the same layer with zeros beyond the border."""
-    return replace(problem, boundary="zeros", cval=0.0, name="")
-
-
-def _border(problem: Problem, axis: int) -> tuple[int, int]:
-    """Return how many outputs at either end of an axis are computed anew; equal, unless zero."""
-    before, size, stride = problem.before[axis], problem.size[axis], problem.stride[axis]
-    outputs = problem.output_size[axis]
-    first = min(-(-before // stride), outputs)
-    last = max((size - problem.extent[axis] + before) // stride + 1, 0)
-    both = max(first, outputs - last)
-    return (both if first else 0), (both if last < outputs else 0)
-
-
-def _is_thin(problem: Problem, borders: list[tuple[int, int]]) -> bool:
-    """Return True if strips leave at least half of the outputs alone, of an input that is large."""
-    left = [o - sum(both) for o, both in zip(problem.output_size, borders, strict=True)]
-    large = math.prod(problem.input_shape) * problem.itemsize > SMALL
-    return large and min(left) >= 0 and 2 * math.prod(left) >= math.prod(problem.output_size)
-
-
-def _strips(problem: Problem, borders: list[tuple[int, int]], turned: bool) -> Iterator[Strip]:
-    """Yield the strips of each axis; those of the last one lie on their side if `turned`."""
-    left = [(0, o) for o in problem.output_size]
-    for axis, ends in enumerate(borders):
-        outputs = problem.output_size[axis]
-        starts = [n for n, count in zip((0, outputs - ends[1]), ends, strict=True) if count]
-        if not starts:
-            continue
-        count = max(ends)
-        sides = []
-        for start in starts:
-            part = [*left[:axis], (start, start + count), *left[axis + 1 :]]
-            region: Region = tuple(
-                (low * s - b, (high - 1) * s - b + e)
-                for (low, high), s, b, e in zip(
-                    part, problem.stride, problem.before, problem.extent, strict=True
-                )
-            )
-            places = (slice(low, high) for low, high in part)
-            found = gather(problem.boundary, problem.size, region)
-            sides.append(Side(region, found, (slice(None), slice(None), *places)))
-        turn = turned and axis == problem.axes - 1
-        yield Strip(_of_strip(problem, sides[0].region, len(sides), turn), tuple(sides), turn)
-        left[axis] = ends[0], outputs - ends[1]
-
-
-def _of_strip(problem: Problem, region: Region, sides: int, turned: bool) -> Problem:
-    """Return the problem of strips that read regions of this shape."""
-    along = {
-        "size": shape_of(region), "kernel": problem.kernel, "stride": problem.stride,
-        "dilation": problem.dilation,
-    }  # fmt: skip
-    if turned:
-        along = {name: (*values[-1:], *values[:-1]) for name, values in along.items()}
-    return replace(
-        problem, **along, batch=sides * problem.batch, padding=0, tile=1, fit="floor",
-        boundary="zeros", cval=0.0, name="",
-    )  # fmt: skip
+from .border_layout import Layout, Strip, layouts, plain, whole
+from .border_sums import border_of, scratch_bytes, sum_border
+from .extension import extend, fold, gather, shape_of
 
 
 @lru_cache(maxsize=1024)
 def _layout(able: Bordered, problem: Problem) -> Layout:
     """Return the first layout of which the algorithm can do every problem, else the last."""
+    if _sums_directly(able.algorithm) and (border := border_of(problem)):
+        return Layout(zeros=plain(problem), border=border)
     *better, last = layouts(problem)
     for layout in better:
         if not any(able.performer(p).why_not(p) for p in layout.problems):
             return layout
     return last
+
+
+def _sums_directly(algorithm: Algorithm) -> bool:
+    """Return True if the errors of `algorithm` are bounded as those of any direct sum are."""
+    return not algorithm.is_peer and type(algorithm).error_bound is Algorithm.error_bound
 
 
 class Bordered(Resolving):
@@ -226,6 +75,9 @@ class Bordered(Resolving):
                 copied += (part is not layout.zeros) * math.prod(part.input_shape) * part.itemsize
             most = max(most, able.workspace_bytes(part, count) - prepared + copied)
         kernels = sum(strip.turned for strip in layout.strips) * math.prod(problem.kernel_shape)
+        if layout.border:
+            kernels += math.prod(problem.kernel_shape) * problem.flip
+            most += scratch_bytes(problem)
         return held + most + kernels * problem.itemsize
 
     def prepared_bytes(self, problem: Problem, threads: int) -> int:
@@ -240,12 +92,15 @@ class Bordered(Resolving):
         return sum(self.performer(part).work(part) for part in _layout(self, problem).problems)
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> list[Any]:
-        """Return the prepared kernel of every convolution."""
+        """Return the prepared kernel of every convolution, and the one for sums of the border."""
         layout = _layout(self, problem)
-        return [
+        prepared = [
             self.performer(part).prepare(part, kernel, _threads(part, threads))
             for part, kernel in zip(layout.problems, _kernels(layout, w), strict=True)
         ]
+        if layout.border:
+            prepared.append(as_correlation(problem, w).reshape(w.shape))
+        return prepared
 
     def forward(
         self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
@@ -254,10 +109,15 @@ class Bordered(Resolving):
         layout = _layout(self, problem)
         if large := layout.whole:
             x = _extended(x, problem, layout)
-            self.performer(large).forward(large, x, prepared[0], bias, out, threads)
+            count = _threads(large, threads)
+            self.performer(large).forward(large, x, prepared[0], bias, out, count)
             return
-        zeros = layout.zeros
-        self.performer(zeros).forward(zeros, x, prepared[0], bias, out, threads)
+        zeros = layout.problems[0]
+        count = _threads(zeros, threads)
+        self.performer(zeros).forward(zeros, x, prepared[0], bias, out, count)
+        if layout.border:
+            sum_border(problem, layout.border, x, prepared[1], bias, out)
+            return
         for strip, ready in zip(layout.strips, prepared[1:], strict=True):
             self._strip(problem, strip, x, ready, bias, out, threads)
 
@@ -279,12 +139,14 @@ class Bordered(Resolving):
         layout = _layout(self, problem)
         if large := layout.whole:
             result = np.empty(large.input_shape, out.dtype)
-            self.performer(large).grad_input(large, g, prepared[0], result, threads)
+            count = _threads(large, threads)
+            self.performer(large).grad_input(large, g, prepared[0], result, count)
             out[...] = 0
             fold(result, layout.region, problem.boundary, out, outside=False)
             return
-        zeros = layout.zeros
-        self.performer(zeros).grad_input(zeros, g, prepared[0], out, threads)
+        zeros = layout.problems[0]
+        count = _threads(zeros, threads)
+        self.performer(zeros).grad_input(zeros, g, prepared[0], out, count)
         for strip, ready in zip(layout.strips, prepared[1:], strict=True):
             self._fold_strip(problem, strip, g, ready, out, threads)
 

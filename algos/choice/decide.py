@@ -16,7 +16,7 @@ import numpy as np
 
 from algos import registry
 from algos.adapters import performer
-from algos.adapters.borders import layouts
+from algos.adapters.border_layout import layouts
 from algos.backend import threads as pools
 from algos.core.arguments import choice, whole_number
 from algos.core.arrays import take

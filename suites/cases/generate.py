@@ -46,8 +46,8 @@ _FIXED = (
     "mb2_ic5ih8iw9_oc7_kh3kw2_sh2sw1_tile9_biaslocation",
     "mb1_ic6ih14_oc16_kh5_bias_conn7.e.1c.38.31.23.f.1e.3c.39.33.27.1b.36.2d.3f",
     "mb2_ic4ih7_oc5_kh2_flip_conn3.6.c.9.e_bwdw",
-    "mb1_ic1ih100iw90_oc1_kh5kw4_ph2pw2_rh2rw1_flip_mirror",
-    "mb2_ic3ih80_oc4_kh3_sh2ph1_bias_reflect",
+    "mb1_ic1ih380iw370_oc1_kh5kw4_ph2pw2_rh2rw1_flip_mirror",
+    "mb2_ic3ih150_oc4_kh3_sh2ph1_bias_reflect",
     "mb1_ic2id5ih6_oc2_kd3kh7_pd1ph6_wrap_bwdd",
     "mb1_ic1iw9000_oc1_kw9_pw4_constant-1",
 )

@@ -9,8 +9,9 @@ from scipy import ndimage
 
 import algos
 from algos import Problem, parse_descriptor
-from algos.adapters import performer
-from algos.adapters.borders import layouts
+from algos.adapters import border_layout, borders, performer
+from algos.adapters.border_layout import layouts
+from algos.adapters.border_sums import border_of
 from algos.core.algorithm import Algorithm
 from algos.core.boundary import BOUNDARIES
 from algos.naive import Naive
@@ -29,17 +30,22 @@ SHAPES = (
 )  # fmt: skip
 
 
-def test_shapes_are_computed_by_strips_and_as_a_whole():
-    found = [layouts(filtering(*shape, "mirror"))[0] for shape in SHAPES]
-    assert [bool(layout.strips) for layout in found] == [
-        True,
-        False,
-        True,
-        True,
-        False,
-        True,
-        False,
-    ]
+@pytest.fixture(autouse=True)
+def strips_of_small_images(monkeypatch):
+    """Compute images of 32 KiB and more by strips, which usually takes larger ones."""
+    monkeypatch.setattr(border_layout, "SMALL", 1 << 15)
+    for remembered in (layouts, borders._layout):
+        remembered.cache_clear()
+    yield
+    for remembered in (layouts, borders._layout):
+        remembered.cache_clear()
+
+
+def test_shapes_are_computed_in_every_way():
+    problems = [filtering(*shape, "mirror") for shape in SHAPES]
+    strips = [number for number, p in enumerate(problems) if layouts(p)[0].strips]
+    sums = [number for number, p in enumerate(problems) if border_of(p)]
+    assert (strips, sums) == ([0, 2, 3, 5], [0, 1, 2])
 
 
 def filtering(size, kernel, mode, dtype="float64"):
@@ -140,10 +146,11 @@ class Upright(Algorithm):
 
 
 def test_strips_that_an_algorithm_refuses_are_avoided():
-    tall, wide = filtering((110, 90), (3, 3), "mirror"), filtering((90, 110), (3, 3), "mirror")
+    tall, wide = (filtering(size, (5, 5), "mirror") for size in ((110, 90), (90, 110)))
     able = performer(Upright(), tall)
     assert able.why_not(wide) == "it is too wide"
     assert able.why_not(tall) is None  # its upper strip is wide, so it is extended as a whole
+    assert borders._layout(able, tall).whole
     rng = np.random.default_rng(7)
     x, w = rng.standard_normal(tall.input_shape), rng.standard_normal(tall.kernel_shape)
     one, other = (algos.plan(tall, w, algorithm=a)(x) for a in (Upright(), "naive"))

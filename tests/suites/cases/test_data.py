@@ -228,3 +228,15 @@ def test_pooling_refuses_them_too(tmp_path):
 def test_an_empty_batch_is_no_case():
     with pytest.raises(ConvbenchError, match="leaves nothing to compute"):
         Case(algos.PoolProblem((8, 8), window=2, batch=0))
+
+
+def test_a_file_is_filtered_with_a_boundary_as_in_ndimage(tmp_path):
+    rng = np.random.default_rng(3)
+    image, kernel = rng.standard_normal((40, 30)), rng.standard_normal((4, 3))
+    for name, array in (("image", image), ("kernel", kernel)):
+        np.save(tmp_path / f"{name}.npy", array)
+    files = str(tmp_path / "image.npy"), str(tmp_path / "kernel.npy")
+    case = data.case_from_files(*files, "float64", "reflect")
+    x, w, _ = data.arrays(case)
+    y = algos.plan(case.problem, w)(x)[0, 0]
+    np.testing.assert_allclose(y, scipy.ndimage.convolve(image, kernel, mode="reflect"), atol=1e-12)

@@ -377,3 +377,14 @@ def test_a_sweep_says_who_takes_part(tmp_path):
     widened = choose.admitting(load(tmp_path, text), ("naive",)).cases
     assert widened[1].entrants(chosen) == chosen
     assert widened[0].entrants(chosen) == chosen
+
+
+def test_a_sweep_takes_boundaries(tmp_path):
+    path = tmp_path / "borders.toml"
+    path.write_text('[[sweep]]\nsize = 9\nkernel = 3\npadding = 1\nboundary = ["zeros", "wrap"]\n')
+    assert [case.problem.boundary for case in suite.load(path).cases] == ["zeros", "wrap"]
+    path.write_text('[[sweep]]\nsize = 9\nkernel = 3\nboundary = "constant"\ncval = 2.5\n')
+    assert suite.load(path).cases[0].problem.cval == 2.5
+    path.write_text('[[sweep]]\nsize = 9\nkernel = 3\nboundary = "wrap"\ncval = 2.5\n')
+    with pytest.raises(ConvbenchError, match=r"cval 2\.5 is given with boundary='wrap'"):
+        suite.load(path)

@@ -58,6 +58,7 @@ MISTAKES = {
     "run --problem mb1_ic1ih300000_oc1_kh3": "may be used",
     "run --input ok.npy": "--kernel gaussian:15",
     "run --kernel gaussian:3": "--kernel goes with --input",
+    "run quick --boundary wrap": "--boundary and --cval go with --input",
     "run --input ok.npy --kernel gausian:3": "did you mean 'gaussian'",
     "run --input ok.npy --kernel gaussian:0": "whole number of taps",
     "run --input ok.npy --kernel holes.npy": "holds NaN",
