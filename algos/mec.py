@@ -39,9 +39,7 @@ from .im2col import SLAB_BYTES, SLABS, unroll
 
 
 @kernel
-def _lower(
-    x, kernel_size, stride, dilation, before, output_size, first, phases, lowered
-):  # fmt: skip
+def _lower(x, kernel_size, stride, dilation, before, output_size, first, phases, lowered):
     """Lower consecutive planes of the padded image, one per plane of the result.
 
     `x`: array (C, D, H, W); the parts overlap along D.
