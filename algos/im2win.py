@@ -1,10 +1,11 @@
 """Direct convolution over windows: rows under the kernel, interleaved column by column (im2win).
 
 The windows of one output row cover the same k_h input rows. `im2col` writes each of their samples
-up to k_w times, since neighbouring windows overlap. Here it is written once: sample u of column k goes
-to k · k_h + u. A window is then one run of k_h · k_w samples, and its right neighbour is the same
-run, stride · k_h samples further. So the windows of a row share their samples, and every sum reads
-consecutive memory. The windows take k_h/s times the input, the columns of `im2col` k_h·k_w/s².
+up to k_w times, since neighbouring windows overlap. Here it is written once: sample u of column k
+goes to k · k_h + u. A window is then one run of k_h · k_w samples, and its right neighbour is the
+same run, stride · k_h samples further. So the windows of a row share their samples, and every sum
+reads consecutive memory. The windows take k_h/s times the input, the columns of `im2col`
+k_h·k_w/s² times.
 
 A register tile holds M neighbouring output positions × V vectors of output channels, and takes M
 broadcast samples and V vectors of weights per tap. The weights are packed in the order of the

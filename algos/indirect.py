@@ -7,7 +7,7 @@ place beyond the input is that of a row of zeros. The matrix product then takes 
 operand from the table, and stride, dilation and padding need no code of their own.
 
 A register tile holds M output positions × V vectors of output channels. It reads M entries per tap,
-which stay in registers while it runs over the channels, and starts the next tap. As in the paper,
+which stay in registers while it runs over the channels. As in the paper,
 sums are not cut into blocks of channels: a tile is finished before the next begins.
 
 The input here has its channels apart, (N, C, D, H, W), so it is copied to channels last, behind

@@ -104,7 +104,7 @@ class FFT(Algorithm):
     name = "fft"
     confines_nonfinite = False
     exact_on_integers = False
-    operations = ("forward", "grad_weight")
+    operations: tuple[str, ...] = ("forward", "grad_weight")
 
     def typical_error(self, problem: Problem) -> float:
         """Return a multiple that is smaller where a direct sum has many terms, and errs more."""
