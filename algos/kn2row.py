@@ -166,13 +166,12 @@ def _phases(v: Problem, x: np.ndarray) -> dict[tuple[int, ...], np.ndarray]:
     """Return every phase of the stride as an image of its own; `x` itself if the stride is 1."""
     if set(v.stride) == {1}:
         return {(0, 0, 0): x}
-    phases = itertools.product(*(range(min(s, n)) for s, n in zip(v.stride, v.size, strict=True)))
-    return {
-        phase: np.ascontiguousarray(
-            x[(..., *(slice(p, None, s) for p, s in zip(phase, v.stride, strict=True)))]
-        )
-        for phase in phases
-    }
+    found = {}
+    firsts = (range(min(s, n)) for s, n in zip(v.stride, v.size, strict=True))
+    for phase in itertools.product(*firsts):
+        every: Any = (slice(p, None, s) for p, s in zip(phase, v.stride, strict=True))
+        found[phase] = np.ascontiguousarray(x[(..., *every)])
+    return found
 
 
 def _extent(v: Problem) -> tuple[int, int]:

@@ -1,10 +1,10 @@
 """Input lowered along all axes but one, then products of overlapping parts of it (MEC).
 
 `im2col` writes each sample once per tap that meets it. Many of these copies are avoidable, because
-the windows of two neighbouring output rows share most of their input rows. MEC lowers the image along
-its rows only: input row r becomes the C · k_w · W_out samples that a kernel of one row would see.
-The matrix of output row h is then the k_h lowered rows from h·s on. They lie one after the other,
-so it is a part of the lowered image; the parts of neighbouring rows overlap, and one product per
+the windows of two neighbouring output rows share most of their input rows. MEC lowers the image
+along its rows only: input row r becomes the C · k_w · W_out samples that a kernel of one row would
+see. The matrix of output row h is then the k_h lowered rows from h·s on. They lie one after the
+other, so it is a part of the lowered image; the parts of neighbouring rows overlap. One product per
 output row follows. The lowered image is k_h/s times smaller than the columns of `im2col`, and the
 products have the same multiply-adds.
 
