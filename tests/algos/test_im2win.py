@@ -7,7 +7,9 @@ from direct_sums import PROBLEMS, SIGNAL
 
 import algos
 from algos import Problem, im2win, parse_descriptor
+from algos.backend.compiler import kernel
 from algos.registry import get
+from algos.simd.registers import pointer
 
 EVERY = {**PROBLEMS, "signal": SIGNAL}
 
@@ -42,16 +44,21 @@ def test_it_must_be_asked_for_by_name():
     assert algos.choose(parse_descriptor(PROBLEMS["plain"])) != "im2win"
 
 
+@kernel(cache=False)
+def make_windows(x, s, line, windows):
+    im2win._make_windows(pointer(x), s, 0, line, 0, pointer(windows))
+
+
 def test_windows_hold_the_rows_under_the_kernel_column_by_column():
     problem = Problem((4, 6), (2, 3), padding=((1, 0), (1, 0)))
     s = im2win._geometry(problem)
     x = np.arange(1.0, 25.0, dtype="float32")
     windows = np.full(s.row_size, np.nan, "float32")
-    im2win._make_windows(x, s, 0, 0, 0, windows)
+    make_windows(x, s, 0, windows)
     found = windows.reshape(s.columns, 2)[:7]
     assert found[:, 0].tolist() == [0] * 7  # the row of padding above the image
     assert found[:, 1].tolist() == [0, 1, 2, 3, 4, 5, 6]
-    im2win._make_windows(x, s, 0, 2, 0, windows)
+    make_windows(x, s, 2, windows)
     assert windows[:6].tolist() == [0, 0, 7, 13, 8, 14]
 
 
