@@ -19,14 +19,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from .adapters.dense import Dense, is_fully_connected
 from .backend.compiler import kernel
-from .backend.threads import blas_threads, share_tasks
+from .backend.threads import blas_threads, divide
 from .core.algorithm import Algorithm, as_correlation
 from .core.arrays import new, take
 from .core.family import check_problem
@@ -44,7 +44,7 @@ LEAST_BYTES = 1 << 17
 
 
 @kernel
-def _unroll(
+def unroll(
     x: np.ndarray, kernel_size: tuple[int, int, int], stride: tuple[int, int, int],
     dilation: tuple[int, int, int], before: tuple[int, int, int], output_size: tuple[int, int, int],
     start: int, columns: np.ndarray,
@@ -87,9 +87,9 @@ def _fold(
     dilation: tuple[int, int, int], before: tuple[int, int, int], output_size: tuple[int, int, int],
     start: int, x: np.ndarray,
 ) -> None:  # fmt: skip
-    """Add `columns` back to the samples of `x` that `_unroll` would copy them from.
+    """Add `columns` back to the samples of `x` that `unroll` would copy them from.
 
-    The arguments are those of `_unroll`, with `x` as the result.
+    The arguments are those of `unroll`, with `x` as the result.
     """
     taps = kernel_size[0] * kernel_size[1] * kernel_size[2]
     count = columns.shape[1]
@@ -172,7 +172,7 @@ def columns(problem: Problem, x: np.ndarray) -> np.ndarray:
     result = new((v.groups, v.taps, v.batch, positions), dtype)
     for n, g in np.ndindex(v.batch, v.groups):
         one = new((v.taps, positions), dtype)
-        _unroll(x[n, g], v.kernel, v.stride, v.dilation, v.before, v.output_size, 0, one)
+        unroll(x[n, g], v.kernel, v.stride, v.dilation, v.before, v.output_size, 0, one)
         result[g, :, n] = one
     result = result.reshape(v.groups, v.taps, v.batch * positions)
     return result if v.groups > 1 else result[0]
@@ -226,7 +226,7 @@ class Im2col(Algorithm):
                 for matrix, channels, _, part in tasks:
                     np.matmul(matrix, channels.reshape(matrix.shape[1], -1), out=part)
         else:
-            _divide(lambda some: _multiply(v, some), tasks, threads)
+            divide(lambda some: _multiply(v, some), tasks, threads)
         if problem.bias:
             y += bias.reshape(v.groups, -1, 1)
 
@@ -240,7 +240,7 @@ class Im2col(Algorithm):
             (prepared[group].T, g[n, group], images[n, group])
             for n, group in itertools.product(range(v.batch), range(v.groups))
         ]
-        _divide(lambda some: _spread(problem, some), tasks, threads)
+        divide(lambda some: _spread(problem, some), tasks, threads)
 
     def grad_weight(
         self, problem: Problem, x: np.ndarray, g: np.ndarray, out: np.ndarray, threads: int
@@ -250,7 +250,7 @@ class Im2col(Algorithm):
         g = g.reshape(v.batch, v.groups, v.out_channels // v.groups, -1)
         matrices = out.reshape(v.groups, v.out_channels // v.groups, v.taps)
         tasks = [(x[:, group], g[:, group], matrices[group]) for group in range(v.groups)]
-        _divide(lambda some: _correlate(problem, some), tasks, threads)
+        divide(lambda some: _correlate(problem, some), tasks, threads)
         if problem.flip:
             out[...] = np.flip(out, tuple(range(2, out.ndim))).copy()
 
@@ -262,7 +262,7 @@ def _multiply(v: Problem, tasks: Iterable[tuple]) -> None:
         for matrix, channels, start, part in tasks:
             count = part.shape[1]
             columns = buffer[: v.taps * count].reshape(-1, count)
-            _unroll(
+            unroll(
                 channels, v.kernel, v.stride, v.dilation, v.before, v.output_size, start, columns
             )
             np.matmul(matrix, columns, out=part)
@@ -300,7 +300,7 @@ def _correlate(problem: Problem, tasks: Iterable[tuple]) -> None:
                     continue
                 for start, columns in _slabs(problem, buffer):
                     part = outputs[:, start : start + columns.shape[1]]
-                    _unroll(
+                    unroll(
                         channels, v.kernel, v.stride, v.dilation, v.before, v.output_size, start,
                         columns,
                     )  # fmt: skip
@@ -318,13 +318,6 @@ def _slabs(problem: Problem, buffer: np.ndarray) -> Iterator[tuple[int, np.ndarr
     for start in range(0, positions, slab):
         count = min(slab, positions - start)
         yield start, buffer[: problem.taps * count].reshape(-1, count)
-
-
-def _divide(work: Callable[[Iterable], None], tasks: list, threads: int) -> None:
-    """Split `tasks` among threads if there is one for each; otherwise leave the threads to BLAS."""
-    alone = len(tasks) < threads
-    with blas_threads(threads if alone else 1):
-        share_tasks(work, tasks, 1 if alone else threads)
 
 
 def _is_pointwise(problem: Problem) -> bool:

@@ -32,7 +32,7 @@ LEVELS = {
         {"adapters"},
         {"parallel", "integers"},
         {"naive", "im2col", "toeplitz", "fft", "separable", "winograd"},
-        {"low_rank"},
+        {"low_rank", "kn2row", "mec", "indirect", "im2win"},
         {"pooling.core"},
         {"pooling.kernels"},
         {"pooling.algorithms"},

@@ -125,6 +125,16 @@ def share_tasks(work: Callable[[Iterable], None], tasks: list, threads: int) -> 
                 helper.cancel()
 
 
+def divide(work: Callable[[Iterable], None], tasks: list, threads: int) -> None:
+    """Split `tasks` among threads if there is one for each; otherwise leave the threads to BLAS.
+
+    `work` is called as by `share_tasks`.
+    """
+    alone = len(tasks) < threads
+    with blas_threads(threads if alone else 1):
+        share_tasks(work, tasks, 1 if alone else threads)
+
+
 @cache
 def _helpers() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(available())

@@ -26,6 +26,7 @@ Measurements: docs/kernels.md.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -103,7 +104,7 @@ class FFT(Algorithm):
     name = "fft"
     confines_nonfinite = False
     exact_on_integers = False
-    operations = ("forward", "grad_weight")
+    operations: tuple[str, ...] = ("forward", "grad_weight")
 
     def typical_error(self, problem: Problem) -> float:
         """Return a multiple that is smaller where a direct sum has many terms, and errs more."""
@@ -137,19 +138,13 @@ class FFT(Algorithm):
 
         Their shape is ``(O, C/groups, *spectrum)``.
         """
-        v, grid = problem.volume, tile_grid(problem)
-        w = as_correlation(problem, w)
-        kernels = w.reshape(-1, *v.kernel)
+        grid = tile_grid(problem)
+        outputs, inputs = problem.out_channels, problem.in_channels // problem.groups
         kind = np.result_type(w.dtype, np.complex64)
-        spectra = np.empty((len(kernels), *spectrum(grid)), kind)
-        taps: Index = tuple(slice(0, e, d) for e, d in zip(v.extent, v.dilation, strict=True))
-        padded = np.zeros((kernels_together(problem, grid), *grid.tile), w.dtype)
-        for start in range(0, len(kernels), len(padded)):
-            some = kernels[start : start + len(padded)]
-            padded[(slice(len(some)), *taps)] = some
-            transformed = to_spectra(problem, padded[: len(some)], threads)
-            np.conjugate(transformed, out=spectra[start : start + len(some)])
-        return spectra.reshape(*w.shape[:2], *spectrum(grid))
+        spectra = np.empty((outputs * inputs, *spectrum(grid)), kind)
+        for start, some in kernel_spectra(problem, w, threads):
+            np.conjugate(some, out=spectra[start : start + len(some)])
+        return spectra.reshape(outputs, inputs, *spectrum(grid))
 
     def forward(
         self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
@@ -160,9 +155,16 @@ class FFT(Algorithm):
         w = prepared.reshape(*prepared.shape[:2], -1)
         everywhere, together = list(places(grid)), tiles_together(problem, grid)
         for start in range(0, len(everywhere), together):
-            _filter(problem, grid, x, w, y, everywhere[start : start + together], threads)
+            some = everywhere[start : start + together]
+            _filter(problem, grid, x, w, y, some, self._products, threads)
         if problem.bias:
             y += bias.reshape(-1, 1, 1, 1)
+
+    def _products(
+        self, x: np.ndarray, w: np.ndarray, groups: int, y: np.ndarray, threads: int
+    ) -> None:
+        """Write the sums of products of spectra, as `_multiply` does."""
+        _multiply(x, w, groups, y)
 
     def grad_weight(
         self, problem: Problem, x: np.ndarray, g: np.ndarray, out: np.ndarray, threads: int
@@ -180,16 +182,38 @@ class FFT(Algorithm):
         return spectral_error(problem, grid.tile, norms, w, magnitude)
 
 
+def kernel_spectra(
+    problem: Problem, w: np.ndarray, threads: int
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the half spectra of some zero-stuffed kernels, after the number of the first.
+
+    The kernels are numbered output channel by output channel; the spectra are not conjugated.
+    """
+    v, grid = problem.volume, tile_grid(problem)
+    w = as_correlation(problem, w)
+    kernels = w.reshape(-1, *v.kernel)
+    taps: Index = tuple(slice(0, e, d) for e, d in zip(v.extent, v.dilation, strict=True))
+    padded = np.zeros((kernels_together(problem, grid), *grid.tile), w.dtype)
+    for start in range(0, len(kernels), len(padded)):
+        some = kernels[start : start + len(padded)]
+        padded[(slice(len(some)), *taps)] = some
+        yield start, to_spectra(problem, padded[: len(some)], threads)
+
+
 def _filter(
     problem: Problem, grid: Any, x: np.ndarray, w: np.ndarray, y: np.ndarray, some: Any,
-    threads: int,
+    multiply: Callable[..., None], threads: int,
 ) -> None:  # fmt: skip
-    """Write the outputs of the tiles at the places `some`; `w` are the spectra of the kernels."""
+    """Write the outputs of the tiles at the places `some`; `w` are the spectra of the kernels.
+
+    ``multiply(spectra, w, groups, products, threads)`` multiplies and sums over input channels.
+    """
     v = problem.volume
     spectra = to_spectra(problem, gather(v, grid, x, some), threads)
-    spectra = spectra.reshape(len(some) * v.batch, v.in_channels, w.shape[2])
-    products = np.empty((len(spectra), v.out_channels, w.shape[2]), spectra.dtype)
-    _multiply(spectra, w, v.groups, products)
+    frequencies = math.prod(spectrum(grid))
+    spectra = spectra.reshape(len(some) * v.batch, v.in_channels, frequencies)
+    products = np.empty((len(spectra), v.out_channels, frequencies), spectra.dtype)
+    multiply(spectra, w, v.groups, products, threads)
     results = from_spectra(problem, grid, products, threads)
     results = results.reshape(len(some), v.batch, v.out_channels, *grid.tile)
     for result, place in zip(results, some, strict=True):

@@ -142,6 +142,7 @@ def spectral_error(
     *,
     arithmetic: str | None = None,
     additions: int = 1,
+    products: float | None = None,
 ) -> np.ndarray:
     """Bound |computed − exact| of a convolution through transforms of the size `tile`.
 
@@ -169,7 +170,8 @@ def spectral_error(
     epsilon = math.log2(max(length, 2)) * (
         unit_roundoff(arithmetic) + math.sqrt(2) * gamma(4, arithmetic)
     )
-    products = math.sqrt(2) * gamma(problem.in_channels // problem.groups + 3, arithmetic)
+    if products is None:
+        products = math.sqrt(2) * gamma(problem.in_channels // problem.groups + 3, arithmetic)
     kernels = as_correlation(problem, w).astype(np.float64)
     flat = np.linalg.norm(kernels.reshape(*kernels.shape[:2], -1), axis=2)
     if set(v.dilation) == {1} and all(k <= t for k, t in zip(v.kernel, tile, strict=True)):

@@ -1,5 +1,5 @@
 # ruff: noqa: N803 - capitals mark what must be a constant
-"""Arithmetic on register tiles: rank-one update, products, sums of lanes, transposition.
+"""Arithmetic on register tiles: rank-one updates, products, sums of lanes, transposition.
 
 Arrays are addressed as in `registers`. Arguments in capitals must be compile-time constants.
 """
@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from algos.backend.emitter import Emitter, cgutils, element, intrinsic, ir, literals, types
+from algos.backend.emitter import Emitter, cgutils, element, intrinsic, ir, literals, number, types
 
 from .registers import tile_of
 
-__all__ = ["add_outer", "add_products", "repeat", "sum_lanes", "transpose"]
+__all__ = ["add_gathered", "add_outer", "add_products", "repeat", "sum_lanes", "transpose"]
 
 
 @intrinsic(prefer_literal=True)
@@ -52,6 +52,36 @@ def add_outer(typing, tile, scalars, i, vectors, j, ROWS, COLUMNS):
         return simd.tuple_of(sums)
 
     return tile(tile, scalars, types.intp, vectors, types.intp, ROWS, COLUMNS), emit
+
+
+@intrinsic(prefer_literal=True)
+def add_gathered(typing, tile, scalars, starts, i, vectors, j, ROWS, COLUMNS):
+    """Add a rank-one update of scattered scalars.
+
+    The sum is ``tile[r, c] += scalars[starts[r] + i] · (vector c of vectors from j on)``.
+
+    `starts`: pointer to ROWS signed integers. In a loop over `i` they stay in registers.
+
+    Reads ROWS elements of `scalars` and COLUMNS vectors of `vectors`.
+    """
+    kind = tile.dtype
+    rows, columns = literals(ROWS, COLUMNS)
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        simd = Emitter(context, builder, kind)
+        tile_, scalars_, starts_, i_, vectors_, j_, _, _ = arguments
+        sums = simd.items(tile_)
+        loaded = simd.load_row(signature.args[4], vectors_, j_, columns)
+        for r in range(rows):
+            start = builder.load(builder.gep(starts_, [number(r)]))
+            at = builder.add(builder.sext(start, ir.IntType(64)), i_)
+            at = simd.pointer(signature.args[1], scalars_, at)
+            scalar = simd.splat(builder.load(at, typ=element(kind)))
+            for k in range(r * columns, (r + 1) * columns):
+                sums[k] = simd.fma(scalar, loaded[k % columns], sums[k])
+        return simd.tuple_of(sums)
+
+    return tile(tile, scalars, starts, types.intp, vectors, types.intp, ROWS, COLUMNS), emit
 
 
 @intrinsic

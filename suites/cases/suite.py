@@ -5,6 +5,7 @@ A suite file gives a ``title``, the ``question`` it answers and any number of sw
     title = "Blur"
     question = "From which size on does a separable blur pay?"
     baseline = "naive"                    # optional, as are algorithms = […] and seconds
+    also = ["mec"]                        # optional: besides the usual algorithms
     problems = ["mb1_ic3ih32_oc8_kh5"]    # optional: single problems, as descriptors
 
     [[sweep]]
@@ -106,7 +107,9 @@ class Suite:
     cases : `tuple of Case`
         All of them differ.
     algorithms : `tuple of str`
-        Names; ``()`` stands for all algorithms.
+        Names; ``()`` stands for all algorithms but those that must be asked for by name.
+    also : `tuple of str`
+        Names of further algorithms, such as those that must be asked for by name.
     baseline : `str`
         The algorithm with which the others are compared.
     seconds : `float`
@@ -118,6 +121,7 @@ class Suite:
     question: str
     cases: tuple[Case, ...]
     algorithms: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
     baseline: str = "naive"
     seconds: float = 60.0
 
@@ -179,7 +183,8 @@ def _read(path: Path, shown: str) -> Suite:
             f"{shown}: the suite holds no problem; give problems = […] or a [[sweep]] "
             f"whose kernels fit its sizes"
         )
-    table["algorithms"] = tuple(table.pop("algorithms", ()))
+    for key in ("algorithms", "also"):
+        table[key] = tuple(table.pop(key, ()))
     table = {"title": path.stem, "question": "", **table}
     # Overlapping sweeps are natural; timing the same thing twice is not.
     return Suite(name=path.stem, cases=tuple(dict.fromkeys(cases)), **table)
@@ -212,6 +217,7 @@ _SUITE_KEYS = {
     "title": _TEXT,
     "question": _TEXT,
     "algorithms": _LIST,
+    "also": _LIST,
     "baseline": _TEXT,
     "seconds": (lambda v: type(v) in (int, float) and v > 0, "a number of seconds above 0"),
     "problems": _LIST,

@@ -178,7 +178,7 @@ def _of_revisions(options: Options) -> Comparison:
     )  # fmt: skip
     remark(remarks)
     among = choose.families_of(suite.cases)
-    algorithms = choose.algorithms(options.algorithms, suite.algorithms, among)
+    algorithms = choose.algorithms(options.algorithms, suite.algorithms, among, suite.also)
     suite = choose.admitting(suite, algorithms if options.algorithms else ())
     usual = Settings()
     settings = Settings(

@@ -137,7 +137,7 @@ def execute(options: Options) -> int:
     remark(remarks)
     threads = choose.thread_counts(options.threads)
     among = choose.families_of(chosen.cases)
-    algorithms = choose.algorithms(options.algorithms, chosen.algorithms, among, more)
+    algorithms = choose.algorithms(options.algorithms, chosen.algorithms, among, chosen.also + more)
     chosen = choose.admitting(chosen, algorithms if options.algorithms else more)
     if options.peers:
         algorithms = choose.with_peers(algorithms, chosen.cases)

@@ -242,7 +242,7 @@ def algorithms(
     An empty `default` stands for every algorithm of `families` that is not opt-in.
     """
     if text is None:
-        for name in default:
+        for name in default + more:
             get(name, families)
         usual = default or tuple(
             name for f in families for name, a in registry.of(f).items() if not a.opt_in

@@ -1,0 +1,60 @@
+"""One product per tap of the kernel, accumulated."""
+
+import direct_sums
+import numpy as np
+import pytest
+from direct_sums import PROBLEMS, SIGNAL
+
+import algos
+from algos import Problem, parse_descriptor
+from algos.registry import get
+
+EVERY = {**PROBLEMS, "signal": SIGNAL}
+
+
+@pytest.mark.parametrize("label", EVERY)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_whole_numbers_are_exact(label, dtype):
+    direct_sums.check_integers("kn2row", parse_descriptor(EVERY[label], dtype=dtype))
+
+
+@pytest.mark.parametrize("label", EVERY)
+def test_errors_stay_within_the_bound(label):
+    direct_sums.check_bound("kn2row", parse_descriptor(EVERY[label]))
+
+
+@pytest.mark.parametrize(
+    "descriptor",
+    ["mb1_ic16ih60_oc32_kh3_ph1", "mb3_ic8ih30_oc8_kh5_sh2", "g4_mb1_ic16ih40_oc16_kh3_dh1"],
+)
+def test_two_threads_give_the_same_bits(descriptor):
+    direct_sums.check_threads("kn2row", parse_descriptor(descriptor))
+
+
+@pytest.mark.parametrize("operation", ["grad_input", "grad_weight"])
+def test_gradients_are_convolutions_of_other_problems(operation):
+    problem = parse_descriptor("mb2_ic3ih11_oc4_kh3_sh2_ph1").asking(operation)
+    direct_sums.check_bound("kn2row", problem)
+
+
+def test_it_must_be_asked_for_by_name():
+    assert get("kn2row").opt_in
+    assert algos.choose(parse_descriptor(PROBLEMS["plain"])) != "kn2row"
+
+
+def test_a_strided_layer_copies_the_phases_of_its_input():
+    one, two = (Problem((40, 40), 3, in_channels=8, out_channels=2, stride=s) for s in (1, 2))
+    kn2row = get("kn2row")
+    grown = kn2row.workspace_bytes(two, 1) - kn2row.workspace_bytes(one, 1)
+    copied = 4 * np.prod(two.input_shape)
+    assert copied - kn2row.workspace_bytes(one, 1) <= grown <= copied
+
+
+def test_its_workspace_does_not_grow_with_the_taps():
+    """Columns of patches would: they are 25 times the input here."""
+    small, large = (
+        Problem((64, 64), k, in_channels=16, out_channels=16, padding="same") for k in (1, 5)
+    )
+    kernels = 4 * (np.prod(large.kernel_shape) - np.prod(small.kernel_shape))
+    kn2row = get("kn2row")
+    assert kn2row.workspace_bytes(large, 1) == kn2row.workspace_bytes(small, 1) + kernels
