@@ -16,6 +16,8 @@ from algos.notation import parse
 from algos.registry import get, load_file
 from suites.cases import batch, data, fills, filters, generate, pictures, suite
 from suites.cases.suite import Case, Suite
+from suites.models.model import summary
+from suites.models.onnx_model import read_onnx
 from suites.truth.families import FAMILY_CASES, family_cases
 from suites.workers.messages import Discover
 from suites.workers.process import Worker, WorkerDiedError
@@ -40,6 +42,8 @@ class RunCases(ListedCases):
     suite: str | None
     input: str | None
     kernel: str | None
+    model: str | None = None
+    batch_size: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +64,7 @@ def run_suite(options: RunCases) -> tuple[Suite, list[str]]:
             ("a suite", options.suite),
             ("--problem or --batch", options.problem or options.batch),
             ("--input", options.input),
+            ("--model", options.model),
         )
         if value
     ]
@@ -69,6 +74,11 @@ def run_suite(options: RunCases) -> tuple[Suite, list[str]]:
         raise ConvbenchError("--weights goes with --problem or --batch; all else has its own")
     if options.kernel and not options.input:
         raise ConvbenchError("--kernel goes with --input: what should it filter?")
+    if options.batch_size and not options.model:
+        raise ConvbenchError("--batch-size goes with --model: problems spell their batch as mb8")
+    if options.model:
+        model = read_onnx(options.model, options.batch_size, options.dtype)
+        return model.suite(), [summary(model), *model.notes()]
     if options.input:
         if not options.kernel:
             raise ConvbenchError("--input goes with --kernel, for example --kernel gaussian:15")
