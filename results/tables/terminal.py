@@ -29,12 +29,12 @@ def show(frame: pd.DataFrame, console: Console | None = None) -> None:
         grave = "bold red" if "FAILED" in sentence else ""
         level = "yellow" if sentence.startswith(("Warning:", "Note:")) else ""
         _print_item(console, sentence, grave or level)
-    for title, found in (
+    for heading, found in (
         ("Our fastest against the fastest peer", ratios(frame)),
         ("The same among algorithms with a direct sum's accuracy", direct_ratios(frame)),
     ):
         if found:
-            console.print("", ratio_table(title, found, console), "")
+            console.print("", ratio_table(heading, found, console), "")
             for sentence in ratio_sentences(found):
                 _print_item(console, sentence, "")
     for whole in whole_network(frame):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ PREFIX = "onnx:"
 _GRAPH, _INITIALIZER = 7, 5
 _DIMS, _DATA_TYPE, _FLOATS, _NAME, _RAW, _DOUBLES, _EXTERNAL = 1, 2, 4, 8, 9, 10, 13
 #: NumPy's types by ONNX's numbers of them; others are not read.
-_TYPES = {1: np.dtype("<f4"), 11: np.dtype("<f8"), 10: np.dtype("<f2")}
+_TYPES: dict[int, Any] = {1: np.dtype("<f4"), 11: np.dtype("<f8"), 10: np.dtype("<f2")}
 #: Types of fields on the wire.
 _VARINT, _EIGHT, _LENGTH, _FOUR = 0, 1, 2, 5
 
@@ -117,7 +118,9 @@ def _text(data: mmap.mmap, span: Span, wanted: int) -> str:
 
 def _array(data: mmap.mmap, span: Span, path: Path) -> np.ndarray:
     shape: list[int] = []
-    kind, values, beside = 0, None, {}
+    kind = 0
+    values: bytes | None = None
+    beside: dict[str, str] = {}
     for number, (start, end) in _fields(data, span):
         if number == _DIMS and start == end:
             shape.append(start)  # one number by itself

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from algos.core.errors import ConvbenchError
+from algos.core.sizes import extent
+from algos.pooling import PoolProblem
 from results.tables.labels import listed, plural
 from results.tables.network import counted
 from suites.cases.suite import Case, Suite
@@ -68,7 +71,7 @@ class Model:
     name: str
     layers: tuple[Layer, ...]
     left_out: tuple[LeftOut, ...] = ()
-    others: Mapping[str, int] = ()  # type: ignore[assignment]
+    others: Mapping[str, int] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
 
     @property
@@ -126,8 +129,6 @@ class Model:
 
         The kernels of a suite file are random.
         """
-        import json
-
         suite, target = self.suite(), Path(path)
         lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in (
             ("title", suite.title), ("question", suite.question), ("seconds", suite.seconds),
@@ -139,6 +140,18 @@ class Model:
         except OSError as error:
             raise ConvbenchError(f"suite file {str(path)!r} cannot be written: {error}") from None
         return target
+
+
+def fitted(problem: PoolProblem) -> PoolProblem:
+    """Return a pooling problem without ``fit="ceil"`` where the stride fits anyway."""
+    fits = all(
+        (w + sum(sides) - extent(f, d)) % s == 0
+        for w, sides, f, d, s in zip(
+            problem.size, problem.padding, problem.window, problem.dilation, problem.stride,
+            strict=True,
+        )
+    )  # fmt: skip
+    return replace(problem, fit="floor") if fits else problem
 
 
 def gathered(found: Iterable[tuple[Any, str]]) -> tuple[Layer, ...]:

@@ -14,6 +14,8 @@ from algos.core.problem import Problem
 from algos.core.sizes import extent
 from algos.pooling import PoolProblem
 
+from .model import fitted
+
 Shape = tuple[int, ...]
 
 #: Operators whose nodes are layers that `problem_of` reads.
@@ -185,15 +187,9 @@ def _pooling(
         fields["count_include_pad"] = bool(attributes.get("count_include_pad", 0))
         if not any(map(sum, sides)):
             fields.pop("count_include_pad")  # it says nothing, and equal problems shall be equal
-    fit = "ceil" if attributes.get("ceil_mode", 0) else "floor"
-    whole = all(
-        (w + sum(p) - extent(f, d)) % s == 0
-        for w, p, f, d, s in zip(size, sides, taps, dilation, stride, strict=True)
-    )
-    return PoolProblem(
-        **fields, window=taps, stride=stride, dilation=dilation, padding=sides,
-        fit="floor" if whole else fit,
-    )  # fmt: skip
+    ceil = bool(attributes.get("ceil_mode", 0))
+    fields |= {"window": taps, "stride": stride, "dilation": dilation, "padding": sides}
+    return fitted(PoolProblem(**fields, fit="ceil" if ceil else "floor"))
 
 
 def spatial_mean(axes: Sequence[int], number: int) -> bool:

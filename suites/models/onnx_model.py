@@ -108,7 +108,7 @@ class _Reader:
         from onnx import TensorProto, helper, numpy_helper
 
         self.graph, self.place, self.dtype = model.graph, place, dtype
-        self.types = {TensorProto.FLOAT: "float32", TensorProto.DOUBLE: "float64"}
+        self.types: dict[int, str] = {TensorProto.FLOAT: "float32", TensorProto.DOUBLE: "float64"}
         self.type_name = TensorProto.DataType.Name
         self.to_array, self.attribute = numpy_helper.to_array, helper.get_attribute_value
         self.tensors = {tensor.name: tensor for tensor in self.graph.initializer}
@@ -172,20 +172,18 @@ class _Reader:
                     self._look_inside(inner)
 
     def _problem(self, node: Any, operator: str, attributes: Mapping[str, Any], name: str) -> Any:
-        if self.dtype is None and (kind := self.element_types.get(node.input[0], 1)) not in (
-            *self.types, 0,
-        ):  # fmt: skip
+        kind = self.element_types.get(node.input[0], 0) or 1  # unknown types are FLOAT
+        if self.dtype is None and kind not in self.types:
             raise ConvbenchError(
                 f"its data type {self.type_name(kind)} is not computed, only FLOAT and DOUBLE "
-                f"are; --dtype float32 computes it so"
+                f"are; --dtype float32 computes it in float32"
             )
-        dtype = self.dtype or self.types.get(self.element_types.get(node.input[0], 1), "float32")
         shapes = [self.shapes.get(one) if one else None for one in node.input]
         if operator in CONVOLUTIONS and len(node.input) > 2 and node.input[2]:
-            shapes[2] = shapes[2] or (1,)  # a bias whatever its shape
-        problem = problem_of(operator, attributes, shapes, dtype, name)
+            shapes[2] = shapes[2] or (1,)  # there is a bias, even if its shape is unknown
+        problem = problem_of(operator, attributes, shapes, self.dtype or self.types[kind], name)
         inferred = self.shapes.get(node.output[0])
-        if inferred is not None and node.op_type != "ReduceMean":
+        if inferred is not None and node.op_type != "ReduceMean":  # which may drop axes
             _check(inferred, tuple(problem.result_shape))
         return problem
 
