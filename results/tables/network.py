@@ -165,12 +165,10 @@ def sentences(whole: Whole) -> list[str]:
     said = []
     if not any(way.kind == "single" for way in whole.ways):
         said.append("No single algorithm of the run has a time for every layer.")
-    total = whole.layers["all layers"]
-    lacking = [way for way in whole.ways if way.lacking]
+    lacking = [f"{way.name} {way.lacking}" for way in whole.ways if way.lacking]
     if lacking:
-        parts = [f"{way.name} {way.lacking}" for way in lacking]
         said.append(
-            f"Layers without a time, out of {plural(total, 'layer')}: {'; '.join(parts)}. "
-            f"A dash stands for a sum that lacks one."
+            f"Layers that have no time, of {plural(whole.layers[PARTS[2]], 'layer')}: "
+            f"{', '.join(lacking)}; a dash stands for a sum that would lack them."
         )
     return said

@@ -68,6 +68,7 @@ def _load(path: str, place: Path) -> onnx.ModelProto:
 def _set_batch(graph: Any, batch: int | None) -> None:
     """Fix the batch: the first axis of every input, and each axis of the same symbolic name."""
     held = {tensor.name for tensor in graph.initializer}
+    held |= {name for node in graph.node if is_layer(node.op_type) for name in node.input[1:]}
     firsts = [
         value.type.tensor_type.shape.dim[0]
         for value in graph.input
