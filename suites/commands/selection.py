@@ -85,7 +85,7 @@ def run_suite(options: RunCases) -> tuple[Suite, list[str]]:
         picture, kernel = _absolute(options.input, pictures), _absolute(options.kernel, filters)
         case = data.case_from_files(picture, kernel, options.dtype or "float32")
         title = f"{Path(options.input).name} filtered with {Path(options.kernel).name}"
-        return _own("input", title, (case,)), []
+        return _own("input", title, (case,)), data.remarks_on_files(case)
     if options.problem or options.batch:
         cases, notes = _listed(options)
         file = batch.split(options.batch)[1] if options.batch else None

@@ -96,7 +96,7 @@ def test_the_written_suite_has_the_layers_and_their_counts(tmp_path):
 
 
 def test_what_is_no_module_or_has_no_layers_is_refused():
-    with pytest.raises(ConvbenchError, match="list is no torch.nn.Module"):
+    with pytest.raises(ConvbenchError, match="list is no torch\\.nn\\.Module"):
         layers_of([])
     with pytest.raises(ConvbenchError, match="holds no convolution or pooling layer"):
         layers_of(nn.ReLU(), torch.zeros(3)).suite()
