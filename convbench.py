@@ -22,7 +22,7 @@ import sys
 from collections.abc import Sequence
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if "suites" not in sys.modules:  # loaded by path: a user may have a `suites` too
     _place = Path(__file__).resolve().parent / "suites" / "__init__.py"
@@ -38,13 +38,16 @@ from algos import *  # noqa: F403
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = [*algos.__all__, "read", "run", "verify"]
+    from suites.models.model import Model
+
+__all__ = [*algos.__all__, "layers_of", "read", "run", "verify"]
 
 
 def run(
     suite: str | Path | None = None,
     *,
     problems: Sequence[str] = (),
+    model: str | Path | None = None,
     algorithms: Sequence[str] | str | None = None,
     threads: Sequence[int] | int = 1,
     budget: float | None = None,
@@ -60,6 +63,8 @@ def run(
         Name of a suite, or a ``.toml`` file. By default "quick".
     problems : sequence of str
         Descriptors of problems. They are timed instead of a suite.
+    model : str or Path, optional
+        ONNX file of a network. Its layers are timed instead of a suite.
     algorithms : sequence of str, optional
         Names of algorithms. By default those of the suite, and every function that was registered.
     threads : int or sequence of int
@@ -88,6 +93,7 @@ def run(
     folder = Path(runs) if runs is not None else results.runs_folder()
     words = ["run", f"--runs={folder}", f"--threads={_listed(threads)}"]
     words += [f"--problem={problem}" for problem in problems]
+    words += [] if model is None else [f"--model={model}"]
     words += [] if algorithms is None else [f"--algorithms={_listed(algorithms)}"]
     words += _function_files(algorithms)
     words += [] if budget is None else [f"--budget={budget}"]
@@ -129,6 +135,28 @@ def read(run: str | Path | None = None, runs: str | Path | None = None) -> pd.Da
         Folder of all runs. By default ``results/runs`` in the current folder.
     """
     return results.read(results.latest(runs) if run is None else results.find(str(run), runs))
+
+
+def layers_of(module: Any, *inputs: Any, name: str = "") -> Model:
+    """Return the convolution and pooling layers of a ``torch.nn.Module``.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        It is called once with `inputs`, and layers that this call skips are not found.
+    inputs : tensors
+    name : str
+        Title of the network. By default the name of the module's class.
+
+    Returns
+    -------
+    Model
+        Its ``write("net.toml")`` makes a suite, which ``convbench.run("net.toml")`` times. See
+        `suites.models.model.Model`.
+    """
+    from suites.models.torch_module import layers_of
+
+    return layers_of(module, *inputs, name=name)
 
 
 def main() -> int:

@@ -93,6 +93,7 @@ def _write(records: RunRecords, frame: pd.DataFrame) -> list[Path]:
 
 def page_text(frame: pd.DataFrame, pictures: Sequence[SavedFigure], folder: Path) -> str:
     """Return the page in Markdown: question, verdicts, figures, table, reasons, machine."""
+    from results.tables import network
     from results.tables.ratios import direct_ratios, ratio_sentences, ratios
     from results.tables.summary import reasons, verdicts
 
@@ -121,6 +122,11 @@ def page_text(frame: pd.DataFrame, pictures: Sequence[SavedFigure], folder: Path
     if equal := direct_ratios(frame):
         parts += ["## And among algorithms with a direct sum's accuracy?"]
         parts += [_ratio_table(equal), _bullets(ratio_sentences(equal))]
+    for whole in network.whole_network(frame):
+        lines = [network.headings(whole), *network.rows(whole)]
+        lines.insert(1, ["---", *["--:"] * (len(lines[0]) - 1)])
+        parts += [f"## {network.title(whole)}", _table(lines)]
+        parts += [_bullets(network.sentences(whole))]
     if len(frame):
         parts += [
             "## Every problem",

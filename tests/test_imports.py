@@ -55,6 +55,7 @@ LEVELS = {
     "suites": [
         {"machine"},
         {"cases"},
+        {"models"},
         {"truth"},
         {"workers"},
         {"timing", "verification"},

@@ -143,7 +143,12 @@ def channels_text(row: pd.Series) -> str:
 
 
 def source_text(source: str) -> str:
-    """Return the source of kernel or pixels; a path is cut to its file name."""
+    """Return the source of kernel or pixels; a path is cut to its file name.
+
+    The kernel of a network's layer adds nothing to the name of the layer.
+    """
+    if source.startswith("onnx:"):
+        return ""
     return PurePath(source).name if source.endswith((".npy", ".png", ".jpg", ".jpeg")) else source
 
 

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .labels import in_order, lead_text, three_digits
+from .network import Whole, headings, rows, sentences, title, whole_network
 from .plain_signs import plain
 from .ratios import HEADINGS, Ratio, direct_ratios, ratio_cells, ratio_sentences, ratios
 from .summary import Entry, Row, reasons, summary, verdicts
@@ -28,14 +29,18 @@ def show(frame: pd.DataFrame, console: Console | None = None) -> None:
         grave = "bold red" if "FAILED" in sentence else ""
         level = "yellow" if sentence.startswith(("Warning:", "Note:")) else ""
         _print_item(console, sentence, grave or level)
-    for title, found in (
+    for heading, found in (
         ("Our fastest against the fastest peer", ratios(frame)),
         ("The same among algorithms with a direct sum's accuracy", direct_ratios(frame)),
     ):
         if found:
-            console.print("", ratio_table(title, found, console), "")
+            console.print("", ratio_table(heading, found, console), "")
             for sentence in ratio_sentences(found):
                 _print_item(console, sentence, "")
+    for whole in whole_network(frame):
+        console.print("", network_table(whole), "")
+        for sentence in sentences(whole):
+            _print_item(console, sentence, "")
     why = reasons(frame)
     if why:
         console.print(Text("\nWithout a time:", style="bold"))
@@ -182,6 +187,19 @@ def ratio_table(title: str, found: list[Ratio], console: Console) -> Table:
     for ratio in found:
         cells = ratio_cells(ratio)
         table.add_row(*(Text(cells[n]) for n in shown), style=styles[ratio.verdict])
+    return table
+
+
+def network_table(whole: Whole) -> Table:
+    """Return the sums over the layers of a network, one row for each way to compute it."""
+    table = Table(
+        title=title(whole), box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1),
+        collapse_padding=True, show_edge=False, header_style="bold",
+    )  # fmt: skip
+    for number, heading in enumerate(headings(whole)):
+        table.add_column(heading, justify="right" if number else "left", overflow="fold")
+    for row in rows(whole):
+        table.add_row(*map(Text, row))
     return table
 
 

@@ -142,6 +142,27 @@ def case_from_files(
     return Case(problem, weights=kernel, pixels=input)
 
 
+def remarks_on_files(case: Case) -> list[str]:
+    """Return sentences on the planes of a case of `case_from_files`, and on what was read.
+
+    Empty for a single grey picture of which nothing was left out.
+    """
+    planes, said = pictures.examine(case.pixels)
+    problem, name = case.problem, pictures.label(case.pixels)
+    sentences = [f"{name}: {clause}." for clause in said]
+    size = "×".join(map(str, problem.size))
+    if problem.in_channels > 1:
+        images = "1 image" if problem.batch == 1 else f"{problem.batch} images"
+        sentences.append(f"{name}: {len(planes)} planes of {size} are the channels of {images}.")
+    elif len(planes) > 1:
+        sentences.append(
+            f"{name}: {len(planes)} planes of {size}, such as colours, are filtered alike, each as "
+            f"an image of a batch; a kernel file of shape (O, {len(planes)}, …) makes them "
+            f"channels."
+        )
+    return sentences
+
+
 def _generator(case: Case, seed: int, part: str) -> np.random.Generator:
     """Return a generator for one array, independent of the other arrays' generators."""
     problem = replace(case.problem, name="")

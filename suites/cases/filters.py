@@ -22,6 +22,7 @@ from algos.core.arrays import narrowed
 from algos.core.errors import ConvbenchError, closest
 
 from . import fills
+from .onnx_tensors import is_source, read_tensor
 from .picture_files import load_array
 
 Size = tuple[int, ...]
@@ -50,6 +51,8 @@ def spellings() -> list[tuple[str, str, str]]:
 
 def is_path(spec: str) -> bool:
     """Return True if `spec` names a file, by its form or because the file exists."""
+    if is_source(spec):
+        return True
     if spec in _WORDS or spec.partition(":")[0] in FILTERS:
         return False
     dotted = ":" not in spec and bool(Path(spec).suffix)  # gaussian:15:2.5 is not a file
@@ -90,6 +93,8 @@ def make(spec: str, kernel_size: Size | None = None, axes: int | None = None) ->
     >>> make("box:2", axes=1)
     array([0.5, 0.5])
     """
+    if is_source(spec):
+        return _checked(spec, read_tensor(spec), kernel_size, axes)
     if is_path(spec):
         return _load(spec, kernel_size, axes)
     axes = axes or (len(kernel_size) if kernel_size else 2)
@@ -125,7 +130,12 @@ def make(spec: str, kernel_size: Size | None = None, axes: int | None = None) ->
 
 
 def _load(path: str, kernel_size: Size | None, axes: int | None) -> np.ndarray:
-    kernel = load_array(path, "kernel file")
+    return _checked(path, load_array(path, "kernel file"), kernel_size, axes)
+
+
+def _checked(
+    path: str, kernel: np.ndarray, kernel_size: Size | None, axes: int | None
+) -> np.ndarray:
     axes = axes or (len(kernel_size) if kernel_size else kernel.ndim)
     if kernel.ndim not in (axes, axes + 2) or 0 in kernel.shape or axes > 3:
         raise ConvbenchError(

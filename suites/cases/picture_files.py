@@ -9,12 +9,15 @@ from __future__ import annotations
 import re
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from algos.core.errors import ConvbenchError
+
+from .tiff_files import SIGNATURES, read_tiff
 
 #: First bytes of NumPy's files, .npy and .npz (a zip archive).
 _ARRAYS = (b"\x93NUMPY", b"PK\x03\x04")
@@ -40,30 +43,89 @@ def is_array(path: str) -> bool:
         return False
 
 
-def read_picture(path: str) -> np.ndarray:
-    """Return the planes of a picture, with white as 1; raise if Pillow would lose data."""
-    from PIL import Image, ImageOps
+def read_picture(path: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return the planes of a picture, with white as 1, and clauses on what was made of the file.
+
+    Pillow reads it where it loses nothing. Other TIFF files, such as volumes, are read by
+    tifffile.
+
+    Raises
+    ------
+    ConvbenchError
+        If the file is no picture, is too large to decode, or data would be lost.
+    """
+    from PIL import Image, UnidentifiedImageError
 
     try:
-        with (
-            warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning),
-            Image.open(path) as image,
-        ):
-            loss, white = _loss(image), _white(image)
-            wide = loss is None and _has_16_bits(image) and image.mode in ("RGB", "RGBA")
-            if loss is None:
-                pixels = np.asarray(_plain(ImageOps.exif_transpose(image)))
+        planes, said = _by_pillow(path)
+    except ConvbenchError as error:
+        if not _is_tiff(path) or isinstance(error, _TooLargeError):
+            raise
+        planes, about = read_tiff(path, _most(Image))
+        said = (about,) if about else ()
+    except Exception as error:  # damaged files make Pillow raise errors of every kind
+        if not (isinstance(error, UnidentifiedImageError) and _is_tiff(path)):
+            raise ConvbenchError(f"picture {path!r} cannot be read: {error}") from None
+        planes, about = read_tiff(path, _most(Image))
+        said = (about,) if about else ()
+    return planes, said
+
+
+class _TooLargeError(ConvbenchError):
+    """A picture has more pixels than Pillow decodes."""
+
+
+def _most(module: Any) -> int:
+    """Return the number of pixels beyond which Pillow takes a file for an attack."""
+    return 2 * (module.MAX_IMAGE_PIXELS or sys.maxsize)
+
+
+def _is_tiff(path: str) -> bool:
+    with Path(path).open("rb") as file:
+        return file.read(4) in SIGNATURES
+
+
+def _by_pillow(path: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    from PIL import Image, ImageOps
+
+    with warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning):
+        try:
+            opened = Image.open(path)
+        except Image.DecompressionBombError as error:
+            size = re.search(r"\d+", str(error))
+            raise _TooLargeError(
+                f"picture {path!r} is too large to decode: it has {float(size[0]):.2g} pixels, "
+                f"at most {_most(Image):.2g} are read; cut it up, or save it with numpy.save"
+                if size
+                else f"picture {path!r} is too large to decode: {error}"
+            ) from None
+        with opened as image:
+            if loss := _loss(image):
+                raise ConvbenchError(f"picture {path!r} holds {loss}")
+            white = _white(image)
+            wide = _has_16_bits(image) and image.mode in ("RGB", "RGBA")
+            pixels = np.asarray(_plain(ImageOps.exif_transpose(image)))
+            said = tuple(_changes(image))
         if wide:
             with Image.open(path) as image:
                 image.tile = [_other_bytes(tile) for tile in image.tile]
                 low = np.asarray(_plain(ImageOps.exif_transpose(image)))
             pixels, white = 256.0 * pixels + low, 65535
-    except Exception as error:  # damaged files make Pillow raise errors of every kind
-        raise ConvbenchError(f"picture {path!r} cannot be read: {error}") from None
-    if loss is not None:
-        raise ConvbenchError(f"picture {path!r} holds {loss}")
     planes = pixels.astype(np.float64) / white
-    return np.ascontiguousarray(planes[None] if planes.ndim == 2 else np.moveaxis(planes, -1, 0))
+    planes = planes[None] if planes.ndim == 2 else np.moveaxis(planes, -1, 0)
+    return np.ascontiguousarray(planes), said
+
+
+def _changes(image: Any) -> Iterator[str]:
+    """Yield clauses on what is left out of `image` or changed about it."""
+    if image.mode in ("P", "PA"):
+        yield "its palette is replaced by the colours"
+    elif image.mode not in (*_DEEP, "1", "L", "LA", "La", "RGB", "RGBA", "RGBX", "RGBa"):
+        yield f"its {image.mode} samples are converted to red, green and blue"
+    if image.has_transparency_data:
+        yield "its opacity is left out"
+    if image.getexif().get(0x0112, 1) != 1:
+        yield "it is turned upright by its EXIF orientation"
 
 
 def _plain(image: Any) -> Any:

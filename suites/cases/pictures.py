@@ -47,7 +47,8 @@ def read(pixels: str) -> np.ndarray:
     ndarray of float64, read-only
         `(planes, *size)` is its shape. Black is 0 and the format's white is 1.
         The MRI slice is scaled by its brightest pixel. Arrays and pictures of floats are not
-        scaled. A picture is turned upright by its EXIF data.
+        scaled, nor are signed samples and those of 32 bits. A picture is turned upright by its
+        EXIF data. The pages of a TIFF file are the depth of a volume.
 
         One to three axes of an array are space; with four or five, the last two or three are.
         A last axis of 3 or 4 behind two others is colour. A fourth plane, opacity, is dropped.
@@ -57,8 +58,16 @@ def read(pixels: str) -> np.ndarray:
     ConvbenchError
         If the picture does not exist, or cannot be read without loss.
     """
+    planes = examine(pixels)[0]
+    planes.flags.writeable = False
+    return planes
+
+
+def examine(pixels: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return the planes as `read` does, and clauses on what was made of the file."""
+    said: tuple[str, ...] = ()
     if pixels == "photograph":
-        planes = read_picture(str(_sample("grace_hopper.jpg")))
+        planes, said = read_picture(str(_sample("grace_hopper.jpg")))
     elif pixels == "mri":
         raw = gzip.decompress(_sample("s1045.ima.gz").read_bytes())
         slice_ = np.frombuffer(raw, dtype=">u2").reshape(256, 256).astype(np.float64)
@@ -70,9 +79,8 @@ def read(pixels: str) -> np.ndarray:
         )
     else:
         path = str(Path(pixels).expanduser())
-        planes = _read_array(path) if is_array(path) else read_picture(path)
-    planes.flags.writeable = False
-    return planes
+        planes, said = _read_array(path) if is_array(path) else read_picture(path)
+    return planes, said
 
 
 def _sample(name: str) -> Path:
@@ -87,19 +95,26 @@ def _sample(name: str) -> Path:
     )
 
 
-def _read_array(path: str) -> np.ndarray:
+def _read_array(path: str) -> tuple[np.ndarray, tuple[str, ...]]:
     array = load_array(path, "array file")
     if not 1 <= array.ndim <= 5 or 0 in array.shape:
         raise ConvbenchError(
             f"array file {path!r} has shape {array.shape}; expected 1 to 3 spatial axes, "
             f"none of them empty, or (N, C, …) in front of 2 or 3"
         )
+    said: tuple[str, ...] = ()
+    if array.dtype.kind in "iu" and (
+        beyond := np.count_nonzero((array > 2.0**53) | (array < -(2.0**53)))
+    ):
+        said = (f"{beyond} of its {array.dtype} values are beyond 2^53 and rounded",)
     array = narrowed(f"array file {path!r}", array, np.float64)
     if array.ndim == 3 and array.shape[-1] in (3, 4):
-        return np.ascontiguousarray(np.moveaxis(array[..., :3], -1, 0))
+        said += (f"its last axis of {array.shape[-1]} is taken for colour",)
+        said += ("its opacity is left out",) if array.shape[-1] == 4 else ()
+        return np.ascontiguousarray(np.moveaxis(array[..., :3], -1, 0)), said
     if array.ndim <= 3:
-        return array[None]
-    return array.reshape(-1, *array.shape[2:])
+        return array[None], said
+    return array.reshape(-1, *array.shape[2:]), said
 
 
 def save(path: str | Path, array: np.ndarray) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from algos.choice import Explanation
 from results.tables.labels import GROUP, bytes_text, lead_text, plural, time_text
+from results.tables.network import count_of
 from results.tables.regret import Key, key_of
 
 #: Share of the whole time from which the choice for a layer matters.
@@ -20,7 +21,8 @@ MATTERS = 0.02
 class Layer:
     """A layer with the seconds and bytes that each algorithm takes; infinite if it cannot.
 
-    `chosen` is the automatic choice, and `best_s` the shortest measured time, NaN if unknown.
+    `chosen` is the automatic choice, and `best_s` the shortest measured time, NaN if unknown. The
+    network has the layer `count` times, and the seconds are those of one.
     """
 
     label: str
@@ -28,6 +30,7 @@ class Layer:
     workspaces: Mapping[str, int]
     chosen: str
     best_s: float = math.nan
+    count: int = 1
 
     @property
     def chosen_s(self) -> float:
@@ -57,7 +60,7 @@ class Network:
 
     def gained(self, layer: Layer) -> float:
         """Return the seconds that the automatic choice saves in a layer over `single`."""
-        return layer.times.get(self.single, math.nan) - layer.chosen_s
+        return layer.count * (layer.times.get(self.single, math.nan) - layer.chosen_s)
 
     @property
     def deciding(self) -> list[Layer]:
@@ -77,25 +80,26 @@ def layer_of(label: str, found: Explanation, best_s: float = math.nan) -> Layer:
         {one.algorithm: int(one.workspace_bytes or 0) for one in able},
         found.algorithm,
         best_s,
+        count_of(label) or 1,
     )
 
 
 def sum_up(layers: Sequence[Layer]) -> Network:
     """Return the sums over `layers`."""
     names = sorted(set.intersection(*(set(layer.times) for layer in layers))) if layers else []
-    sums = {name: sum(layer.times[name] for layer in layers) for name in names}
+    sums = {name: sum(layer.count * layer.times[name] for layer in layers) for name in names}
     single = min(sums, key=lambda name: sums[name], default="")
     known = [layer for layer in layers if not math.isnan(layer.best_s)]
     return Network(
         layers=tuple(layers),
         single=single,
         single_s=sums.get(single, math.nan),
-        auto_s=sum(layer.chosen_s for layer in layers),
+        auto_s=sum(layer.count * layer.chosen_s for layer in layers),
         single_bytes=_greediest(layers, [single] * len(layers)),
         auto_bytes=_greediest(layers, [layer.chosen for layer in layers]),
-        measured=len(known),
-        best_s=sum(layer.best_s for layer in known) if known else math.nan,
-        best_auto_s=sum(layer.chosen_s for layer in known) if known else math.nan,
+        measured=sum(layer.count for layer in known),
+        best_s=sum(layer.count * layer.best_s for layer in known) if known else math.nan,
+        best_auto_s=sum(layer.count * layer.chosen_s for layer in known) if known else math.nan,
     )
 
 
@@ -114,8 +118,8 @@ def best_times(frame: pd.DataFrame) -> dict[Key, float]:
 
 def sentences(found: Network) -> list[str]:
     """Return the sums of a network as sentences."""
-    count = len(found.layers)
-    unknown = sum(math.isnan(layer.chosen_s) for layer in found.layers)
+    count = sum(layer.count for layer in found.layers)
+    unknown = sum(layer.count * math.isnan(layer.chosen_s) for layer in found.layers)
     if unknown:
         return [
             f"The time of {unknown} of {plural(count, 'layer')} is not known, so nothing can be "

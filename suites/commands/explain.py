@@ -23,7 +23,7 @@ from suites.cases.suite import Case, Suite
 from suites.choice import networks
 from suites.choice.tuning import can_be_tuned
 
-from .arguments import bytes_count
+from .arguments import bytes_count, whole_number
 from .command import Command
 from .command import Options as BaseOptions
 from .consoles import out, remark
@@ -35,6 +35,7 @@ EXAMPLES = """examples:
   convbench explain "mb1_ic1ih512_oc1_kh31" --weights gaussian --use once
   convbench explain "mb1_ic64ih56_oc64_kh3_ph1" --accuracy direct --memory 16MiB
   convbench explain resnet50
+  convbench explain --model network.onnx
   convbench explain --batch shapes_resnet_50 --run 20261120-104212
 """
 
@@ -45,6 +46,8 @@ class Options(BaseOptions):
 
     what: str | None
     batch: str | None
+    model: str | None
+    batch_size: int | None
     weights: str | None
     dtype: str | None
     use: str
@@ -72,6 +75,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--batch", metavar="FILE", help="a network: the problems of a benchdnn file"
     )
+    parser.add_argument("--model", metavar="FILE", help="a network: the layers of an ONNX file")
+    parser.add_argument(
+        "--batch-size", type=whole_number(1), metavar="N",
+        help="with --model: images at a time (default: the file's, or 1)",
+    )  # fmt: skip
     parser.add_argument("--weights", metavar="SPEC", help="kernel values (default: random)")
     parser.add_argument("--dtype", metavar="D", help="float32 or float64")
     parser.add_argument(
@@ -95,19 +103,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: Options) -> int:
     """Explain one problem, or sum up a network; nothing is timed."""
-    if (options.what is None) == (options.batch is None):
+    if [options.what, options.batch, options.model].count(None) != 2:
         raise ConvbenchError(
-            "explain takes one thing: a descriptor such as mb1_ic3ih8_oc4_kh3, a suite, or --batch"
+            "explain takes one thing: a descriptor such as mb1_ic3ih8_oc4_kh3, a suite, --batch, "
+            "or --model"
         )
     what = options.what or ""
-    network = bool(options.batch) or is_suite(what) or not _is_descriptor(what)
+    network = bool(options.batch or options.model) or is_suite(what) or not _is_descriptor(what)
     if options.run and not network:
-        raise ConvbenchError("--run goes with a suite or --batch: its times are summed up")
+        raise ConvbenchError("--run goes with a suite, --batch or --model: its times are summed")
     chosen, notes = run_suite(
         RunCases(
             suite=options.what if network else None, problem=() if network else (what,),
             batch=options.batch, weights=options.weights, dtype=options.dtype, input=None,
-            kernel=None,
+            kernel=None, model=options.model, batch_size=options.batch_size,
         )
     )  # fmt: skip
     remark(notes)

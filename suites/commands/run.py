@@ -36,6 +36,7 @@ EXAMPLES = """examples:
   convbench run --problem "mb1_ic3ih227_oc96_kh11_sh4ph0" --dtype float64
   convbench run --batch shapes_resnet_50
   convbench run --input picture.png --kernel gaussian:15 --boundary reflect
+  convbench run --model network.onnx --peers
   convbench run --algorithm-file mine.py
   convbench run sizes --dry-run
   convbench run --resume 20261120-104212-sizes
@@ -90,6 +91,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--cval", type=float, default=0.0, metavar="X", help="value of --boundary constant"
     )
+    what.add_argument("--model", metavar="FILE", help="an ONNX file: its layers")
+    what.add_argument(
+        "--batch-size", type=whole_number(1), metavar="N",
+        help="with --model: images at a time (default: the file's, or 1)",
+    )  # fmt: skip
     what.add_argument("--weights", metavar="SPEC", help="kernel values of --problem and --batch")
     how = parser.add_argument_group("how")
     how.add_argument("--algorithms", metavar="A,B", help="only these (default: the suite's)")

@@ -16,6 +16,8 @@ from algos.notation import parse
 from algos.registry import get, load_file
 from suites.cases import batch, data, fills, filters, generate, pictures, suite
 from suites.cases.suite import Case, Suite
+from suites.models.model import summary
+from suites.models.onnx_model import read_onnx
 from suites.truth.families import FAMILY_CASES, family_cases
 from suites.workers.messages import Discover
 from suites.workers.process import Worker, WorkerDiedError
@@ -42,6 +44,8 @@ class RunCases(ListedCases):
     kernel: str | None
     boundary: str | None = None
     cval: float = 0.0
+    model: str | None = None
+    batch_size: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +66,7 @@ def run_suite(options: RunCases) -> tuple[Suite, list[str]]:
             ("a suite", options.suite),
             ("--problem or --batch", options.problem or options.batch),
             ("--input", options.input),
+            ("--model", options.model),
         )
         if value
     ]
@@ -75,6 +80,11 @@ def run_suite(options: RunCases) -> tuple[Suite, list[str]]:
         raise ConvbenchError(
             "--boundary and --cval go with --input; a descriptor spells its own, as in _reflect"
         )
+    if options.batch_size and not options.model:
+        raise ConvbenchError("--batch-size goes with --model: problems spell their batch as mb8")
+    if options.model:
+        model = read_onnx(options.model, options.batch_size, options.dtype)
+        return model.suite(), [summary(model), *model.notes()]
     if options.input:
         if not options.kernel:
             raise ConvbenchError("--input goes with --kernel, for example --kernel gaussian:15")
@@ -82,7 +92,7 @@ def run_suite(options: RunCases) -> tuple[Suite, list[str]]:
         how = options.dtype or "float32", options.boundary, options.cval
         case = data.case_from_files(picture, kernel, *how)
         title = f"{Path(options.input).name} filtered with {Path(options.kernel).name}"
-        return _own("input", title, (case,)), []
+        return _own("input", title, (case,)), data.remarks_on_files(case)
     if options.problem or options.batch:
         cases, notes = _listed(options)
         file = batch.split(options.batch)[1] if options.batch else None

@@ -1,5 +1,7 @@
 """Fixtures of the tests of commands."""
 
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 
@@ -18,6 +20,13 @@ def folder(tmp_path_factory):
     np.save(here / "scalar.npy", np.float64(3))
     (here / "torn.npy").write_bytes((here / "ok.npy").read_bytes()[:300])
     (here / "junk.png").write_bytes(b"hello")
+    (here / "text.onnx").write_text("no model\n")
+    if find_spec("onnx"):
+        from onnx_graphs import Graph
+
+        graph = Graph(1, 4)
+        graph.node("Relu", "x")
+        graph.save(here / "none.onnx")
     (here / "bad.toml").write_text("title = \n")
     (here / "key.toml").write_text('title = "x"\nproblemz = ["mb1_ic1ih5_oc1_kh3"]\n')
     (here / "bad.batch").write_text("mb1_ic3ih5_oc2_kh3\nfoo bar\n")
