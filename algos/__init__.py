@@ -10,6 +10,8 @@ This package knows no clock, no file and no plot; `suites` times it, `results` a
 `report.py` show what came out.
 """
 
+from . import blocks as blocks
+from . import dask as dask
 from .api import conv, convolve, correlate, names, plan, problem_of, why_not
 from .choice import choose, explain
 from .choice import learn as wisdom

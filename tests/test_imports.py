@@ -50,6 +50,10 @@ LEVELS = {
         {"plan", "pooling.plan"},
         {"inception.plan", "pooling.api", "pooling.parameters"},
         {"api", "filtering", "training", "pooling"},
+        {"blocks.positions", "blocks.journal"},
+        {"blocks.layout"},
+        {"blocks"},
+        {"dask"},
         {""},
     ],
     "suites": [

@@ -1,0 +1,236 @@
+"""Layout of a convolution in blocks: their shape, their order and the memory they need.
+
+All blocks have one shape, so one plan serves them. The last block of an axis begins early enough
+to be whole; only its new part is written.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from algos.core.errors import ConvbenchError
+from algos.core.problem import Problem
+
+from .positions import Span
+
+#: Blocks of input and of output held at once: one in work, one being read or written.
+HELD = 2
+#: Fewest outputs of a block along an axis. A single output would be a matrix product, which sums
+#: in another order than all others.
+LEAST = 16
+#: Fewest outputs of a block of one axis: `parallel` sums shorter rows in another order.
+LEAST_OF_ONE_AXIS = 8192
+#: Bytes that take as long to copy as one more contiguous run of them.
+RUN_BYTES = 4096
+
+Ranges = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Store:
+    """The facts of an array that decide how it is best read or written.
+
+    Attributes
+    ----------
+    itemsize : int
+        Bytes of an element.
+    chunks : tuple of int or None
+        Shape of the parts in which the store keeps it, if it does.
+    in_memory : bool
+        True for arrays in memory: reading them takes no more of it.
+    in_flight : int
+        Chunks that the store decodes or encodes at once.
+    """
+
+    itemsize: int
+    chunks: tuple[int, ...] | None
+    in_memory: bool
+    in_flight: int = 1
+
+    def needed(self, box: tuple[int, ...]) -> int:
+        """Return the bytes beside our own arrays while `box` is read or written."""
+        if self.in_memory:
+            return 0
+        copied = math.prod(box) * self.itemsize
+        if self.chunks is None:
+            return copied
+        touched = math.prod(-(-b // c) + 1 for b, c in zip(box, self.chunks, strict=True))
+        chunk = math.prod(self.chunks) * self.itemsize
+        return copied + 2 * chunk * min(touched, self.in_flight)
+
+
+@dataclass(frozen=True)
+class Block:
+    """One block: the outputs that are computed, and those of them that are new."""
+
+    computed: Ranges
+    written: Ranges
+
+    @property
+    def slices(self) -> tuple[slice, ...]:
+        """Place of the new outputs in the whole result."""
+        return tuple(slice(*each) for each in self.written)
+
+    @property
+    def inside(self) -> tuple[slice, ...]:
+        """Place of the new outputs in the block."""
+        return tuple(
+            slice(start - first, stop - first)
+            for (start, stop), (first, _) in zip(self.written, self.computed, strict=True)
+        )
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Blocks of a convolution.
+
+    Attributes
+    ----------
+    spans : tuple of Span
+        The axes.
+    block : tuple of int
+        Outputs of a block, per axis.
+    algorithm : str
+        Name of the algorithm that computes every block.
+    bytes : int
+        Most memory that the blocks take, as predicted.
+    """
+
+    spans: tuple[Span, ...]
+    block: tuple[int, ...]
+    algorithm: str
+    bytes: int
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Blocks along each axis."""
+        return tuple(-(-s.outputs // b) for s, b in zip(self.spans, self.block, strict=True))
+
+    @property
+    def blocks(self) -> int:
+        """Number of all blocks."""
+        return math.prod(self.counts)
+
+    @property
+    def read_shape(self) -> tuple[int, ...]:
+        """Samples that a block reads, per axis."""
+        return halo(self.block, self.spans)
+
+    def __iter__(self) -> Iterator[Block]:
+        """Yield the blocks, the last axis fastest."""
+        ranges = [
+            [
+                (max(min(i * b, s.outputs - b), 0), i * b, min(i * b + b, s.outputs))
+                for i in range(n)
+            ]
+            for s, b, n in zip(self.spans, self.block, self.counts, strict=True)
+        ]
+        for chosen in itertools.product(*ranges):
+            computed = tuple((c[0], c[0] + b) for c, b in zip(chosen, self.block, strict=True))
+            yield Block(computed, tuple((c[1], c[2]) for c in chosen))
+
+
+def halo(block: tuple[int, ...], spans: tuple[Span, ...]) -> tuple[int, ...]:
+    """Return the samples that a block of outputs reads, per axis."""
+    return tuple(b + s.kernel - 1 for b, s in zip(block, spans, strict=True))
+
+
+def problem_of(block: tuple[int, ...], spans: tuple[Span, ...], dtype: str, flip: bool) -> Problem:
+    """Return the problem that every block is: valid, its halo read beforehand."""
+    kernel = tuple(s.kernel for s in spans)
+    return Problem(size=halo(block, spans), kernel=kernel, dtype=dtype, flip=flip)
+
+
+def memory_of(
+    block: tuple[int, ...], spans: tuple[Span, ...], itemsize: int, workspace: int, source: Store,
+    out: Store, rounded: bool,
+) -> int:  # fmt: skip
+    """Return the most bytes that blocks of this shape take.
+
+    These are two blocks of input and two of output, the algorithm's workspace, two copies of the
+    kernel, and the stores' own copies of what is read and written. `rounded` results are whole
+    numbers, made of a block by two more copies.
+    """
+    read = halo(block, spans)
+    held = HELD * (math.prod(read) + math.prod(block)) * itemsize
+    kernel = 2 * math.prod(s.kernel for s in spans) * itemsize
+    copies = 2 * math.prod(block) * 8 if rounded else 0
+    return held + kernel + workspace + copies + source.needed(read) + out.needed(block)
+
+
+def choose(
+    spans: tuple[Span, ...], memory: int, needed: Callable[[tuple[int, ...]], int], source: Store,
+    out: Store, most: int,
+) -> tuple[int, ...]:  # fmt: skip
+    """Return the shape of blocks that read least, among those that fit.
+
+    `needed` returns the bytes of a block's shape. Blocks should take at most `most` bytes, and may
+    take no more than `memory`.
+
+    Raises
+    ------
+    ConvbenchError
+        If the smallest block takes more than `memory`; it is named.
+    """
+    least = smallest(spans)
+    if needed(least) > memory:
+        raise ConvbenchError(
+            f"memory of {memory} bytes is too little: the smallest block, of {least} outputs, "
+            f"takes {needed(least)}; allow at least that"
+        )
+    limit = max(min(memory, most), needed(least))
+    counts = [1] * len(spans)
+    while needed(_shape(counts, spans, out)) > limit:
+        options = []
+        for axis, span in enumerate(spans):
+            more = [c * 2 if at == axis else c for at, c in enumerate(counts)]
+            if -(-span.outputs // more[axis]) >= least[axis]:
+                options.append((_cost(more, spans, source), axis, more))
+        if not options:
+            return least
+        counts = min(options)[2]
+    for axis in range(len(spans)):  # as few blocks as fit
+        low, high = counts[axis] // 2, counts[axis]
+        while high - low > 1:
+            middle = (low + high) // 2
+            trial = [middle if at == axis else c for at, c in enumerate(counts)]
+            low, high = (
+                (low, middle) if needed(_shape(trial, spans, out)) <= limit else (middle, high)
+            )
+        counts[axis] = high
+    return _shape(counts, spans, out)
+
+
+def smallest(spans: tuple[Span, ...]) -> tuple[int, ...]:
+    """Return the shape of the smallest blocks."""
+    least = LEAST if len(spans) > 1 else max(LEAST_OF_ONE_AXIS, spans[0].kernel)
+    return tuple(min(s.outputs, least) for s in spans)
+
+
+def _shape(counts: list[int], spans: tuple[Span, ...], out: Store) -> tuple[int, ...]:
+    """Return the shape of so many blocks: equal ones, and whole chunks of `out` where possible."""
+    shape = []
+    for axis, (count, span) in enumerate(zip(counts, spans, strict=True)):
+        part = -(-span.outputs // count)
+        if out.chunks and count > 1 and part >= out.chunks[axis]:
+            part -= part % out.chunks[axis]
+        shape.append(part)
+    return tuple(shape)
+
+
+def _cost(counts: list[int], spans: tuple[Span, ...], source: Store) -> float:
+    """Return bytes read by all blocks, and as many more for each run that is not contiguous."""
+    block = tuple(-(-s.outputs // c) for s, c in zip(spans, counts, strict=True))
+    read = [min(r, s.size) for r, s in zip(halo(block, spans), spans, strict=True)]
+    if source.chunks:
+        sides = [(-(-r // c) + (n > 1)) * c
+                 for r, c, n in zip(read, source.chunks, counts, strict=True)]  # fmt: skip
+        return math.prod(counts) * math.prod(sides) * source.itemsize
+    whole = len(spans) - 1
+    while whole > 0 and counts[whole] == 1:
+        whole -= 1
+    runs = math.prod(read[:whole])
+    return math.prod(counts) * (math.prod(read) * source.itemsize + RUN_BYTES * runs)
