@@ -343,13 +343,12 @@ def _plan(call: _Call, problem: Problem, algorithm: str) -> Plan:
 
 
 def _journal_path(out: Any, resume: bool | str | Path) -> Path | None:
-    if resume is True:
-        where = copying.place(out)
-        name = getattr(out, "name", None)
-        part = (
-            f"-{name.strip('/').replace('/', '-')}"
-            if isinstance(name, str) and name.strip("/")
-            else ""
-        )
-        return None if where is None else Path(f"{where}{part}{journal.ENDING}")
-    return None if resume is False else Path(resume)
+    if resume is False:
+        return None
+    if resume is not True:
+        return Path(resume)
+    where, name = copying.place(out), getattr(out, "name", None)
+    if where is None:
+        return None
+    inside = name.strip("/").replace("/", "-") if isinstance(name, str) else ""
+    return Path(journal.beside(f"{where}-{inside}" if inside else where))

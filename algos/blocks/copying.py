@@ -125,16 +125,15 @@ def release(store: Any, slices: tuple[slice, ...]) -> None:
 
 
 def place(store: Any) -> str | None:
-    """Return the path of a store's file or folder, if it has one."""
+    """Return the path of the file or folder that a store lies in, if it has one."""
+    store = getattr(store, "wrapped", store)  # read as another type
     if isinstance(store, np.ndarray):
         name = getattr(store, "filename", None) if mapping(store) is not None else None
         return str(name) if name else None
     if path := getattr(getattr(store, "file", None), "filename", None):  # h5py
         return f"{path}"
     root = getattr(getattr(store, "store", None), "root", None)  # zarr on a disk
-    if root is not None:
-        return f"{root}/{getattr(store, 'path', '') or ''}".rstrip("/")
-    return None
+    return None if root is None else f"{root}"
 
 
 def same_store(source: Any, out: Any) -> bool:

@@ -24,6 +24,11 @@ from algos.core.errors import ConvbenchError
 ENDING = ".convbench-blocks"
 
 
+def beside(place: str) -> str:
+    """Return the path of the journal of a result that lies at `place`."""
+    return place + ENDING
+
+
 def digest(facts: Mapping[str, Any], kernel: np.ndarray) -> str:
     """Return a text that identifies a call: its kernel, shapes and settings."""
     text = json.dumps(facts, sort_keys=True, default=str).encode()
