@@ -65,6 +65,8 @@ def test_every_store_serves_as_source_and_result(tmp_path, source, result):
     assert told[0] >= 3
     assert np.array_equal(out[...], expected)
     assert not [*tmp_path.glob("*blocks")]
+    if source is in_tiff:
+        x.store.close()
 
 
 @pytest.mark.parametrize("store", [in_zarr, in_hdf5])
