@@ -73,10 +73,8 @@ class Connection:
         """Return the addresses of all workers."""
         if self._client.status != "running":
             raise GoneError
-        try:
+        with _or_gone():
             return [*self._client.ncores()]
-        except Exception:  # Dask raises many kinds when a connection breaks
-            raise GoneError from None
 
     def ask(self, address: str) -> Host:
         """Return the facts of a worker."""
@@ -90,14 +88,22 @@ class Connection:
 
     def give(self, task: Task, host: Host) -> Any:
         """Let a host measure a task; return the future of its result."""
-        return self._client.submit(
-            perform, task.as_json(), workers=[host.address], allow_other_workers=False,
-            resources={RESOURCE: 1}, pure=False, retries=0,
-        )  # fmt: skip
+        with _or_gone():
+            return self._client.submit(
+                perform, task.as_json(), workers=[host.address], allow_other_workers=False,
+                resources={RESOURCE: 1}, pure=False, retries=0,
+            )  # fmt: skip
+
+    def result(self, future: Any) -> Any:
+        """Return the result of a future that is done; None if it was lost with its worker."""
+        try:
+            return future.result(timeout=ANSWER)
+        except Exception:  # the worker died after it was done, or the connection broke
+            return None
 
     def wait(self, futures: list[Any]) -> None:
         """Wait until one of `futures` is done, or for `LOOK` seconds."""
-        with suppress(TimeoutError), self._client.as_current():
+        with _or_gone(), suppress(TimeoutError), self._client.as_current():
             self._dask.wait(futures, timeout=LOOK, return_when="FIRST_COMPLETED")
 
     def close(self) -> None:
@@ -107,14 +113,22 @@ class Connection:
 
 
 @contextmanager
+def _or_gone() -> Iterator[None]:
+    """Raise `GoneError` in place of the many errors of a connection that breaks."""
+    from dask.distributed import CancelledError
+
+    try:
+        yield
+    except (Exception, CancelledError):
+        raise GoneError from None
+
+
+@contextmanager
 def silence() -> Iterator[None]:
     """Keep what Dask logs about broken connections off the terminal inside this block."""
-    loggers = [logging.getLogger(name) for name in ("distributed", "tornado", "asyncio")]
-    before = [(logger, logger.level) for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL + 1)
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
     try:
         yield
     finally:
-        for logger, level in before:
-            logger.setLevel(level)
+        logging.disable(before)

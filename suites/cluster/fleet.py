@@ -78,16 +78,17 @@ class Fleet:
 
     def run(self) -> Measured:
         """Measure until no task is left, or nobody to do one; return the runs."""
-        status, reason = "complete", ""
+        reason = "a task could not be done"
         try:
             reason = self._loop()
         except GoneError:
             reason = f"the scheduler at {self.connection.address} does not answer any more"
         except KeyboardInterrupt:
             reason = "interrupted"
-        if reason:
-            status = "interrupted"
-        paths = {k: p for k, one in self.ledgers.items() if (p := one.close(status)) is not None}
+        finally:
+            status = "interrupted" if reason else "complete"
+            ended = {kind: ledger.close(status) for kind, ledger in self.ledgers.items()}
+        paths = {kind: path for kind, path in ended.items() if path is not None}
         return Measured(paths, status, reason)
 
     def _loop(self) -> str:
@@ -219,7 +220,9 @@ class Fleet:
                 del self._busy[address]
                 return True
             return False  # cancelled with its worker, or with the scheduler
-        found = busy.future.result()
+        found = self.connection.result(busy.future)
+        if found is None:
+            return False
         del self._busy[address]
         if "mistake" in found:
             raise ConvbenchError(f"{busy.host.name}: {found['mistake']}")
