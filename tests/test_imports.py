@@ -73,6 +73,7 @@ LEVELS = {
         {"claims.page", "claims.terminal"},
         {"commands"},
         {"cli", "check_peers"},
+        {"scale"},
     ],
     "results": [{"records"}, {"verdicts"}, {"tables"}, {"figures"}, {"page"}, {"plot"}, {""}],
 }

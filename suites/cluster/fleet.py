@@ -40,20 +40,33 @@ class _Busy:
     begun: float
 
 
-@dataclass
+@dataclass(frozen=True)
+class TaskTime:
+    """Seconds of a task from its start here to its result, and those of its process there."""
+
+    number: int
+    host: str
+    total: float
+    process: float
+
+
+@dataclass(frozen=True)
 class Measured:
-    """The end of a measurement: its runs by kind of host, its status, and its cost.
+    """The end of a measurement: its runs by kind of host, its status, and its tasks.
 
     Attributes
     ----------
     paths : dict of str to Path
     status : str
         "complete", or "interrupted" with the `reason`.
+    tasks : list of TaskTime
+        In the order of their ends.
     """
 
-    paths: dict[str, Path] = field(default_factory=dict)
-    status: str = "complete"
-    reason: str = ""
+    paths: dict[str, Path]
+    status: str
+    reason: str
+    tasks: list[TaskTime] = field(default_factory=list)
 
 
 class Fleet:
@@ -70,6 +83,7 @@ class Fleet:
         self._busy: dict[str, _Busy] = {}
         self._failed: dict[tuple[str, int], int] = {}
         self._reasons: list[str] = []
+        self._tasks: list[TaskTime] = []
         self._budgets = budgets(suite, settings)
 
     def take_up(self, kind: str, path: Path) -> None:
@@ -89,7 +103,7 @@ class Fleet:
             status = "interrupted" if reason else "complete"
             ended = {kind: ledger.close(status) for kind, ledger in self.ledgers.items()}
         paths = {kind: path for kind, path in ended.items() if path is not None}
-        return Measured(paths, status, reason)
+        return Measured(paths, status, reason, self._tasks)
 
     def _loop(self) -> str:
         """Give out tasks and collect results; return why it ended early, if it did."""
@@ -229,7 +243,7 @@ class Fleet:
         if "failure" in found:
             self._fail(busy, found["failure"])
             return True
-        self._enter(busy, found["records"])
+        self._enter(busy, found["records"], float(found.get("seconds", 0.0)))
         return True
 
     def _fail(self, busy: _Busy, reason: str) -> None:
@@ -238,7 +252,7 @@ class Fleet:
         self._reasons.append(f"{busy.host.name} on {busy.task.case.problem}: {reason}")
         self.tell(self._reasons[-1])
 
-    def _enter(self, busy: _Busy, text: str) -> None:
+    def _enter(self, busy: _Busy, text: str, process: float) -> None:
         ledger = self._ledger(busy.host.kind)
         if busy.task.number in ledger.done:  # a host that was thought to be dead
             return
@@ -246,6 +260,7 @@ class Fleet:
         found: RunRecords = checked(Path(busy.host.name), lines)
         ledger.add(busy.task.number, busy.host, found, self.header, self.folder)
         taken = clock.now() - busy.begun
+        self._tasks.append(TaskTime(busy.task.number, busy.host.name, taken, process))
         count = f"{len(ledger.done)} of {len(ledger.cases)}"
         self.tell(f"{count} · {busy.host.name}: {busy.task.case.problem} in {taken:.0f} s")
 

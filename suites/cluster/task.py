@@ -22,6 +22,7 @@ from algos.core.errors import ConvbenchError
 from results.records.records import read_records
 from results.records.run import FILE
 from suites.cases.suite import Case, Suite
+from suites.machine import clock
 from suites.timing.schedule import Settings
 from suites.workers.worker import end_with_parent
 
@@ -87,8 +88,8 @@ def perform(task: dict[str, Any]) -> dict[str, str]:
     Returns
     -------
     dict
-        ``records``, the content of the run's file; or ``mistake``, a sentence; or ``failure``, the
-        end of what the process said before it died.
+        ``records``, the content of the run's file, and ``seconds``; or ``mistake``, a sentence; or
+        ``failure``, the end of what the process said before it died.
     """
     wanted = _wanted()
     with tempfile.TemporaryDirectory(prefix="convbench-task-") as folder:
@@ -97,6 +98,7 @@ def perform(task: dict[str, Any]) -> dict[str, str]:
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
             env={k: v for k, v in os.environ.items() if k not in FOREIGN},
         )  # fmt: skip
+        begun = clock.now()
         try:
             said = _said(process, json.dumps(task), wanted)
         finally:
@@ -108,7 +110,8 @@ def perform(task: dict[str, Any]) -> dict[str, str]:
         files = [*Path(folder).glob(f"*/{FILE}")]
         if process.returncode or len(files) != 1:
             return {"failure": f"exit code {process.returncode}: {said.strip()[-2000:]}"}
-        return {"records": files[0].read_text(encoding="utf-8")}
+        taken = f"{clock.now() - begun:.6f}"
+        return {"records": files[0].read_text(encoding="utf-8"), "seconds": taken}
 
 
 def _said(process: subprocess.Popen[str], text: str | None, wanted: Any) -> str:
