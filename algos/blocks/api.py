@@ -28,10 +28,6 @@ from . import copying, journal, loop
 from .layout import Layout, choose, memory_of, problem_of, smallest
 from .positions import Span
 
-#: Bytes that blocks take at most where more is allowed: small ones overlap reading, computing and
-#: writing, and stay nearer to the caches.
-USUAL = 256 << 20
-
 Progress = Callable[[int, int], object]
 
 
@@ -268,12 +264,12 @@ def _laid_out(
         return Layout(spans, shape, chosen.name, needed_by(chosen)(shape))
     alone, least = _plain_need(call, stores, itemsize), smallest(spans)
     fits = alone(least) <= memory
-    chosen = _resolved(call, choose(spans, memory, alone, *stores, USUAL) if fits else least)
+    chosen = _resolved(call, choose(spans, memory, alone, *stores) if fits else least)
     needed = needed_by(chosen)
     if call.algorithm == AUTO and needed(least) > memory:
         chosen = registry.convolutions()["parallel"]
         needed = needed_by(chosen)
-    shape = choose(spans, memory, needed, *stores, USUAL)
+    shape = choose(spans, memory, needed, *stores)
     return Layout(spans, shape, chosen.name, needed(shape))
 
 

@@ -23,6 +23,9 @@ HELD = 2
 LEAST = 16
 #: Fewest outputs of a block of one axis: `parallel` sums shorter rows in another order.
 LEAST_OF_ONE_AXIS = 8192
+#: Bytes that blocks take at most, where their halos are small; and how often the array may be read
+#: before larger blocks are taken.
+USUAL, OFTEN = 64 << 20, 1.25
 #: Bytes that take as long to copy as one more contiguous run of them.
 RUN_BYTES = 4096
 
@@ -163,12 +166,13 @@ def memory_of(
 
 def choose(
     spans: tuple[Span, ...], memory: int, needed: Callable[[tuple[int, ...]], int], source: Store,
-    out: Store, most: int,
+    out: Store,
 ) -> tuple[int, ...]:  # fmt: skip
-    """Return the shape of blocks that read least, among those that fit.
+    """Return the shape of blocks: small ones, unless their halos would be read too often.
 
-    `needed` returns the bytes of a block's shape. Blocks should take at most `most` bytes, and may
-    take no more than `memory`.
+    Small blocks overlap reading, computing and writing, and stay nearer to the caches. Blocks
+    begin at `USUAL` bytes and are doubled, as far as `memory` allows, while they read more than
+    `OFTEN` times the array or cut the chunks of `out`. `needed` returns the bytes of a shape.
 
     Raises
     ------
@@ -181,7 +185,27 @@ def choose(
             f"memory of {memory} bytes is too little: the smallest block, of {least} outputs, "
             f"takes {needed(least)}; allow at least that"
         )
-    limit = max(min(memory, most), needed(least))
+    limit = max(USUAL, needed(least))
+    while True:
+        shape = _within(min(limit, memory), spans, needed, source, out)
+        again = math.prod(halo(shape, spans)) / math.prod(shape)
+        if limit >= memory or (again <= OFTEN and not _cuts_chunks(shape, spans, out)):
+            return shape
+        limit *= 2
+
+
+def _cuts_chunks(shape: tuple[int, ...], spans: tuple[Span, ...], out: Store) -> bool:
+    """Return True if blocks are smaller than the chunks of `out`, which are then written again."""
+    sizes = [s.outputs for s in spans]
+    return any(b < min(c, n) for b, c, n in zip(shape, out.chunks or shape, sizes, strict=True))
+
+
+def _within(
+    limit: int, spans: tuple[Span, ...], needed: Callable[[tuple[int, ...]], int], source: Store,
+    out: Store,
+) -> tuple[int, ...]:  # fmt: skip
+    """Return the shape of blocks that read least, of those that take at most `limit` bytes."""
+    least = smallest(spans)
     counts = [1] * len(spans)
     while needed(_shape(counts, spans, out)) > limit:
         options = []
@@ -197,9 +221,10 @@ def choose(
         while high - low > 1:
             middle = (low + high) // 2
             trial = [middle if at == axis else c for at, c in enumerate(counts)]
-            low, high = (
-                (low, middle) if needed(_shape(trial, spans, out)) <= limit else (middle, high)
-            )
+            if needed(_shape(trial, spans, out)) <= limit:
+                high = middle
+            else:
+                low = middle
         counts[axis] = high
     return _shape(counts, spans, out)
 
@@ -211,12 +236,13 @@ def smallest(spans: tuple[Span, ...]) -> tuple[int, ...]:
 
 
 def _shape(counts: list[int], spans: tuple[Span, ...], out: Store) -> tuple[int, ...]:
-    """Return the shape of so many blocks: equal ones, and whole chunks of `out` where possible."""
-    shape = []
+    """Return the shape for numbers of blocks: equal ones, of whole chunks of `out` if possible."""
+    shape, least = [], smallest(spans)
     for axis, (count, span) in enumerate(zip(counts, spans, strict=True)):
         part = -(-span.outputs // count)
-        if out.chunks and count > 1 and part >= out.chunks[axis]:
-            part -= part % out.chunks[axis]
+        whole = part - part % out.chunks[axis] if out.chunks else 0
+        if count > 1 and whole >= least[axis]:
+            part = whole
         shape.append(part)
     return tuple(shape)
 
