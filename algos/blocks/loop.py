@@ -25,7 +25,7 @@ def kept(layout: Layout, out: Any, done: Mapping[int, int]) -> dict[int, int]:
                 held = np.asarray(out[block.slices])
                 if checksum(held) == done[number]:
                     found[number] = done[number]
-                copying.release(out, block.slices)
+                copying.release(out)
     return found
 
 

@@ -1,1 +1,1 @@
-"""Measurements of what is said of large arrays and of clusters; each module is a program."""
+"""Programs that show the claims on large arrays and on clusters."""

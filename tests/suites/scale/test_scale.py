@@ -1,4 +1,4 @@
-"""What is said of large arrays and clusters, in small: the programs of `suites.scale`."""
+"""Small runs of the programs that show the claims on large arrays and clusters."""
 
 import pytest
 
@@ -14,6 +14,15 @@ def test_the_peak_stays_within_a_limit_that_is_set(tmp_path, store):
     assert found.input_bytes > 9.9 * found.memory and found.predicted <= found.memory
     assert found.limit == int(1.2 * found.predicted)
     assert found.blocks > 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("store", ["npy", pytest.param("h5", marks=pytest.mark.scale)])
+def test_the_peak_is_as_predicted(tmp_path, store):
+    """Many blocks: pages of a memory map that stayed would add up."""
+    pytest.importorskip({"npy": "numpy", "h5": "h5py"}[store])
+    found = memory.run(32 << 20, 12.0, store, 15, tmp_path)
+    assert found.peak <= memory.EXCESS * found.predicted
 
 
 def test_a_limit_below_the_need_ends_the_call(tmp_path, monkeypatch):
