@@ -78,7 +78,8 @@ def convolve(
         Where the blocks that are done are noted. True: beside `out`, if it lies in a file. False:
         nowhere.
     progress : bool or callable, optional
-        True shows a bar. A callable gets the number of blocks that are done and of all.
+        True shows a bar. A callable gets the number of blocks that are done and of all, from the
+        thread that writes.
 
     Returns
     -------
@@ -96,6 +97,9 @@ def convolve(
     "naive", "parallel" and "separable" give the bits that they give for the whole array in memory,
     if it is not smaller than the smallest block. The others sum in an order that depends on the
     shape of the block; they keep within their error bounds.
+
+    An algorithm chosen automatically may spread a NaN or infinity to nearby outputs, since it is
+    chosen before the array is read. ``accuracy="direct"`` rules that out.
     """
     call = _call(source, kernel, out, mode, boundary, cval, algorithm, accuracy, threads, True)
     return _run(call, source, out, memory, block, resume, progress)
@@ -250,10 +254,9 @@ def _laid_out(
     def needed_by(chosen: Algorithm) -> Callable[[tuple[int, ...]], int]:
         def needed(shape: tuple[int, ...]) -> int:
             problem = problem_of(shape, spans, call.dtype, call.flip)
-            workspace = performer(chosen, problem).workspace_bytes(
-                problem,
-                1 if pools.is_small(problem.multiply_adds, 0) else pools.check(call.threads),
-            )
+            small = pools.is_small(problem.multiply_adds, problem.compulsory_bytes)
+            count = 1 if small else pools.check(call.threads)
+            workspace = performer(chosen, problem).workspace_bytes(problem, count)
             return memory_of(shape, spans, itemsize, workspace, *stores, call.rounded)
 
         return needed

@@ -21,7 +21,7 @@ HELD = 2
 #: Fewest outputs of a block along an axis. A single output would be a matrix product, which sums
 #: in another order than all others.
 LEAST = 16
-#: Fewest outputs of a block of one axis: `parallel` sums shorter rows in another order.
+#: Fewest outputs of a block of a single row: `parallel` sums shorter rows in another order.
 LEAST_OF_ONE_AXIS = 8192
 #: Bytes that blocks take at most, where their halos are small; and how often the array may be read
 #: before larger blocks are taken.
@@ -231,7 +231,8 @@ def _within(
 
 def smallest(spans: tuple[Span, ...]) -> tuple[int, ...]:
     """Return the shape of the smallest blocks."""
-    least = LEAST if len(spans) > 1 else max(LEAST_OF_ONE_AXIS, spans[0].kernel)
+    single = all(s.outputs == s.kernel == 1 for s in spans[:-1])
+    least = max(LEAST_OF_ONE_AXIS, spans[-1].kernel) if single else LEAST
     return tuple(min(s.outputs, least) for s in spans)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import uuid
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from rich.markup import escape
 import results
 from algos.core.errors import ConvbenchError
 from algos.registry import get
+from results.records.differences import clauses
 from results.records.run import RunHeader
 from suites.cases.suite import Suite
 from suites.machine import clock
@@ -23,7 +25,11 @@ from suites.timing.schedule import Settings
 
 from .connection import Connection, silence
 from .fleet import WAIT, Fleet, Measured
+from .hosts import version
 from .ledger import siblings
+
+#: Settings that may change when a run is resumed: they say how long it may take.
+_FREE = ("budget", "elastic", "needed")
 
 
 def run_on_cluster(
@@ -92,14 +98,18 @@ def measure_on_cluster(
 
 
 def _check_same(before: RunHeader, header: RunHeader) -> None:
-    if (
-        before.problems != header.problems
-        or before.algorithms is None
-        or ([*before.algorithms] != [*(header.algorithms or ())])
-    ):
+    """Raise if the run to resume has other problems, settings or code."""
+    code, kept = before.cluster or {}, before.settings or {}
+    now = json.loads(json.dumps(header.settings))
+    found = [*clauses(*({k: v for k, v in s.items() if k not in _FREE} for s in (kept, now)))]
+    if before.problems != header.problems:
+        found.append("the problems of the suite are others now")
+    if code.get("convbench") != version():
+        found.append(f"convbench was {code.get('convbench')}, is {version()}")
+    if found:
         raise ConvbenchError(
-            f"run {before.id} cannot be taken up: its problems or algorithms are others now; start "
-            f"a new one"
+            f"run {before.id} cannot be taken up: {'; '.join(found)}. Runs of different versions "
+            f"or settings are never mixed; start a new one"
         )
 
 
@@ -111,7 +121,7 @@ def _header(suite: Suite, settings: Settings, address: str, words: Sequence[str]
         min_effect=settings.min_effect, budget_s=settings.budget, settings=asdict(settings),
         problems=fingerprint(suite.cases), words=list(words),
         command=shlex.join(["convbench", *words]), started=clock.utc().isoformat(),
-        cluster={"session": uuid.uuid4().hex, "address": address},
+        cluster={"session": uuid.uuid4().hex, "address": address, "convbench": version()},
     )  # fmt: skip
 
 

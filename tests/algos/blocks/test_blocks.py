@@ -75,6 +75,16 @@ def test_direct_sums_have_the_bits_of_the_whole(size, dtype, algorithm):
         assert np.array_equal(out, expected), taps
 
 
+@pytest.mark.parametrize(("size", "kernel"), [((90000,), (700,)), ((1, 90000), (1, 60))])
+def test_long_rows_have_the_bits_of_the_whole(size, kernel):
+    rng = np.random.default_rng(11)
+    x, w = rng.random(size, np.float32), rng.random(kernel, np.float32)
+    out = np.empty_like(x)
+    laid = algos.blocks.convolve(x, w, out, memory="300kB", algorithm="parallel")
+    assert laid.blocks > 3
+    assert np.array_equal(out, algos.convolve(x, w, "same", "parallel"))
+
+
 @pytest.mark.parametrize("algorithm", ["fft", "im2col", "winograd4"])
 def test_other_sums_keep_their_bound(algorithm):
     rng = np.random.default_rng(6)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 from command_line import CONVBENCH, ROOT, complaint, convbench, environment
 
@@ -119,4 +120,13 @@ def test_ctrl_c_ends_the_measurements_of_the_hosts(tmp_path, cluster, words):
     run.send_signal(signal.SIGINT)
     _, said = run.communicate(timeout=60)
     assert "interrupted; what was measured is kept" in said
+    for _ in range(100):
+        tasks = [
+            one for one in psutil.Process(cluster[0].pid).children(recursive=True)
+            if "suites.cluster.task" in " ".join(one.cmdline())
+        ]  # fmt: skip
+        if not tasks:
+            break
+        psutil.wait_procs(tasks, timeout=0.2)
+    assert not tasks
     assert [*(tmp_path / "runs").iterdir()]
