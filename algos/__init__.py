@@ -1,7 +1,7 @@
 """Convolution and pooling: interchangeable algorithms behind one interface.
 
-This package knows no clock, no file and no plot. `suites` times it; `results` and `report.py` show
-the times.
+This package knows no clock and no plot, and no file but what it remembers. `suites` times it;
+`results` and `report.py` show the times.
 
 >>> import numpy as np, algos
 >>> x = np.random.default_rng(0).random((1, 3, 32, 32), dtype=np.float32)
@@ -10,6 +10,8 @@ the times.
 (1, 8, 32, 32)
 """
 
+from . import blocks
+from . import dask as dask
 from .api import conv, convolve, correlate, names, plan, problem_of, why_not
 from .choice import choose, explain
 from .choice import learn as wisdom
@@ -23,7 +25,7 @@ from .registry import register
 from .training import conv_transpose, grad_bias, grad_input, grad_weight
 
 __all__ = [
-    "Algorithm", "ConvbenchError", "Plan", "PoolProblem", "Problem", "choose", "conv",
+    "Algorithm", "ConvbenchError", "Plan", "PoolProblem", "Problem", "blocks", "choose", "conv",
     "conv_transpose", "convolve", "correlate", "explain", "grad_bias", "grad_input", "grad_weight",
     "names", "parse_descriptor", "plan", "pool", "pool_grad", "problem_of", "register", "unpool",
     "why_not", "wisdom",

@@ -35,6 +35,7 @@ COMMANDS = {
     "compare": ("compare", "what got faster or slower, between runs or between revisions"),
     "merge": ("merge", "join runs of one suite from one machine"),
     "import": ("importing", "a run from JSON files of pytest-benchmark"),
+    "blocks": ("blocks", "convolve an array that does not fit in memory, from file to file"),
     "compile": ("compiling", "compile now, so that nothing waits later"),
     "explain": ("explain", "how an algorithm is chosen for a problem or a network"),
     "tune": ("tune", "measure what is fastest, for the automatic choice to know"),

@@ -50,6 +50,10 @@ LEVELS = {
         {"plan", "pooling.plan"},
         {"inception.plan", "pooling.api", "pooling.parameters"},
         {"api", "filtering", "training", "pooling"},
+        {"blocks.positions", "blocks.journal"},
+        {"blocks.layout"},
+        {"blocks"},
+        {"dask"},
         {""},
     ],
     "suites": [
@@ -60,6 +64,9 @@ LEVELS = {
         {"workers"},
         {"timing", "verification"},
         {"choice", "revisions"},
+        {"cluster.hosts"},
+        {"cluster.task"},
+        {"cluster"},
         {"claims.claim", "claims.text"},
         {"claims.data", "claims.drawing", "claims.networks", "claims.timing"},
         {"claims.sources"},
@@ -67,6 +74,7 @@ LEVELS = {
         {"claims.page", "claims.terminal"},
         {"commands"},
         {"cli", "check_peers", "measures"},
+        {"scale"},
     ],
     "results": [{"records"}, {"verdicts"}, {"tables"}, {"figures"}, {"page"}, {"plot"}, {""}],
 }
@@ -209,6 +217,28 @@ def test_one_file_alone_reads_a_clock():
         assert not clocks or name in apart, f"{name} imports {clocks}"
         dated = "datetime.now(" in source.read_text()
         assert not dated or name == "suites.machine.clock", f"{name} asks for the date"
+
+
+def writes(source: Path) -> bool:
+    """Return True if `source` calls something that writes files."""
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name):
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            modes = [a.value for a in node.args if isinstance(a, ast.Constant)]
+            if name in ("write_text", "write_bytes", "mkstemp", "fdopen", "unlink"):
+                return True
+            if name == "open" and any(isinstance(m, str) and set(m) & set("wa+") for m in modes):
+                return True
+    return False
+
+
+def test_algorithms_write_no_files():
+    """Wisdom, compiled code and the journal of blocks are what is remembered."""
+    allowed = {"algos.choice.machine", "algos.choice.wisdom", "algos.blocks.journal"}
+    found = {name for name, source in modules().items() if writes(source)}
+    ours = {name for name in found if name.startswith("algos.")}
+    assert {name for name in ours if not name.startswith("algos.backend.")} == allowed
+    assert "results.records.files" in found
 
 
 def test_private_parts_of_numba_stay_in_one_room():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -109,10 +109,17 @@ def _end(runs: Sequence[RunRecords]) -> EndRecord:
     Counts of other work are added up. Of shares and frequencies, the largest is kept.
     """
     status = next((run.status for run in runs if run.status != "complete"), "complete")
-    noise: dict[str, float] = {}
+    return EndRecord(status=status, noise=joined_noise(runs))
+
+
+def joined_noise(
+    runs: Sequence[RunRecords], known: Mapping[str, float] | None = None
+) -> dict[str, float]:
+    """Return the counts of other work of `runs` beside those that are `known`."""
+    noise = dict(known or {})
     for run in runs:
         for name, value in ((run.end.noise if run.end else None) or {}).items():
             if isinstance(value, int | float):
                 before = noise.get(name, 0)
                 noise[name] = max(before, value) if name in RATES else before + value
-    return EndRecord(status=status, noise=noise)
+    return noise

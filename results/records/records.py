@@ -19,6 +19,7 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -138,9 +139,13 @@ class RunWriter:
 
     def append(self, record: Record) -> None:
         """Write `record` as one line, and wait until it is on the disk."""
+        self.append_all([record])
+
+    def append_all(self, records: Sequence[Record]) -> None:
+        """Write `records`, all or none of them, and wait until they are on the disk."""
         if self._descriptor < 0:
             raise ConvbenchError(f"run {self.id} is closed; nothing more can be appended to it")
-        line = _line(record)
+        line = b"".join(map(_line, records))
         left = memoryview(line)
         try:
             while left:

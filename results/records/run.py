@@ -88,6 +88,8 @@ class RunHeader(Record):
     limits: Mapping[str, Any] | None = entry(Limits(), default=None)
     #: Reason to show no verdicts.
     withheld: str | None = entry(Text(), default=None)
+    #: Of a run of a cluster: its ``session``, its ``address``, and the ``kind`` of its hosts.
+    cluster: Mapping[str, Any] | None = entry(_TABLE, default=None)
     #: Fields of other versions, kept as they are.
     others: Mapping[str, Any] = field(default_factory=dict)
 
@@ -118,6 +120,8 @@ class PassRecord(Record):
     load_s: Mapping[str, float | None] = entry(
         TableOf(Number(0, 1e9, optional=True)), default_factory=dict
     )
+    #: Name of the host that measured it, in a run of a cluster.
+    host: str | None = entry(Text(optional=True), default=None)
     #: Seconds of the budget spent so far.
     spent_s: float = entry(Number(-1e9, 1e9), default=0.0)
 

@@ -49,7 +49,7 @@ from algos.core.problem import AXES, Problem
 from algos.notation import parse
 from algos.pooling import PoolProblem
 
-from . import filters, pictures
+from . import filters, offered, pictures
 
 _HERE = Path(__file__).parents[1]
 
@@ -127,13 +127,13 @@ class Suite:
 
 
 def names() -> list[str]:
-    """Return the suites that ship with convbench; `quick`, the default, comes first."""
-    found = sorted(path.stem for path in _HERE.glob("*.toml"))
+    """Return the suites that can be named: `quick`, the default, then ours and other packages'."""
+    found = sorted({*(path.stem for path in _HERE.glob("*.toml")), *offered.files()})
     return sorted(found, key=lambda name: name != "quick")
 
 
 def load(name_or_path: str | Path) -> Suite:
-    """Load a shipped suite by name, or a user's by the path of its ``.toml`` file.
+    """Load a suite by name, ours or of an installed package, or by the path of a ``.toml`` file.
 
     Raises
     ------
@@ -153,13 +153,20 @@ def load(name_or_path: str | Path) -> Suite:
                 f"there is no suite {text!r} among those that come with convbench (one of your own "
                 f"is given by its path, ending in .toml); {closest(text, names())}"
             )
-        return _read(_HERE / f"{text}.toml", f"{text}.toml")
+        ours = _HERE / f"{text}.toml"
+        return _read(ours, ours.name) if ours.is_file() else _of_package(text)
     path = Path(text).expanduser()
     if not path.is_file():
         beside = [p.name for p in path.parent.glob("*.toml") if p.name != "pyproject.toml"]
         near = closest(path.name, beside) if beside else "convbench list suites shows the shipped"
         raise ConvbenchError(f"suite file {text!r} does not exist; {near}")
     return _read(path, text)
+
+
+def _of_package(name: str) -> Suite:
+    """Load a suite that an installed package offers."""
+    path = offered.files()[name]
+    return _read(path, f"{path.name} of {path.parent}")
 
 
 def _read(path: Path, shown: str) -> Suite:

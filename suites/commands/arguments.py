@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
+from algos.core.amounts import bytes_of
+from algos.core.errors import ConvbenchError
 from results.verdicts.decide import MIN_EFFECT
 
 
@@ -38,8 +40,6 @@ def add_limits(parser: argparse._ActionsContainer) -> None:
 
 #: Seconds by unit; a number without a unit is of seconds.
 _SECONDS = {"min": 60.0, "h": 3600.0, "s": 1.0}
-#: Bytes by unit; a number without a unit is of bytes.
-_BYTES = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "kB": 10**3, "MB": 10**6, "GB": 10**9}
 
 
 def seconds(text: str) -> float:
@@ -66,16 +66,12 @@ def bytes_count(text: str) -> int:
     >>> bytes_count("1.5MiB")
     1572864
     """
-    unit = next((unit for unit in _BYTES if text.endswith(unit)), "")
     try:
-        value = float(text.removesuffix(unit)) * _BYTES.get(unit, 1)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < 2**63:
+        return bytes_of("size", text)
+    except ConvbenchError:
         raise argparse.ArgumentTypeError(
             f"{text!r} must be a number of bytes, or a size such as 64MiB or 1GB"
-        )
-    return int(value)
+        ) from None
 
 
 def percent(text: str) -> float:

@@ -14,12 +14,12 @@ from algos import registry
 from algos.core.errors import ConvbenchError
 from algos.core.family import AlgorithmBase
 from results.records.columns import DEFINED
-from suites.cases import filters, suite
+from suites.cases import filters, offered, suite
 from suites.claims import catalogue
 
 from .command import Command
 from .command import Options as BaseOptions
-from .consoles import out
+from .consoles import out, remark
 
 EXAMPLES = """examples:
   convbench list suites
@@ -52,6 +52,8 @@ def execute(options: Options) -> int:
     table = Table(box=None, pad_edge=False, header_style="bold")
     _TABLES[options.what](table)
     out.print(table)
+    if options.what == "suites":
+        remark(offered.broken().values())
     return 0
 
 
@@ -66,7 +68,13 @@ def _add_suites(table: Table) -> None:
     for heading in ("suite", "problems", "question"):
         table.add_column(heading, no_wrap=heading == "suite")
     for name in suite.names():
-        loaded = suite.load(name)
+        try:
+            loaded = suite.load(name)
+        except ConvbenchError as error:
+            if name not in offered.files():
+                raise
+            table.add_row(name, "", f"[red]{escape(str(error))}[/]")
+            continue
         table.add_row(name, str(len(loaded.cases)), escape(loaded.question))
 
 

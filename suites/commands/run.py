@@ -40,6 +40,7 @@ EXAMPLES = """examples:
   convbench run --algorithm-file mine.py
   convbench run sizes --dry-run
   convbench run --resume 20261120-104212-sizes
+  convbench run headline --cluster tcp://head:8786
 """
 
 
@@ -63,6 +64,8 @@ class Options(choose.RunCases):
     dry_run: bool
     manner: str
     runs: str | None
+    cluster: str | None
+    wait: float
     #: Words of the command line, kept in the records; `resume` reads them.
     words: tuple[str, ...] = ()
     #: Folder of the run that is resumed.
@@ -117,6 +120,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--resume", metavar="RUN",
         help="go on with a run that was cut short, or whose budget was too small: give more",
     )  # fmt: skip
+    how.add_argument(
+        "--cluster", metavar="ADDRESS",
+        help="measure on the hosts of a Dask scheduler, such as tcp://host:8786",
+    )  # fmt: skip
+    how.add_argument(
+        "--wait", type=seconds, default=60.0, metavar="SECONDS",
+        help="with --cluster: how long to wait for a host while there is none (default: 60)",
+    )  # fmt: skip
     how.add_argument("--strict", action="store_true", help="no verdicts without a passed audit")
     manner = parser.add_argument_group("what to print").add_mutually_exclusive_group()
     for name, purpose in (
@@ -141,7 +152,7 @@ def execute(options: Options) -> int:
     files, more = choose.algorithm_files(options.algorithm_file, options.threads)
     chosen, remarks = choose.run_suite(options)
     remark(remarks)
-    threads = choose.thread_counts(options.threads)
+    threads = choose.thread_counts(options.threads, here=not options.cluster)
     among = choose.families_of(chosen.cases)
     algorithms = choose.algorithms(options.algorithms, chosen.algorithms, among, chosen.also + more)
     chosen = choose.admitting(chosen, algorithms if options.algorithms else more)
@@ -160,11 +171,27 @@ def execute(options: Options) -> int:
     _check_finite(chosen)
     if options.dry_run:
         return dry_run.show(chosen, settings)
-    _refuse_the_impossible(chosen, settings)
     folder = options.runs or results.runs_folder()
+    if options.cluster:
+        return _on_cluster(options, options.cluster, chosen, settings, folder)
+    _refuse_the_impossible(chosen, settings)
     return run_and_show(
         chosen, settings, folder, out, options.words, options.earlier, options.manner
     )
+
+
+def _on_cluster(
+    options: Options, address: str, chosen: Suite, settings: Settings, folder: str | Path
+) -> int:
+    for given, name in ((options.strict, "--strict"), (options.algorithm_file, "--algorithm-file")):
+        if given:
+            raise ConvbenchError(f"{name} is about this machine; it does not go with --cluster")
+    from suites.cluster.command import run_on_cluster
+
+    return run_on_cluster(
+        chosen, settings, address, folder, out, options.words, options.earlier, options.manner,
+        options.wait,
+    )  # fmt: skip
 
 
 def _resumed(options: Options, run: str) -> Options:

@@ -204,13 +204,13 @@ def _with_dtype(cases: tuple[Case, ...], dtype: str | None) -> tuple[Case, ...]:
     return tuple(dict.fromkeys(changed))
 
 
-def thread_counts(text: str) -> tuple[int, ...]:
-    """Return ``"1,2"`` as (1, 2)."""
+def thread_counts(text: str, here: bool = True) -> tuple[int, ...]:
+    """Return ``"1,2"`` as (1, 2); more than this machine offers only if it is not `here`."""
     counts = []
     for word in text.split(","):
         if not (word.strip().isascii() and word.strip().isdigit()) or int(word) < 1:
             raise ConvbenchError(f"--threads {text!r}: expected counts such as 1 or 1,2")
-        if int(word) > available():
+        if here and int(word) > available():
             raise ConvbenchError(
                 f"--threads {text}: {word.strip()} threads were asked for, "
                 f"this machine offers {available()}"

@@ -68,7 +68,7 @@ def run_and_show(
         out = Console(quiet=True)
     done = measure(suite, settings, folder, out, words, earlier, manner == "verbose")
     try:
-        return _conclude(done.path, [*done.pictures], done.status, out, manner)
+        return conclude(done.path, [*done.pictures], done.status, out, manner)
     except (KeyboardInterrupt, BrokenPipeError):
         raise interrupted(done.path) from None
 
@@ -282,8 +282,12 @@ def _distinct(filtered: list[FilteredImage]) -> Iterator[tuple[Case, np.ndarray]
             yield picture.case, np.load(picture.path)
 
 
-def _conclude(path: Path, made: list[Path], state: str, out: Console, manner: str = "") -> int:
-    """Print the table, write the report, and print the paths of all files."""
+def conclude(path: Path, made: list[Path], state: str, out: Console, manner: str = "") -> int:
+    """Print the table, write the report, and print the paths of all files.
+
+    Returns 1 if an algorithm gave wrong results, else 0. For the `state` "interrupted", raises the
+    error that tells how to go on.
+    """
     from results.tables.terminal import show
 
     build = load_ours("report", "convbench_report").build

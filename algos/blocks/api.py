@@ -1,0 +1,354 @@
+"""The functions users call: `convolve` and `correlate` from store to store, and their `layout`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from algos import registry
+from algos.adapters import performer
+from algos.backend import threads as pools
+from algos.choice import AUTO, resolve
+from algos.core.algorithm import Algorithm
+from algos.core.amounts import bytes_of
+from algos.core.arguments import choice, number, per_axis
+from algos.core.arrays import as_array, narrowed, read_only
+from algos.core.boundary import BOUNDARIES
+from algos.core.errors import ConvbenchError
+from algos.core.problem import Problem
+from algos.filtering.real import EXACT
+from algos.filtering.request import MODES
+from algos.plan import Plan
+
+from . import copying, journal, loop
+from .layout import Layout, choose, memory_of, problem_of, smallest
+from .positions import Span
+
+Progress = Callable[[int, int], object]
+
+
+def convolve(
+    source: Any,
+    kernel: np.ndarray,
+    out: Any,
+    *,
+    memory: int | str = "2GB",
+    mode: str = "same",
+    boundary: str = "zeros",
+    cval: float = 0.0,
+    algorithm: str | Algorithm = AUTO,
+    accuracy: str | float = "standard",
+    threads: int | None = None,
+    block: tuple[int, ...] | None = None,
+    resume: bool | str | Path = True,
+    progress: bool | Progress | None = None,
+) -> Layout:
+    """Convolve an array of any size, block by block, and write the result into `out`.
+
+    One block is computed while the next is read and the last is written. A call that was killed
+    is repeated as it was: it goes on after the blocks that `out` holds.
+
+    Parameters
+    ----------
+    source : array, memory map, or array of zarr, h5py or the like
+        Anything with shape, dtype and slicing; 1 to 3 axes of real numbers.
+    kernel : ndarray
+        Same number of axes, of any size.
+    out : like `source`
+        Exists already, with the shape that `mode` gives. Its dtype is int64 if source and kernel
+        are integers, float32 if NumPy multiplies their types to float32, and float64 otherwise.
+    memory : int or str
+        Most bytes that the call takes, such as ``"2GB"``.
+    mode : {"same", "full", "valid"}
+        As in `algos.convolve`; "same" by default.
+    boundary : str
+        What stands beyond the border: "zeros", "constant", "nearest", "reflect", "mirror" or
+        "wrap", as in scipy.ndimage.
+    cval : float
+        Value of the boundary "constant".
+    algorithm, accuracy, threads
+        As in `algos.conv`. One plan computes all blocks.
+    block : tuple of int, optional
+        Outputs of a block per axis; by default as many as suit `memory`.
+    resume : bool or path
+        Where the blocks that are done are noted. True: beside `out`, if it lies in a file. False:
+        nowhere.
+    progress : bool or callable, optional
+        True shows a bar. A callable gets the number of blocks that are done and of all, from the
+        thread that writes.
+
+    Returns
+    -------
+    Layout
+        Shape, number and predicted memory of the blocks, and the algorithm.
+
+    Raises
+    ------
+    ConvbenchError
+        If the arrays do not fit each other, or cannot be read or written; or if `memory` is less
+        than the smallest block takes.
+
+    Notes
+    -----
+    "naive", "parallel" and "separable" give the bits that they give for the whole array in memory,
+    if it is not smaller than the smallest block. The others sum in an order that depends on the
+    shape of the block; they keep within their error bounds.
+
+    An algorithm chosen automatically may spread a NaN or infinity to nearby outputs, since it is
+    chosen before the array is read. ``accuracy="direct"`` rules that out.
+    """
+    call = _call(source, kernel, out, mode, boundary, cval, algorithm, accuracy, threads, True)
+    return _run(call, source, out, memory, block, resume, progress)
+
+
+def correlate(
+    source: Any,
+    kernel: np.ndarray,
+    out: Any,
+    *,
+    memory: int | str = "2GB",
+    mode: str = "same",
+    boundary: str = "zeros",
+    cval: float = 0.0,
+    algorithm: str | Algorithm = AUTO,
+    accuracy: str | float = "standard",
+    threads: int | None = None,
+    block: tuple[int, ...] | None = None,
+    resume: bool | str | Path = True,
+    progress: bool | Progress | None = None,
+) -> Layout:
+    """Cross-correlate an array of any size, block by block; parameters are those of `convolve`."""
+    call = _call(source, kernel, out, mode, boundary, cval, algorithm, accuracy, threads, False)
+    return _run(call, source, out, memory, block, resume, progress)
+
+
+def layout(
+    source: Any,
+    kernel: np.ndarray,
+    out: Any,
+    *,
+    memory: int | str = "2GB",
+    mode: str = "same",
+    algorithm: str | Algorithm = AUTO,
+    accuracy: str | float = "standard",
+    threads: int | None = None,
+    block: tuple[int, ...] | None = None,
+    flip: bool = True,
+) -> Layout:
+    """Return the blocks that `convolve` would use, with their memory; nothing is computed."""
+    call = _call(source, kernel, out, mode, "zeros", 0.0, algorithm, accuracy, threads, flip)
+    return _laid_out(call, source, out, bytes_of("memory", memory), block)
+
+
+@dataclass(frozen=True, eq=False)
+class _Call:
+    """Arguments that were checked."""
+
+    spans: tuple[Span, ...]
+    kernel: np.ndarray
+    dtype: str
+    rounded: bool
+    flip: bool
+    mode: str
+    boundary: str
+    cval: float
+    algorithm: str | Algorithm
+    accuracy: str | float
+    threads: int | None
+
+    def settings(self, source: Any, out: Any, memory: int, block: Any) -> dict[str, Any]:
+        """Return what must be the same for a call to go on with an earlier one."""
+        named = self.algorithm if isinstance(self.algorithm, str) else self.algorithm.name
+        return {
+            "shapes": [list(source.shape), list(self.kernel.shape), list(out.shape)],
+            "types": [str(source.dtype), self.dtype, str(out.dtype)],
+            "mode": self.mode, "boundary": self.boundary, "cval": self.cval, "flip": self.flip,
+            "algorithm": named, "accuracy": self.accuracy, "threads": self.threads,
+            "memory": memory, "block": block, "source": _stamp(copying.place(source)),
+        }  # fmt: skip
+
+
+def _stamp(place: str | None) -> list[Any] | None:
+    """Return path, size and time of change of a file."""
+    if place is None or not Path(place).exists():
+        return None
+    found = Path(place).stat()
+    return [str(Path(place).resolve()), found.st_size, found.st_mtime_ns]
+
+
+def _call(
+    source: Any, kernel: Any, out: Any, mode: str, boundary: str, cval: float,
+    algorithm: str | Algorithm, accuracy: str | float, threads: int | None, flip: bool,
+) -> _Call:  # fmt: skip
+    """Check all that does not depend on the blocks."""
+    copying.facts("source", source)
+    copying.facts("out", out)
+    choice("mode", mode, MODES)
+    choice("boundary", boundary, BOUNDARIES)
+    if boundary != "constant" and cval != 0:
+        raise ConvbenchError(f'cval {cval} goes with boundary "constant", not "{boundary}"')
+    cval = number("cval", cval, -math.inf, math.inf, "a number", closed=True)
+    kernel = as_array("kernel", kernel)
+    types = np.dtype(source.dtype), kernel.dtype
+    for what, dtype in zip(("source", "kernel"), types, strict=True):
+        if dtype.kind not in "biuf":
+            raise ConvbenchError(f"{what} is {dtype}; arrays of real numbers are supported")
+    size = tuple(map(int, source.shape))
+    if len(size) != kernel.ndim or not 1 <= len(size) <= 3:
+        raise ConvbenchError(
+            f"source has {len(size)} axes and kernel {kernel.ndim}; both need the same 1, 2 or 3"
+        )
+    if 0 in size or 0 in kernel.shape:
+        raise ConvbenchError("neither source nor kernel may have an empty axis")
+    spans = tuple(Span.of(mode, n, k) for n, k in zip(size, kernel.shape, strict=True))
+    if min(s.outputs for s in spans) < 1:
+        raise ConvbenchError(
+            f'kernel {kernel.shape} exceeds the source {size}; mode "valid" needs it within'
+        )
+    rounded = all(dtype.kind != "f" for dtype in types)
+    single = not rounded and np.result_type(*types) == np.float32
+    dtype = "float32" if single else "float64"
+    _check_out(out, tuple(s.outputs for s in spans), np.dtype("int64" if rounded else dtype))
+    if copying.same_store(source, out):
+        raise ConvbenchError("source and out share memory or file; give out one of its own")
+    if rounded:
+        _check_exact(types[0], kernel, cval)
+    kernel = read_only(np.array(narrowed("kernel", kernel, np.dtype(dtype)), order="C"))
+    return _Call(
+        spans, kernel, dtype, rounded, flip, mode, boundary, cval, algorithm, accuracy, threads
+    )
+
+
+def _check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    if tuple(out.shape) != shape or np.dtype(out.dtype) != dtype:
+        raise ConvbenchError(
+            f"out is {out.dtype}{tuple(out.shape)}, the result is {dtype}{shape}; "
+            f"make out of that shape and type"
+        )
+    if isinstance(out, np.ndarray) and not out.flags.writeable:
+        raise ConvbenchError("out is read-only; open it for writing")
+
+
+def _check_exact(dtype: np.dtype, kernel: np.ndarray, cval: float) -> None:
+    """Raise unless every sum of these integers is exact in float64."""
+    reach = 1 if dtype.kind == "b" else max(-int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
+    most = max(reach, abs(cval)) * float(np.abs(kernel.astype(np.float64)).sum())
+    if most >= EXACT or cval != int(cval):
+        raise ConvbenchError(
+            f"sums of {dtype} with this kernel may reach {most:.3g}, beyond the 2^53 up to which "
+            f"they are exact; give the kernel as float64, and an out of float64"
+        )
+
+
+def _laid_out(
+    call: _Call, source: Any, out: Any, memory: int, block: tuple[int, ...] | None
+) -> Layout:
+    """Choose the algorithm and the shape of the blocks."""
+    stores = copying.facts("source", source), copying.facts("out", out)
+    spans, itemsize = call.spans, 8 if call.dtype == "float64" else 4
+
+    def needed_by(chosen: Algorithm) -> Callable[[tuple[int, ...]], int]:
+        def needed(shape: tuple[int, ...]) -> int:
+            problem = problem_of(shape, spans, call.dtype, call.flip)
+            small = pools.is_small(problem.multiply_adds, problem.compulsory_bytes)
+            count = 1 if small else pools.check(call.threads)
+            workspace = performer(chosen, problem).workspace_bytes(problem, count)
+            return memory_of(shape, spans, itemsize, workspace, *stores, call.rounded)
+
+        return needed
+
+    if block is not None:
+        shape = _checked(block, spans)
+        chosen = _resolved(call, shape)
+        return Layout(spans, shape, chosen.name, needed_by(chosen)(shape))
+    alone, least = _plain_need(call, stores, itemsize), smallest(spans)
+    fits = alone(least) <= memory
+    chosen = _resolved(call, choose(spans, memory, alone, *stores) if fits else least)
+    needed = needed_by(chosen)
+    if call.algorithm == AUTO and needed(least) > memory:
+        chosen = registry.convolutions()["parallel"]
+        needed = needed_by(chosen)
+    shape = choose(spans, memory, needed, *stores)
+    return Layout(spans, shape, chosen.name, needed(shape))
+
+
+def _plain_need(
+    call: _Call, stores: tuple[Any, Any], itemsize: int
+) -> Callable[[tuple[int, ...]], int]:
+    """Return the need for memory without any workspace."""
+    return lambda shape: memory_of(shape, call.spans, itemsize, 0, *stores, call.rounded)
+
+
+def _checked(block: Any, spans: tuple[Span, ...]) -> tuple[int, ...]:
+    wanted = per_axis("block", block, len(spans))
+    return tuple(min(b, s.outputs) for b, s in zip(wanted, spans, strict=True))
+
+
+def _resolved(call: _Call, shape: tuple[int, ...]) -> Algorithm:
+    """Return the algorithm for blocks of this shape; sums of integers are direct ones."""
+    problem = problem_of(shape, call.spans, call.dtype, call.flip)
+    w = read_only(call.kernel.reshape(problem.kernel_shape))
+    accuracy = "direct" if call.rounded and call.algorithm == AUTO else call.accuracy
+    chosen: Algorithm = resolve(call.algorithm, problem, w, accuracy=accuracy, threads=call.threads)
+    if call.rounded and not chosen.exact_on_integers:
+        raise ConvbenchError(
+            f"{chosen.name} rounds sums of integers; choose a direct algorithm, or give the "
+            f"kernel as float64"
+        )
+    return chosen
+
+
+def _run(
+    call: _Call, source: Any, out: Any, memory: int | str, block: Any, resume: bool | str | Path,
+    progress: bool | Progress | None,
+) -> Layout:  # fmt: skip
+    allowed = bytes_of("memory", memory)
+    key = journal.digest(call.settings(source, out, allowed, block), call.kernel)
+    notes = journal.Journal(_journal_path(out, resume), key)
+    if notes.chosen:
+        again = _with_algorithm(call, notes.chosen["algorithm"])
+        laid = _laid_out(again, source, out, allowed, notes.chosen["block"])
+    else:
+        laid = _laid_out(call, source, out, allowed, block)
+    problem = problem_of(laid.block, laid.spans, call.dtype, call.flip)
+    # Checked before anything is opened or read: an algorithm may refuse the kernel.
+    plan = _plan(call, problem, laid.algorithm)
+    finished = False
+    try:
+        notes.begin(laid.algorithm, laid.block, loop.kept(laid, out, notes.done))
+        loop.run(laid, plan, source, out, call.boundary, call.cval, notes, progress)
+        finished = True
+    finally:
+        notes.close(finished)
+    return laid
+
+
+def _with_algorithm(call: _Call, name: str) -> _Call:
+    return (
+        call
+        if isinstance(call.algorithm, Algorithm)
+        else replace(call, algorithm=name, accuracy="standard")
+    )
+
+
+def _plan(call: _Call, problem: Problem, algorithm: str) -> Plan:
+    chosen = call.algorithm if isinstance(call.algorithm, Algorithm) else algorithm
+    w = call.kernel.reshape(problem.kernel_shape)
+    return Plan(problem, w, algorithm=chosen, threads=call.threads, copy=False)
+
+
+def _journal_path(out: Any, resume: bool | str | Path) -> Path | None:
+    if resume is False:
+        return None
+    if resume is not True:
+        return Path(resume)
+    where, name = copying.place(out), getattr(out, "name", None)
+    if where is None:
+        return None
+    inside = name.strip("/").replace("/", "-") if isinstance(name, str) else ""
+    return Path(journal.beside(f"{where}-{inside}" if inside else where))

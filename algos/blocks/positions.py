@@ -1,0 +1,108 @@
+"""Positions that outputs read along an axis, within the array and beyond its border."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from algos.core.boundary import OUTSIDE, sources
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Neighbouring positions that one read serves.
+
+    Attributes
+    ----------
+    start, stop : int
+        Positions, counted from the first one asked for.
+    first, last : int
+        Samples to read: from `first` up to, but without, `last`. Both are 0 where the positions
+        stand for a value that is no sample.
+    order : ndarray of int64 or None
+        Sample for each position, counted from `first`; None if they follow one another.
+    """
+
+    start: int
+    stop: int
+    first: int
+    last: int
+    order: np.ndarray | None = None
+
+    @property
+    def is_outside(self) -> bool:
+        """True if no sample stands at these positions."""
+        return self.first == self.last
+
+
+def pieces(boundary: str, size: int, start: int, stop: int) -> tuple[Piece, ...]:
+    """Return the reads that bring the samples at positions from `start` to `stop`.
+
+    An axis that has fewer samples than are asked for is read once as a whole. All others are read
+    in runs of neighbours.
+
+    Examples
+    --------
+    >>> [(p.start, p.stop, p.first, p.last) for p in pieces("wrap", 10, -2, 6)]
+    [(0, 2, 8, 10), (2, 8, 0, 6)]
+    """
+    if start >= 0 and stop <= size:
+        return (Piece(0, stop - start, start, stop),)
+    found = sources(boundary, size, start, stop)
+    inside = found[found != OUTSIDE]
+    if len(inside) and int(np.ptp(inside)) < len(found) and len(inside) == len(found):
+        first = int(inside.min())
+        return (_piece(found, 0, len(found), first, int(inside.max()) + 1),)
+    return tuple(_runs(found))
+
+
+def _runs(found: np.ndarray) -> Iterator[Piece]:
+    """Yield a piece for each run of samples that ascend, descend or repeat."""
+    at = 0
+    while at < len(found):
+        end = at + 1
+        if found[at] == OUTSIDE:
+            while end < len(found) and found[end] == OUTSIDE:
+                end += 1
+            yield Piece(at, end, 0, 0)
+        else:
+            steps = np.diff(found[at:])
+            if len(steps) and abs(steps[0]) <= 1 and found[end] != OUTSIDE:
+                same = (steps == steps[0]) & (found[end:] != OUTSIDE)
+                end = at + 1 + (len(same) if same.all() else int(same.argmin()))
+            run = found[at:end]
+            yield _piece(found, at, end, int(run.min()), int(run.max()) + 1)
+        at = end
+
+
+def _piece(found: np.ndarray, start: int, stop: int, first: int, last: int) -> Piece:
+    order = found[start:stop] - first
+    plain = last - first == stop - start and bool((np.diff(order) == 1).all())
+    return Piece(start, stop, first, last, None if plain else order)
+
+
+@dataclass(frozen=True)
+class Span:
+    """One axis of a convolution: where its outputs lie, and the positions that each reads.
+
+    Output p reads positions p − `before` to p − `before` + `kernel` − 1 of an axis of `size`
+    samples.
+    """
+
+    size: int
+    kernel: int
+    before: int
+    outputs: int
+
+    @classmethod
+    def of(cls, mode: str, size: int, kernel: int) -> Span:
+        """Return the axis for a `mode` of SciPy's: "full", "same" or "valid"."""
+        before = {"full": kernel - 1, "same": kernel // 2, "valid": 0}[mode]
+        outputs = {"full": size + kernel - 1, "same": size, "valid": size - kernel + 1}[mode]
+        return cls(size, kernel, before, outputs)
+
+    def read_by(self, start: int, stop: int) -> tuple[int, int]:
+        """Return the first position that outputs `start` to `stop` read, and one past the last."""
+        return start - self.before, stop - self.before + self.kernel - 1

@@ -1,0 +1,150 @@
+"""Files of arrays that are read and written in parts: .npy, .zarr, .h5 and .tif, by their names.
+
+The libraries of all but .npy come with the extra [scale], and are imported when one is opened. An
+array inside a file has its name behind a colon: ``scan.h5:/raw``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from algos.core.causes import said
+from algos.core.errors import ConvbenchError
+
+#: Library of each ending.
+LIBRARIES = {
+    ".npy": "numpy", ".zarr": "zarr", ".h5": "h5py", ".hdf5": "h5py", ".tif": "tifffile",
+    ".tiff": "tifffile",
+}  # fmt: skip
+#: Bytes from which a TIFF needs offsets of 64 bits.
+BIG_TIFF = 2**31
+#: Bytes that a chunk of a new zarr array aims at.
+CHUNK_BYTES = 4 << 20
+#: Name of the array in a new HDF5 file.
+USUAL_NAME = "data"
+
+
+def open_source(spec: str) -> Any:
+    """Return the array in a file, to be read in parts.
+
+    Raises
+    ------
+    ConvbenchError
+        If there is no such file or array, or its library is missing.
+    """
+    path, name, ending = _parts(spec)
+    if not path.exists():
+        raise ConvbenchError(f"{spec!r} does not exist")
+    try:
+        return _opened(path, name, ending, "r")
+    except ConvbenchError:
+        raise
+    except Exception as error:
+        raise ConvbenchError(f"{spec!r} cannot be read: {said(error)}") from None
+
+
+def open_result(spec: str, shape: tuple[int, ...], dtype: np.dtype, like: Any, again: bool) -> Any:
+    """Return an array in a file, to be written in parts.
+
+    Parameters
+    ----------
+    like : array
+        A new zarr array takes its chunks, where it has some.
+    again : bool
+        Open the file that is there, instead of making a new one.
+    """
+    path, name, ending = _parts(spec)
+    try:
+        if again:
+            return _opened(path, name, ending, "r+")
+        return _made(path, name, ending, shape, dtype, like)
+    except ConvbenchError:
+        raise
+    except Exception as error:
+        raise ConvbenchError(f"{spec!r} cannot be written: {said(error)}") from None
+
+
+def path_of(spec: str) -> Path:
+    """Return the path of the file that `spec` names."""
+    return _parts(spec)[0]
+
+
+def _parts(spec: str) -> tuple[Path, str, str]:
+    """Return path, name inside and ending of ``scan.h5:/raw``."""
+    path, _, name = spec.partition(":")
+    ending = Path(path).suffix.lower()
+    if ending not in LIBRARIES:
+        raise ConvbenchError(
+            f"{spec!r}: files of arrays end in {', '.join(LIBRARIES)}; "
+            f"an array inside one is named as in scan.h5:/raw"
+        )
+    return Path(path).expanduser(), name.strip("/"), ending
+
+
+def _library(ending: str) -> ModuleType:
+    name = LIBRARIES[ending]
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise ConvbenchError(
+            f'{name} is not installed, which {ending} files need; pip install "convbench[scale]"'
+        ) from None
+
+
+def _opened(path: Path, name: str, ending: str, mode: Any) -> Any:
+    library = _library(ending)
+    if ending == ".npy":
+        return np.load(path, mmap_mode=mode)
+    if LIBRARIES[ending] == "tifffile":
+        try:
+            return library.memmap(path, mode=mode)
+        except ValueError:  # compressed, or in several pieces
+            if mode != "r":
+                raise
+            return _library(".zarr").open_array(library.imread(path, aszarr=True), mode="r")
+    found = (
+        library.File(path, mode) if LIBRARIES[ending] == "h5py" else library.open(path, mode=mode)
+    )
+    if name:
+        return found[name]
+    if hasattr(found, "dtype"):
+        return found
+    arrays = [key for key in found if hasattr(found[key], "dtype")]
+    if len(arrays) != 1:
+        raise ConvbenchError(
+            f"{path} holds {len(arrays)} arrays ({', '.join(arrays) or 'none'} at the top); "
+            f"name one, as in {path}:/{arrays[0] if arrays else 'raw'}"
+        )
+    return found[arrays[0]]
+
+
+def _made(
+    path: Path, name: str, ending: str, shape: tuple[int, ...], dtype: np.dtype, like: Any
+) -> Any:
+    library = _library(ending)
+    if ending == ".npy":
+        return np.lib.format.open_memmap(path, "w+", dtype, shape)
+    if LIBRARIES[ending] == "tifffile":
+        large = math.prod(shape) * dtype.itemsize >= BIG_TIFF
+        return library.memmap(path, shape=shape, dtype=dtype, bigtiff=large)
+    if LIBRARIES[ending] == "h5py":
+        made = library.File(path, "w").create_dataset(name or USUAL_NAME, shape, dtype)
+        made.file.flush()
+        return made
+    chunks = getattr(like, "chunks", None) or _chunks(shape, dtype.itemsize)
+    chunks = tuple(map(min, chunks, shape))
+    return library.create_array(
+        str(path), name=name or None, shape=shape, chunks=chunks, dtype=dtype, overwrite=True
+    )
+
+
+def _chunks(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    """Return chunks of equal sides that hold about `CHUNK_BYTES`."""
+    side = max(1, round((CHUNK_BYTES / itemsize) ** (1 / len(shape))))
+    return tuple(min(side, n) for n in shape)

@@ -1,0 +1,1 @@
+"""A fleet of machines measures a suite: one problem at a time on each, through Dask."""

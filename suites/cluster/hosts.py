@@ -1,0 +1,111 @@
+"""Hosts of a cluster: who they are, and which of them are alike.
+
+A host is identified by its machine, not by its worker: two workers of one machine would disturb
+each other's measurements. Hosts are alike if processor, cores, caches, memory and versions are.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from suites.machine.environment import environment
+
+#: Variable that replaces the identity of a host. "process" gives every worker process its own: for
+#: tests of several workers on one machine, whose times then disturb each other.
+VARIABLE = "CONVBENCH_HOST"
+#: Resource that a worker offers, once, to measure.
+RESOURCE = "convbench"
+#: Facts in which alike hosts agree; their memory agrees to a GiB.
+ALIKE = (
+    "cpu", "target", "cores", "usable_cores", "caches", "python", "numba", "numpy", "scipy", "blas",
+    "fastmath",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Host:
+    """A worker that answered: its address, its machine, and what it has installed.
+
+    Attributes
+    ----------
+    address : str
+        Of the worker.
+    identity, name : str
+        Of the machine: unique, and for people.
+    convbench : str
+        Version, commit and fingerprint of the source.
+    resources : dict
+        What the worker offers.
+    environment : dict
+        As in the header of a run; empty if convbench could not be asked.
+    trouble : str
+        Why convbench could not be asked.
+    """
+
+    address: str
+    identity: str = ""
+    name: str = ""
+    convbench: str = ""
+    resources: Mapping[str, float] | None = None
+    environment: Mapping[str, Any] | None = None
+    trouble: str = ""
+
+    @property
+    def kind(self) -> str:
+        """Text that is the same for hosts that are alike."""
+        facts = self.environment or {}
+        known = {name: facts.get(name) for name in ALIKE}
+        known["GiB"] = round((facts.get("memory_bytes") or 0) / 2**30)
+        return json.dumps(known, sort_keys=True)
+
+    @property
+    def title(self) -> str:
+        """Processor and cores, for people."""
+        facts = self.environment or {}
+        return f"{facts.get('cpu', 'unknown processor')}, {facts.get('usable_cores', '?')} cores"
+
+
+def facts() -> dict[str, Any]:
+    """Return what `Host` holds of the machine that this process runs on."""
+    known = environment()
+    return {
+        "identity": identity(), "name": str(known["host"]), "convbench": version(),
+        "environment": json.loads(json.dumps(known)),
+    }  # fmt: skip
+
+
+def identity() -> str:
+    """Return a text that no other machine has: its id and the id of its present start."""
+    named = os.environ.get(VARIABLE, "")
+    if named and named != "process":
+        return named
+    parts = [platform.node()]
+    for file in ("/etc/machine-id", "/proc/sys/kernel/random/boot_id"):
+        try:
+            parts.append(Path(file).read_text(encoding="ascii").strip())
+        except OSError:
+            continue
+    return "/".join([*parts, *([str(os.getpid())] if named else [])])
+
+
+@cache
+def version() -> str:
+    """Return version, commit and a fingerprint of the source: they must agree in a cluster."""
+    known = environment()
+    root = Path(__file__).parents[2]
+    found = 0
+    for package in ("algos", "results", "suites"):
+        for file in sorted((root / package).rglob("*.py")):
+            if "runs" not in file.parts:
+                name = file.relative_to(root).as_posix().encode()
+                found = zlib.crc32(name + file.read_bytes(), found)
+    commit = f", commit {known['git_commit']}" if known["git_commit"] else ""
+    return f"{known['convbench']} ({found:08x}{commit})"

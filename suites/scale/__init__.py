@@ -1,0 +1,1 @@
+"""Programs that show the claims on large arrays and on clusters."""
