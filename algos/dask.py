@@ -24,7 +24,7 @@ from .core.arrays import as_array, narrowed, read_only
 from .core.boundary import BOUNDARIES, sources
 from .core.errors import ConvbenchError, shown
 from .core.problem import Problem
-from .filtering import MODES
+from .filtering.request import MODES
 from .plan import Plan
 
 __all__ = ["convolve", "correlate", "register_accessor"]
