@@ -15,6 +15,8 @@ from .casting import overflown
 IMAGES = ("bool", "uint8", "int8", "int16")
 #: Types of a result that sums are written to.
 RESULTS = ("uint8", "int8", "uint16", "int16", "int32", "uint32", "int64", "uint64")
+#: Taps per axis from which one axis after the other is faster.
+FEWEST_TAPS = 3
 #: Kernel taps from which on a transform may be faster than direct sums.
 MOST_TAPS = 1024
 
@@ -31,6 +33,23 @@ def suits(image: np.ndarray, kernel: np.ndarray, problem: Problem) -> bool:
     if max(reach, abs(problem.cval)) * weight >= 2**31:  # look at the numbers themselves
         reach = max(-int(image.min()), int(image.max()))
     return bool(max(reach, abs(problem.cval)) * weight < 2**31)
+
+
+def factors(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the column and the row of integers whose product is the kernel, or None.
+
+    >>> column, row = factors(np.array([[2, 4], [-3, -6]]))
+    >>> column.tolist(), row.tolist()
+    ([2, -3], [1, 2])
+    """
+    wide = kernel.astype(np.int64)
+    used = np.flatnonzero(wide.any(axis=1))
+    if not used.size:
+        return None
+    row = wide[used[0]] // np.gcd.reduce(wide[used[0]])
+    at = int(np.flatnonzero(row)[0])
+    column = wide[:, at] // row[at]
+    return (column, row) if np.array_equal(np.outer(column, row), wide) else None
 
 
 def filtered(
@@ -53,8 +72,14 @@ def filtered(
     out = np.empty((height, width), dtype)
     taps, across = w.shape
     count = (across + 1) // 2
-    weights = np.zeros((taps + 3, 2 * count), np.int16)
-    weights[2 : 2 + taps, :across] = w[::-1, ::-1] if problem.flip else w
+    w = w[::-1, ::-1] if problem.flip else w
+    found = factors(w) if min(w.shape) >= FEWEST_TAPS else None
+    down = np.zeros(0 if found is None else taps + 2, np.int32)
+    weights = np.zeros((taps + 3 if found is None else 1, 2 * count), np.int16)
+    if found is None:
+        weights[2 : 2 + taps, :across] = w
+    else:
+        down[1 : 1 + taps], weights[0, :across] = found
     (above, _), (before, _) = v.padding[1:]
     rows = sources(problem.boundary, x.shape[0], -above, height + taps - 1 - above)
     columns = sources(problem.boundary, x.shape[1], -before, width + 2 * count - before)
@@ -66,7 +91,7 @@ def filtered(
     extremes = np.zeros((number, 2), np.int32)
     blocks = -(-height // pairs.BLOCK)
     arguments = (
-        x, weights.view(np.int32), taps, rows, columns, before, np.int32(problem.cval),
+        x, weights.view(np.int32), down, taps, rows, columns, before, np.int32(problem.cval),
         np.int32(least), np.int32(most), overflow == "saturate", out, extremes,
     )  # fmt: skip
     if number == 1:

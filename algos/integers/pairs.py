@@ -5,6 +5,9 @@ neighbour in one lane. So one instruction serves two columns of the kernel. A re
 two output rows × four vectors; an input row serves both. Sums go to a scratch row and are
 converted from there, in L1.
 
+A kernel that is the product of a column and a row is applied one axis after the other; then the
+copied rows give way to their sums over columns.
+
 Every partial sum is exact, because the caller has shown that none exceeds 31 bits.
 
 Arguments that mean the same in every kernel:
@@ -25,7 +28,7 @@ from __future__ import annotations
 import numpy as np
 
 from algos.backend.compiler import by_ranges, kernel
-from algos.simd.integers import add_pairs, zeros
+from algos.simd.integers import add_multiples, add_pairs, zeros
 from algos.simd.registers import further, lanes, pointer, store
 
 #: Output rows that are computed from one set of copied input rows.
@@ -55,8 +58,14 @@ def _pack(x, row, columns, before, fill, pairs, at):
         return
     inside = max(min(x.shape[1], count - before), 1) - 1  # positions whose neighbour is inside too
     source, middle = further(pointer(x), row * x.shape[1]), further(target, before)
-    for k in range(inside):
-        middle[k] = (np.int32(source[k]) & 0xFFFF) | (np.int32(source[k + 1]) << 16)
+    if x.itemsize == 1:
+        for k in range(inside):
+            middle[k] = (np.int32(source[k]) & 0xFFFF) | (np.int32(source[k + 1]) << 16)
+    else:  # LLVM would read both numbers as one, at every second byte, and use no vectors
+        for k in range(inside + 1):
+            middle[k] = np.int32(source[k])
+        for k in range(inside):
+            middle[k] = (middle[k] & 0xFFFF) | (middle[k + 1] << 16)
     for k in range(before):
         value, beside = _edge(x, row, columns, k, fill), _edge(x, row, columns, k + 1, fill)
         target[k] = (value & 0xFFFF) | (beside << 16)
@@ -102,23 +111,64 @@ def _convert(sums, at, count, least, most, limited, y, row, extremes):
             target[c] = source[c]
 
 
+@kernel
+def _sum_line(pairs, weights, count, target, at):
+    """Compute one row of sums over columns: ``target[at + c]``, in whole register tiles.
+
+    `pairs`: one copied row. `weights`: (pairs of columns,).
+    """
+    lane, w, source, out = lanes(target), pointer(weights), pointer(pairs), pointer(target)
+    for c in range(0, count, TILE_COLUMNS * lane):
+        total = zeros(target, TILE_COLUMNS)
+        for q in range(weights.size):
+            total = add_pairs(total, w, q, 0, source, c + 2 * q, 1, TILE_COLUMNS)
+        store(out, at + c, total)
+
+
+@kernel
+def _sum_lines(lines, first, pitch, weights, taps, count, sums):
+    """Compute two rows of sums over rows, from the rows `first` to `first` + `taps` of `lines`.
+
+    `weights`: (1 + taps + 1,), the first and the last are zero.
+    """
+    lane, w, source, target = lanes(sums), pointer(weights), pointer(lines), pointer(sums)
+    for c in range(0, count, TILE_COLUMNS * lane):
+        total = zeros(sums, TILE)
+        for p in range(taps + 1):
+            at = (first + p) * pitch + c
+            total = add_multiples(total, w, p + 1, source, at, TILE_ROWS, TILE_COLUMNS)
+        store(target, c, total[:4])
+        store(target, pitch + c, total[4:])
+
+
 @kernel(allocates=True)
-def compute(slot, start, stop, x, weights, taps, rows, columns, before, fill, least, most, limited,
-            y, extremes):  # fmt: skip
-    """Compute blocks `start` to `stop` − 1 of `BLOCK` output rows; `slot` numbers the thread."""
+def compute(slot, start, stop, x, weights, down, taps, rows, columns, before, fill, least, most,
+            limited, y, extremes):  # fmt: skip
+    """Compute blocks `start` to `stop` − 1 of `BLOCK` output rows; `slot` numbers the thread.
+
+    `down`: weights of the rows, (1 + taps + 1,), where the kernel is their product with `weights`,
+    one row of pairs. Empty where `weights` is the whole kernel.
+    """
     height, width = y.shape
-    lane = lanes(extremes)
-    span = TILE_COLUMNS * lane
+    span = TILE_COLUMNS * lanes(extremes)
     pitch = (columns.size + span - 1) // span * span + span
-    pairs = np.zeros((BLOCK + taps) * pitch, np.int32)
+    held = np.zeros((BLOCK + taps) * pitch, np.int32)  # copied rows, or their sums over columns
+    line = np.zeros(pitch if down.size else 0, np.int32)
     sums = np.empty(2 * pitch, np.int32)
     for block in range(start, stop):
         first = block * BLOCK
         count = min(BLOCK, height - first)
         for i in range(count + taps - 1):
-            _pack(x, rows[first + i], columns, before, fill, pairs, i * pitch)
+            if down.size:
+                _pack(x, rows[first + i], columns, before, fill, line, 0)
+                _sum_line(line, weights[0], width, held, i * pitch)
+            else:
+                _pack(x, rows[first + i], columns, before, fill, held, i * pitch)
         for r in range(0, count, TILE_ROWS):
-            _sum_rows(pairs, r, pitch, weights, taps, width, sums)
+            if down.size:
+                _sum_lines(held, r, pitch, down, taps, width, sums)
+            else:
+                _sum_rows(held, r, pitch, weights, taps, width, sums)
             for t in range(min(TILE_ROWS, count - r)):
                 _convert(
                     sums, t * pitch, width, least, most, limited, y, first + r + t, extremes[slot]
@@ -129,10 +179,10 @@ share = by_ranges(compute)
 
 
 @kernel
-def compute_shared(threads, blocks, x, weights, taps, rows, columns, before, fill, least, most,
-                   limited, y, extremes):  # fmt: skip
+def compute_shared(threads, blocks, x, weights, down, taps, rows, columns, before, fill, least,
+                   most, limited, y, extremes):  # fmt: skip
     """Compute all blocks, shared among `threads`."""
     share(
-        threads, blocks, x, weights, taps, rows, columns, before, fill, least, most, limited, y,
-        extremes,
+        threads, blocks, x, weights, down, taps, rows, columns, before, fill, least, most, limited,
+        y, extremes,
     )  # fmt: skip

@@ -25,7 +25,7 @@ from algos.backend.emitter import (
 
 from .registers import tile_of
 
-__all__ = ["add_pairs", "zeros"]
+__all__ = ["add_multiples", "add_pairs", "zeros"]
 
 #: Instructions by the bytes of a register.
 _NAMES = {
@@ -71,6 +71,31 @@ def add_pairs(typing, tile, weights, j, step, pairs, i, ROWS, COLUMNS):
 
     returned = tile(tile, weights, types.intp, types.intp, pairs, types.intp, ROWS, COLUMNS)
     return returned, emit
+
+
+@intrinsic(prefer_literal=True)
+def add_multiples(typing, tile, weights, j, vectors, i, ROWS, COLUMNS):
+    """Add multiples: tile[r, c] += weights[j − r] · (vector c of `vectors` from i on), in 32 bits.
+
+    `tile` holds ROWS × COLUMNS vectors of int32, row by row. Reads ROWS elements of `weights`, and
+    COLUMNS vectors of `vectors`.
+    """
+    kind = tile.dtype
+    rows, columns = literals(ROWS, COLUMNS)
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        simd = Emitter(context, builder, kind)
+        tile_, weights_, j_, vectors_, i_, _, _ = arguments
+        sums = simd.items(tile_)
+        loaded = simd.load_row(signature.args[3], vectors_, i_, columns)
+        for r in range(rows):
+            at = simd.pointer(signature.args[1], weights_, j_, -r)
+            weight = simd.splat(builder.load(at, typ=element(kind)))
+            for k in range(r * columns, (r + 1) * columns):
+                sums[k] = builder.add(sums[k], builder.mul(weight, loaded[k % columns]))
+        return simd.tuple_of(sums)
+
+    return tile(tile, weights, types.intp, vectors, types.intp, ROWS, COLUMNS), emit
 
 
 def _products(simd: Emitter, a: ir.Value, b: ir.Value) -> ir.Value:

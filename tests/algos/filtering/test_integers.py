@@ -94,6 +94,20 @@ def test_results_saturate_wrap_or_are_refused(dtype):
         assert f"{said}, {beyond} beyond" in str(told.value)
 
 
+def test_products_of_a_column_and_a_row_are_exact(counted):
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        column, row = (rng.integers(-9, 10, int(rng.integers(3, 9))) for _ in range(2))
+        kernel = np.outer(column, row)
+        assert (small_integers.factors(kernel) is None) == (not kernel.any())
+        image = image_of(rng, str(rng.choice(IMAGES)), rng.integers(1, 90, 2))
+        want = signal.convolve(image.astype("int64"), kernel, "same", "direct")
+        np.testing.assert_array_equal(algos.convolve(image, kernel, "same"), want)
+    assert len(counted) == 20
+    kernel[0, 0] += 1
+    assert small_integers.factors(kernel) is None
+
+
 def test_the_largest_numbers_of_16_bits_are_exact(counted):
     image = np.full((5, 40), -(2**15), "int16")
     kernel = np.full((1, 1), -(2**15), "int16")

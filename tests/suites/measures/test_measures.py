@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import ndimage, signal
 
-from suites.measures import borders, masks, recipes
+from suites.measures import borders, integers, masks, recipes
 from suites.measures.turns import in_turns
 
 PAGE = Path(__file__).parents[3] / "docs" / "recipes.md"
@@ -15,7 +15,7 @@ RNG = np.random.default_rng(0)
 
 
 @pytest.mark.parametrize("module", [
-    borders, recipes, pytest.param(masks, marks=pytest.mark.peers)
+    borders, recipes, *(pytest.param(m, marks=pytest.mark.peers) for m in (integers, masks))
 ], ids=lambda m: m.__name__.split(".")[-1])  # fmt: skip
 def test_a_table_is_printed(module, capsys):
     module.main(["--quick", "--rounds", "1"])
