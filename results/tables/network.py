@@ -154,6 +154,18 @@ def rows(whole: Whole) -> list[list[str]]:
     ]  # fmt: skip
 
 
+def sums_sentence(whole: Whole) -> str:
+    """Return the sums of `rows` as a sentence; a part is named where it has the only sum."""
+    parts = _parts(whole)
+    found = []
+    for name, *times in rows(whole):
+        known = [(part, time) for part, time in zip(parts, times, strict=True) if time != "–"]
+        alone = "" if known[-1][0] == parts[-1] else f", {known[-1][0]} alone"
+        found.append(f"{known[-1][1]} with {name}{alone}")
+    sums = "; ".join(found) or "no way has a time for every layer"
+    return f"The whole network, {plural(whole.threads, 'thread')}: {sums}."
+
+
 def _parts(whole: Whole) -> list[str]:
     """Return the parts to show: a network of one kind of layer has one."""
     kinds = [part for part in PARTS[:2] if whole.layers[part]]
@@ -171,4 +183,6 @@ def sentences(whole: Whole) -> list[str]:
             f"Layers that have no time, of {plural(whole.layers[PARTS[2]], 'layer')}: "
             f"{', '.join(lacking)}; a dash stands for a sum that would lack them."
         )
+    if whole.ways[0].lacking:
+        said.append("Where auto has no time, it takes an algorithm that has none in this run.")
     return said

@@ -4,11 +4,11 @@ import pytest
 
 pytest.importorskip("onnx")
 
-from command_line import convbench  # noqa: E402
-from onnx_graphs import Graph  # noqa: E402
+from command_line import convbench
+from onnx_graphs import Graph
 
-import results  # noqa: E402
-from results.tables.network import whole_network  # noqa: E402
+import results
+from results.tables.network import whole_network
 
 
 @pytest.fixture
