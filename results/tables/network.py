@@ -71,10 +71,10 @@ def whole_network(frame: pd.DataFrame) -> list[Whole]:
     Returns
     -------
     list of Whole
-        The ways in order: the automatic choice; the one algorithm of ours that does all layers in
-        the shortest time; the fastest of ours for each layer; then each peer. An algorithm
-        without a time for a layer has no sum over a part that holds it. The automatic choice and
-        the fastest are those of the run, so only algorithms that the run timed count.
+        The first way is the automatic choice. Next comes the one algorithm of ours that does all
+        layers in the shortest time, if there is one. The fastest of ours for each layer and the
+        peers follow. A sum is NaN where a layer has no time. Only algorithms that the run timed
+        count.
     """
     if frame.empty or any(count_of(str(name)) is None for name in frame["name"].unique()):
         return []

@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from algos.core.problem import Problem
 from suites.cases.onnx_tensors import read_tensor
+from suites.cases.suite import Case
 from suites.models.model import Model
 
 
@@ -186,6 +187,7 @@ def check_against_runtime(path: str, model: Model, x: np.ndarray, values: bool =
     nodes = {node.name: node for node in graph.node}
     tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     found = values_of(path, x)
+    assert all(Case.of_words(case.as_words()) == case for case in model.cases)
     for layer in model.layers:
         problem = layer.problem
         for name in layer.nodes:
