@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,23 @@ def resnet50(width: int = 8, size: Any = 64) -> Graph:
             x = g.node("Relu", g.node("Add", y, short))
     g.node("Flatten", g.node("GlobalAveragePool", x))
     return g
+
+
+def resnet_multiply_adds(width: int, size: int) -> Iterator[int]:
+    """Yield the multiply-adds of every convolution of `resnet50`, products with padding counted."""
+    yield (size // 2) ** 2 * width * 3 * 49
+    given = width
+    for stage, blocks in enumerate((3, 4, 6, 3)):
+        narrow = width << stage
+        edge = size // 4 >> stage
+        for block in range(blocks):
+            before = edge * 2 if stage and not block else edge
+            yield before**2 * given * narrow
+            yield edge**2 * narrow * narrow * 9
+            yield edge**2 * narrow * narrow * 4
+            if not block:
+                yield edge**2 * given * narrow * 4
+            given = 4 * narrow
 
 
 def mobilenet_v2(size: int = 64) -> Graph:
