@@ -13,6 +13,8 @@ from plotly.offline import get_plotlyjs
 
 from results.records.files import write_whole
 from results.tables.about import about_rows
+from results.tables.network import sentences as network_sentences
+from results.tables.network import sums_sentence, whole_network
 from results.tables.summary import verdicts
 from results.tables.table import folded_reasons
 from results.verdicts.audit import AUDITS, last_audit
@@ -54,7 +56,14 @@ def page_text(frame: pd.DataFrame, folder: Path) -> str:
         question=str(about.get("question") or "Which algorithm should I use?"),
         started=str(about.get("started") or "")[:10],
         verdict=model["verdicts"]["|"],
-        sentences=verdicts(frame),
+        sentences=[
+            *verdicts(frame),
+            *(
+                text
+                for whole in whole_network(frame)
+                for text in (sums_sentence(whole), *network_sentences(whole))
+            ),
+        ],
         badges=badges(frame, audit),
         views=VIEWS,
         grid=grid(model, model["order"]),

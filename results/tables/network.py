@@ -71,10 +71,10 @@ def whole_network(frame: pd.DataFrame) -> list[Whole]:
     Returns
     -------
     list of Whole
-        The ways in order: the automatic choice; the one algorithm of ours that does all layers in
-        the shortest time; the fastest of ours for each layer; then each peer. An algorithm
-        without a time for a layer has no sum over a part that holds it. The automatic choice and
-        the fastest are those of the run, so only algorithms that the run timed count.
+        The first way is the automatic choice. Next comes the one algorithm of ours that does all
+        layers in the shortest time, if there is one. The fastest of ours for each layer and the
+        peers follow. A sum is NaN where a layer has no time. Only algorithms that the run timed
+        count.
     """
     if frame.empty or any(count_of(str(name)) is None for name in frame["name"].unique()):
         return []
@@ -154,6 +154,18 @@ def rows(whole: Whole) -> list[list[str]]:
     ]  # fmt: skip
 
 
+def sums_sentence(whole: Whole) -> str:
+    """Return the sums of `rows` as a sentence; a part is named where it has the only sum."""
+    parts = _parts(whole)
+    found = []
+    for name, *times in rows(whole):
+        known = [(part, time) for part, time in zip(parts, times, strict=True) if time != "–"]
+        alone = "" if known[-1][0] == parts[-1] else f", {known[-1][0]} alone"
+        found.append(f"{known[-1][1]} with {name}{alone}")
+    sums = "; ".join(found) or "no way has a time for every layer"
+    return f"The whole network, {plural(whole.threads, 'thread')}: {sums}."
+
+
 def _parts(whole: Whole) -> list[str]:
     """Return the parts to show: a network of one kind of layer has one."""
     kinds = [part for part in PARTS[:2] if whole.layers[part]]
@@ -171,4 +183,6 @@ def sentences(whole: Whole) -> list[str]:
             f"Layers that have no time, of {plural(whole.layers[PARTS[2]], 'layer')}: "
             f"{', '.join(lacking)}; a dash stands for a sum that would lack them."
         )
+    if whole.ways[0].lacking:
+        said.append("Where auto has no time, it takes an algorithm that has none in this run.")
     return said

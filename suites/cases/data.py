@@ -145,7 +145,7 @@ def case_from_files(
 def remarks_on_files(case: Case) -> list[str]:
     """Return sentences on the planes of a case of `case_from_files`, and on what was read.
 
-    Empty for a single grey picture of which nothing was left out.
+    Empty for a grey picture that was read as it is.
     """
     planes, said = pictures.examine(case.pixels)
     problem, name = case.problem, pictures.label(case.pixels)

@@ -52,7 +52,7 @@ def read_picture(path: str) -> tuple[np.ndarray, tuple[str, ...]]:
     Raises
     ------
     ConvbenchError
-        If the file is no picture, is too large to decode, or data would be lost.
+        If the file cannot be read as a picture, is too large to decode, or data would be lost.
     """
     from PIL import Image, UnidentifiedImageError
 

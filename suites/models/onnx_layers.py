@@ -49,10 +49,12 @@ def problem_of(
         Attributes of the node; those left out have ONNX's defaults.
     shapes : sequence of tuple of int
         Shapes of the inputs: ``(N, C, *size)``, then ``(O, C/group, *kernel)``, or for a
-        transposed convolution ``(C, O/group, *kernel)``, then the bias. Inputs that are left out
-        have None.
+        transposed convolution ``(C, O/group, *kernel)``, then the bias. None stands for an input
+        without a known shape.
     dtype : {"float32", "float64"}
+        Type to compute in.
     name : str
+        Label of the problem.
 
     Raises
     ------
@@ -61,7 +63,9 @@ def problem_of(
     """
     x = shapes[0]
     if x is None:
-        raise ConvbenchError("the shape of its input is not known")
+        raise ConvbenchError(
+            "the shape of its input is not known; export the model with a fixed size"
+        )
     if len(x) < 3 or 0 in x:
         raise ConvbenchError(
             f"its input has the shape {x}, expected (N, C, …) without an empty axis"

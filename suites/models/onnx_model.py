@@ -139,7 +139,7 @@ class _Reader:
         for number, node in enumerate(self.graph.node):
             self._look_inside(node)
             name = node.name or next(filter(None, node.output), f"{node.op_type}_{number}")
-            name = name.replace('"', "'")
+            name = " ".join(name.replace('"', "'").split())
             operator, attributes = node.op_type, self._attributes(node)
             if operator == "ReduceMean" and self._is_global_average(node, attributes):
                 operator, attributes = "GlobalAveragePool", {}

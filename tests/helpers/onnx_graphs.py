@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from algos.core.problem import Problem
 from suites.cases.onnx_tensors import read_tensor
+from suites.cases.suite import Case
 from suites.models.model import Model
 
 
@@ -105,6 +107,23 @@ def resnet50(width: int = 8, size: Any = 64) -> Graph:
     return g
 
 
+def resnet_multiply_adds(width: int, size: int) -> Iterator[int]:
+    """Yield the multiply-adds of every convolution of `resnet50`, products with padding counted."""
+    yield (size // 2) ** 2 * width * 3 * 49
+    given = width
+    for stage, blocks in enumerate((3, 4, 6, 3)):
+        narrow = width << stage
+        edge = size // 4 >> stage
+        for block in range(blocks):
+            before = edge * 2 if stage and not block else edge
+            yield before**2 * given * narrow
+            yield edge**2 * narrow * narrow * 9
+            yield edge**2 * narrow * narrow * 4
+            if not block:
+                yield edge**2 * given * narrow * 4
+            given = 4 * narrow
+
+
 def mobilenet_v2(size: int = 64) -> Graph:
     """Return MobileNet-V2 (Sandler et al., arXiv:1801.04381, table 2), 4 times as narrow."""
     g = Graph(1, 3, size, size)
@@ -186,6 +205,7 @@ def check_against_runtime(path: str, model: Model, x: np.ndarray, values: bool =
     nodes = {node.name: node for node in graph.node}
     tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     found = values_of(path, x)
+    assert all(Case.of_words(case.as_words()) == case for case in model.cases)
     for layer in model.layers:
         problem = layer.problem
         for name in layer.nodes:

@@ -8,7 +8,8 @@ from synthetic import cell, write_run
 import report
 import results
 from algos.core.problem import Problem
-from results.tables.network import headings, rows, sentences, whole_network
+from results.page import page
+from results.tables.network import headings, rows, sentences, sums_sentence, whole_network
 
 FIRST = Problem(size=(32, 32), kernel=3, name="conv1 ×1")
 OTHERS = Problem(size=(16, 16), kernel=3, name="conv2 ×5")
@@ -74,6 +75,7 @@ def test_a_missing_layer_leaves_no_sum_rather_than_a_small_one(tmp_path):
     assert math.isnan(whole.ways[0].seconds["all layers"])  # the choice of conv2 is not known
     assert "No single algorithm of the run has a time for every layer." in sentences(whole)
     assert "auto 5, torch 2" in sentences(whole)[1]
+    assert "it takes an algorithm that has none in this run" in sentences(whole)[2]
 
 
 def test_other_runs_have_no_network(tmp_path):
@@ -86,3 +88,8 @@ def test_the_report_shows_the_sums(tmp_path):
     text = report.page_text(frame, [], tmp_path)
     assert "## The whole network, 1 thread: the sum over its layers" in text
     assert "| parallel, the best single algorithm | 2.50 ms | 40.0 µs | 2.54 ms |" in text
+    (whole,) = whole_network(frame)
+    said = sums_sentence(whole)
+    assert "2.54 ms with auto; 2.54 ms with parallel, the best single algorithm; 1.52 ms" in said
+    assert "4.00 ms with torch, convolution alone" in said
+    assert said in page.page_text(frame, tmp_path)

@@ -13,6 +13,7 @@ from onnx_graphs import (  # noqa: E402
     check_against_runtime,
     mobilenet_v2,
     resnet50,
+    resnet_multiply_adds,
     unet_3d,
     wavenet,
 )
@@ -49,7 +50,7 @@ def test_resnet_50_has_all_its_layers(tmp_path):
     products = (math.prod(one.problem.output_shape) * one.problem.taps for one in convolutions)
     counts = [one.count for one in convolutions]
     assert sum(map(math.prod, zip(products, counts, strict=True))) == sum(
-        _resnet_multiply_adds(8, 64)
+        resnet_multiply_adds(8, 64)
     )
     assert [one.problem.kind for one in model.layers if one not in convolutions] == [
         "max", "average",
@@ -57,23 +58,6 @@ def test_resnet_50_has_all_its_layers(tmp_path):
     assert not model.left_out
     assert model.others == {"Relu": 49, "Add": 16, "Flatten": 1}
     assert all(one.problem.bias for one in convolutions)
-
-
-def _resnet_multiply_adds(width, size):
-    """Yield the multiply-adds of every convolution by the table of the paper."""
-    yield (size // 2) ** 2 * width * 3 * 49
-    given = width
-    for stage, blocks in enumerate((3, 4, 6, 3)):
-        narrow = width << stage
-        edge = size // 4 >> stage
-        for block in range(blocks):
-            before = edge * 2 if stage and not block else edge
-            yield before**2 * given * narrow
-            yield edge**2 * narrow * narrow * 9
-            yield edge**2 * narrow * narrow * 4
-            if not block:
-                yield edge**2 * given * narrow * 4
-            given = 4 * narrow
 
 
 @pytest.mark.peers
@@ -212,7 +196,7 @@ def test_layers_without_a_problem_are_listed_with_their_reason(tmp_path):
     model = read_onnx(graph.save(tmp_path / "a.onnx"))
     reasons = {one.node: one.reason for one in model.left_out}
     assert reasons["DeformConv_1"] == "no algorithm computes DeformConv"
-    assert reasons["MaxPool_3"] == "the shape of its input is not known"
+    assert reasons["MaxPool_3"].startswith("the shape of its input is not known; export")
     assert "the window spans 9 samples along h" in reasons["MaxPool_4"]
     assert sum("Left out: " in note for note in model.notes()) == 3
     assert len(model.layers) == 1
@@ -293,9 +277,3 @@ def test_a_model_without_layers_is_one_sentence(tmp_path):
     graph.node("Relu", "x")
     with pytest.raises(ConvbenchError, match="holds no convolution or pooling layer"):
         read_onnx(graph.save(tmp_path / "a.onnx")).suite()
-
-
-def test_a_product_of_sizes_is_that_of_the_graph():
-    """Guard the table of this file: the published network has 4.09e9 multiply-adds at 224²."""
-    assert sum(_resnet_multiply_adds(64, 224)) == pytest.approx(4.09e9, rel=0.01)
-    assert math.isclose(sum(1 for _ in _resnet_multiply_adds(64, 224)), 53)
