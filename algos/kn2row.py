@@ -111,8 +111,12 @@ class KernelToRow(Algorithm):
         return self._kernel(problem) * problem.itemsize
 
     def _kernel(self, problem: Problem) -> int:
-        """Return the elements of the kernel, which is copied."""
-        return math.prod(problem.kernel_shape)
+        """Return the elements of the copied kernel; 0 if it lies in the order of taps already."""
+        shape = problem.kernel_shape
+        is_ordered = math.prod(problem.kernel) == 1 or (problem.out_channels, shape[1]) == (
+            problem.groups, 1,
+        )  # fmt: skip
+        return 0 if is_ordered and not problem.flip else math.prod(shape)
 
     def _tasks(self, problem: Problem) -> int:
         """Return the number of tasks that can be split among threads."""
@@ -147,9 +151,17 @@ def _accumulate(v: Problem, tasks: Iterable[tuple]) -> None:
     buffer = np.empty(_product(v), v.dtype)
     with np.errstate(all="ignore"):  # NaN and infinity are data here
         for matrices, images, slab, out in tasks:
-            for matrix, tap in zip(matrices, np.ndindex(*v.kernel), strict=True):
+            for matrix, tap in zip(matrices, _taps(v), strict=True):
                 part = matrix[slab.first : slab.last]
                 _add_tap(v, part, images, tap, slab, out[slab.first : slab.last], buffer)
+
+
+def _taps(v: Problem) -> Iterator[tuple[int, int, int]]:
+    """Yield the taps in order, one at a time: gradients may have a hundred thousand."""
+    for p in range(v.kernel[0]):
+        for m in range(v.kernel[1]):
+            for n in range(v.kernel[2]):
+                yield p, m, n
 
 
 def _add_tap(
