@@ -42,6 +42,10 @@ SLABS = 4
 #: Fewest output positions of a slab, and fewest output channels where they are cut as well:
 #: products of fewer columns or rows are slow.
 LEAST_POSITIONS, LEAST_OUTPUTS = 256, 64
+#: Most products of one call. Each costs some 10 µs beside its multiply-adds, so they take seconds.
+MOST_PRODUCTS = 1 << 18
+#: Multiply-adds of BLAS in the 10 µs that a product costs beside them, at 25 GFLOP/s.
+PRODUCT_WORK = 1 << 17
 
 
 class Slab(NamedTuple):
@@ -78,6 +82,23 @@ class KernelToRow(Algorithm):
     name = "kn2row"
     opt_in = True
 
+    def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
+        products = self._products(problem)
+        if products <= MOST_PRODUCTS:
+            return None
+        return (
+            f"it needs a product for each of {math.prod(problem.kernel)} taps, for every group and "
+            f"image {products} in all; {MOST_PRODUCTS} are the most that is tried"
+        )
+
+    def _products(self, problem: Problem) -> int:
+        """Return the number of matrix products of one call."""
+        return self._tasks(problem) * math.prod(problem.kernel)
+
+    def work(self, problem: Problem) -> float:
+        """Return the multiply-adds, and the cost of every product beside them."""
+        return float(problem.multiply_adds + PRODUCT_WORK * self._products(problem))
+
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
         """Return the bytes of the kernel by taps, of each thread's product, and of the phases."""
         workers = threads if self._tasks(problem) >= threads else 1
@@ -90,12 +111,18 @@ class KernelToRow(Algorithm):
         return self._kernel(problem) * problem.itemsize
 
     def _kernel(self, problem: Problem) -> int:
-        """Return the elements of the kernel, which is copied."""
-        return math.prod(problem.kernel_shape)
+        """Return the elements of the copied kernel; 0 if it lies in the order of taps already."""
+        shape = problem.kernel_shape
+        is_ordered = math.prod(problem.kernel) == 1 or (problem.out_channels, shape[1]) == (
+            problem.groups, 1,
+        )  # fmt: skip
+        return 0 if is_ordered and not problem.flip else math.prod(shape)
 
     def _tasks(self, problem: Problem) -> int:
         """Return the number of tasks that can be split among threads."""
-        return problem.batch * problem.groups * len(list(_slabs(problem.volume)))
+        v = problem.volume
+        blocks = -(-(v.out_channels // v.groups) // _outputs(v))
+        return v.batch * v.groups * blocks * _cuts(v)
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> np.ndarray:
         """Return the matrix of every tap, ``(groups, taps, O/groups, C/groups)``."""
@@ -122,12 +149,19 @@ class KernelToRow(Algorithm):
 def _accumulate(v: Problem, tasks: Iterable[tuple]) -> None:
     """Add up the products of all taps for every task, (matrices, images, slab, output)."""
     buffer = np.empty(_product(v), v.dtype)
-    taps = list(itertools.product(*map(range, v.kernel)))
     with np.errstate(all="ignore"):  # NaN and infinity are data here
         for matrices, images, slab, out in tasks:
-            for matrix, tap in zip(matrices, taps, strict=True):
+            for matrix, tap in zip(matrices, _taps(v), strict=True):
                 part = matrix[slab.first : slab.last]
                 _add_tap(v, part, images, tap, slab, out[slab.first : slab.last], buffer)
+
+
+def _taps(v: Problem) -> Iterator[tuple[int, int, int]]:
+    """Yield the taps in order, one at a time: gradients may have a hundred thousand."""
+    for p in range(v.kernel[0]):
+        for m in range(v.kernel[1]):
+            for n in range(v.kernel[2]):
+                yield p, m, n
 
 
 def _add_tap(
@@ -196,11 +230,15 @@ def _product(v: Problem) -> int:
 
 def _outputs(v: Problem) -> int:
     """Return the output channels of a slab, fewer than the group's if an image gives few slabs."""
-    rows, columns = _extent(v)
-    slabs = v.output_size[0] * -(-v.output_size[1] // rows) * -(-v.output_size[2] // columns)
     outputs = v.out_channels // v.groups
-    blocks = max(1, min(SLABS // slabs, outputs // LEAST_OUTPUTS))
+    blocks = max(1, min(SLABS // _cuts(v), outputs // LEAST_OUTPUTS))
     return -(-outputs // blocks)
+
+
+def _cuts(v: Problem) -> int:
+    """Return the number of slabs of an image, if its output channels are not cut."""
+    rows, columns = _extent(v)
+    return v.output_size[0] * -(-v.output_size[1] // rows) * -(-v.output_size[2] // columns)
 
 
 def _slabs(v: Problem) -> Iterator[Slab]:

@@ -74,11 +74,14 @@ class MemoryEfficient(Algorithm):
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
         """Return the bytes of each thread's slab of the lowered input, and of the kernel."""
         workers = threads if self._tasks(problem) >= threads else 1
-        elements = workers * _lowered(_turned(problem)) + math.prod(problem.kernel_shape)
-        return elements * problem.itemsize
+        lowered = workers * _lowered(_turned(problem)) * problem.itemsize
+        return lowered + self.prepared_bytes(problem, threads)
 
     def prepared_bytes(self, problem: Problem, threads: int) -> int:
-        return math.prod(problem.kernel_shape) * problem.itemsize
+        """Return the bytes of the copied kernel; 0 if its channels need not change places."""
+        is_ordered = problem.kernel_shape[1] == 1 or problem.kernel[0] == 1
+        copied = 0 if is_ordered and not problem.flip else math.prod(problem.kernel_shape)
+        return copied * problem.itemsize
 
     def _tasks(self, problem: Problem) -> int:
         """Return the number of tasks that can be split among threads."""

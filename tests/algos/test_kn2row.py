@@ -6,7 +6,7 @@ import pytest
 from direct_sums import PROBLEMS, SIGNAL
 
 import algos
-from algos import Problem, parse_descriptor
+from algos import Problem, kn2row, parse_descriptor
 from algos.registry import get
 
 EVERY = {**PROBLEMS, "signal": SIGNAL}
@@ -44,17 +44,36 @@ def test_it_must_be_asked_for_by_name():
 
 def test_a_strided_layer_copies_the_phases_of_its_input():
     one, two = (Problem((40, 40), 3, in_channels=8, out_channels=2, stride=s) for s in (1, 2))
-    kn2row = get("kn2row")
-    grown = kn2row.workspace_bytes(two, 1) - kn2row.workspace_bytes(one, 1)
+    plain, strided = (get("kn2row").workspace_bytes(problem, 1) for problem in (one, two))
     copied = 4 * np.prod(two.input_shape)
-    assert copied - kn2row.workspace_bytes(one, 1) <= grown <= copied
+    assert copied <= strided <= copied + plain
 
 
 def test_its_workspace_does_not_grow_with_the_taps():
     """Columns of patches would: they are 25 times the input here."""
     small, large = (
-        Problem((64, 64), k, in_channels=16, out_channels=16, padding="same") for k in (1, 5)
+        Problem((64, 64), k, in_channels=16, out_channels=16, padding="same") for k in (3, 5)
     )
     kernels = 4 * (np.prod(large.kernel_shape) - np.prod(small.kernel_shape))
-    kn2row = get("kn2row")
-    assert kn2row.workspace_bytes(large, 1) == kn2row.workspace_bytes(small, 1) + kernels
+    few, many = (get("kn2row").workspace_bytes(problem, 1) for problem in (small, large))
+    assert many == few + kernels
+
+
+def test_too_many_products_are_refused_with_their_number():
+    problem = Problem((2000, 2000), 900, padding="same")
+    reason = get("kn2row").why_not(problem)
+    assert "810000 taps" in reason
+    assert get("kn2row").why_not(Problem((224, 224), 11)) is None
+
+
+def test_the_number_of_tasks_is_that_of_slabs():
+    for descriptor in EVERY.values():
+        v = parse_descriptor(descriptor).volume
+        slabs = list(kn2row._slabs(v))
+        assert get("kn2row")._tasks(v) == v.batch * v.groups * len(slabs)
+        outputs = np.zeros((v.out_channels // v.groups, *v.output_size), int)
+        for s in slabs:
+            outputs[
+                s.first : s.last, s.depth, s.first_row : s.last_row, s.first_column : s.last_column
+            ] += 1
+        assert (outputs == 1).all()

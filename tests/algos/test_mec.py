@@ -62,3 +62,13 @@ def test_its_lowered_input_is_smaller_than_columns():
     v = mec._turned(problem)
     columns = problem.taps * mec._slab(v) * problem.output_size[1]
     assert mec._lowered(v) < columns
+
+
+@pytest.mark.parametrize("label", [*PROBLEMS])
+def test_the_prepared_kernel_takes_what_is_predicted(label):
+    problem = parse_descriptor(PROBLEMS[label])
+    w = np.ones(problem.kernel_shape, "float32")
+    for name in ("mec", "kn2row"):
+        prepared = get(name).prepare(problem, w, 1)
+        copied = 0 if np.shares_memory(prepared, w) else prepared.nbytes
+        assert get(name).prepared_bytes(problem, 1) == copied, name
