@@ -51,7 +51,8 @@ def ratio_sheet(frames: Sequence[pd.DataFrame]) -> Sheet:
         log_ticks(axes.xaxis, *ends, times_text, most=4)
         axes.axvline(1.0, color=GREY, lw=1, zorder=1.5)
         environment = frame.attrs.get("environment") or {}
-        axes.set_title(f"{environment.get('cpu')}, {environment.get('usable_cores')} cores")
+        cores = environment.get("usable_cores") or environment.get("cores")
+        axes.set_title(f"{environment.get('cpu')}, {cores} cores")
         for name in names:
             mine = rows[rows["algorithm"] == name]
             there = np.array([place.get(_entry(row), np.nan) for _, row in mine.iterrows()])
