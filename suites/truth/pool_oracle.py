@@ -78,8 +78,8 @@ def _run(size: int, start: int, end: int) -> Window:
 
 
 def _left_over(found: list[Window], end: int) -> bool:
-    """Return True if samples remain behind the last window."""
-    return bool(found) and found[-1].at[-1] + 1 < end
+    """Return True if samples remain behind the last window, or there is none yet."""
+    return not found or found[-1].at[-1] + 1 < end
 
 
 def _fractional_borders(problem: Any, axis: int) -> list[int]:
