@@ -46,7 +46,7 @@ from .simd import registers as simd
 from .simd.arithmetic import add_gathered, repeat
 from .simd.registers import further, lanes, load, pointer, store
 
-#: Output positions of a register tile. A problem takes those of which it wastes fewest.
+#: Output positions of a register tile. A problem takes the tile that wastes fewest.
 POSITIONS = (12, 7) if simd.REGISTERS == 32 else (6, 4)
 #: Bytes of windows that a thread makes at a time: a quarter of the 1 MiB of L2 of a Zen 4 core.
 WINDOWS_BYTES = 1 << 18

@@ -7,7 +7,7 @@ them, O·H·W elements, instead of the C·K²·H·W of `im2col`. Here a product 
 rows that stays in the cache, and the addition skips what would fall outside the output. So neither
 the input nor the product is padded.
 
-The papers treat stride 1. A strided layer is split by the phases of its stride, each of which is an
+The papers treat stride 1. A strided layer is split by the phases of its stride. Each phase is an
 image that is read with stride 1. These are copies, as large as the input in all.
 
 *Sources*: Vasudevan, Anderson & Gregg, *Parallel Multi Channel Convolution using General Matrix
@@ -211,7 +211,7 @@ def _phases(v: Problem, x: np.ndarray) -> dict[tuple[int, ...], np.ndarray]:
 def _extent(v: Problem) -> tuple[int, int]:
     """Return the output rows and the output columns of a slab."""
     _, rows, columns = v.output_size
-    widest = -(-v.size[2] // v.stride[2])  # columns of a phase, all of which are multiplied
+    widest = -(-v.size[2] // v.stride[2])  # all columns of a phase are multiplied
     outputs = v.out_channels // v.groups
     most = max(SLAB_BYTES // (outputs * v.itemsize), LEAST_POSITIONS)
     fair = max(LEAST_POSITIONS, -(-rows * columns // SLABS))

@@ -1,11 +1,13 @@
 """Products of spectra with three real multiplications instead of four.
 
 Transforms, tiles and sums over channels are those of `algos.fft.algorithm`. Only the products
-differ. Gauss's way to multiply w = w_r + i·w_i by x = x_r + i·x_i needs three products,
+differ. Let w = w_r + i·w_i and x = x_r + i·x_i. Gauss's way to multiply them needs three products::
 
-    k₁ = w_r·(x_r + x_i),  k₂ = (w_i − w_r)·x_r,  k₃ = (w_r + w_i)·x_i,
+    k₁ = w_r·(x_r + x_i)
+    k₂ = (w_i − w_r)·x_r
+    k₃ = (w_r + w_i)·x_i
 
-of which k₁ − k₃ is the real part and k₁ + k₂ the imaginary part. The sums of w are prepared once
+The real part of w·x is k₁ − k₃, and the imaginary part is k₁ + k₂. The sums of w are prepared once
 per kernel. The sum of x is made once per input channel and serves all output channels. The sums
 over channels are taken of the three products, and combined once per output channel. So three
 multiply-adds per channel and frequency replace four, and three numbers per frequency are read

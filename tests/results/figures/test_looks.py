@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import islice
 
 from results.figures.looks import KNOWN, look
+from suites.cases import suite
+from suites.commands import selection as choose
 
 
 def test_twelve_algorithms_have_twelve_colours() -> None:
@@ -13,6 +15,12 @@ def test_twelve_algorithms_have_twelve_colours() -> None:
 
 def test_no_two_algorithms_share_colour_and_marker() -> None:
     assert len({(entry.colour, entry.marker) for entry in KNOWN.values()}) == len(KNOWN)
+
+
+def test_the_algorithms_of_the_suite_papers_have_a_colour_each() -> None:
+    loaded = suite.load("papers")
+    timed = choose.algorithms(None, (), choose.families_of(loaded.cases), loaded.also)
+    assert len({look(name).colour for name in timed}) == len(timed) > 12
 
 
 def test_an_unknown_name_has_a_look_of_its_own() -> None:

@@ -78,6 +78,19 @@ def test_a_suite_that_is_no_race_times_every_algorithm(name):
     assert set(choose.algorithms(None, loaded.algorithms, families)) == usual
 
 
+def test_papers_times_what_papers_propose_besides_the_usual():
+    loaded = suite.load("papers")
+    assert {"kn2row", "mec", "indirect", "im2win", "fft-gauss"} == set(loaded.also)
+    families = choose.families_of(loaded.cases)
+    usual = set(choose.algorithms(None, (), families))
+    assert not usual & set(loaded.also)
+    timed = choose.algorithms(None, loaded.algorithms, families, loaded.also)
+    assert set(timed) == usual | set(loaded.also)
+    assert choose.algorithms("naive", (), families, loaded.also) == ("naive",)
+    with pytest.raises(ConvbenchError, match="did you mean 'mec'"):
+        choose.algorithms(None, (), families, ("mecc",))
+
+
 def test_quick_is_cheap_and_holds_something_of_everything():
     quick = suite.load("quick")
     assert 12 <= len(quick.cases) <= 22
