@@ -6,11 +6,12 @@ the measured time over this formula is a smooth function of the problem's sizes.
 function plus a sum of Gaussians around the timed problems (kernel ridge regression: Saunders,
 Gammerman & Vovk, ICML 1998). The time of preparing a kernel has such a function too.
 
-`suites.choice.fit` makes the file of constants; there is one for each width of vector register.
+`suites.choice.fit` makes a file of constants for a processor and a width of vector register.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -19,12 +20,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from algos.backend.emitter import target_cpu
 from algos.core.family import CONVOLUTION, POOLING
 from algos.simd.registers import lanes_of
 
 from . import machine
 from .terms import arithmetic, features
 
+#: Folder of the fitted models.
+FOLDER = Path(__file__).with_name("fitted")
 #: Width in bits of the vector registers that a model was fitted with, widest first.
 WIDTHS = (512, 256)
 
@@ -98,20 +102,36 @@ class Model:
         return np.asarray(self.terms[:, 0] + scaled + moved)
 
 
-def path(width: int) -> Path:
-    """Return the file of the models for vector registers of `width` bits."""
-    return Path(__file__).with_name(f"model_{width}.npz")
+def path(cpu: str, width: int) -> Path:
+    """Return the file of the models fitted on `cpu` with vector registers of `width` bits."""
+    return FOLDER / f"{cpu}_{width}.npz"
 
 
 @cache
 def models() -> Mapping[str, Model]:
-    """Return the models for the registers of this processor, by family; none if none fit."""
+    """Return the models for the registers of this processor, by family; none if none fit.
+
+    Of several processors that models were fitted on, it is this one, or the one whose balance of
+    peak and bandwidth is nearest.
+    """
     bits = 32 * lanes_of(4)
-    file = path(next((width for width in WIDTHS if width <= bits), WIDTHS[-1]))
-    if not file.exists():
+    width = next((width for width in WIDTHS if width <= bits), WIDTHS[-1])
+    own = path(target_cpu(), width)
+    files = [own] if own.exists() else sorted(FOLDER.glob(f"*_{width}.npz"))
+    if not files:
         return {}
+    return min(map(_read, files), key=lambda models: _unlike(models[CONVOLUTION.name]))
+
+
+def _read(file: Path) -> Mapping[str, Model]:
     with np.load(file) as stored:
         return {family.name: _unpacked(stored, family.name) for family in (CONVOLUTION, POOLING)}
+
+
+def _unlike(model: Model) -> float:
+    """Return the distance of the balances of this machine and the model's; 0 if unknown."""
+    peak, bandwidth = machine.rates() or (model.peak, model.bandwidth)
+    return abs(math.log(peak / bandwidth) - math.log(model.peak / model.bandwidth))
 
 
 def _unpacked(stored: Mapping[str, np.ndarray], family: str) -> Model:

@@ -18,6 +18,8 @@ from algos.pooling.core.problem import PoolProblem
 
 #: Elements that the remainders of rows and channels are counted in.
 VECTOR = 16
+#: Samples between windows below which they slide: they overlap in most of their samples.
+SLIDING = 1.5
 
 
 def features(problem: Any, threads: int) -> np.ndarray:
@@ -42,16 +44,26 @@ def _convolution(problem: Problem) -> list[float]:
 
 
 def _pooling(problem: PoolProblem) -> list[float]:
-    log = math.log2
-    output = math.prod(problem.output_shape)
-    taps = max(problem.multiply_adds / max(output, 1), 1.0)
+    log, line = math.log2, max(problem.output_shape[-1], 1)
+    inputs, outputs = max(math.prod(problem.input_shape), 1), max(_outputs(problem), 1)
+    taps, axes = _taps(problem), len(problem.size)
+    stride, stride_above = problem.size[-1] / line, inputs / outputs / (problem.size[-1] / line)
     return [
-        log(max(math.prod(problem.input_shape), 1)), log(max(output, 1)),
-        log(max(problem.output_shape[-1], 1)), log(taps), log(problem.size[-1]),
-        float(problem.axes == 1), float(problem.axes == 3), float(problem.itemsize == 8),
-        float(problem.operation != "forward"), float(problem.kind in ("max", "maxout")),
-        float(problem.kind == "average"), log(max(problem.channels * problem.batch, 1)),
+        log(inputs), log(outputs), log(line), log(taps), log(problem.size[-1]), log(stride),
+        log(stride_above), min(log(taps) / axes, 3.0), float(stride < SLIDING), float(axes == 1),
+        float(axes == 3), float(problem.itemsize == 8), float(problem.operation != "forward"),
+        float(problem.kind in ("max", "maxout")), float(problem.kind == "average"),
+        log(max(problem.channels * problem.batch, 1)),
     ]  # fmt: skip
+
+
+def _outputs(problem: PoolProblem) -> int:
+    return math.prod(problem.output_shape)
+
+
+def _taps(problem: PoolProblem) -> float:
+    """Return the samples of a window, on average."""
+    return max(problem.multiply_adds / max(_outputs(problem), 1), 1.0)
 
 
 def _waste(count: int) -> float:
@@ -102,10 +114,29 @@ _ARITHMETIC: Mapping[str, Callable[[Problem], float]] = {
     "fft-fused": _spectral, "separable": _separable,
 }  # fmt: skip
 
+
+def _each_input(problem: PoolProblem) -> float:
+    return float(math.prod(problem.input_shape))
+
+
+def _each_axis(problem: PoolProblem) -> float:
+    """Return the samples that windows of one axis after the other read."""
+    axes = len(problem.size)
+    one = _taps(problem) ** (1 / axes)
+    return min(problem.multiply_adds, axes * (_outputs(problem) * one + _each_input(problem)))
+
+
+def _doubling(problem: PoolProblem) -> float:
+    """Return the samples that windows read which are made of windows half as long."""
+    sums = (math.log2(_taps(problem)) + 1) * (_outputs(problem) + _each_input(problem))
+    return min(problem.multiply_adds, sums)
+
+
 #: The same for pooling. Those absent count the samples of all windows.
 _POOL_ARITHMETIC: Mapping[str, Callable[[PoolProblem], float]] = {
-    name: lambda problem: float(math.prod(problem.input_shape)) for name in ("integral", "van_herk")
-}
+    "integral": _each_input, "van_herk": _each_input, "separable": _each_axis,
+    "parallel": _doubling,
+}  # fmt: skip
 
 
 def arithmetic(name: str, problem: Any) -> float:

@@ -17,6 +17,7 @@ import pandas as pd
 
 from algos import registry
 from algos.backend import threads as pools
+from algos.choice.decide import ALWAYS
 from algos.choice.explain import candidates_of
 from algos.choice.machine import versions
 from algos.choice.terms import arithmetic
@@ -30,8 +31,8 @@ from suites.truth.families import instance_of
 PARTS = 5
 #: Seconds that an algorithm is called for in each part; once at least.
 PART_SECONDS = 0.002
-#: Candidates whose arithmetic is this many times that of the leanest are not timed, nor those whose
-#: first call takes this many times the time of the fastest call.
+#: Candidates whose arithmetic is this many times that of the leanest are not timed, unless it is
+#: the choice of last resort. Nor are those whose first call takes this many times the fastest call.
 TOO_MUCH, TOO_SLOW = 25.0, 12.0
 #: Multiply-adds up to which the loops of `naive` are timed.
 MOST_OF_NAIVE = 2e7
@@ -84,9 +85,10 @@ def _times(case: Case, threads: int) -> dict[str, dict[str, Any]]:
     fastest = float("inf")
     for name in sorted(names, key=lambda name: arithmetic(name, case.problem)):
         algorithm = registry.get_for(case.problem, name)
+        too_dear = arithmetic(name, case.problem) > TOO_MUCH * leanest and name != ALWAYS
         too_large = algorithm.workspace_bytes(case.problem, threads) > MOST_WORKSPACE
         too_long = name == "naive" and case.problem.multiply_adds > MOST_OF_NAIVE
-        if arithmetic(name, case.problem) > TOO_MUCH * leanest or too_large or too_long:
+        if too_dear or too_large or too_long:
             continue
         make = partial(instance.plan, algorithm, threads)
         try:

@@ -1,8 +1,8 @@
 """Fit the model of times (`algos.choice.model`) to timed problems.
 
 ``python -m suites.choice.fit`` times everyday problems on this machine and writes the model for
-its vector registers. ``NUMBA_CPU_NAME=haswell`` makes the one for narrower registers. It takes
-about ten minutes. The problems have a seed of their own, so that others can judge the model.
+its processor. ``NUMBA_CPU_NAME=haswell`` makes the one for narrower registers. It takes about
+fifteen minutes. The problems have a seed of their own, so that others can judge the model.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import nnls
 
+from algos.backend.emitter import target_cpu
 from algos.choice import model as models
-from algos.choice.machine import versions
 from algos.choice.model import Model
 from algos.choice.terms import arithmetic, features
 from algos.core.family import CONVOLUTION, POOLING
@@ -32,7 +32,7 @@ from .blocks import timed
 #: Seed of the problems that the model is fitted to; regrets are measured on others.
 SEED = 20_261
 #: Problems of convolution and of pooling.
-CONVOLUTIONS, POOLINGS = 400, 120
+CONVOLUTIONS, POOLINGS = 400, 300
 #: Parts of cross-validation.
 FOLDS = 6
 #: Weight of the error's square against that of the coefficients, tried in turn.
@@ -198,18 +198,24 @@ def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=Path, help="file of times, written if it does not exist")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument(
+        "--of-pooling", action="store_true", help="keep the file's model of convolution"
+    )
     options = parser.parse_args(words)
     arrays: dict[str, np.ndarray] = {}
-    for family in (CONVOLUTION, POOLING):
+    for family in (POOLING,) if options.of_pooling else (CONVOLUTION, POOLING):
         frame = _frame(family, options)
         table = Table(frame)
         fit = best_fit(table)
         for sentence in report(table, fit):
             print(f"{family.name}: {sentence}")
         arrays |= models.packed(family.name, fit.model())
-    width = 32 * lanes_of(4)
-    np.savez_compressed(models.path(width), allow_pickle=False, **arrays)
-    print(f"wrote {models.path(width)} for {versions()['cpu']}")
+    file = models.path(target_cpu(), 32 * lanes_of(4))
+    if options.of_pooling and file.exists():
+        with np.load(file) as before:
+            arrays = {**before, **arrays}
+    np.savez_compressed(file, allow_pickle=False, **arrays)
+    print(f"wrote {file}")
 
 
 def _frame(family: Any, options: argparse.Namespace) -> pd.DataFrame:

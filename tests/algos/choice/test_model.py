@@ -9,12 +9,18 @@ from algos.choice import forget_choices, model
 from algos.choice.terms import features
 from algos.pooling import PoolProblem
 
+FILES = sorted(model.FOLDER.glob("*.npz"))
 LAYER = algos.Problem(size=(56, 56), kernel=3, in_channels=64, out_channels=64, padding=1)
 
 
-@pytest.mark.parametrize("width", model.WIDTHS)
-def test_a_model_ships_for_each_register_width(width):
-    with np.load(model.path(width)) as stored:
+def test_a_model_ships_for_each_register_width():
+    widths = {int(file.stem.rpartition("_")[2]) for file in FILES}
+    assert widths == set(model.WIDTHS)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_every_model_is_complete(file):
+    with np.load(file) as stored:
         for family, reference in (
             ("convolution", LAYER),
             ("pooling", PoolProblem(size=(9, 9), window=3)),
