@@ -18,8 +18,11 @@ from typing import Any
 
 import numpy as np
 
+from .adapters.border_layout import whole
 from .backend.threads import blas_threads, load
 from .core.algorithm import Algorithm, as_correlation
+from .core.boundary import sources
+from .core.errors import ConvbenchError
 from .core.problem import Problem
 
 #: Most bytes of a matrix. Reading half a GiB once already takes a tenth of a second.
@@ -41,6 +44,8 @@ def matrix(problem: Problem, w: np.ndarray) -> np.ndarray:
 
     Raises
     ------
+    ConvbenchError
+        If the boundary is "constant": the layer then adds a constant, which no matrix does.
     MemoryError
         If it is larger than the memory there is.
 
@@ -52,6 +57,8 @@ def matrix(problem: Problem, w: np.ndarray) -> np.ndarray:
            [0., 2., 3., 0.],
            [0., 0., 2., 3.]])
     """
+    if problem.boundary != "zeros":
+        return _with_boundary(problem, w)
     groups = problem.groups
     parts = _dense(problem, as_correlation(problem, w))
     rows, columns = parts.shape[1:]
@@ -59,6 +66,26 @@ def matrix(problem: Problem, w: np.ndarray) -> np.ndarray:
     for g, part in enumerate(parts):
         whole[g * rows : (g + 1) * rows, g * columns : (g + 1) * columns] = part
     return whole
+
+
+def _with_boundary(problem: Problem, w: np.ndarray) -> np.ndarray:
+    """Return the matrix of the layer on its extended input, with equal samples added up."""
+    if problem.boundary == "constant":
+        raise ConvbenchError(
+            f"a boundary with cval {problem.cval} adds a constant, which no matrix does; "
+            f"extend the input yourself, or take another boundary"
+        )
+    layout = whole(problem)
+    assert layout.whole is not None
+    found = matrix(layout.whole, w)
+    found = found.reshape(len(found), problem.in_channels, *layout.whole.size)
+    for axis, (size, ends) in enumerate(zip(problem.size, layout.region, strict=True)):
+        at = sources(problem.boundary, size, *ends)
+        lines = np.moveaxis(found, axis + 2, 0)
+        added = np.zeros((size, *lines.shape[1:]), w.dtype)
+        np.add.at(added, at, lines)
+        found = np.moveaxis(added, 0, axis + 2)
+    return found.reshape(len(found), -1)
 
 
 def mask(problem: Problem) -> np.ndarray:

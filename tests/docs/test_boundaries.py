@@ -63,8 +63,7 @@ def test_scipy_and_numpy_call_it_so(name):
 @pytest.mark.peers
 @pytest.mark.parametrize("name", BOUNDARIES)
 def test_opencv_and_pytorch_call_it_so(name):
-    import cv2
-    import torch
+    cv2, torch = pytest.importorskip("cv2"), pytest.importorskip("torch")
 
     *_, opencvs, torchs = TABLE[name]
     cval = CVAL if name == "constant" else 0.0

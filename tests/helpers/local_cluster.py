@@ -8,10 +8,10 @@ import os
 import signal
 import sys
 
-from distributed import LocalCluster
-
 
 def main(workers, *more):
+    from distributed import LocalCluster
+
     env = {} if more else {"CONVBENCH_HOST": "process"}
     with LocalCluster(
         n_workers=workers, threads_per_worker=1, processes=True, resources={"convbench": 1},
