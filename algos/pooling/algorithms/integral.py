@@ -94,7 +94,7 @@ def _table(depth, height, width, exact):
 
 
 @threaded
-@kernel
+@kernel(allocates=True)
 def _average_volume(b, x, begin, taps, counts, exact, y):
     """Compute the averages of volume number b."""
     depth, height, width = x.shape[1:]
@@ -130,7 +130,7 @@ def _average(x, begin, taps, counts, exact, y):
 
 
 @threaded
-@kernel
+@kernel(allocates=True)
 def _spread_volume(b, grad, begin, taps, counts, exact, into):
     """Compute the transpose of `_average_volume`."""
     depth, height, width = into.shape[1:]
