@@ -49,3 +49,6 @@ def test_choices_that_nobody_doubts():
     assert algos.choose(image, threads=1, accuracy="direct") == "parallel"
     tiny = algos.Problem(size=(16, 16), kernel=3, padding=1)
     assert algos.choose(tiny, threads=1) not in ("fft", "fft-fused")
+    # Windows made of halves read few samples each, so van Herk's two passes are far slower.
+    sliding = PoolProblem(size=(1024, 1024), window=31, stride=1, padding=15)
+    assert algos.choose(sliding, threads=1) == "parallel"
