@@ -96,6 +96,8 @@ class Ncnn(Peer):
 
         def fetch(results: list[Any], out: np.ndarray) -> None:
             for result, into in zip(results, out.reshape(image.output_shape), strict=True):
+                if result.empty():  # its columns did not fit; reading it would end the process
+                    raise MemoryError("ncnn gave no result: it ran out of memory")
                 plain = ncnn.Mat()
                 ncnn.convert_packing(result, plain, 1, net.opt)
                 into[...] = np.asarray(plain).reshape(into.shape)

@@ -245,3 +245,14 @@ def test_the_bound_follows_opencv_to_its_transforms(name, dtype, taps, installed
         assert get(name).has_direct_accuracy(problem) is (not spread)
         spread.append(np.isnan(y).sum() > kernel[0] * kernel[1])
     assert spread == [False, True]
+
+
+@pytest.mark.peers
+def test_ncnn_without_memory_is_an_error_and_no_crash():
+    """Its columns would take 75 GiB; it returns an empty result."""
+    pytest.importorskip("ncnn")
+    problem = Problem(size=(5, 4), kernel=(380, 370), padding="full")
+    w = np.ones(problem.kernel_shape, "float32")
+    f = algos.plan(problem, w, algorithm="ncnn", threads=1)
+    with pytest.raises(MemoryError, match="ncnn"):
+        f(np.ones(problem.input_shape, "float32"))
