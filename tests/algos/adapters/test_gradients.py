@@ -275,7 +275,8 @@ def test_grad_input_refuses_a_gradient_of_another_size(wrong):
 @given(problem=problems(largest=9), seed=st.integers(0, 2**20))
 def test_gradients_are_those_of_pytorch(problem, seed):
     pytest.importorskip("torch")
-    problem = replace(problem, bias=False, flip=False, dtype="float64")
+    plain = {"bias": False, "flip": False, "boundary": "zeros", "cval": 0.0}
+    problem = replace(problem, **plain, dtype="float64")
     x, w, g = arrays_of(problem, seed)
     expected = torch_layers.gradients(problem, x, w, g)
     if expected is None:
