@@ -65,7 +65,7 @@ def measure(workers: int, problems: int, seconds: float, folder: Path) -> Row:
     settings = Settings("weak", ALGORITHMS, baseline=ALGORITHMS[0], budget=seconds * len(cases))
     with LocalCluster(
         n_workers=workers, threads_per_worker=1, processes=True, resources={"convbench": 1},
-        dashboard_address=None, env={VARIABLE: "process"},
+        dashboard_address=":0", env={VARIABLE: "process"},
     ) as cluster:  # fmt: skip
         begun = clock.now()
         measured = measure_on_cluster(

@@ -15,7 +15,7 @@ def main(workers, *more):
     env = {} if more else {"CONVBENCH_HOST": "process"}
     with LocalCluster(
         n_workers=workers, threads_per_worker=1, processes=True, resources={"convbench": 1},
-        dashboard_address=None, env=env,
+        dashboard_address=":0", env=env,
     ) as cluster:  # fmt: skip
         print(cluster.scheduler_address, flush=True)
         for line in sys.stdin:
