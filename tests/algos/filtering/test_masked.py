@@ -32,9 +32,19 @@ def by_definition(x, kernel, missing, mode, cval=1.0):
         return np.where(count > 0, kernel.sum() * above / below, np.nan)
 
 
-@pytest.mark.parametrize("mode", ["constant", "reflect", "wrap"])
-@pytest.mark.parametrize("share", [0.02, 0.5, 0.97])
-@pytest.mark.parametrize("name", ["auto", *OURS])
+#: All shares and modes by the automatic choice, and one pair by every algorithm; others are slow.
+WAYS = [
+    pytest.param(
+        name, share, mode,
+        marks=() if name == "auto" or (share, mode) == (0.5, "reflect") else pytest.mark.slow,
+    )
+    for name in ("auto", *OURS)
+    for share in (0.02, 0.5, 0.97)
+    for mode in ("constant", "reflect", "wrap")
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "share", "mode"), WAYS)
 def test_every_algorithm_keeps_to_the_definition(name, share, mode):
     x = image(share)
     problem = algos.Problem(size=x.shape, kernel=3, padding=1, flip=True, dtype="float64")

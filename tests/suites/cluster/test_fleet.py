@@ -190,7 +190,7 @@ def test_a_scheduler_that_goes_away_ends_with_what_there_is(tmp_path):
     assert results.read_records(path).status == "complete"
 
 
-@pytest.mark.parametrize("cut", range(1, 8))
+@pytest.mark.parametrize("cut", [1, 4, 7])
 def test_half_a_problem_is_removed_and_measured_again(tmp_path, cut):
     measured = fleet(tmp_path, Cluster(tmp_path, [host(1)]))[0].run()
     (path,) = measured.paths.values()
