@@ -70,9 +70,13 @@ class Bordered(Resolving):
             able, count = self.performer(part), _threads(part, threads)
             prepared = able.prepared_bytes(part, count)
             held += prepared
-            copied = 0 if part is layout.zeros else part.compulsory_bytes
+            extended = math.prod(part.input_shape) * part.itemsize
+            copied = part.compulsory_bytes
             if problem.operation == "grad_input":  # what is folded is copied once more
-                copied += (part is not layout.zeros) * math.prod(part.input_shape) * part.itemsize
+                copied += extended
+            elif problem.operation == "grad_weight":  # the gradient is read and written in place
+                copied = extended
+            copied = 0 if part is layout.zeros else copied
             most = max(most, able.workspace_bytes(part, count) - prepared + copied)
         kernels = sum(strip.turned for strip in layout.strips) * math.prod(problem.kernel_shape)
         if layout.border:

@@ -107,7 +107,8 @@ def test_the_kernel_s_gradient_as_dot_products(text):
 @given(problem=problems(largest=9), seed=st.integers(0, 2**20))
 def test_phases_cover_what_taps_reach_and_cost_what_the_layer_does(problem, seed):
     """Positions outside every phase are reached by no tap; products are those of the layer."""
-    problem = replace(problem, bias=False, operation="grad_input")
+    plain = {"bias": False, "boundary": "zeros", "cval": 0.0}
+    problem = replace(problem, **plain, operation="grad_input")
     covered = np.zeros(problem.size, int)
     for phase in phases(problem):
         covered[phase.positions] += 1
