@@ -16,15 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from .blocks.positions import Span, pieces
+from .blocks.positions import Span, border_value, pieces
 from .choice import AUTO, resolve
 from .core.algorithm import Algorithm
-from .core.arguments import choice, number
+from .core.arguments import choice
 from .core.arrays import as_array, narrowed, read_only
-from .core.boundary import BOUNDARIES, sources
+from .core.boundary import sources
 from .core.errors import ConvbenchError, shown
 from .core.problem import Problem
-from .filtering.request import MODES
+from .filtering.request import MODES, check_axes, check_real
 from .plan import Plan
 
 __all__ = ["convolve", "correlate", "register_accessor"]
@@ -132,8 +132,9 @@ def _filtered(
 ) -> Any:  # fmt: skip
     da = _dask_array()
     array, kernel = da.asanyarray(array), as_array("kernel", kernel)
-    _check(array, kernel, mode, boundary, cval)
-    cval = number("cval", cval, -np.inf, np.inf, "a number", closed=True)
+    choice("mode", mode, MODES)
+    cval = border_value(boundary, cval)
+    _check(array, kernel)
     single = np.result_type(array.dtype, kernel.dtype) == np.float32
     dtype = "float32" if single else "float64"
     w = read_only(np.array(narrowed("kernel", kernel, np.dtype(dtype)), order="C"))
@@ -161,24 +162,13 @@ def _filtered(
     )  # fmt: skip
 
 
-def _check(array: Any, kernel: np.ndarray, mode: str, boundary: str, cval: float) -> None:
-    choice("mode", mode, MODES)
-    choice("boundary", boundary, BOUNDARIES)
-    if boundary != "constant" and cval != 0:
-        raise ConvbenchError(f'cval {cval} goes with boundary "constant", not "{boundary}"')
-    for what, dtype in (("array", array.dtype), ("kernel", kernel.dtype)):
-        if dtype.kind not in "biuf":
-            raise ConvbenchError(f"{what} is {dtype}; arrays of real numbers are supported")
-    if array.ndim != kernel.ndim or not 1 <= array.ndim <= 3:
-        raise ConvbenchError(
-            f"array has {array.ndim} axes and kernel {kernel.ndim}; both need the same 1, 2 or 3"
-        )
+def _check(array: Any, kernel: np.ndarray) -> None:
+    check_real(array=array.dtype, kernel=kernel.dtype)
     if any(np.isnan(n) for n in array.shape):
         raise ConvbenchError(
             f"array has shape {shown(array.shape)}; call its compute_chunk_sizes() first"
         )
-    if 0 in array.shape or 0 in kernel.shape:
-        raise ConvbenchError("neither array nor kernel may have an empty axis")
+    check_axes(array.shape, kernel.shape, "array")
 
 
 def _function(

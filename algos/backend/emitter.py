@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -121,6 +122,10 @@ class Emitter:
         value.align = self.align
         return value
 
+    def load_lane(self, pointer: ir.Value) -> ir.Value:
+        """Load one element."""
+        return self.builder.load(pointer, typ=element(self.kind))
+
     def load_row(self, kind: types.Type, array: Any, index: Any, count: int) -> list[ir.Value]:
         """Load `count` consecutive vectors from element `index` on."""
         lanes = self.kind.lanes
@@ -184,6 +189,24 @@ class Emitter:
         name = f"llvm.fmuladd.{self.mangled}"
         function = cgutils.get_or_insert_function(self.builder.module, kind, name)
         return self.builder.call(function, [a, b, c])
+
+    def add_outer(
+        self,
+        sums: list[ir.Value],
+        scalars: Iterable[ir.Value],
+        vectors: list[ir.Value],
+        add: Callable[[ir.Value, ir.Value, ir.Value], ir.Value],
+    ) -> list[ir.Value]:
+        """Return ``add(scalar r, vector c, sum)`` for each of the sums, which lie row by row.
+
+        Each of `scalars` is spread over all lanes when its row begins.
+        """
+        found: list[ir.Value] = []
+        for scalar in scalars:
+            row = self.splat(scalar)
+            start = len(found)
+            found += [add(row, vector, sums[start + c]) for c, vector in enumerate(vectors)]
+        return found
 
     def lanes_below(self, first: ir.Value, plus: int, count: ir.Value) -> ir.Value:
         """Return the mask of lanes with 0 <= first + plus + lane < count."""

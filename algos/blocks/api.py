@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,18 +15,17 @@ from algos.backend import threads as pools
 from algos.choice import AUTO, resolve
 from algos.core.algorithm import Algorithm
 from algos.core.amounts import bytes_of
-from algos.core.arguments import choice, number, per_axis
+from algos.core.arguments import choice, per_axis
 from algos.core.arrays import as_array, narrowed, read_only
-from algos.core.boundary import BOUNDARIES
 from algos.core.errors import ConvbenchError
 from algos.core.problem import Problem
 from algos.filtering.real import EXACT
-from algos.filtering.request import MODES
+from algos.filtering.request import MODES, check_axes, check_real
 from algos.plan import Plan
 
 from . import copying, journal, loop
 from .layout import Layout, choose, memory_of, problem_of, smallest
-from .positions import Span
+from .positions import Span, border_value
 
 Progress = Callable[[int, int], object]
 
@@ -189,22 +187,12 @@ def _call(
     copying.facts("source", source)
     copying.facts("out", out)
     choice("mode", mode, MODES)
-    choice("boundary", boundary, BOUNDARIES)
-    if boundary != "constant" and cval != 0:
-        raise ConvbenchError(f'cval {cval} goes with boundary "constant", not "{boundary}"')
-    cval = number("cval", cval, -math.inf, math.inf, "a number", closed=True)
+    cval = border_value(boundary, cval)
     kernel = as_array("kernel", kernel)
     types = np.dtype(source.dtype), kernel.dtype
-    for what, dtype in zip(("source", "kernel"), types, strict=True):
-        if dtype.kind not in "biuf":
-            raise ConvbenchError(f"{what} is {dtype}; arrays of real numbers are supported")
+    check_real(source=types[0], kernel=types[1])
     size = tuple(map(int, source.shape))
-    if len(size) != kernel.ndim or not 1 <= len(size) <= 3:
-        raise ConvbenchError(
-            f"source has {len(size)} axes and kernel {kernel.ndim}; both need the same 1, 2 or 3"
-        )
-    if 0 in size or 0 in kernel.shape:
-        raise ConvbenchError("neither source nor kernel may have an empty axis")
+    check_axes(size, kernel.shape, "source")
     spans = tuple(Span.of(mode, n, k) for n, k in zip(size, kernel.shape, strict=True))
     if min(s.outputs for s in spans) < 1:
         raise ConvbenchError(

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from algos.core.boundary import OUTSIDE, sources
+from algos.core.arguments import choice, number
+from algos.core.boundary import BOUNDARIES, OUTSIDE, sources
+from algos.core.errors import ConvbenchError
+
+
+def border_value(boundary: str, cval: float) -> float:
+    """Return the value of positions that hold no sample; raise if the two do not fit."""
+    choice("boundary", boundary, BOUNDARIES)
+    if boundary != "constant" and cval != 0:
+        raise ConvbenchError(f'cval {cval} goes with boundary "constant", not "{boundary}"')
+    return number("cval", cval, -math.inf, math.inf, "a number", closed=True)
 
 
 @dataclass(frozen=True)

@@ -108,8 +108,7 @@ def convolve(
     array([0.5, 2. , 1.5])
     """
     limits = {"accuracy": accuracy, "memory": memory, "deterministic": deterministic}
-    request = _request(True, mode, method, boundary, cval, origin, threads, limits)
-    request = replace(request, dtype=result_type(dtype, overflow), overflow=overflow)
+    request = _request(True, mode, method, boundary, cval, origin, threads, limits, dtype, overflow)
     return _filtered(request, image, kernel, mask, nan, fill_value, products)
 
 
@@ -143,19 +142,23 @@ def correlate(
     array([0.5, 2. , 3.5, 3. , 0. ])
     """
     limits = {"accuracy": accuracy, "memory": memory, "deterministic": deterministic}
-    request = _request(False, mode, method, boundary, cval, origin, threads, limits)
-    request = replace(request, dtype=result_type(dtype, overflow), overflow=overflow)
+    request = _request(
+        False, mode, method, boundary, cval, origin, threads, limits, dtype, overflow
+    )
     return _filtered(request, image, kernel, mask, nan, fill_value, products)
 
 
 def _request(
     flip: bool, mode: str, method: str | Algorithm, boundary: str | None, cval: float, origin: Any,
-    threads: int | None, limits: dict[str, Any],
+    threads: int | None, limits: dict[str, Any], dtype: Any, overflow: str,
 ) -> Request:  # fmt: skip
     """Return the settings of a call; without a boundary the centre is that of `scipy.signal`."""
     given = boundary is not None
     border = "zeros" if boundary is None else boundary
-    return Request(flip, mode, method, border, cval, given, origin, threads, limits)
+    wanted = result_type(dtype, overflow)
+    return Request(
+        flip, mode, method, border, cval, given, origin, threads, limits, wanted, overflow
+    )
 
 
 def _filtered(

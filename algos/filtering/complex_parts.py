@@ -20,7 +20,6 @@ import numpy as np
 
 from algos.adapters import performer
 from algos.choice import resolve
-from algos.choice.decide import ALWAYS
 from algos.core.algorithm import Algorithm
 from algos.core.arrays import narrowed
 from algos.core.errors import ConvbenchError, shown
@@ -66,7 +65,7 @@ class Parts:
 
 def filtered(request: Request, image: np.ndarray, kernel: np.ndarray, products: int) -> np.ndarray:
     """Return the convolution or correlation of two arrays, of which one at least is complex."""
-    check_axes(image, kernel)
+    check_axes(image.shape, kernel.shape)
     if request.mode == "valid" and any(
         k > i for i, k in zip(image.shape, kernel.shape, strict=True)
     ):
@@ -74,10 +73,9 @@ def filtered(request: Request, image: np.ndarray, kernel: np.ndarray, products: 
         turned = y[(slice(None, None, -1),) * y.ndim].conj()
         return y if request.flip else turned
     parts = parts_of(request, image, kernel, products)
-    direct = isinstance(request.method, str) and request.method == "direct"
     chosen = resolve(
-        ALWAYS if direct else request.method, parts.problem, parts.w, parts.x, use="once",
-        threads=request.threads, **dict(request.limits),
+        request.algorithm, parts.problem, parts.w, parts.x, use="once", threads=request.threads,
+        **dict(request.limits),
     )  # fmt: skip
     run = Plan(parts.problem, parts.w, algorithm=chosen, threads=request.threads, copy=False)
     return parts.joined(run(parts.x))

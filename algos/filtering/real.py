@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from algos.adapters import performer
-from algos.choice import AUTO, resolve
+from algos.choice import resolve
 from algos.choice.decide import ALWAYS
 from algos.core.algorithm import Algorithm
 from algos.core.arrays import as_array, narrowed
@@ -17,7 +17,7 @@ from algos.plan import Plan
 
 from . import small_integers
 from .casting import cast
-from .request import Request, check_axes, posed
+from .request import Request, check_axes, check_real, posed
 
 #: Largest whole number up to which float64 holds every one exactly.
 EXACT = 2**53
@@ -26,10 +26,8 @@ EXACT = 2**53
 def filtered(request: Request, image: Any, kernel: Any) -> np.ndarray:
     """Return the convolution or correlation of two real arrays, as `request.dtype`."""
     image, kernel = as_array("image", image), as_array("kernel", kernel)
-    for what, array in (("image", image), ("kernel", kernel)):
-        if array.dtype.kind not in "biuf":
-            raise ConvbenchError(f"{what} is {array.dtype}; arrays of numbers are supported")
-    check_axes(image, kernel)
+    check_real("numbers", image=image.dtype, kernel=kernel.dtype)
+    check_axes(image.shape, kernel.shape)
     swapped = request.mode == "valid" and any(
         k > i for i, k in zip(image.shape, kernel.shape, strict=True)
     )
@@ -41,7 +39,7 @@ def filtered(request: Request, image: Any, kernel: Any) -> np.ndarray:
     dtype = np.dtype("float32" if single and not integers else "float64")
     problem = posed(request, image.shape, kernel.shape, dtype.name)
     wanted = np.dtype("int64") if request.dtype is None else request.dtype
-    direct = isinstance(request.method, str) and request.method in (AUTO, "direct")
+    direct = request.is_automatic or request.method == "direct"
     small = integers and direct and not swapped and wanted.name in small_integers.RESULTS
     if small and small_integers.suits(image, kernel, problem):
         return small_integers.filtered(
@@ -50,14 +48,12 @@ def filtered(request: Request, image: Any, kernel: Any) -> np.ndarray:
     largest = _largest_sum(image, kernel, problem) if integers else 0.0
     x = narrowed("image", image, dtype)[None, None]
     w = narrowed("kernel", kernel, dtype)[None, None]
-    method, limits = request.method, dict(request.limits)
-    automatic = isinstance(method, str) and method == AUTO
-    direct = isinstance(method, str) and method == "direct"
     chosen = resolve(
-        ALWAYS if direct else method, problem, w, x, use="once", threads=request.threads, **limits
-    )
+        request.algorithm, problem, w, x, use="once", threads=request.threads,
+        **dict(request.limits),
+    )  # fmt: skip
     if integers and not _is_exact(chosen, problem, x, w, largest):
-        if automatic:
+        if request.is_automatic:
             chosen = resolve(ALWAYS, problem)
         else:
             raise ConvbenchError(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from algos.choice import AUTO
+from algos.choice.decide import ALWAYS
 from algos.core.algorithm import Algorithm
 from algos.core.arguments import MOST, choice, is_several, several, whole_numbers
 from algos.core.errors import ConvbenchError, shown
@@ -38,6 +39,17 @@ class Request:
     dtype: np.dtype | None = None
     overflow: str = "error"
 
+    @property
+    def algorithm(self) -> str | Algorithm:
+        """The algorithm asked for, under its own name."""
+        named = isinstance(self.method, str)
+        return ALWAYS if named and self.method == "direct" else self.method
+
+    @property
+    def is_automatic(self) -> bool:
+        """True if the algorithm is left to the automatic choice."""
+        return isinstance(self.method, str) and self.method == AUTO
+
     def __post_init__(self) -> None:
         choice("mode", self.mode, MODES)
         if self.mode != "same" and any(several(self.origin)):
@@ -47,33 +59,44 @@ class Request:
             )
 
 
-def check_axes(image: np.ndarray, kernel: np.ndarray) -> None:
-    """Raise unless both arrays have the same 1, 2 or 3 axes, none of them empty."""
-    if image.ndim != kernel.ndim or not 1 <= image.ndim <= 3:
+def check_axes(size: Sequence[int], kernel: Sequence[int], what: str = "image") -> None:
+    """Raise unless both shapes have the same 1, 2 or 3 axes, none of them empty."""
+    if len(size) != len(kernel) or not 1 <= len(size) <= 3:
         raise ConvbenchError(
-            f"image has {image.ndim} axes and kernel {kernel.ndim}; both need the same 1, 2 or 3"
+            f"{what} has {len(size)} axes and kernel {len(kernel)}; both need the same 1, 2 or 3"
         )
-    if 0 in image.shape or 0 in kernel.shape:
-        raise ConvbenchError("neither image nor kernel may have an empty axis")
+    if 0 in size or 0 in kernel:
+        raise ConvbenchError(f"neither {what} nor kernel may have an empty axis")
+
+
+def check_real(numbers: str = "real numbers", **dtypes: np.dtype) -> None:
+    """Raise unless all named types are of real numbers; `numbers` says what is supported."""
+    for what, dtype in dtypes.items():
+        if dtype.kind not in "biuf":
+            raise ConvbenchError(f"{what} is {dtype}; arrays of {numbers} are supported")
 
 
 def posed(request: Request, size: Sequence[int], kernel: Sequence[int], dtype: str) -> Problem:
     """Return the problem of an image and a kernel of these sizes."""
-    origin = _origin(request.origin, kernel)
-    return _posed(
+    asked = (
         tuple(size), tuple(kernel), request.mode, request.flip, request.boundary, request.cval,
-        request.as_ndimage, origin, dtype,
+        request.as_ndimage, request.origin, dtype,
     )  # fmt: skip
+    try:
+        return _posed(*asked)
+    except TypeError:  # an origin that cannot be looked up by, such as a list
+        return _posed.__wrapped__(*asked)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=1024, typed=True)
 def _posed(
     size: tuple[int, ...], kernel: tuple[int, ...], mode: str, flip: bool, boundary: str,
-    cval: float, as_ndimage: bool, origin: tuple[int, ...], dtype: str,
+    cval: float, as_ndimage: bool, origin: Any, dtype: str,
 ) -> Problem:  # fmt: skip
+    moved = _origin(origin, kernel)
     padding: Any = {
         "full": tuple((k - 1, k - 1) for k in kernel),
-        "same": tuple(_same(k, o, flip, as_ndimage) for k, o in zip(kernel, origin, strict=True)),
+        "same": tuple(_same(k, o, flip, as_ndimage) for k, o in zip(kernel, moved, strict=True)),
         "valid": 0,
     }[mode]
     return Problem(

@@ -42,13 +42,12 @@ def add_outer(typing, tile, scalars, i, vectors, j, ROWS, COLUMNS):
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         tile_, scalars_, i_, vectors_, j_, _, _ = arguments
-        sums = simd.items(tile_)
         loaded = simd.load_row(signature.args[3], vectors_, j_, columns)
-        for r in range(rows):
-            at = simd.pointer(signature.args[1], scalars_, i_, r)
-            scalar = simd.splat(builder.load(at, typ=element(kind)))
-            for k in range(r * columns, (r + 1) * columns):
-                sums[k] = simd.fma(scalar, loaded[k % columns], sums[k])
+
+        def scalar(row: int) -> Any:
+            return simd.load_lane(simd.pointer(signature.args[1], scalars_, i_, row))
+
+        sums = simd.add_outer(simd.items(tile_), map(scalar, range(rows)), loaded, simd.fma)
         return simd.tuple_of(sums)
 
     return tile(tile, scalars, types.intp, vectors, types.intp, ROWS, COLUMNS), emit
@@ -70,15 +69,14 @@ def add_gathered(typing, tile, scalars, starts, i, vectors, j, ROWS, COLUMNS):
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         tile_, scalars_, starts_, i_, vectors_, j_, _, _ = arguments
-        sums = simd.items(tile_)
         loaded = simd.load_row(signature.args[4], vectors_, j_, columns)
-        for r in range(rows):
-            start = builder.load(builder.gep(starts_, [number(r)]))
+
+        def scalar(row: int) -> Any:
+            start = builder.load(builder.gep(starts_, [number(row)]))
             at = builder.add(builder.sext(start, ir.IntType(64)), i_)
-            at = simd.pointer(signature.args[1], scalars_, at)
-            scalar = simd.splat(builder.load(at, typ=element(kind)))
-            for k in range(r * columns, (r + 1) * columns):
-                sums[k] = simd.fma(scalar, loaded[k % columns], sums[k])
+            return simd.load_lane(simd.pointer(signature.args[1], scalars_, at))
+
+        sums = simd.add_outer(simd.items(tile_), map(scalar, range(rows)), loaded, simd.fma)
         return simd.tuple_of(sums)
 
     return tile(tile, scalars, starts, types.intp, vectors, types.intp, ROWS, COLUMNS), emit

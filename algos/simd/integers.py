@@ -15,11 +15,11 @@ from algos.backend.emitter import (
     Emitter,
     Vector,
     cgutils,
-    element,
     intrinsic,
     ir,
     is_x86,
     literals,
+    number,
     types,
 )
 
@@ -58,15 +58,16 @@ def add_pairs(typing, tile, weights, j, step, pairs, i, ROWS, COLUMNS):
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         tile_, weights_, j_, step_, pairs_, i_, _, _ = arguments
-        sums = simd.items(tile_)
         loaded = simd.load_row(signature.args[4], pairs_, i_, columns)
-        for r in range(rows):
-            at = simd.pointer(signature.args[1], weights_, j_)
-            both = simd.splat(builder.load(at, typ=element(kind)))
-            for k in range(r * columns, (r + 1) * columns):
-                product = _products(simd, both, loaded[k % columns])
-                sums[k] = builder.add(sums[k], product)
-            j_ = builder.sub(j_, step_)
+
+        def weight(row: int) -> Any:
+            at = builder.sub(j_, builder.mul(step_, number(row)))
+            return simd.load_lane(simd.pointer(signature.args[1], weights_, at))
+
+        def add(both: Any, pair: Any, total: Any) -> Any:
+            return builder.add(total, _products(simd, both, pair))
+
+        sums = simd.add_outer(simd.items(tile_), map(weight, range(rows)), loaded, add)
         return simd.tuple_of(sums)
 
     returned = tile(tile, weights, types.intp, types.intp, pairs, types.intp, ROWS, COLUMNS)
@@ -86,13 +87,15 @@ def add_multiples(typing, tile, weights, j, vectors, i, ROWS, COLUMNS):
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
         tile_, weights_, j_, vectors_, i_, _, _ = arguments
-        sums = simd.items(tile_)
         loaded = simd.load_row(signature.args[3], vectors_, i_, columns)
-        for r in range(rows):
-            at = simd.pointer(signature.args[1], weights_, j_, -r)
-            weight = simd.splat(builder.load(at, typ=element(kind)))
-            for k in range(r * columns, (r + 1) * columns):
-                sums[k] = builder.add(sums[k], builder.mul(weight, loaded[k % columns]))
+
+        def weight(row: int) -> Any:
+            return simd.load_lane(simd.pointer(signature.args[1], weights_, j_, -row))
+
+        def add(weight: Any, vector: Any, total: Any) -> Any:
+            return builder.add(total, builder.mul(weight, vector))
+
+        sums = simd.add_outer(simd.items(tile_), map(weight, range(rows)), loaded, add)
         return simd.tuple_of(sums)
 
     return tile(tile, weights, types.intp, vectors, types.intp, ROWS, COLUMNS), emit
