@@ -89,7 +89,6 @@ def sheets(frame: pd.DataFrame) -> list[Sheet]:
     if sheet := draw_regret(frame, about_line(frame, timed, "")):
         drawn.append([sheet])
     drawn.append(roofline_sheets(frame, timed))
-    drawn.append(roofline_sheets(frame, timed))
     return [sheet for group in drawn for sheet in group]
 
 

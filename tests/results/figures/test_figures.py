@@ -262,6 +262,13 @@ def test_pooling_is_held_to_its_bytes_alone(tmp_path: Path) -> None:
     assert not {"roofline", "share-of-roofline", "throughput"} & set(names)
 
 
+def test_no_figure_is_drawn_twice(tmp_path: Path) -> None:
+    path = write_run(tmp_path, layers() + grid((64, 256, 512), (3, 31)), limits=LIMITS)
+    names = [sheet.name for sheet in sheets(results.read(path))]
+    assert {"roofline", "share-of-roofline"} <= set(names)
+    assert len(names) == len(set(names))
+
+
 def test_no_name_crosses_the_line_of_all_that_the_machine_can_do(tmp_path: Path) -> None:
     frame = results.read(write_run(tmp_path, layers(), limits=LIMITS))
     with rc_context():
