@@ -2,8 +2,8 @@
 
 For few taps, the calls and copies that strips need take longer than their sums. Here rows at the
 upper and lower border are summed tap by tap from lines of the extended input. Columns at the left
-and right border are summed for a block of rows at a time, from a small transposed copy of the
-samples that the block reads. In both, the inner loop runs over contiguous elements.
+and right border are summed for a block of rows at a time. They read a small transposed copy of the
+block's samples. In both, the inner loop runs over contiguous elements.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ from .extension import extend, fold, gather, shape_of
 
 @lru_cache(maxsize=1024)
 def _layout(able: Bordered, problem: Problem) -> Layout:
-    """Return the first layout of which the algorithm can do every problem, else the last."""
+    """Return the first layout whose problems the algorithm can all do, else the last."""
     if _sums_directly(able.algorithm) and (border := border_of(problem)):
         return Layout(zeros=plain(problem), border=border)
     *better, last = layouts(problem)
@@ -201,7 +201,7 @@ class Bordered(Resolving):
             own = self.performer(part).error_bound(part, images, kernel, magnitude)
             folded = np.maximum(folded, own)
         bound = np.asarray(bound) + (copies - 1) * np.asarray(folded)
-        # Adding up, each sum of which is at most the magnitude and the errors so far.
+        # Adding up: each sum is at most the magnitude and the errors so far.
         return bound + (copies + 1) * float(np.finfo(problem.dtype).eps) * (magnitude + bound)
 
 

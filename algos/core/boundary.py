@@ -20,7 +20,7 @@ from .errors import ConvbenchError, shown
 
 BOUNDARIES = ("zeros", "constant", "nearest", "reflect", "mirror", "wrap")
 
-#: Index that stands for a value which is no sample of the input: zero or `cval`.
+#: Index of positions where no sample of the input stands, but zero or `cval`.
 OUTSIDE = -1
 
 
@@ -68,7 +68,7 @@ def sources(boundary: str, size: int, start: int, stop: int) -> np.ndarray:
 def resolve_boundary(boundary: str, cval: float, dtype: str) -> tuple[str, float]:
     """Return a boundary and its value in canonical form, with the value rounded to `dtype`.
 
-    A constant zero is "zeros", and so is every constant that `dtype` rounds to zero.
+    A constant that `dtype` rounds to zero is "zeros".
     """
     choice("boundary", boundary, BOUNDARIES)
     most = float(np.finfo(dtype).max)

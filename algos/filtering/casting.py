@@ -14,7 +14,7 @@ OVERFLOWS = ("error", "saturate", "wrap")
 
 
 def result_type(dtype: Any, overflow: str) -> np.dtype | None:
-    """Return the type that was asked for, or None; raise if it is no type of numbers.
+    """Return the type that was asked for, or None; raise if it is not a type of numbers.
 
     Raises
     ------

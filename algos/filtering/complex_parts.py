@@ -64,7 +64,7 @@ class Parts:
 
 
 def filtered(request: Request, image: np.ndarray, kernel: np.ndarray, products: int) -> np.ndarray:
-    """Return the convolution or correlation of two arrays, of which one at least is complex."""
+    """Return the convolution or correlation of two arrays, one or both of them complex."""
     check_axes(image.shape, kernel.shape)
     if request.mode == "valid" and any(
         k > i for i, k in zip(image.shape, kernel.shape, strict=True)

@@ -117,7 +117,7 @@ def _is_empty(
     request: Request, present: np.ndarray, kernel: np.ndarray, weights: np.ndarray,
     convolved: Convolved,
 ) -> np.ndarray:  # fmt: skip
-    """Return True where no sample lies under the kernel, whatever rounding made of its weight."""
+    """Return True where no sample lies under the kernel, even if rounding left it a weight."""
     doubtful = np.abs(weights) <= DOUBTFUL * float(np.abs(kernel).sum())
     if not doubtful.any():
         return doubtful

@@ -3,7 +3,7 @@
 
 A lane holds two neighbouring numbers. x86 multiplies both with two of another lane and adds the
 products in one instruction (``pmaddwd``, with VNNI ``vpdpwssd``, which adds the sum, too). Arrays
-are addressed as in `registers`; they hold int32, the lower half of which is the first number.
+are addressed as in `registers`. They hold int32; the lower half is the first number.
 """
 
 from __future__ import annotations

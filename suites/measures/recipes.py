@@ -18,7 +18,7 @@ from .turns import heading, in_turns, milliseconds, parser, table
 
 
 def oaconvolve(a: np.ndarray, b: np.ndarray, mode: str = "full", **how: Any) -> np.ndarray:
-    """Convolve two arrays, of which the second is the smaller, by the fastest algorithm."""
+    """Convolve an array with a smaller one, by the fastest algorithm."""
     return algos.convolve(a, b, mode, **how)
 
 

@@ -115,7 +115,7 @@ def main(words: Sequence[str] | None = None) -> None:
     rows = []
     for name, boundary, algorithms in CASES[1:2] if given.quick else CASES:
         kernel = filters.make(name)
-        # What is seen goes on beyond the border, whatever the deconvolution takes for granted.
+        # The scene goes on beyond the border, also where the deconvolution assumes zeros there.
         sharp, blurred = scene(96 if given.quick else 1024, "reflect", kernel)
         found = calls(sharp, blurred, kernel, boundary, algorithms, given.threads)
         whole, border = errors(sharp, found["auto"]())

@@ -83,7 +83,7 @@ def makespan(seconds: Sequence[float], cost: float, hosts: int) -> float:
 
 
 def projected(name: str, cost: float, hosts: Sequence[int]) -> dict[int, float]:
-    """Return the seconds of a suite on numbers of hosts that are alike."""
+    """Return the seconds of a suite on several numbers of equal hosts."""
     suite = load(name)
     settings = Settings(name, suite.algorithms, budget=suite.seconds, elastic=True)
     return {n: makespan(budgets(suite, settings), cost, n) for n in hosts}

@@ -626,7 +626,7 @@ class EdgeRepeated(_BorderCanary):
 
 
 class BorderForgotten(_BorderCanary):
-    """Zeros beyond the border, whatever the boundary is."""
+    """Zeros beyond the border, for every boundary."""
 
     name = "canary-border-forgotten"
 
