@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from algos.adapters import performer
-from algos.choice import resolve
+from algos.choice import AUTO, resolve
 from algos.choice.decide import ALWAYS
 from algos.core.algorithm import Algorithm
 from algos.core.arrays import as_array, narrowed
@@ -39,7 +39,7 @@ def filtered(request: Request, image: Any, kernel: Any) -> np.ndarray:
     dtype = np.dtype("float32" if single and not integers else "float64")
     problem = posed(request, image.shape, kernel.shape, dtype.name)
     wanted = np.dtype("int64") if request.dtype is None else request.dtype
-    direct = request.is_automatic or request.method == "direct"
+    direct = request.asks(AUTO, "direct")
     small = integers and direct and not swapped and wanted.name in small_integers.RESULTS
     if small and small_integers.suits(image, kernel, problem):
         return small_integers.filtered(
@@ -53,7 +53,7 @@ def filtered(request: Request, image: Any, kernel: Any) -> np.ndarray:
         **dict(request.limits),
     )  # fmt: skip
     if integers and not _is_exact(chosen, problem, x, w, largest):
-        if request.is_automatic:
+        if request.asks(AUTO):
             chosen = resolve(ALWAYS, problem)
         else:
             raise ConvbenchError(

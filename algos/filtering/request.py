@@ -42,13 +42,11 @@ class Request:
     @property
     def algorithm(self) -> str | Algorithm:
         """The algorithm asked for, under its own name."""
-        named = isinstance(self.method, str)
-        return ALWAYS if named and self.method == "direct" else self.method
+        return ALWAYS if self.asks("direct") else self.method
 
-    @property
-    def is_automatic(self) -> bool:
-        """True if the algorithm is left to the automatic choice."""
-        return isinstance(self.method, str) and self.method == AUTO
+    def asks(self, *methods: str) -> bool:
+        """Return True if the method is one of these words; a method may be of any type."""
+        return isinstance(self.method, str) and self.method in methods
 
     def __post_init__(self) -> None:
         choice("mode", self.mode, MODES)
