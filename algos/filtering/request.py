@@ -94,7 +94,9 @@ def _posed(
     moved = _origin(origin, kernel)
     padding: Any = {
         "full": tuple((k - 1, k - 1) for k in kernel),
-        "same": tuple(_same(k, o, flip, as_ndimage) for k, o in zip(kernel, moved, strict=True)),
+        "same": tuple(
+            same_sides(k, o, flip, as_ndimage) for k, o in zip(kernel, moved, strict=True)
+        ),
         "valid": 0,
     }[mode]
     return Problem(
@@ -103,8 +105,11 @@ def _posed(
     )  # fmt: skip
 
 
-def _same(taps: int, origin: int, flip: bool, as_ndimage: bool) -> tuple[int, int]:
-    """Return the padding of one axis; `scipy.ndimage.convolve` centres even kernels otherwise."""
+def same_sides(taps: int, origin: int, flip: bool, as_ndimage: bool) -> tuple[int, int]:
+    """Return the padding of one axis for an output of the input's size.
+
+    `scipy.ndimage.convolve` centres even kernels otherwise than `scipy.signal.convolve`.
+    """
     before = taps // 2 - origin - (as_ndimage and taps % 2 == 0) if flip else taps // 2 + origin
     return before, taps - 1 - before
 

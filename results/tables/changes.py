@@ -19,7 +19,6 @@ from results.verdicts.changes import (
     FEWEST_FOR_SHIFT,
     Change,
     Estimate,
-    between_runs,
     judged,
     shift,
     welch,
@@ -207,8 +206,6 @@ def _judged(
 
 def _estimate(pair: Pair) -> Estimate:
     before, after = pair
-    if before.base is None:
-        return between_runs(before.passes, after.passes)
     return welch([*before.values.values()], [*after.values.values()])
 
 

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .decide import ERROR_RATE, MIN_PASSES, UNDECIDED, claim_of, margin
-from .statistics import CONFIDENCE, Interval, Passes, drift, pass_times
+from .statistics import CONFIDENCE, Interval, Passes, drift
 
 #: Fewest cells whose median tells a shift of a session from a change of a few cells.
 FEWEST_FOR_SHIFT = 8
@@ -55,12 +55,6 @@ class Change(NamedTuple):
     verdict: str
     ratio: Interval
     doubt: str = ""
-
-
-def between_runs(before: Passes, after: Passes) -> Estimate:
-    """Return the change of a cell's time between two runs that both have samples of it."""
-    first, second = map(pass_times, cut_alike(before, after))
-    return welch([*first.values()], [*second.values()])
 
 
 def cut_alike(before: Passes, after: Passes) -> tuple[Passes, Passes]:

@@ -18,6 +18,7 @@ from algos.core.arrays import narrowed
 from algos.core.errors import ConvbenchError
 from algos.core.family import CONVOLUTION
 from algos.core.problem import Problem
+from algos.filtering.request import same_sides
 
 from . import fills, filters, pictures
 from .suite import Case
@@ -119,10 +120,8 @@ def case_from_files(
     w = filters.make(kernel, None, axes)
     name = f"{pictures.label(input)}:{pictures.label(kernel)}"
     taps = w.shape[-axes:]
-    # SciPy centres an even kernel in these ways; for an odd one they are "same".
-    sides = tuple((k // 2, (k - 1) // 2) for k in taps)
     flipped = w.ndim == axes
-    padding = tuple(s[::-1] for s in sides) if boundary is not None and flipped else sides
+    padding = tuple(same_sides(k, 0, flipped, boundary is not None) for k in taps)
     fields: dict[str, Any] = {
         "size": size, "kernel": taps, "dtype": dtype, "padding": padding,
         "boundary": "zeros" if boundary is None else boundary, "cval": cval,

@@ -8,9 +8,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from results.verdicts.changes import Estimate, between_runs, judged, shift, welch
+from results.verdicts.changes import Estimate, cut_alike, judged, shift, welch
 from results.verdicts.decide import MIN_PASSES, UNDECIDED
-from results.verdicts.statistics import Passes
+from results.verdicts.statistics import Passes, pass_times
 
 #: Spread of the logarithm of a pass, and samples of a pass.
 SPREAD, SAMPLES = 0.008, 20
@@ -23,6 +23,12 @@ def passes_of(
     levels = seconds * np.exp(rng.normal(0, SPREAD, passes))
     noise = 1 + rng.exponential(0.05, (passes, samples))
     return {number: list(levels[number] * noise[number]) for number in range(passes)}
+
+
+def between_runs(before: Passes, after: Passes) -> Estimate:
+    """Return the change of a cell between two runs, as a comparison reads it."""
+    first, second = map(pass_times, cut_alike(before, after))
+    return welch([*first.values()], [*second.values()])
 
 
 def estimates(effects: list[float], seed: int = 0, passes: int = 8) -> list[Estimate]:
