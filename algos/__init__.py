@@ -1,6 +1,7 @@
 """Convolution and pooling: interchangeable algorithms behind one interface.
 
-This package knows no clock and no plot, and no file but what it remembers. `suites` times it;
+This package reads no clock and draws no plot. It writes three things to files: measured times
+(wisdom), compiled code, and the journal of a convolution in blocks. `suites` times the algorithms.
 `results` and `report.py` show the times.
 
 >>> import numpy as np, algos

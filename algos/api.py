@@ -50,21 +50,22 @@ def conv(
     Parameters
     ----------
     x : ndarray, shape (N, C, *size)
-        Input, float32 or float64, 1 to 3 spatial axes.
+        Input with 1 to 3 spatial axes. Its dtype is float32 or float64.
     w : ndarray, shape (O, C/groups, *kernel), or with `tile` (*tile, O, C/groups, *kernel)
-        Kernels, same dtype.
+        Kernels. Their dtype is that of `x`.
     bias : ndarray, shape (O,), (O, *tile) or (O, *output_size), optional
-        Added to every element of an output channel, to those that share a kernel, or to each.
+        Bias. One number per output channel, per kernel of a tile, or per output. Default: none.
     stride, padding, dilation, groups, tile, connections, flip, fit, boundary, cval
-        As in `Problem`.
+        Fields of the problem. See `Problem` for meanings and defaults.
     algorithm : str
-        One of `names()`, or "auto" for the one expected to be fastest; see `choose`.
+        Name of the algorithm, one of `names()`. By default "auto", the algorithm that is expected
+        to be fastest.
     threads : int, optional
-        How many threads may run; by default all that Numba may use.
+        Largest number of threads. Default: all that Numba may use.
     accuracy, memory, deterministic
-        Limits of the automatic choice, as in `choose`.
+        Limits of the automatic choice. See `choose`.
     out : ndarray, shape (N, O, *output_size), optional
-        Where to write; C-contiguous.
+        C-contiguous array for the result. Default: a new array.
 
     Returns
     -------

@@ -44,20 +44,22 @@ def grad_input(
     Parameters
     ----------
     g : ndarray, shape (N, O, *output_size)
-        Gradient of the loss with respect to the layer's output.
+        Gradient with respect to the layer's output. Its dtype is float32 or float64.
     w : ndarray, shape (O, C/groups, *kernel), or with `tile` (*tile, O, C/groups, *kernel)
-        The layer's kernels.
+        Kernels of the layer. Their dtype is that of `g`.
     size : int or tuple of int
-        Spatial size of the input; several may give the same output size.
+        Spatial size of the layer's input. Several sizes may give the same output size.
     stride, padding, dilation, groups, tile, connections, flip, fit, boundary, cval
-        Of the layer, as in `Problem`.
+        Fields of the layer. See `Problem` for meanings and defaults.
     algorithm, threads, accuracy, memory, deterministic
-        As in `conv`.
+        Algorithm, threads and limits of the automatic choice. See `conv`.
     out : ndarray, shape (N, C, *size), optional
+        C-contiguous array for the result. Default: a new array.
 
     Returns
     -------
     ndarray, shape (N, C, *size)
+        Gradient of the loss with respect to the layer's input.
 
     Raises
     ------
@@ -120,21 +122,22 @@ def grad_weight(
     Parameters
     ----------
     x : ndarray, shape (N, C, *size)
-        The layer's input.
+        Input of the layer. Its dtype is float32 or float64.
     g : ndarray, shape (N, O, *output_size)
-        Gradient of the loss with respect to the layer's output.
+        Gradient with respect to the layer's output. Its dtype is that of `x`.
     kernel : int or tuple of int
-        Spatial size of the kernels; several may give the same output size.
+        Spatial size of the kernels. Several sizes may give the same output size.
     stride, padding, dilation, groups, tile, connections, flip, fit, boundary, cval
-        Of the layer, as in `Problem`.
+        Fields of the layer. See `Problem` for meanings and defaults.
     algorithm, threads, accuracy, memory, deterministic
-        As in `conv`.
+        Algorithm, threads and limits of the automatic choice. See `conv`.
     out : ndarray of the result's shape, optional
+        C-contiguous array for the result. Default: a new array.
 
     Returns
     -------
     ndarray, shape (O, C/groups, *kernel), or with `tile` (*tile, O, C/groups, *kernel)
-        Summed over the images; zero where there is no connection.
+        Gradient, summed over the images. Absent connections have gradient zero.
 
     Raises
     ------
@@ -187,31 +190,37 @@ def conv_transpose(
 ) -> np.ndarray:
     """Compute the transposed convolution: from a layer's output back to the size of its input.
 
-    The same as `grad_input`, in the terms of PyTorch's `conv_transpose2d` and as a layer of
-    its own, with a bias. If the layer's stride leaves samples over, several sizes belong to one
-    `g`: the smallest, `output_padding` samples more, or a given `output_size` (Goodfellow 9.5: the
-    size must be given, it does not follow).
+    It equals `grad_input` plus a bias, with the arguments of PyTorch's `conv_transpose2d`. If the
+    stride of the convolution does not fit, several sizes of the result belong to one `g`
+    (Goodfellow 9.5). The smallest is the default. `output_padding` adds samples to it, and
+    `output_size` gives the size itself.
 
     Parameters
     ----------
     g : ndarray, shape (N, C_in, *size)
+        Input of the transposed convolution. Its dtype is float32 or float64.
     w : ndarray, shape (C_in, C_out/groups, *kernel), or with `tile` (*tile, C_in, …)
+        Kernels. Their dtype is that of `g`.
     bias : ndarray, shape (C_out,), optional
+        Bias of each output channel. Default: none.
     stride, padding, dilation, groups, tile, connections, flip
-        Of the convolution that this is the transpose of; `padding` crops here.
+        Fields of the convolution to transpose. See `Problem`. Here `padding` crops the result.
     boundary : str
-        Boundary of the convolution that this is the transpose of, as in `Problem`. What `padding`
-        would crop is added to the samples that stand there. A constant adds nothing to them.
+        Boundary of the convolution to transpose. See `Problem`. Results beyond the border are
+        added to the samples that the boundary puts there, instead of being cropped. With
+        "constant" they are cropped.
     output_size : int or tuple of int, optional
-        Spatial size of the result.
+        Spatial size of the result. Default: the smallest size plus `output_padding`.
     output_padding : int or tuple of int
-        Samples added behind the smallest size: fewer than the stride or than the dilation.
+        Number of samples added behind the smallest size. It must be less than the stride or less
+        than the dilation.
     algorithm, threads, accuracy, memory, deterministic
-        As in `conv`.
+        Algorithm, threads and limits of the automatic choice. See `conv`.
 
     Returns
     -------
     ndarray, shape (N, C_out, *output_size)
+        Result, of the dtype of `g`.
 
     Raises
     ------
@@ -262,16 +271,18 @@ def grad_bias(g: np.ndarray, kind: str = "channel", *, tile: Any = None) -> np.n
     Parameters
     ----------
     g : ndarray, shape (N, O, *output_size)
-        Gradient of the loss with respect to the layer's output.
+        Gradient with respect to the layer's output. Its dtype is float32 or float64.
     kind : {"channel", "location", "tile"}
-        The outputs that share a bias: a whole output channel; nothing, every location has its own;
-        or all locations that are equal modulo `tile`.
+        Set of outputs that share a bias. Kind "channel": all locations of an output channel. Kind
+        "location": none, since every location has its own. Kind "tile": the locations that are
+        equal modulo `tile`.
     tile : int or tuple of int
-        With "tile": the period t per axis.
+        Period t per axis, for kind "tile".
 
     Returns
     -------
     ndarray, shape (O,), (O, *output_size) or (O, *tile)
+        Gradient of the loss with respect to the biases.
 
     Examples
     --------

@@ -150,7 +150,7 @@ def _sum_border(x, w, bias, rows, columns, run, ends, value, buffer, turned, sum
     """Compute all outputs along the border.
 
     `x`: array (N, C, H, W), `w`: correlation kernels (O, C/groups, rows, columns), `bias`: (O,).
-    `out`: array (N, O, H, W), of which the border is overwritten.
+    `out`: array (N, O, H, W); only its border is overwritten.
     `rows`, `columns`, `run`, `ends`: the fields of a `Border`; `value`: that of a constant.
     """
     inputs = w.shape[1]

@@ -33,14 +33,15 @@ def shape_of(region: Region) -> tuple[int, ...]:
 
 
 class Line(NamedTuple):
-    """One axis of a region: how its positions are made of samples.
+    """One axis of a region, and the sample at each of its positions.
 
     Attributes
     ----------
     inner, samples : slice
-        Positions of the region on the input, and the samples there.
+        Positions that lie on the input. `samples` are the samples at those positions.
     outer : list of (int, int)
-        The other positions, each with the sample that stands there; those without one are left out.
+        Pairs of a position beyond the border and its sample. Positions without a sample are left
+        out.
     stands : ndarray of int64, read-only
         Sample at every position, or `OUTSIDE`.
     """
@@ -71,7 +72,7 @@ class Gather(NamedTuple):
     Attributes
     ----------
     planes, rows, columns : ndarray of int64
-        Sample at every position of each axis, or `OUTSIDE`.
+        Sample at every position of each axis. `OUTSIDE` stands for none.
     first, last, start : int
         Columns from `first` to `last` are consecutive samples from `start` on.
     """

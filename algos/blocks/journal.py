@@ -1,8 +1,8 @@
-"""Journal of the blocks that are done, kept beside the result: a killed call goes on from it.
+"""Journal of finished blocks, kept beside the result so that a killed call can resume.
 
-This is the one file that blocks need besides their stores. A line is one block and a checksum of
-what was written. A block counts as done if its line is whole and `out` still holds what the line
-says; so a result that was made anew in between is computed anew.
+This is the only file that blocks need besides their stores. Each line names one block and holds a
+checksum of what was written. A block counts as finished if its line is complete and the checksum
+matches `out`. So blocks are computed again if `out` was replaced since.
 """
 
 from __future__ import annotations

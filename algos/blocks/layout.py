@@ -41,11 +41,11 @@ class Store:
     itemsize : int
         Bytes of an element.
     chunks : tuple of int or None
-        Shape of the parts in which the store keeps it, if it does.
+        Shape of a chunk of the store. None if the store has no chunks.
     in_memory : bool
-        True for arrays in memory: reading them takes no more of it.
+        True for an array in memory. Reading it allocates nothing.
     in_flight : int
-        Chunks that the store decodes or encodes at once.
+        Number of chunks that the store decodes or encodes at once.
     """
 
     itemsize: int
@@ -93,13 +93,13 @@ class Layout:
     Attributes
     ----------
     spans : tuple of Span
-        The axes.
+        Axes of the convolution. There are 1 to 3.
     block : tuple of int
         Outputs of a block, per axis.
     algorithm : str
-        Name of the algorithm that computes every block.
+        Name of the algorithm. It computes every block.
     bytes : int
-        Most memory that the blocks take, as predicted.
+        Peak memory of the blocks, as predicted.
     """
 
     spans: tuple[Span, ...]
@@ -153,9 +153,9 @@ def memory_of(
 ) -> int:  # fmt: skip
     """Return the most bytes that blocks of this shape take.
 
-    These are two blocks of input and two of output, the algorithm's workspace, two copies of the
-    kernel, and the stores' own copies of what is read and written. `rounded` results are whole
-    numbers, made of a block by two more copies.
+    The sum counts two blocks of input, two blocks of output, the algorithm's workspace and two
+    copies of the kernel. It also counts the copies that the stores make when they read and write.
+    `rounded` results are converted to integers, which takes two more copies of a block.
     """
     read = halo(block, spans)
     held = HELD * (math.prod(read) + math.prod(block)) * itemsize

@@ -1,13 +1,13 @@
 """Automatic choice of an algorithm: ``algorithm="auto"``.
 
-A choice never times anything. It takes the first of these that knows the problem:
+A choice never times anything. It takes the first of these sources that knows the problem:
 
-1. a file of pinned choices (`pins`),
-2. the user's wisdom: times measured on this machine (`wisdom`),
-3. wisdom shipped for this processor,
-4. a model of times (`model`), fitted to several hundred timed problems.
+1. `pins`: a file of pinned choices.
+2. `wisdom`: times that the user measured on this machine.
+3. `wisdom`: times shipped for this processor.
+4. `model`: a model of times, fitted to several hundred timed problems.
 
-`decide` puts the candidates in order; `explain` tells why.
+`decide` ranks the candidates, and `explain` gives the reasons.
 """
 
 from .decide import AUTO, choose, forget_choices, resolve

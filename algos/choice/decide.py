@@ -86,20 +86,21 @@ def choose(
     ----------
     problem : Problem or PoolProblem
     w : ndarray, optional
-        The kernel. Without it, no algorithm is chosen that some kernels do not suit.
+        Kernel. Without it, the choice leaves out algorithms that suit only some kernels.
     use : {"prepared", "once"}
-        Whether the kernel is prepared beforehand, as by `plan`, or in every call, as by `conv`.
+        Preparation of the kernel. In use "prepared" it is done beforehand, as by `plan`. In use
+        "once" it is part of every call, as in `conv`.
     accuracy : {"direct", "standard", "fast"} or float
-        "direct": direct sums only. "standard": typical errors up to four times a direct sum's. It
-        admits Fourier and Winograd transforms. "fast": any verified algorithm. A number is the
-        largest typical error, as a multiple of a direct sum's.
+        Largest typical error. A number is a multiple of a direct sum's error. Class "direct" admits
+        direct sums only. Class "standard" admits errors up to four times a direct sum's, and so
+        Fourier and Winograd transforms. Class "fast" admits every verified algorithm.
     memory : int, optional
-        Most bytes of workspace.
+        Most bytes of workspace. Default: no limit.
     threads : int, optional
-        By default as many as may be used.
+        Largest number of threads. Default: all that may be used.
     deterministic : bool
-        True lets the choice depend on problem, kernel and processor type alone, not on threads or
-        on times and rates measured on this machine.
+        True makes the choice depend on problem, kernel and processor type alone. It then ignores
+        the number of threads, and times and rates measured on this machine.
 
     Raises
     ------
@@ -259,9 +260,9 @@ def _with_wisdom(
 ) -> dict[str, float]:
     """Put measured times in place of predicted ones; return the seconds to rank by.
 
-    Predictions for algorithms that were not measured are moved by as much as the others were
-    wrong. The choice without wisdom stays first where no other is faster beyond doubt: it ranks
-    with the fastest whose interval overlaps its own.
+    Predictions for algorithms that were not measured are scaled by the mean error of the others.
+    The choice without wisdom ranks just before the fastest algorithm whose interval overlaps its
+    own. So only an algorithm that is clearly faster takes its place.
     """
     predicted = {name: values.time_s for name, values in known.items()}
     for name in entry.times.keys() & set(names):

@@ -24,24 +24,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Candidate:
-    """An algorithm that may compute the problem, or the `reason` why it is not chosen from.
+    """An algorithm of the problem's family, with its expected time or the `reason` against it.
 
     Attributes
     ----------
     time_s, low_s, high_s : float or None
-        Seconds of a call in this use, and their 95 % interval.
+        Time of a call in this use, in seconds. `low_s` and `high_s` bound its 95 % interval.
     prepare_s : float or None
-        Seconds to prepare the kernel.
+        Time to prepare the kernel. The unit is seconds.
     workspace_bytes : int or None
-        Most bytes beyond operands and result.
+        Peak memory in bytes. Operands and result do not count.
     accuracy : str
-        Strictest class of accuracy that admits it.
+        Class of accuracy. It is the strictest that admits the algorithm.
     break_even : int or None
-        Calls after which preparing the kernel has paid, against the fastest that prepares less; 0
-        for the fastest of all at once, None where it never pays.
+        Number of calls until the preparation pays. From then on, the algorithm has taken no longer
+        than any that prepares in less time. It is 0 if none prepares in less time, and None if the
+        preparation never pays.
     source : str
-        "measured here", "shipped", "model", "pinned" or "".
+        Source of the time. One of "measured here", "shipped", "model", "pinned" and "".
     reason : str
+        Sentence that says why the algorithm was ruled out. Empty for a candidate.
     """
 
     algorithm: str

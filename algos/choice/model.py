@@ -48,21 +48,25 @@ class Model:
     Attributes
     ----------
     names : tuple of str
-        The A algorithms it knows.
+        Names of the A algorithms.
     terms : ndarray, shape (A, 3)
-        c₀ in seconds, c₁ in seconds per multiply-add, c₂ in seconds per byte, for one thread.
+        Coefficients c₀, c₁ and c₂ of one thread. Their units are seconds, seconds per multiply-add
+        and seconds per byte.
     centre, weights : ndarray, shape (d,)
-        Features are shifted by `centre` and multiplied by `weights`.
+        Shift and scale of the d features. A feature minus `centre` is multiplied by `weights`.
     points : ndarray, shape (n, d)
-        Features of the timed problems, shifted and weighted.
+        Features of the n timed problems. They are shifted and scaled.
     linear : ndarray, shape (1 + d, 2·A)
-        Constant and coefficients of the linear functions: of calls, then of preparing.
+        Constants and coefficients of the linear functions. The first A columns predict a call, the
+        others the preparation.
     alphas : ndarray, shape (n, 2·A)
-        Heights of the Gaussians around the points.
+        Heights of the Gaussians around `points`. The columns are those of `linear`.
     spread : ndarray, shape (A,)
-        Standard deviation of the logarithm of a measured over a predicted time, in validation.
+        Spread of the predictions. It is the standard deviation of log(measured time / predicted
+        time) in cross-validation.
     peak, bandwidth : float
-        Rates of the machine that was timed: multiply-adds and bytes per second of one thread.
+        Rates of one thread on the machine that was timed. Their units are multiply-adds per second
+        and bytes per second.
     """
 
     names: tuple[str, ...]

@@ -2,8 +2,8 @@
 
 One entry holds the times of all algorithms that were timed on one problem with one number of
 threads. A choice for a use or a class of accuracy follows from it, so one entry serves them all.
-An entry is one file, written in one step: several processes may tune at once. A damaged file, or
-one of another processor or version, is no entry; a warning says so once.
+An entry is one file, written in one step, so several processes may tune at once. A file that is
+damaged, or from another processor or version, is ignored. A warning says so once.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ def import_from(path: str | Path) -> int:
     Raises
     ------
     ConvbenchError
-        If the file cannot be read, is no such file, or comes from another processor or version.
+        If the file cannot be read, holds no wisdom, or comes from another processor or version.
     """
     try:
         kept = json.loads(Path(path).read_text(encoding="utf-8"))

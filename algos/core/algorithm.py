@@ -85,12 +85,16 @@ class Algorithm(AlgorithmBase):
 
         Parameters
         ----------
-        x : (N, C, *size)
-        prepared : what `prepare` returned; must not be changed
-        bias : (O,)
-        out : (N, O, *output_size)
+        x : ndarray, shape (N, C, *size)
+            Input. It must not be changed.
+        prepared : object
+            Result of `prepare`. It must not be changed.
+        bias : ndarray, shape (O,)
+            Bias of each output channel. It must not be changed.
+        out : ndarray, shape (N, O, *output_size)
+            Result. It holds garbage before the call; every element must be written.
         threads : int
-            How many threads may run.
+            Largest number of threads.
         """
         raise NotImplementedError
 

@@ -34,7 +34,7 @@ def sources(boundary: str, size: int, start: int, stop: int) -> np.ndarray:
     size : int
         Samples along the axis, at least 1.
     start, stop : int
-        Positions wanted, counted from the first sample; they may lie any distance outside.
+        Range of positions. They are counted from the first sample and may lie far outside.
 
     Returns
     -------

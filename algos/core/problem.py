@@ -42,60 +42,61 @@ OPERATIONS = ("forward", "grad_input", "grad_weight")
 class Problem:
     """One convolution (or cross-correlation) of a batch of feature maps.
 
-    Scalars stand for every spatial axis; after construction every spatial field is a
-    tuple with one entry per axis, last axis last (``w``, ``hw`` or ``dhw``).
+    A scalar stands for every spatial axis. After construction, every spatial field is a tuple with
+    one entry per axis, in the order of the axes (``w``, ``hw`` or ``dhw``).
 
     Parameters
     ----------
     size : int or tuple of int
-        Spatial size W of the input in samples; its length sets the number of axes (1-3).
+        Spatial size W of the input in samples. Its length sets the number of axes, 1 to 3.
     kernel : int or tuple of int
-        Spatial size F of the kernel in taps.
+        Spatial size F of the kernel in taps. The dilation does not change it.
     batch, in_channels, out_channels : int
-        N, C and O: the input is ``(N, C, *size)``, the output ``(N, O, *output_size)``. A
-        batch of 0 has an empty output; descriptors cannot say it, their ``mb0`` means 2.
+        Sizes N, C and O. The input is ``(N, C, *size)``, the output ``(N, O, *output_size)``. A
+        batch of 0 has an empty output. Descriptors cannot spell it: their ``mb0`` means 2.
     stride, dilation : int or tuple of int
-        S and D. Dilation 1 is the ordinary, dense kernel.
+        Steps S between windows and D between taps. Dilation 1 is the ordinary, dense kernel.
     padding : int, str, per axis, or per axis and side
-        Samples added: ``1``, ``(1, 2)`` per axis, ``((1, 0), (2, 2))`` per axis and side,
-        or ``"valid"`` (none), ``"same"`` (output ``ceil(W/S)``, the odd sample behind),
-        ``"full"`` (every position where kernel and input overlap). `boundary` gives their values.
+        Samples added at the border. Numbers are ``1``, ``(1, 2)`` per axis, or
+        ``((1, 0), (2, 2))`` per axis and side. Padding ``"valid"`` adds none. Padding ``"same"``
+        gives ``ceil(W/S)`` outputs, with the odd sample behind. Padding ``"full"`` covers every
+        position where kernel and input overlap. `boundary` gives the values.
     groups : int
-        Input and output channels are split into this many independent groups.
+        Number of independent groups. Each has C/groups input and O/groups output channels.
     tile : int, tuple of int, or "unshared"
-        Period t per axis: output position i uses kernel i mod t (Goodfellow eq. 9.10, counted
-        from 0). 1 is convolution; from the output size on, which "unshared" stands for, no
-        kernel is shared and the layer is locally connected (eq. 9.9). Kernels beyond the
-        output size are used nowhere.
+        Period t per axis. Output position i uses kernel i mod t (Goodfellow eq. 9.10, counted from
+        0). Period 1 is convolution. If t is the output size or more, no kernel is shared, and the
+        layer is locally connected (eq. 9.9). Text "unshared" stands for the output size. Kernels
+        beyond that size are not used.
     connections : table (O, C) of truth values, or one whole number per output channel
-        Input channels that an output channel sums over (fig. 9.15), if not all. Bit c of a number
-        stands for input channel c. Kernels keep their shape; the values of absent connections are
-        not read and their gradients are zero.
+        Connections between channels (fig. 9.15). An output channel sums over the input
+        channels it is connected to. Bit c of a number stands for input channel c. The kernels keep
+        their shape. Values of absent connections are not read, and their gradients are zero.
+        Default: all are connected.
     dtype : {"float32", "float64"}
         Type of input, kernel and output.
     flip : bool
-        True flips the kernel (convolution, Goodfellow eq. 9.5); False does not
-        (cross-correlation, eq. 9.6, what networks call convolution).
+        True flips the kernel (convolution, Goodfellow eq. 9.5). False does not (cross-correlation,
+        eq. 9.6). Networks call the latter convolution.
     bias : bool or str
-        Kind of bias: one per output "channel" (as True), per "location" of the output, or per
-        channel and kernel of the "tile".
+        Kind of bias. One number per output "channel", per output "location", or per channel and
+        kernel of the "tile". True means "channel".
     fit : {"floor", "ceil", "exact"}
-        If the stride does not fit: leave the rest unused, add a ragged last position that reads
-        beyond the padding, or refuse. With "ceil" the kernel may exceed the padded input by less
-        than a stride, as in PyTorch's pooling.
+        Rule for a stride that does not fit. Rule "floor" leaves the rest unused. Rule "ceil" adds a
+        ragged last position that reads beyond the padding. The kernel may then exceed the padded
+        input by less than a stride, as in PyTorch's pooling. Rule "exact" raises.
     operation : {"forward", "grad_input", "grad_weight"}
-        Result of the layer to compute: its output y from input x and kernel w; the gradient of the
-        input from that of the output, g, and w (also known as transposed convolution, Goodfellow
-        eq. 9.13); or the gradient of w from x and g (eq. 9.11). Sizes and shapes always speak of
-        the layer.
+        Result to compute. Sizes and shapes are those of the layer, for every operation. Operation
+        "forward" gives the output y from the input x and the kernel w. Operation "grad_input" gives
+        the gradient of x from w and the gradient g of y (transposed convolution, Goodfellow
+        eq. 9.13). Operation "grad_weight" gives the gradient of w from x and g (eq. 9.11).
     boundary : {"zeros", "constant", "nearest", "reflect", "mirror", "wrap"}
-        Values beyond the border of the input, wherever an output position reads them; the names
-        are those of `scipy.ndimage`, see `algos.core.boundary`. "constant" with a `cval` of 0 is
-        the same as "zeros".
+        Values beyond the border of the input. The names are those of `scipy.ndimage`; see
+        `algos.core.boundary`. A "constant" with a `cval` of 0 is the same as "zeros".
     cval : float
-        Value beyond the border where the boundary is "constant", rounded to `dtype`.
+        Value beyond the border with boundary "constant". It is rounded to `dtype`.
     name : str
-        A label; two problems that differ in name alone are equal.
+        Label. Two problems that differ only in name are equal.
 
     Raises
     ------

@@ -1,11 +1,11 @@
 """Arithmetic of sizes: padding, extent, output size and reads, for every operation.
 
-All functions compute with whole numbers; their cost does not grow with the sizes.
+All functions compute with integers. Their cost does not grow with the sizes. The formula is:
 
     output = (W − (F − 1)·D − 1 + P)/S + 1
 
-W is the input size, F the window or kernel size, D the dilation. P is the padding of both sides, S
-the stride.
+W is the input size and F the window or kernel size. D is the dilation, P the padding of both sides
+together, and S the stride.
 """
 
 from __future__ import annotations

@@ -40,50 +40,55 @@ def convolve(
     Parameters
     ----------
     image, kernel : array_like
-        Same number of axes. Integers and truth values give int64, exactly or not at all,
-        where SciPy wraps around in the narrower of their types. float32 with float32 gives
-        float32, other real numbers float64. Complex numbers give complex64 or complex128 likewise.
+        Arrays with the same number of axes. Integers and truth values give int64. Their sums are
+        exact, or an error is raised; SciPy wraps around instead. Two arrays of float32 give
+        float32. Other real numbers give float64. Complex numbers give complex64 or complex128 by
+        the same rule.
     mode : {"full", "same", "valid"}
-        The same as SciPy's: "same" is centred and as large as `image`; "valid" needs one array to
-        be at least as large as the other along every axis.
+        Size of the result, as in SciPy. Mode "same" is centred and as large as `image`. Mode
+        "valid" needs one array to be at least as large as the other along every axis.
     method : str
-        "auto" for the algorithm expected to be fastest, or one of our algorithm names; SciPy's
-        "direct" stands for "parallel". "auto" takes a direct sum if the arrays hold NaN, infinity,
-        or numbers so large that sums may overflow. Other algorithms would spread them.
+        Name of the algorithm. SciPy's "direct" stands for "parallel". By default "auto", the
+        algorithm that is expected to be fastest. If the arrays hold NaN, infinity, or numbers so
+        large that sums may overflow, "auto" takes a direct sum. Other algorithms would spread them.
     boundary : {"zeros", "constant", "nearest", "reflect", "mirror", "wrap"}, optional
-        Values beyond the border of the image, as in `scipy.ndimage`. With a boundary, "same" is
-        `scipy.ndimage.convolve`, which centres even kernels one sample earlier than
-        `scipy.signal.convolve`; "full" reads the boundary at every position that the kernel
-        overlaps the image, and "valid" never reads it.
+        Values beyond the border of the image, as in `scipy.ndimage`. With a boundary, mode "same"
+        equals `scipy.ndimage.convolve`, which centres even kernels one sample earlier than
+        `scipy.signal.convolve`. Mode "full" reads the boundary at every position where the kernel
+        overlaps the image. Mode "valid" never reads it.
     cval : float
-        Value beyond the border with ``boundary="constant"``.
+        Value beyond the border. It belongs to ``boundary="constant"``.
     origin : int or tuple of int
-        Shift of the kernel with ``mode="same"``, as in `scipy.ndimage`.
+        Shift of the kernel, as in `scipy.ndimage`. It belongs to ``mode="same"``.
     mask : array_like of bool, optional
-        True where a sample is missing; the shape is the image's. A masked array has its own. The
-        samples that are there weigh more in place of the missing ones (normalised convolution). The
-        result is NaN where all samples under the kernel are missing.
+        Mask of the shape of `image`. True marks a missing sample. A masked array has its own mask.
+        The samples that exist weigh more, in place of the missing ones (normalised convolution).
+        The result is NaN where all samples under the kernel are missing.
     nan : {"propagate", "ignore", "fill"}
-        "propagate" leaves NaN in the sums. "ignore" takes NaN for missing samples, as astropy does
-        with ``nan_treatment="interpolate"``. "fill" puts `fill_value` in place of NaN and of
-        masked samples.
+        Rule for NaN in the image. Rule "propagate" leaves NaN in the sums. Rule "ignore" treats NaN
+        as missing samples, as astropy does with ``nan_treatment="interpolate"``. Rule "fill" puts
+        `fill_value` in place of NaN and of masked samples.
     fill_value : float
-        Value of missing samples with ``nan="fill"``.
+        Value of missing samples. It belongs to ``nan="fill"``.
     products : {4, 3}
-        Real products of which a product of two complex numbers is made. 3 is Gauss's form: fewer
-        operations, but a small real or imaginary part may lose accuracy.
+        Number of real products for a product of two complex numbers. With 3, Gauss's form takes
+        fewer operations, but a small real or imaginary part may lose accuracy.
     dtype : dtype, optional
-        Type of the result, such as "uint8". By default int64 holds sums of integers. Fractions are
-        rounded to the nearest integer.
+        Type of the result, such as "uint8". An integer type rounds fractions to the nearest
+        integer. Default: int64 for integers, otherwise the type of the sums.
     overflow : {"error", "saturate", "wrap"}
-        Answer to a result that `dtype` cannot hold: an error that says where and by how much, the
-        nearest number that it holds, or the remainder modulo 2ⁿ.
+        Rule for a result that `dtype` cannot hold. Rule "error" raises, and names the first such
+        result. Rule "saturate" takes the nearest number that `dtype` holds. Rule "wrap" takes the
+        remainder modulo 2ⁿ.
+    threads : int, optional
+        Largest number of threads. Default: all that Numba may use.
     accuracy, memory, deterministic
-        Limits of the automatic choice, as in `algos.choose`.
+        Limits of the automatic choice. See `algos.choose`.
 
     Returns
     -------
     ndarray
+        Result. Its size follows `mode`, and its type `dtype`.
 
     Raises
     ------

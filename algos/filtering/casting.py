@@ -41,12 +41,12 @@ def cast(values: np.ndarray, dtype: np.dtype | None, overflow: str) -> np.ndarra
     Parameters
     ----------
     values : ndarray
-        Result of int64, float32 or float64.
+        Values to convert. Their type is int64, float32 or float64.
     dtype : dtype or None
-        None leaves the values as they are.
+        Type of the result. None leaves the values as they are.
     overflow : {"error", "saturate", "wrap"}
-        What happens to a value that an integer type cannot hold: an error, the nearest that it
-        holds, or the remainder modulo 2ⁿ.
+        Rule for a value that an integer type cannot hold. Rule "error" raises, "saturate" takes
+        the nearest value it holds, and "wrap" the remainder modulo 2ⁿ.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def cast(values: np.ndarray, dtype: np.dtype | None, overflow: str) -> np.ndarra
         if values.dtype.kind == "f":
             return np.fmod(values, 2.0**64).astype(np.int64).astype(dtype)
         return values.astype(dtype)
-    if values.dtype.kind == "f":  # the largest of 64 bits is no float: compare with the next power
+    if values.dtype.kind == "f":  # the largest integer of 64 bits has no float: compare with 2ⁿ
         outside = (values < least) | (values >= float(most + 1))
     else:
         outside = (values < least) | (values > most)

@@ -1,8 +1,8 @@
 """Convolution of complex arrays by real ones: one layer whose channels are the parts.
 
 With x = a + ib and w = c + id the product is (ac − bd) + i(ad + bc). This is a layer of two input
-and two output channels. Its errors are bounded as those of the real algorithm are, with twice as
-many terms. Gauss's form takes three products instead of four:
+and two output channels. Its error bound is that of the real algorithm with twice as many terms.
+Gauss's form takes three products instead of four:
 
     t₁ = (a + b)·c,  t₂ = a·(d − c),  t₃ = b·(c + d);  real part t₁ − t₃, imaginary part t₁ + t₂
 

@@ -36,7 +36,9 @@ def suits(image: np.ndarray, kernel: np.ndarray, problem: Problem) -> bool:
 
 
 def factors(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return the column and the row of integers whose product is the kernel, or None.
+    """Return a column and a row of integers whose product is the kernel.
+
+    Return None if there are no such factors.
 
     >>> column, row = factors(np.array([[2, 4], [-3, -6]]))
     >>> column.tolist(), row.tolist()

@@ -27,20 +27,22 @@ Step = Problem | PoolProblem
 
 @dataclass(frozen=True)
 class InceptionProblem:
-    """One module.
+    """One Inception module.
 
     Parameters
     ----------
     size : (height, width)
+        Spatial size of the input in samples.
     in_channels : int
-        Channels C of the input.
+        Number C of input channels. All branches read them.
     ones : int
-        Channels out of the 1×1 branch.
+        Output channels of the 1×1 branch.
     threes, fives : int or (int, int)
-        Channels out of the 3×3 and 5×5 branches. A pair also gives, first, the channels they are
-        reduced to by 1×1 convolutions.
+        Output channels of the 3×3 and 5×5 branches. A pair gives first the channels after the 1×1
+        reduction, then the output channels.
     pooled : int
-        Channels that a 1×1 convolution makes of the maxima. Zero passes them on unchanged.
+        Output channels of the pooling branch, made by a 1×1 convolution. Zero leaves out this
+        convolution.
     batch, dtype, name
         The same as for `Problem`.
 

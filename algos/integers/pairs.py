@@ -5,14 +5,14 @@ neighbour in one lane. So one instruction serves two columns of the kernel. A re
 two output rows × four vectors; an input row serves both. Sums go to a scratch row and are
 converted from there, in L1.
 
-A kernel that is the product of a column and a row is applied one axis after the other; then the
-copied rows give way to their sums over columns.
+A kernel that is the product of a column and a row is applied one axis after the other. The sums
+down the columns then take the place of the copied rows.
 
 Every partial sum is exact, because the caller has shown that none exceeds 31 bits.
 
 Arguments that mean the same in every kernel:
 
-`x`: image (H, W) of integers of at most 16 bits, signed or unsigned 8.
+`x`: image (H, W) of integers: int8, uint8 or int16.
 `weights`: pairs of kernel columns, (2 + taps + 1 rows, pairs); the first two rows and the last are
     zero.
 `rows`: (h + taps − 1,) row of `x` that stands at each position, or −1 for `fill`.

@@ -59,10 +59,10 @@ def pool(
         Reduction of a window. One of "max", "average", "l2", "lp", "gaussian", "stochastic",
         "mixed", "gated" or "maxout".
     size, stride, padding, dilation, fit
-        Regular windows: `size` is the window, or ``"global"``; a stride not given is the
-        size. For "maxout", `size` is the number of channels that compete.
+        Regular windows. `size` is the window in samples, or ``"global"``. The stride defaults to
+        `size`. For "maxout", `size` is the number of channels that compete.
     output_size
-        Size of the output, for adaptive windows.
+        Size of the output, for adaptive windows. See `PoolProblem`.
     levels
         Spatial pyramid: the output sizes of adaptive grids, one after the other.
     ratio, sequence, overlapping, seed
@@ -86,8 +86,9 @@ def pool(
     ndarray, shape (N, C, *output_size)
         Result. For "maxout" its shape is (N, C/size, *size of x). For a pyramid it is
         (N, C, number of bins).
-    switches : int64 ndarray of the same shape, if asked for
-        Flat index among the samples of the channel. For "maxout" the number of a channel.
+    switches : int64 ndarray of the same shape, with `return_switches`
+        Place of each maximum or sample. It is a flat index among the samples of the channel, or for "maxout"
+        the number of a channel.
 
     Raises
     ------
@@ -96,8 +97,8 @@ def pool(
 
     Notes
     -----
-    Maxima propagate NaN. Windows, `fit` and `count_include_pad` follow PyTorch, except that
-    norms are of |x|, and that a ragged window's norm is of the samples it has, unscaled.
+    Maxima propagate NaN. Windows, `fit` and `count_include_pad` follow PyTorch. Two things differ:
+    norms take |x|, and a ragged window's norm sums the samples it has, without rescaling.
 
     Examples
     --------

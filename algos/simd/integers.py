@@ -1,9 +1,9 @@
 # ruff: noqa: N803 - capitals mark what must be a constant
 """Sums of products of 16-bit integers in 32-bit lanes.
 
-A lane holds two neighbouring numbers. x86 multiplies both with two of another lane and adds the
-products in one instruction (``pmaddwd``, with VNNI ``vpdpwssd``, which adds the sum, too). Arrays
-are addressed as in `registers`. They hold int32; the lower half is the first number.
+A lane holds two neighbouring numbers. On x86, ``pmaddwd`` multiplies the pairs of two lanes and
+adds the two products. With VNNI, ``vpdpwssd`` also adds them to a sum. Arrays are addressed as in
+`registers`. They hold int32; the lower half is the first number.
 """
 
 from __future__ import annotations

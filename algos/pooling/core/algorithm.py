@@ -144,16 +144,18 @@ def _gamma(roundings: float, dtype: str) -> float:
 
 
 def window_roundings(problem: PoolProblem) -> float:
-    """Return the roundings a term passes when each window is computed for itself, by kind.
+    """Return the number of roundings of a term when each window is computed for itself.
+
+    It depends on the kind of pooling:
 
     - Average: n terms and a division.
     - Norm: with m = max|x|, y = m·(Σ(|x|/m)^p)^(1/p). A quotient's rounding enters its power p
       times. The power itself errs by 2u, the sum of n terms by γ_n. The root divides their total by
-      p. It adds the rounding of 1/p times the logarithm of a sum <= n. A gradient is a power p − 1
-      of a quotient of such.
-    - Gaussian: a weight's exponent q errs by 3u·q, hence the weight by as much, per axis.
-    - Stochastic: two sums, a quotient, and the squares.
-    - Mixed and gated: the average, the gate's sum of n products, and the blend.
+      p. It adds the rounding of 1/p times the logarithm of a sum <= n. A gradient is the power
+      p − 1 of a quotient of two such values.
+    - Gaussian: A weight's exponent q errs by 3u·q. So the weight errs by as much, per axis.
+    - Stochastic: Two sums, a quotient, and the squares.
+    - Mixed and gated: The average, the gate's sum of n products, and the blend.
     """
     n = problem.taps
     if problem.kind in ("l2", "lp"):

@@ -15,7 +15,7 @@ KERNEL = np.outer([1.0, 2.0, 1.0], [0.5, 1.0, 3.0])
 
 
 def image(share, seed=0, size=(40, 30)):
-    """An image of which a share of the samples is NaN."""
+    """Return an image in which a share of the samples is NaN."""
     rng = np.random.default_rng(seed)
     x = rng.standard_normal(size)
     x[rng.random(size) < share] = np.nan
