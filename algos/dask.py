@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .blocks.positions import Span, border_value, pieces
+from .blocks.positions import Span, checked_border, pieces
 from .choice import AUTO, resolve
 from .core.algorithm import Algorithm
 from .core.arguments import choice
@@ -37,7 +37,7 @@ def convolve(
     array: Any,
     kernel: np.ndarray,
     mode: str = "same",
-    boundary: str = "zeros",
+    boundary: str | None = None,
     *,
     cval: float = 0.0,
     algorithm: str | Algorithm = AUTO,
@@ -49,13 +49,13 @@ def convolve(
     Parameters
     ----------
     array : dask.array.Array
-        1 to 3 axes of real numbers; anything else is made a Dask array of one chunk.
+        Array of 1 to 3 axes of real numbers. Any other array becomes a Dask array of one chunk.
     kernel : ndarray
-        Same number of axes, of any size: larger than a chunk and than the array too.
+        Same number of axes. It may be larger than a chunk, and than the array.
     mode : {"same", "full", "valid"}
-        As in `algos.convolve`; "same" by default.
+        As in `algos.convolve`. The default is "same".
     boundary, cval
-        What stands beyond the border of the whole array, as in `algos.blocks.convolve`.
+        Values beyond the border of the whole array. See `algos.blocks.convolve`.
     algorithm, accuracy
         As in `algos.conv`. "auto" is resolved once, here, and holds for every chunk.
     threads : int
@@ -80,7 +80,7 @@ def correlate(
     array: Any,
     kernel: np.ndarray,
     mode: str = "same",
-    boundary: str = "zeros",
+    boundary: str | None = None,
     *,
     cval: float = 0.0,
     algorithm: str | Algorithm = AUTO,
@@ -127,18 +127,20 @@ def _plan(chunk: Chunk, size: tuple[int, ...]) -> Plan:
 
 
 def _filtered(
-    array: Any, kernel: Any, mode: str, boundary: str, cval: float, algorithm: str | Algorithm,
-    accuracy: str | float, threads: int, flip: bool,
+    array: Any, kernel: Any, mode: str, boundary: str | None, cval: float,
+    algorithm: str | Algorithm, accuracy: str | float, threads: int, flip: bool,
 ) -> Any:  # fmt: skip
     da = _dask_array()
     array, kernel = da.asanyarray(array), as_array("kernel", kernel)
     choice("mode", mode, MODES)
-    cval = border_value(boundary, cval)
+    border, cval = checked_border(boundary, cval)
     _check(array, kernel)
     single = np.result_type(array.dtype, kernel.dtype) == np.float32
     dtype = "float32" if single else "float64"
     w = read_only(np.array(narrowed("kernel", kernel, np.dtype(dtype)), order="C"))
-    spans = [Span.of(mode, n, k) for n, k in zip(array.shape, kernel.shape, strict=True)]
+    spans = [
+        Span.of(mode, n, k, flip, boundary) for n, k in zip(array.shape, kernel.shape, strict=True)
+    ]
     if min(s.outputs for s in spans) < 1:
         raise ConvbenchError(
             f'kernel {kernel.shape} exceeds the array {array.shape}; mode "valid" needs it within'
@@ -148,7 +150,7 @@ def _filtered(
     for axis, span in enumerate(spans):
         front = span.kernel // 2
         outputs = _output_chunks(array.chunks[axis], span, front)
-        array = _extended(da, array, axis, span, boundary, cval)
+        array = _extended(da, array, axis, span, border, cval)
         read = [*outputs]
         read[0] += front
         read[-1] += span.kernel - 1 - front

@@ -25,7 +25,7 @@ from algos.plan import Plan
 
 from . import copying, journal, loop
 from .layout import Layout, choose, memory_of, problem_of, smallest
-from .positions import Span, border_value
+from .positions import Span, checked_border
 
 Progress = Callable[[int, int], object]
 
@@ -37,7 +37,7 @@ def convolve(
     *,
     memory: int | str = "2GB",
     mode: str = "same",
-    boundary: str = "zeros",
+    boundary: str | None = None,
     cval: float = 0.0,
     algorithm: str | Algorithm = AUTO,
     accuracy: str | float = "standard",
@@ -54,30 +54,31 @@ def convolve(
     Parameters
     ----------
     source : array, memory map, or array of zarr, h5py or the like
-        Anything with shape, dtype and slicing; 1 to 3 axes of real numbers.
+        Anything with shape, dtype and slicing. It has 1 to 3 axes of real numbers.
     kernel : ndarray
-        Same number of axes, of any size.
+        Real numbers. It has as many axes, and any size.
     out : like `source`
-        Exists already, with the shape that `mode` gives. Its dtype is int64 if source and kernel
-        are integers, float32 if NumPy multiplies their types to float32, and float64 otherwise.
+        Array to write, of the shape that `mode` gives. It holds int64 for integers with integers.
+        It holds float32 if NumPy multiplies the two types to float32, otherwise float64. It exists
+        already.
     memory : int or str
         Most bytes that the call takes, such as ``"2GB"``.
     mode : {"same", "full", "valid"}
-        As in `algos.convolve`; "same" by default.
-    boundary : str
-        What stands beyond the border: "zeros", "constant", "nearest", "reflect", "mirror" or
-        "wrap", as in scipy.ndimage.
+        As in `algos.convolve`. The default is "same".
+    boundary : {"zeros", "constant", "nearest", "reflect", "mirror", "wrap"}, optional
+        Values beyond the border, as in `algos.convolve`: zeros by default. It also decides the
+        centre of even kernels in the same way.
     cval : float
         Value of the boundary "constant".
     algorithm, accuracy, threads
         As in `algos.conv`. One plan computes all blocks.
     block : tuple of int, optional
-        Outputs of a block per axis; by default as many as suit `memory`.
+        Outputs of a block per axis. By default, blocks suit `memory`.
     resume : bool or path
-        Where the blocks that are done are noted. True: beside `out`, if it lies in a file. False:
-        nowhere.
+        Place of the list of finished blocks. True puts it beside `out`, if that lies in a file.
+        False keeps none.
     progress : bool or callable, optional
-        True shows a bar. A callable gets the number of blocks that are done and of all, from the
+        True shows a bar. A callable gets two numbers, of finished blocks and of all, from the
         thread that writes.
 
     Returns
@@ -111,7 +112,7 @@ def correlate(
     *,
     memory: int | str = "2GB",
     mode: str = "same",
-    boundary: str = "zeros",
+    boundary: str | None = None,
     cval: float = 0.0,
     algorithm: str | Algorithm = AUTO,
     accuracy: str | float = "standard",
@@ -136,10 +137,11 @@ def layout(
     accuracy: str | float = "standard",
     threads: int | None = None,
     block: tuple[int, ...] | None = None,
+    boundary: str | None = None,
     flip: bool = True,
 ) -> Layout:
     """Return the blocks that `convolve` would use, with their memory; nothing is computed."""
-    call = _call(source, kernel, out, mode, "zeros", 0.0, algorithm, accuracy, threads, flip)
+    call = _call(source, kernel, out, mode, boundary, 0.0, algorithm, accuracy, threads, flip)
     return _laid_out(call, source, out, bytes_of("memory", memory), block)
 
 
@@ -152,7 +154,6 @@ class _Call:
     dtype: str
     rounded: bool
     flip: bool
-    mode: str
     boundary: str
     cval: float
     algorithm: str | Algorithm
@@ -165,7 +166,8 @@ class _Call:
         return {
             "shapes": [list(source.shape), list(self.kernel.shape), list(out.shape)],
             "types": [str(source.dtype), self.dtype, str(out.dtype)],
-            "mode": self.mode, "boundary": self.boundary, "cval": self.cval, "flip": self.flip,
+            "before": [span.before for span in self.spans],
+            "boundary": self.boundary, "cval": self.cval, "flip": self.flip,
             "algorithm": named, "accuracy": self.accuracy, "threads": self.threads,
             "memory": memory, "block": block, "source": _stamp(copying.place(source)),
         }  # fmt: skip
@@ -180,20 +182,22 @@ def _stamp(place: str | None) -> list[Any] | None:
 
 
 def _call(
-    source: Any, kernel: Any, out: Any, mode: str, boundary: str, cval: float,
+    source: Any, kernel: Any, out: Any, mode: str, boundary: str | None, cval: float,
     algorithm: str | Algorithm, accuracy: str | float, threads: int | None, flip: bool,
 ) -> _Call:  # fmt: skip
     """Check all that does not depend on the blocks."""
     copying.facts("source", source)
     copying.facts("out", out)
     choice("mode", mode, MODES)
-    cval = border_value(boundary, cval)
+    border, cval = checked_border(boundary, cval)
     kernel = as_array("kernel", kernel)
     types = np.dtype(source.dtype), kernel.dtype
     check_real(source=types[0], kernel=types[1])
     size = tuple(map(int, source.shape))
     check_axes(size, kernel.shape, "source")
-    spans = tuple(Span.of(mode, n, k) for n, k in zip(size, kernel.shape, strict=True))
+    spans = tuple(
+        Span.of(mode, n, k, flip, boundary) for n, k in zip(size, kernel.shape, strict=True)
+    )
     if min(s.outputs for s in spans) < 1:
         raise ConvbenchError(
             f'kernel {kernel.shape} exceeds the source {size}; mode "valid" needs it within'
@@ -207,9 +211,7 @@ def _call(
     if rounded:
         _check_exact(types[0], kernel, cval)
     kernel = read_only(np.array(narrowed("kernel", kernel, np.dtype(dtype)), order="C"))
-    return _Call(
-        spans, kernel, dtype, rounded, flip, mode, boundary, cval, algorithm, accuracy, threads
-    )
+    return _Call(spans, kernel, dtype, rounded, flip, border, cval, algorithm, accuracy, threads)
 
 
 def _check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype) -> None:

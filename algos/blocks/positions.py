@@ -11,14 +11,22 @@ import numpy as np
 from algos.core.arguments import choice, number
 from algos.core.boundary import BOUNDARIES, OUTSIDE, sources
 from algos.core.errors import ConvbenchError
+from algos.filtering.request import same_sides
 
 
-def border_value(boundary: str, cval: float) -> float:
-    """Return the value of positions that hold no sample; raise if the two do not fit."""
-    choice("boundary", boundary, BOUNDARIES)
-    if boundary != "constant" and cval != 0:
-        raise ConvbenchError(f'cval {cval} goes with boundary "constant", not "{boundary}"')
-    return number("cval", cval, -math.inf, math.inf, "a number", closed=True)
+def checked_border(boundary: str | None, cval: float) -> tuple[str, float]:
+    """Return the boundary, zeros by default, and the value of positions that hold no sample.
+
+    Raises
+    ------
+    ConvbenchError
+        If the boundary is unknown, or `cval` does not belong to it.
+    """
+    border = "zeros" if boundary is None else boundary
+    choice("boundary", border, BOUNDARIES)
+    if border != "constant" and cval != 0:
+        raise ConvbenchError(f'cval {cval} goes with boundary "constant", not "{border}"')
+    return border, number("cval", cval, -math.inf, math.inf, "a number", closed=True)
 
 
 @dataclass(frozen=True)
@@ -30,8 +38,8 @@ class Piece:
     start, stop : int
         Positions, counted from the first one asked for.
     first, last : int
-        Samples to read: from `first` up to, but without, `last`. Both are 0 where the positions
-        stand for a value that is no sample.
+        Samples to read: from `first` up to, but without, `last`. Both are 0 for positions that
+        hold zero or a constant.
     order : ndarray of int64 or None
         Sample for each position, counted from `first`; None if they follow one another.
     """
@@ -108,9 +116,13 @@ class Span:
     outputs: int
 
     @classmethod
-    def of(cls, mode: str, size: int, kernel: int) -> Span:
-        """Return the axis for a `mode` of SciPy's: "full", "same" or "valid"."""
-        before = {"full": kernel - 1, "same": kernel // 2, "valid": 0}[mode]
+    def of(cls, mode: str, size: int, kernel: int, flip: bool, boundary: str | None) -> Span:
+        """Return the axis for a `mode` of SciPy's: "full", "same" or "valid".
+
+        "same" is centred as `algos.convolve` does, or `algos.correlate` where `flip` is False.
+        """
+        same, _ = same_sides(kernel, 0, flip, boundary is not None)
+        before = {"full": kernel - 1, "same": same, "valid": 0}[mode]
         outputs = {"full": size + kernel - 1, "same": size, "valid": size - kernel + 1}[mode]
         return cls(size, kernel, before, outputs)
 

@@ -40,7 +40,7 @@ class Options(BaseOptions):
     result: str
     memory: int
     mode: str
-    boundary: str
+    boundary: str | None
     cval: float
     correlate: bool
     algorithm: str
@@ -61,8 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--mode", choices=MODES, default="same", help="as in SciPy (default: same)")
     parser.add_argument(
-        "--boundary", choices=BOUNDARIES, default="zeros",
-        help="what stands beyond the border (default: zeros)",
+        "--boundary", choices=BOUNDARIES,
+        help="values beyond the border, even kernels centred as in scipy.ndimage (default: zeros, "
+        "centred as in scipy.signal)",
     )  # fmt: skip
     parser.add_argument("--cval", type=float, default=0.0, help="value of --boundary constant")
     parser.add_argument("--correlate", action="store_true", help="do not flip the kernel")
@@ -83,7 +84,11 @@ def execute(options: Options) -> int:
         raise ConvbenchError(f"{options.source!r} has {axes} axes; 1, 2 or 3 are supported")
     dtype = np.dtype(options.dtype or _usual(source.dtype))
     kernel = filters.make(options.kernel, None, axes).astype(dtype)
-    spans = [Span.of(options.mode, n, k) for n, k in zip(source.shape, kernel.shape, strict=True)]
+    flip, boundary = not options.correlate, options.boundary
+    spans = [
+        Span.of(options.mode, n, k, flip, boundary)
+        for n, k in zip(source.shape, kernel.shape, strict=True)
+    ]
     result, again = _result(options, source, tuple(s.outputs for s in spans), dtype)
     function = blocks.correlate if options.correlate else blocks.convolve
     try:

@@ -48,6 +48,29 @@ def test_chunks_equal_the_whole(da, boundary, axes):
         assert np.array_equal(lazy.compute(), expected), (size, kernel, chunks, mode)
 
 
+@pytest.mark.parametrize("boundary", [None, *BOUNDARIES])
+def test_kernels_of_even_size_are_centred_as_in_memory(da, boundary):
+    """Ragged chunks, some smaller than the kernel."""
+    rng = np.random.default_rng(13)
+    cval = 2.5 if boundary == "constant" else 0.0
+    cases = (
+        ((23,), (2,)),
+        ((23,), (4,)),
+        ((13, 17), (2, 3)),
+        ((13, 17), (4, 4)),
+        ((7, 9, 8), (2, 4, 3)),
+    )
+    for size, taps in cases:
+        x, w = rng.standard_normal(size), rng.standard_normal(taps)
+        chunked = da.from_array(x, chunks=tuple(int(rng.integers(2, n)) for n in size))
+        for name in ("convolve", "correlate"):
+            lazy = getattr(algos.dask, name)(
+                chunked, w, boundary=boundary, cval=cval, algorithm="naive"
+            )
+            expected = getattr(algos, name)(x, w, "same", "naive", boundary=boundary, cval=cval)
+            assert np.array_equal(lazy.compute(), expected), (name, size, taps)
+
+
 def test_chunks_keep_their_borders(da):
     x = da.zeros((100, 80), chunks=((40, 60), (30, 50)), dtype="f4")
     w = np.ones((5, 3), np.float32)

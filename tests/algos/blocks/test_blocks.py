@@ -12,20 +12,20 @@ from algos.core.boundary import BOUNDARIES, sources
 MODES = ("full", "same", "valid")
 
 
-def extended(x, kernel, mode, boundary, cval=0.0):
+def extended(x, kernel, mode, boundary, cval=0.0, flip=True):
     """Return `x` with all that a mode reads, sample by sample."""
     for axis, taps in enumerate(kernel):
-        span = positions.Span.of(mode, x.shape[axis], taps)
-        found = sources(boundary, span.size, *span.read_by(0, span.outputs))
+        span = positions.Span.of(mode, x.shape[axis], taps, flip, boundary)
+        found = sources(boundary or "zeros", span.size, *span.read_by(0, span.outputs))
         outside = (found < 0).reshape([-1 if a == axis else 1 for a in range(x.ndim)])
         x = np.where(outside, cval, np.take(x, np.maximum(found, 0), axis))
     return x
 
 
-def whole(x, w, mode="same", boundary="zeros", cval=0.0, algorithm="naive", flip=True):
+def whole(x, w, mode="same", boundary=None, cval=0.0, algorithm="naive", flip=True):
     """Return the result in memory."""
     function = algos.convolve if flip else algos.correlate
-    return function(extended(x, w.shape, mode, boundary, cval), w, "valid", algorithm)
+    return function(extended(x, w.shape, mode, boundary, cval, flip), w, "valid", algorithm)
 
 
 @pytest.mark.parametrize("boundary", BOUNDARIES)
