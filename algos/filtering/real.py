@@ -28,9 +28,7 @@ def filtered(request: Request, image: Any, kernel: Any) -> np.ndarray:
     image, kernel = as_array("image", image), as_array("kernel", kernel)
     check_real("numbers", image=image.dtype, kernel=kernel.dtype)
     check_axes(image.shape, kernel.shape)
-    swapped = request.mode == "valid" and any(
-        k > i for i, k in zip(image.shape, kernel.shape, strict=True)
-    )
+    swapped = _is_swapped(request, image, kernel)
     if swapped:
         image, kernel = kernel, image
     whole = not isinstance(request.cval, float) or request.cval.is_integer()
@@ -45,7 +43,8 @@ def filtered(request: Request, image: Any, kernel: Any) -> np.ndarray:
         return small_integers.filtered(
             problem, image, kernel, wanted, request.overflow, request.threads
         )
-    largest = _largest_sum(image, kernel, problem) if integers else 0.0
+    names = ("kernel", "image") if swapped else ("image", "kernel")
+    largest = _largest_sum(image, kernel, names, problem) if integers else 0.0
     x = narrowed("image", image, dtype)[None, None]
     w = narrowed("kernel", kernel, dtype)[None, None]
     chosen = resolve(
@@ -67,8 +66,25 @@ def filtered(request: Request, image: Any, kernel: Any) -> np.ndarray:
     return cast(y, request.dtype, request.overflow)
 
 
-def _largest_sum(image: np.ndarray, kernel: np.ndarray, problem: Problem) -> float:
-    """Return an upper bound on a sum of products; raise if it is not exact in float64."""
+def _is_swapped(request: Request, image: np.ndarray, kernel: np.ndarray) -> bool:
+    """Return True if the image takes the place of the kernel, since convolution commutes.
+
+    "valid" needs it where the kernel is larger. "full" with zeros beyond the border costs less with
+    the smaller array as the kernel, even if the larger one is separable.
+    """
+    if request.mode == "valid":
+        return any(k > i for i, k in zip(image.shape, kernel.shape, strict=True))
+    zeros = request.mode == "full" and request.boundary == "zeros"
+    return zeros and image.size < min(kernel.size, sum(kernel.shape))
+
+
+def _largest_sum(
+    image: np.ndarray, kernel: np.ndarray, names: tuple[str, str], problem: Problem
+) -> float:
+    """Return an upper bound on a sum of products; raise if it is not exact in float64.
+
+    The error speaks of the arrays by the user's `names`.
+    """
     sizes, taps = (np.abs(array.astype(np.float64)) for array in (image, kernel))
     largest = float(max(sizes.max(), abs(problem.cval)) * taps.sum())
     if problem.boundary == "zeros":  # no sample is read by two taps
@@ -78,8 +94,9 @@ def _largest_sum(image: np.ndarray, kernel: np.ndarray, problem: Problem) -> flo
     at = tuple(map(int, np.unravel_index(sizes.argmax(), sizes.shape)))
     raise ConvbenchError(
         f"sums of these integers may reach {largest:.3g}, {largest / EXACT:.3g} times the 2^53 up "
-        f"to which they are exact: the largest of the image is {image[at]} at {at}, the kernel's "
-        f"sizes sum to {taps.sum():.3g}; scale one down, or accept rounding by .astype(float)"
+        f"to which they are exact: the largest of the {names[0]} is {image[at]} at {at}, the "
+        f"{names[1]}'s sizes sum to {taps.sum():.3g}; scale one down, or accept rounding by "
+        f".astype(float)"
     )
 
 

@@ -8,6 +8,7 @@ import scipy.signal
 
 import algos
 from algos import ConvbenchError
+from algos.filtering import real as filtering
 from algos.registry import convolutions
 
 OURS = [name for name, algorithm in convolutions().items() if not algorithm.is_peer]
@@ -47,6 +48,26 @@ def test_unsigned_and_signed_64_bits_stay_integers():
 def test_only_products_that_can_be_reached_count():
     assert algos.convolve([2**52, 0], [0, 1], method="naive").tolist() == [0, 2**52, 0]
     assert algos.convolve([2**60], [0], method="naive").tolist() == [0]
+
+
+@pytest.mark.parametrize("sizes", [((40,), (900,)), ((3, 2), (8, 9)), ((2, 2, 2), (4, 5, 6))])
+def test_a_full_result_costs_as_much_with_the_operands_exchanged(monkeypatch, sizes):
+    rng = np.random.default_rng(4)
+    image, kernel = (rng.standard_normal(size) for size in sizes)
+    posed = []
+    plan = filtering.Plan
+    monkeypatch.setattr(
+        filtering, "Plan", lambda problem, *a, **k: posed.append(problem) or plan(problem, *a, **k)
+    )
+    for ours, theirs in ((algos.convolve, scipy.signal.convolve),
+                         (algos.correlate, scipy.signal.correlate)):  # fmt: skip
+        y = ours(image, kernel)
+        assert np.allclose(y, theirs(image, kernel, method="direct"), atol=1e-12)
+        assert posed[-1].kernel == image.shape
+        ours(image, kernel, boundary="wrap")
+        assert posed[-1].kernel == kernel.shape
+    with pytest.raises(ConvbenchError, match=r"largest of the kernel is 9007199254740992 at \(1,"):
+        algos.convolve([2, 1], [1, 2**53, 1])
 
 
 def test_an_fft_is_not_chosen_where_it_might_round_integers():
