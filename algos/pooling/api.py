@@ -87,8 +87,8 @@ def pool(
         Result. For "maxout" its shape is (N, C/size, *size of x). For a pyramid it is
         (N, C, number of bins).
     switches : int64 ndarray of the same shape, with `return_switches`
-        Place of each maximum or sample. It is a flat index among the samples of the channel, or for "maxout"
-        the number of a channel.
+        Place of each maximum or sample. It is a flat index among the samples of the channel, or for
+        "maxout" the number of a channel.
 
     Raises
     ------
