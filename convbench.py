@@ -143,8 +143,9 @@ def layers_of(module: Any, *inputs: Any, name: str = "") -> Model:
     Parameters
     ----------
     module : torch.nn.Module
-        It is called once with `inputs`, and layers that this call skips are not found.
+        Network to read. It is called once with `inputs`; layers that this call skips are not found.
     inputs : tensors
+        Arguments of the call. Their shapes decide the sizes of the layers.
     name : str
         Title of the network. By default the name of the module's class.
 

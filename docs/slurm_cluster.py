@@ -1,5 +1,7 @@
 """Start convbench workers as jobs of SLURM, and measure a suite on them.
 
+Usage::
+
     pip install dask-jobqueue
     python docs/slurm_cluster.py headline --nodes 10 --partition compute -- --threads 1,2
 

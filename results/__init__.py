@@ -67,7 +67,7 @@ def samples(path: str | os.PathLike[str]) -> pd.DataFrame:
     Raises
     ------
     ConvbenchError
-        If there is no run at `path`, or a line of it cannot be understood.
+        If `path` holds no run, or a line of its records cannot be understood.
 
     Examples
     --------

@@ -38,7 +38,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class Costs:
-    """Costs of a run as arrays of shape (groups, algorithms), NaN where there is no time.
+    """Costs of a run as arrays of shape (groups, algorithms), NaN where no time was measured.
 
     `error` is the standard error of the logarithm of the cost, over `passes` shared with the
     winner; NaN with fewer than `MIN_PASSES` of them.

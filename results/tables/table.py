@@ -70,7 +70,7 @@ def read(path: str | os.PathLike[str]) -> pd.DataFrame:
     Raises
     ------
     ConvbenchError
-        If there is no run at `path` or a line of it cannot be understood.
+        If `path` holds no run, or a line of its records cannot be understood.
 
     Examples
     --------

@@ -36,7 +36,7 @@ def open_source(spec: str) -> Any:
     Raises
     ------
     ConvbenchError
-        If there is no such file or array, or its library is missing.
+        If the file or array does not exist, or its library is missing.
     """
     path, name, ending = _parts(spec)
     if not path.exists():
@@ -55,9 +55,9 @@ def open_result(spec: str, shape: tuple[int, ...], dtype: np.dtype, like: Any, a
     Parameters
     ----------
     like : array
-        A new zarr array takes its chunks, where it has some.
+        Source of the convolution. A new zarr array takes its chunks, if it has any.
     again : bool
-        Open the file that is there, instead of making a new one.
+        True opens an existing file. False makes a new one.
     """
     path, name, ending = _parts(spec)
     try:

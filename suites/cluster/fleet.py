@@ -52,15 +52,18 @@ class TaskTime:
 
 @dataclass(frozen=True)
 class Measured:
-    """The end of a measurement: its runs by kind of host, its status, and its tasks.
+    """Result of a measurement: its runs by kind of host, its status, and its tasks.
 
     Attributes
     ----------
     paths : dict of str to Path
+        Folder of the run of each kind of host.
     status : str
-        "complete", or "interrupted" with the `reason`.
+        State at the end. One of "complete" and "interrupted".
+    reason : str
+        Sentence that says why it was interrupted. Empty if it is complete.
     tasks : list of TaskTime
-        In the order of their ends.
+        Finished tasks, in the order of their ends.
     """
 
     paths: dict[str, Path]

@@ -1,7 +1,8 @@
-"""Hosts of a cluster: who they are, and which of them are alike.
+"""Hosts of a cluster: their identity and their kind.
 
 A host is identified by its machine, not by its worker: two workers of one machine would disturb
-each other's measurements. Hosts are alike if processor, cores, caches, memory and versions are.
+each other's measurements. Hosts are of one kind if their processor, cores, caches, memory and
+versions are equal.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from suites.machine.environment import environment
 VARIABLE = "CONVBENCH_HOST"
 #: Resource that a worker offers, once, to measure.
 RESOURCE = "convbench"
-#: Facts in which alike hosts agree; their memory agrees to a GiB.
+#: Facts that are equal for all hosts of one kind. Their memory is equal to a GiB.
 ALIKE = (
     "cpu", "target", "cores", "usable_cores", "caches", "python", "numba", "numpy", "scipy", "blas",
     "fastmath",
@@ -37,17 +38,17 @@ class Host:
     Attributes
     ----------
     address : str
-        Of the worker.
+        Address of the worker. Dask sends its tasks there.
     identity, name : str
-        Of the machine: unique, and for people.
+        Names of the machine. `identity` is unique, `name` is for people.
     convbench : str
         Version, commit and fingerprint of the source.
     resources : dict
-        What the worker offers.
+        Resources that the worker offers. A task needs `RESOURCE`.
     environment : dict
-        As in the header of a run; empty if convbench could not be asked.
+        Environment, as in the header of a run. Empty if it could not be read.
     trouble : str
-        Why convbench could not be asked.
+        Reason why the environment could not be read. Empty otherwise.
     """
 
     address: str
@@ -60,7 +61,7 @@ class Host:
 
     @property
     def kind(self) -> str:
-        """Text that is the same for hosts that are alike."""
+        """Text that is equal for all hosts of one kind."""
         facts = self.environment or {}
         known = {name: facts.get(name) for name in ALIKE}
         known["GiB"] = round((facts.get("memory_bytes") or 0) / 2**30)

@@ -1,9 +1,11 @@
 """Cost of a boundary: every mode against zeros, on one image of one channel.
 
+Usage::
+
     python -m suites.measures.borders [--rounds 100] [--threads 1] [--algorithm auto]
 
-A cell is the shortest time with the boundary over the shortest time with zeros, less one. In
-parentheses is the same of the medians.
+A cell of the table is a relative cost. It is the shortest time with the boundary over the shortest
+time with zeros, minus 1. In parentheses is the same for the medians.
 """
 
 from __future__ import annotations

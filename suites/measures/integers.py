@@ -1,11 +1,13 @@
 """8- and 16-bit images: `algos.correlate` against OpenCV's `filter2D` and `sepFilter2D`.
 
+Usage::
+
     python -m suites.measures.integers [--rounds 30] [--threads 1]
 
-OpenCV is called as its users call it: a float32 kernel, and a `dst` that is kept. Ours allocates
-its result anew in every call. Kernels hold small random integers, or Gaussian weights in whole
-numbers, which OpenCV also gets as two factors. Results are compared bit by bit where OpenCV sums in
-integers or exactly in float32.
+OpenCV is called as its users call it: with a float32 kernel, and a `dst` that is reused. Ours
+allocates a new result in every call. Kernels hold small random integers or Gaussian weights rounded
+to integers. OpenCV also gets the latter as two factors. Results are compared bit by bit where
+OpenCV sums in integers or exactly in float32.
 """
 
 from __future__ import annotations

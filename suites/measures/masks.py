@@ -1,9 +1,11 @@
 """Images with missing samples: `algos.convolve(nan="ignore")` against astropy.
 
+Usage::
+
     python -m suites.measures.masks [--rounds 10] [--threads 1]
 
-astropy is called as its documentation shows, with the kernel's own size and without the division by
-its sum. The images hold 5 % NaN. `convolve_fft` computes transforms of the whole padded image.
+astropy is called with ``nan_treatment="interpolate"`` and ``normalize_kernel=False``. The images
+hold 5 % NaN. `convolve_fft` transforms the whole padded image.
 """
 
 from __future__ import annotations

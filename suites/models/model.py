@@ -24,9 +24,9 @@ class Layer:
     Parameters
     ----------
     problem : Problem or PoolProblem
-        Its name is that of the first node that asks for it.
+        Problem to time. Its name is that of the first node that asks for it.
     weights : str
-        Source of the kernel, as in `suites.cases.suite.Case`.
+        Source of the kernel. See `suites.cases.suite.Case`.
     nodes : tuple of str
         Names of all nodes that ask for the same problem. Their kernels may differ.
     """
@@ -59,13 +59,13 @@ class Model:
     name : str
         Short name, such as that of the file.
     layers : tuple of Layer
-        All problems differ.
+        Layers to time. No two of them have the same problem.
     left_out : tuple of LeftOut
-        Convolution and pooling layers that cannot be timed.
+        Layers that cannot be timed. Each has its reason.
     others : mapping of str to int
-        Number of nodes of every other operator.
+        Number of nodes by operator. Convolution and pooling do not count.
     remarks : tuple of str
-        Sentences on what is timed otherwise than the network asks for.
+        Sentences for the user. Each names a difference between the network and what is timed.
     """
 
     name: str

@@ -44,13 +44,13 @@ def problem_of(
     Parameters
     ----------
     operator : str
-        One of `CONVOLUTIONS` or `POOLINGS`.
+        Name of the operator, in `CONVOLUTIONS` or `POOLINGS`.
     attributes : mapping
-        Attributes of the node; those left out have ONNX's defaults.
+        Attributes of the node. Missing ones have ONNX's defaults.
     shapes : sequence of tuple of int
-        Shapes of the inputs: ``(N, C, *size)``, then ``(O, C/group, *kernel)``, or for a
-        transposed convolution ``(C, O/group, *kernel)``, then the bias. None stands for an input
-        without a known shape.
+        Shapes of input, kernel and bias. The input's is ``(N, C, *size)``. The kernel's is
+        ``(O, C/group, *kernel)``, or for a transposed convolution ``(C, O/group, *kernel)``. None
+        stands for an unknown shape.
     dtype : {"float32", "float64"}
         Type to compute in.
     name : str

@@ -39,10 +39,12 @@ def compare_revisions(
         A folder inside the repository.
     names : two str
         Revisions to compare. The earlier one comes first.
-    suite, algorithms, settings
-        Problems to time, algorithms to time them with, and the settings of the session.
+    suite, algorithms
+        Problems to time, and the algorithms to time them with.
+    settings : Settings
+        Settings of the session. They hold threads, budget, seed and minimum effect.
     tell : function
-        Function called with lines on the progress.
+        Function that shows a line of progress.
 
     Raises
     ------

@@ -1,9 +1,11 @@
 """Kills of a convolution in blocks, each resumed; the result is compared bit by bit.
 
+Usage::
+
     python -m suites.scale.kills [--kills 20] [--store npy] [--algorithm auto]
 
-A process is killed (SIGKILL) as soon as it has noted a block or more. The next one is started with
-the same call.
+A process is killed (SIGKILL) as soon as its journal holds a block. The next process repeats the
+call.
 """
 
 from __future__ import annotations

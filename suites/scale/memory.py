@@ -1,11 +1,13 @@
-"""Peak memory of blocks under a limit that is really set.
+"""Peak memory of blocks under a limit set by the operating system.
+
+Usage::
 
     python -m suites.scale.memory [--memory 200MB] [--times 10] [--store h5] [--taps 15]
 
-An array `times` as large as `memory` is convolved by a process whose address space may grow by 1.2
-times the predicted memory and no more (RLIMIT_AS), counted from the moment before the call. Maps
-of files count in an address space, so .npy is limited by its private memory instead (RLIMIT_DATA).
-The peak is that of the resident memory (VmHWM).
+A process convolves an array that is `times` as large as `memory`. From the call on, its address
+space may grow by 1.2 times the predicted memory (RLIMIT_AS). For .npy, private memory is limited
+instead (RLIMIT_DATA), because memory maps count in the address space. The peak printed is that of
+the resident memory (VmHWM).
 """
 
 from __future__ import annotations

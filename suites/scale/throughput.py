@@ -1,11 +1,13 @@
 """Throughput of blocks against their size, beside that of the disk and of memory.
 
+Usage::
+
     python -m suites.scale.throughput [--size 1GB] [--taps 15] [--figure FILE.png]
 
-Three things are timed in turns, for each size of the blocks: the convolution from file to file; a
-copy of the same blocks, without any computation; and the convolution of an array in memory, once.
-Files are .npy. The input is dropped from the page cache before, and the result is on the disk
-(fsync) at the end, in both.
+For each block size, two calls are timed in turn. One convolves from file to file. The other copies
+the same blocks without computing. Files are .npy. The input is dropped from the page cache before
+each call, and the result is flushed to the disk at its end (fsync). The convolution of an array in
+memory has no block size. It is timed first.
 """
 
 from __future__ import annotations

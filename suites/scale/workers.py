@@ -1,14 +1,16 @@
 """Cost of scheduling, and workers of a local cluster against one.
 
+Usage::
+
     python -m suites.scale.workers [--workers 1,2] [--problems 8] [--seconds 4]
 
-Every worker is given as many problems as every other, each with the same budget: with perfect weak
-scaling, the time stays the same. Workers of one machine share its cores and its memory, so this
-shows what the scheduling takes, and not what more machines would bring. The cost of a task is the
-time from its start to its result here, less that of its process there.
+Every worker gets the same number of problems, each with the same budget. With perfect weak scaling,
+the time stays the same. Workers of one machine share its cores and its memory. So this measures the
+cost of scheduling, not the gain of more machines. The cost of a task is the time from its start to
+its result, as the client sees it, minus the time of its process on the worker.
 
-What hosts would give for a suite is computed: its problems, the longest first, each to the host
-that is free first, with the measured cost for each.
+The time that hosts would need for a suite is computed from this cost. The longest problem goes
+first, and each problem goes to the host that is free first.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def one_pixel_translations() -> Findings:
     """Translate by one pixel: 2 × 2 maxima keep 3 of 8 directions, 3 × 3 maxima 5 of 8.
 
     Source: Note on deformation stability, after the Deep Learning Tutorials (LISA lab), LeNet, 4.
-    3 of 8 configurations produce exactly the same output; for 3 × 3 windows this is 5/8.
+    There, 3 of 8 configurations produce exactly the same output; for 3 × 3 windows this is 5/8.
     """
     found = {}
     noise = np.abs(normal(np.random.default_rng(0), 1, 1, 400, 400))
