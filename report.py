@@ -205,7 +205,9 @@ def main(argv: Sequence[str] | None = None, console: Console | None = None) -> i
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("run", nargs="?", metavar="RUN", help="which run; by default the latest")
-    parser.add_argument("--runs", metavar="DIR", help="where runs are kept")
+    parser.add_argument(
+        "--runs", metavar="DIR", help="folder of runs (default: CONVBENCH_RUNS, or ./results/runs)"
+    )
     parser.add_argument("--strict", action="store_true", help="no verdicts without a passed audit")
     parser.add_argument(
         "--claims", action="store_true", help="write the README's sentences on speed from RUN"

@@ -44,29 +44,29 @@ def convolve(
     accuracy: str | float = "standard",
     threads: int = 1,
 ) -> Any:
-    """Convolve a Dask array; nothing is computed before it is asked for.
+    """Return the convolution of a Dask array, lazily: Dask computes it on request.
 
     Parameters
     ----------
     array : dask.array.Array
-        Array of 1 to 3 axes of real numbers. Any other array becomes a Dask array of one chunk.
+        Input with 1 to 3 axes of real numbers. Any other array becomes a Dask array of one chunk.
     kernel : ndarray
-        Same number of axes. It may be larger than a chunk, and than the array.
+        Kernel with as many axes. It may be larger than a chunk, and than the array.
     mode : {"same", "full", "valid"}
-        As in `algos.convolve`. The default is "same".
+        Size of the result, as in `algos.convolve`. Default: "same".
     boundary, cval
         Values beyond the border of the whole array. See `algos.blocks.convolve`.
     algorithm, accuracy
         As in `algos.conv`. "auto" is resolved once, here, and holds for every chunk.
     threads : int
-        Threads of one chunk. Dask computes as many chunks at once as there are cores, so more than
-        one suits a Dask of one thread only.
+        Number of threads per chunk. Dask computes one chunk per core at a time, so more than one
+        thread helps only if Dask itself runs one thread. Default: 1.
 
     Returns
     -------
     dask.array.Array
-        float32 if NumPy multiplies the types to float32, else float64. Integers are not summed
-        exactly; convert the result.
+        Result. Its dtype is float32 if NumPy multiplies the types to float32, otherwise float64.
+        So sums of integers are floats; convert the result if you need integers.
 
     Raises
     ------

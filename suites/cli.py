@@ -28,34 +28,34 @@ from .workers.process import open_standard_streams
 #: command is called, since most take long to load.
 COMMANDS = {
     "run": ("run", "time algorithms on a suite of problems"),
-    "verify": ("verify", "hold every algorithm to the oracle"),
-    "report": ("report", "page, figures and tables of a finished run"),
-    "history": ("history", "what became faster or slower over many runs of a suite"),
-    "export": ("export", "the table of a run for other programs: CSV, LaTeX, JSON and more"),
-    "compare": ("compare", "what got faster or slower, between runs or between revisions"),
+    "verify": ("verify", "check every algorithm against the oracle"),
+    "report": ("report", "write the page, figures and tables of a finished run"),
+    "history": ("history", "show how the times of a suite changed over many runs"),
+    "export": ("export", "convert the table of a run to CSV, LaTeX, JSON and other formats"),
+    "compare": ("compare", "show which cells became faster or slower between runs or revisions"),
     "merge": ("merge", "join runs of one suite from one machine"),
-    "import": ("importing", "a run from JSON files of pytest-benchmark"),
+    "import": ("importing", "make a run from JSON files of pytest-benchmark"),
     "blocks": ("blocks", "convolve an array that does not fit in memory, from file to file"),
-    "compile": ("compiling", "compile now, so that nothing waits later"),
-    "explain": ("explain", "how an algorithm is chosen for a problem or a network"),
-    "tune": ("tune", "measure what is fastest, for the automatic choice to know"),
-    "regret": ("regret", "how far the automatic choice is from the fastest algorithm"),
+    "compile": ("compiling", "compile all kernels now, so that later calls need not wait"),
+    "explain": ("explain", "show how an algorithm is chosen for a problem or a network"),
+    "tune": ("tune", "measure the fastest algorithms and remember them for algorithm=auto"),
+    "regret": ("regret", "measure how far the automatic choice is from the fastest algorithm"),
     "audit": ("audit", "count how often verdicts are wrong on this machine"),
-    "claims": ("claims", "check what books and papers state about convolution"),
-    "list": ("listing", "show suites, algorithms, filters, claims, columns or a suite's problems"),
-    "shape": ("shape", "the sizes of a problem, the formula filled in"),
+    "claims": ("claims", "check statements of books and papers about convolution"),
+    "list": ("listing", "list suites, algorithms, filters, claims, columns or a suite's problems"),
+    "shape": ("shape", "show the sizes of a problem, with the formula filled in"),
     "new-algorithm": ("new_algorithm", "write a file to start an algorithm from"),
-    "env": ("env", "show the machine and the versions that figures depend on"),
+    "env": ("env", "show the machine, and the versions that times depend on"),
 }
 
 _DESCRIPTION = "Time, compare and verify convolution algorithms on this machine."
 
 _EPILOG = """examples:
-  convbench run                       the quick suite: all algorithms, sizes, kernels, layers
-  convbench run sizes --threads 1,2   a suite, with one thread and with two
-  convbench verify                    are all algorithms right?
-  convbench report                    figures and tables of the latest run
-  convbench list suites               what there is to run
+  convbench run                       time the suite quick: image sizes, kernel sizes, layers
+  convbench run sizes --threads 1,2   time the suite sizes, with one thread and with two
+  convbench verify                    check that all algorithms are right
+  convbench report                    draw the latest run again: page, figures and tables
+  convbench list suites               list all suites
 """
 
 

@@ -48,38 +48,38 @@ def convolve(
 ) -> Layout:
     """Convolve an array of any size, block by block, and write the result into `out`.
 
-    One block is computed while the next is read and the last is written. A call that was killed
-    is repeated as it was: it goes on after the blocks that `out` holds.
+    One block is computed while the next is read and the previous one is written. To resume a call
+    that was killed, repeat it with the same arguments: it skips the blocks that `out` holds.
 
     Parameters
     ----------
     source : array, memory map, or array of zarr, h5py or the like
-        Anything with shape, dtype and slicing. It has 1 to 3 axes of real numbers.
+        Input with 1 to 3 axes of real numbers. It needs `shape`, `dtype` and slicing.
     kernel : ndarray
-        Real numbers. It has as many axes, and any size.
+        Kernel of any size. It has as many axes as `source`.
     out : like `source`
-        Array to write, of the shape that `mode` gives. It holds int64 for integers with integers.
-        It holds float32 if NumPy multiplies the two types to float32, otherwise float64. It exists
-        already.
+        Existing array for the result, of the shape that `mode` gives. Its dtype is int64 if source
+        and kernel are integers. It is float32 if NumPy multiplies their types to float32. Otherwise
+        it is float64.
     memory : int or str
-        Most bytes that the call takes, such as ``"2GB"``.
+        Most bytes that the call takes. A number, or text such as ``"2GB"``.
     mode : {"same", "full", "valid"}
-        As in `algos.convolve`. The default is "same".
+        Size of the result, as in `algos.convolve`. Default: "same".
     boundary : {"zeros", "constant", "nearest", "reflect", "mirror", "wrap"}, optional
-        Values beyond the border, as in `algos.convolve`: zeros by default. It also decides the
-        centre of even kernels in the same way.
+        Values beyond the border, as in `algos.convolve`. It decides the centre of even kernels in
+        the same way. Default: zeros.
     cval : float
         Value of the boundary "constant".
     algorithm, accuracy, threads
         As in `algos.conv`. One plan computes all blocks.
     block : tuple of int, optional
-        Outputs of a block per axis. By default, blocks suit `memory`.
+        Outputs of a block per axis. Default: chosen to suit `memory` and the caches.
     resume : bool or path
-        Place of the list of finished blocks. True puts it beside `out`, if that lies in a file.
-        False keeps none.
+        File for the journal of finished blocks. True puts it beside `out`, if `out` lies in a file.
+        False keeps no journal, so the call cannot be resumed. Default: True.
     progress : bool or callable, optional
-        True shows a bar. A callable gets two numbers, of finished blocks and of all, from the
-        thread that writes.
+        True shows a progress bar. A callable gets the number of finished blocks and of all blocks;
+        the writing thread calls it.
 
     Returns
     -------
@@ -89,17 +89,17 @@ def convolve(
     Raises
     ------
     ConvbenchError
-        If the arrays do not fit each other, or cannot be read or written; or if `memory` is less
-        than the smallest block takes.
+        If the arrays do not fit each other, or cannot be read or written. Also if `memory` is too
+        small for the smallest block.
 
     Notes
     -----
-    "naive", "parallel" and "separable" give the bits that they give for the whole array in memory,
-    if it is not smaller than the smallest block. The others sum in an order that depends on the
-    shape of the block; they keep within their error bounds.
+    "naive", "parallel" and "separable" give the same bits as for the whole array in memory, unless
+    the array is smaller than the smallest block. The others sum in an order that depends on the
+    shape of the block. Their results keep within their error bounds.
 
-    An algorithm chosen automatically may spread a NaN or infinity to nearby outputs, since it is
-    chosen before the array is read. ``accuracy="direct"`` rules that out.
+    The automatic choice is made before the array is read. So it may take an algorithm that spreads
+    a NaN or infinity to nearby outputs. ``accuracy="direct"`` rules that out.
     """
     call = _call(source, kernel, out, mode, boundary, cval, algorithm, accuracy, threads, True)
     return _run(call, source, out, memory, block, resume, progress)

@@ -14,7 +14,7 @@ def add_algorithm_file(parser: argparse._ActionsContainer) -> None:
     """Add ``--algorithm-file``."""
     parser.add_argument(
         "--algorithm-file", action="append", default=[], metavar="PATH",
-        help="a Python file with algorithms of your own; may be repeated",
+        help="Python file with algorithms of your own; may be repeated",
     )  # fmt: skip
 
 
@@ -22,7 +22,7 @@ def add_min_effect(parser: argparse._ActionsContainer) -> None:
     """Add ``--min-effect``."""
     parser.add_argument(
         "--min-effect", type=percent, default=MIN_EFFECT, metavar="PERCENT",
-        help="differences below do not matter (default: 2%%)",
+        help="smallest difference that counts (default: 2%%)",
     )  # fmt: skip
 
 
@@ -30,11 +30,19 @@ def add_limits(parser: argparse._ActionsContainer) -> None:
     """Add ``--call-limit`` and ``--timeout``."""
     parser.add_argument(
         "--call-limit", type=seconds, default=2.0, metavar="SECONDS",
-        help="skip what would take longer for a single call (default: 2)",
+        help="skip a cell if one call would take longer (default: 2)",
     )  # fmt: skip
     parser.add_argument(
         "--timeout", type=seconds, default=120.0, metavar="SECONDS",
-        help="give an algorithm up that does not answer for so long (default: 120)",
+        help="stop an algorithm that does not answer within this time (default: 120)",
+    )  # fmt: skip
+
+
+def add_runs(parser: argparse._ActionsContainer, more: str = "") -> None:
+    """Add ``--runs``; `more` says what else goes to its folder."""
+    parser.add_argument(
+        "--runs", metavar="DIR",
+        help=f"folder of runs{more} (default: CONVBENCH_RUNS, or ./results/runs)",
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from results.verdicts.audit import AUDITS, BASELINE
 from suites.timing import audit
 from suites.timing.schedule import Settings
 
-from .arguments import add_min_effect, seconds, whole_number
+from .arguments import add_min_effect, add_runs, seconds, whole_number
 from .command import Command
 from .command import Options as BaseOptions
 from .consoles import out
@@ -40,9 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add_min_effect(parser)
     parser.add_argument(
-        "--seed", type=whole_number(0), default=0, help="of data and order (default: 0)"
+        "--seed", type=whole_number(0), default=0, help="seed of data and order (default: 0)"
     )
-    parser.add_argument("--runs", metavar="DIR", help="where runs are kept, and audits beside them")
+    add_runs(parser, f"; audits go to its folder {AUDITS}")
 
 
 def execute(options: Options) -> int:

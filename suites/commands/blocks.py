@@ -51,29 +51,45 @@ class Options(BaseOptions):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``convbench blocks`` to `parser`."""
-    files = f"a file ending in {', '.join(stores.LIBRARIES)}"
+    files = f"file ending in {', '.join(stores.LIBRARIES)}"
     parser.add_argument("source", metavar="INPUT", help=f"{files}; scan.h5:/raw names an array")
-    parser.add_argument("kernel", metavar="KERNEL", help="gaussian:15, sobel-x, k.npy …")
+    parser.add_argument(
+        "kernel", metavar="KERNEL", help="kernel, such as gaussian:15, sobel-x or k.npy"
+    )
     parser.add_argument("result", metavar="OUTPUT", help=files)
     parser.add_argument(
         "--memory", type=bytes_count, default=2 * 10**9, metavar="BYTES",
-        help="most that the blocks take, such as 500MB (default: 2GB)",
+        help="most memory for the blocks, such as 500MB (default: 2GB)",
     )  # fmt: skip
-    parser.add_argument("--mode", choices=MODES, default="same", help="as in SciPy (default: same)")
+    parser.add_argument(
+        "--mode",
+        choices=MODES,
+        default="same",
+        help="size of the result, as in SciPy (default: same)",
+    )
     parser.add_argument(
         "--boundary", choices=BOUNDARIES,
-        help="values beyond the border, even kernels centred as in scipy.ndimage (default: zeros, "
-        "centred as in scipy.signal)",
+        help="values beyond the border; even kernels are then centred as in scipy.ndimage "
+        "(default: zeros, centred as in scipy.signal)",
     )  # fmt: skip
-    parser.add_argument("--cval", type=float, default=0.0, help="value of --boundary constant")
+    parser.add_argument(
+        "--cval", type=float, default=0.0,
+        help="value beyond the border with --boundary constant (default: 0)",
+    )  # fmt: skip
     parser.add_argument("--correlate", action="store_true", help="do not flip the kernel")
-    parser.add_argument("--algorithm", default="auto", metavar="A", help="by default the fastest")
-    parser.add_argument("--threads", type=whole_number(1), metavar="N", help="by default all")
+    parser.add_argument(
+        "--algorithm", default="auto", metavar="A",
+        help="algorithm that computes the blocks (default: the one expected to be fastest)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--threads", type=whole_number(1), metavar="N", help="number of threads (default: all)"
+    )
     parser.add_argument(
         "--dtype", choices=("float32", "float64"),
-        help="of the result (default: float32 for float32 and 8 or 16 bits, else float64)",
+        help="type of the result (default: float32 for inputs of float32 or of 8 or 16 bits, "
+        "otherwise float64)",
     )  # fmt: skip
-    parser.add_argument("--overwrite", action="store_true", help="replace OUTPUT if it is there")
+    parser.add_argument("--overwrite", action="store_true", help="replace OUTPUT if it exists")
 
 
 def execute(options: Options) -> int:

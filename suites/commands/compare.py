@@ -22,7 +22,7 @@ from results.tables.changes_text import as_json, as_markdown, show
 from results.tables.comparison import Comparison
 from results.tables.labels import plural
 
-from .arguments import percent, seconds, whole_number
+from .arguments import add_runs, percent, seconds, whole_number
 from .command import Command
 from .command import Options as BaseOptions
 from .consoles import notes, out, remark
@@ -69,48 +69,57 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``convbench compare`` to `parser`."""
     parser.add_argument(
         "names", nargs="*", metavar="RUN",
-        help="ids or folders of runs, the first before the others; with --rev, a suite "
-        "(default: quick)",
+        help="ids or folders of runs: the one to compare with, then one or more others; with "
+        "--rev, the name of a suite (default: quick)",
     )  # fmt: skip
     parser.add_argument(
         "--fail-on", choices=["slower"],
-        help="exit with 1 if a cell got slower, or failed and worked before",
+        help="exit with 1 if a cell became slower, or fails now and worked before",
     )  # fmt: skip
-    parser.add_argument("--format", choices=FORMATS, default="terminal", help="(default: terminal)")
+    parser.add_argument(
+        "--format", choices=FORMATS, default="terminal",
+        help="format of the output (default: terminal)",
+    )  # fmt: skip
     parser.add_argument("--output", metavar="FILE", help="file to write (default: standard output)")
     parser.add_argument(
         "--min-effect", type=percent, metavar="PERCENT",
-        help="differences below do not matter (default: that of the runs, or 2%%)",
+        help="smallest difference that counts (default: that of the runs, or 2%%)",
     )  # fmt: skip
-    runs = parser.add_argument_group("of runs")
+    runs = parser.add_argument_group("to compare runs")
     runs.add_argument(
         "--baseline", metavar="A",
-        help="compare times relative to this algorithm's, as is always done across machines",
+        help="compare times divided by those of this algorithm; always done for runs of "
+        "different machines",
     )  # fmt: skip
     runs.add_argument(
         "--beyond-shift", action="store_true",
-        help="judge changes beyond the one that most cells share",
+        help="first divide out the change that most cells share",
     )  # fmt: skip
-    runs.add_argument("--runs", metavar="DIR", help="where runs are kept")
-    revisions = parser.add_argument_group("of revisions, in one session")
+    add_runs(runs)
+    revisions = parser.add_argument_group("to compare revisions, timed in turns in one session")
     revisions.add_argument(
         "--rev", action="append", default=[], metavar="REV",
-        help="a branch, tag or commit of this repository; give two, the earlier one first",
+        help="branch, tag or commit; give it twice, the earlier revision first",
     )  # fmt: skip
     revisions.add_argument(
         "--problem", action="append", default=[], metavar="DESCRIPTOR",
-        help="one problem instead of a suite; may be repeated",
+        help="problem to time instead of a suite; may be repeated",
     )  # fmt: skip
-    revisions.add_argument("--algorithms", metavar="A,B", help="only these (default: the suite's)")
+    revisions.add_argument(
+        "--algorithms", metavar="A,B", help="algorithms to time (default: the suite's)"
+    )
     revisions.add_argument("--threads", metavar="N,M", help="thread counts (default: 1)")
     revisions.add_argument(
         "--budget", type=seconds, metavar="SECONDS",
-        help=f"time to spend, building not counted (default: {BUDGET:g})",
+        help=f"time to spend, without building (default: {BUDGET:g})",
     )  # fmt: skip
-    revisions.add_argument("--seed", type=whole_number(0), help="of data and order (default: 0)")
     revisions.add_argument(
-        "--repository", metavar="DIR", help="a folder of the repository (default: this one)"
+        "--seed", type=whole_number(0), help="seed of data and order (default: 0)"
     )
+    revisions.add_argument(
+        "--repository", metavar="DIR",
+        help="any folder of the git repository (default: the current folder)",
+    )  # fmt: skip
 
 
 def execute(options: Options) -> int:
@@ -122,8 +131,8 @@ def execute(options: Options) -> int:
         return 0
     if found.counts["withheld"]:
         raise ConvbenchError(
-            "--fail-on cannot be answered, for the verdicts of a run are withheld; run "
-            "convbench audit, or measure without --strict"
+            "--fail-on cannot decide, because the verdicts of a run are withheld; run convbench "
+            "audit first, or measure without --strict"
         )
     return 1 if found.counts["slower"] or found.broken else 0
 

@@ -27,17 +27,20 @@ def add_cases(parser: argparse._ActionsContainer) -> None:
         help="one problem in benchdnn's notation; may be repeated",
     )  # fmt: skip
     parser.add_argument(
-        "--batch", metavar="FILE", help="problems of a benchdnn file; deconv:FILE, pool:FILE"
+        "--batch", metavar="FILE",
+        help="problem file of benchdnn; deconv:FILE or pool:FILE for its other drivers",
+    )  # fmt: skip
+    parser.add_argument(
+        "--weights", metavar="SPEC", help="with --problem or --batch: values of the kernels"
     )
-    parser.add_argument("--weights", metavar="SPEC", help="kernel values of --problem and --batch")
-    parser.add_argument("--dtype", metavar="D", help="float32 or float64 for every problem")
+    parser.add_argument("--dtype", metavar="D", help="float32 or float64, for every problem")
     parser.add_argument(
         "--count", type=whole_number(1), default=300, metavar="N",
-        help="problems of the suite everyday (default: 300)",
+        help="with the suite everyday: number of problems (default: 300)",
     )  # fmt: skip
     parser.add_argument(
         "--seed", type=whole_number(0), default=0,
-        help="of the everyday problems, data and order (default: 0)",
+        help="seed of everyday problems, data and order (default: 0)",
     )  # fmt: skip
 
 

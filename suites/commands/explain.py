@@ -23,7 +23,7 @@ from suites.cases.suite import Case, Suite
 from suites.choice import networks
 from suites.choice.tuning import can_be_tuned
 
-from .arguments import bytes_count, whole_number
+from .arguments import add_runs, bytes_count, whole_number
 from .command import Command
 from .command import Options as BaseOptions
 from .consoles import out, remark
@@ -84,7 +84,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dtype", metavar="D", help="float32 or float64")
     parser.add_argument(
         "--use", default="prepared", choices=("prepared", "once"),
-        help="is the kernel prepared beforehand, or in every call? (default: prepared)",
+        help="preparation of the kernel: prepared beforehand, or once in every call (default: "
+        "prepared)",
     )  # fmt: skip
     parser.add_argument(
         "--accuracy", type=accuracy, default="standard", metavar="CLASS",
@@ -97,7 +98,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--run", metavar="RUN", help="for a network: a finished run with the measured times"
     )
-    parser.add_argument("--runs", metavar="DIR", help="where runs are kept")
+    add_runs(parser)
     parser.add_argument("--json", action="store_true", help="the candidates as JSON")
 
 

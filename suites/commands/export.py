@@ -12,6 +12,7 @@ from algos.core.errors import ConvbenchError
 from results.records.files import write_whole
 from results.tables.formats import FORMATS
 
+from .arguments import add_runs
 from .command import Command
 from .command import Options as BaseOptions
 from .consoles import notes
@@ -42,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--format", choices=[*FORMATS], default="csv", help="(default: csv)")
     parser.add_argument("--output", metavar="FILE", help="file to write (default: standard output)")
-    parser.add_argument("--runs", metavar="DIR", help="where runs are kept")
+    add_runs(parser)
 
 
 def execute(options: Options) -> int:

@@ -14,7 +14,7 @@ from results.records.files import write_whole
 from results.tables.history import History, histories
 from results.tables.history_rows import as_json, markdown, show
 
-from .arguments import add_min_effect
+from .arguments import add_min_effect, add_runs
 from .command import Command
 from .command import Options as BaseOptions
 from .consoles import notes, out, remark
@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fail-on", choices=("slower",), help="exit with 1 if the newest run became slower"
     )
-    parser.add_argument("--runs", metavar="DIR", help="where runs are kept")
+    add_runs(parser)
 
 
 def execute(options: Options) -> int:

@@ -10,6 +10,7 @@ import results
 from results.records.pytest_benchmark import read_files
 from results.records.records import write_records
 
+from .arguments import add_runs
 from .command import Command
 from .command import Options as BaseOptions
 from .consoles import show_written
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "files", nargs="+", metavar="FILE",
         help="JSON of pytest-benchmark; several files are the passes of one run",
     )  # fmt: skip
-    parser.add_argument("--runs", metavar="DIR", help="where runs are kept")
+    add_runs(parser)
 
 
 def execute(options: Options) -> int:

@@ -9,6 +9,7 @@ import results
 from results.records.merge import merged
 from results.records.records import read_records, write_records
 
+from .arguments import add_runs
 from .command import Command
 from .command import Options as BaseOptions
 from .consoles import show_written
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "parts", nargs="+", metavar="RUN",
         help="ids or folders of runs of one suite, measured on one machine with the same versions",
     )  # fmt: skip
-    parser.add_argument("--runs", metavar="DIR", help="where runs are kept")
+    add_runs(parser)
 
 
 def execute(options: Options) -> int:

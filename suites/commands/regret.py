@@ -26,7 +26,7 @@ from suites.timing.estimate import seconds_needed
 from suites.timing.progress import interrupted, measure
 from suites.timing.schedule import Settings
 
-from .arguments import seconds
+from .arguments import add_runs, seconds
 from .command import Command
 from .consoles import out, remark
 from .everyday_suite import ChoiceCases, add_cases, chosen_suite, is_suite
@@ -72,14 +72,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how = parser.add_argument_group("how")
     how.add_argument("--threads", metavar="N,M", help="thread counts (default: 1,2)")
     how.add_argument(
-        "--budget", type=seconds, metavar="TIME", help="time to spend, such as 10min or 1h"
+        "--budget",
+        type=seconds,
+        metavar="TIME",
+        help="time to spend, such as 10min or 1h (default: what the problems need)",
     )
     how.add_argument(
-        "--tuned", action="store_true", help="use what was measured, and hold it to tighter limits"
+        "--tuned",
+        action="store_true",
+        help="use the measured times of convbench tune, and apply the tighter limits",
     )
     how.add_argument("--table", metavar="FILE", help="write the regret of every problem as CSV")
-    how.add_argument("--resume", metavar="RUN", help="go on with a measurement that was cut short")
-    how.add_argument("--runs", metavar="DIR", help="where runs are kept")
+    how.add_argument("--resume", metavar="RUN", help="continue an interrupted measurement")
+    add_runs(how)
 
 
 def execute(options: Options) -> int:

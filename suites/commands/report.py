@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from suites import load_ours
 
+from .arguments import add_runs
 from .command import Command
 from .command import Options as BaseOptions
 from .consoles import out
@@ -32,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "run", nargs="?", metavar="RUN", help="id, suite or folder; else the latest"
     )
-    parser.add_argument("--runs", metavar="DIR", help="where runs are kept")
+    add_runs(parser)
     parser.add_argument("--strict", action="store_true", help="no verdicts without a passed audit")
 
 

@@ -24,7 +24,14 @@ from suites.timing.schedule import Settings
 
 from . import dry_run
 from . import selection as choose
-from .arguments import add_algorithm_file, add_limits, add_min_effect, seconds, whole_number
+from .arguments import (
+    add_algorithm_file,
+    add_limits,
+    add_min_effect,
+    add_runs,
+    seconds,
+    whole_number,
+)
 from .command import Command
 from .consoles import notes, out, remark
 
@@ -75,50 +82,63 @@ class Options(choose.RunCases):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``convbench run`` to `parser`."""
     what = parser.add_argument_group("what to time")
-    what.add_argument("suite", nargs="?", help="a suite's name, or a .toml file (default: quick)")
+    what.add_argument("suite", nargs="?", help="name of a suite, or a .toml file (default: quick)")
     what.add_argument(
         "--problem", action="append", default=[], metavar="DESCRIPTOR",
         help="one problem in benchdnn's notation; may be repeated",
     )  # fmt: skip
     what.add_argument(
-        "--batch", metavar="FILE", help="problems of a benchdnn file; deconv:FILE, pool:FILE"
-    )
-    what.add_argument("--input", metavar="FILE", help="a picture, or an array (.npy), to filter")
+        "--batch", metavar="FILE",
+        help="problem file of benchdnn; deconv:FILE or pool:FILE for its other drivers",
+    )  # fmt: skip
     what.add_argument(
-        "--kernel", metavar="SPEC", help="with --input: gaussian:15, sobel-x, k.npy …"
+        "--input", metavar="FILE", help="picture or array (.npy, .npz, TIFF) to filter"
     )
+    what.add_argument(
+        "--kernel", metavar="SPEC",
+        help="with --input: kernel, such as gaussian:15, sobel-x or k.npy",
+    )  # fmt: skip
     what.add_argument(
         "--boundary", metavar="MODE",
-        help="with --input: zeros (default), constant, nearest, reflect, mirror or wrap",
+        help="with --input: values beyond the border, one of zeros (default), constant, nearest, "
+        "reflect, mirror and wrap",
     )  # fmt: skip
     what.add_argument(
-        "--cval", type=float, default=0.0, metavar="X", help="value of --boundary constant"
+        "--cval", type=float, default=0.0, metavar="X",
+        help="value beyond the border with --boundary constant (default: 0)",
+    )  # fmt: skip
+    what.add_argument(
+        "--model", metavar="FILE", help="ONNX file; its convolution and pooling layers are timed"
     )
-    what.add_argument("--model", metavar="FILE", help="an ONNX file: its layers")
     what.add_argument(
         "--batch-size", type=whole_number(1), metavar="N",
-        help="with --model: images at a time (default: the file's, or 1)",
+        help="with --model: images per call (default: the file's, or 1)",
     )  # fmt: skip
-    what.add_argument("--weights", metavar="SPEC", help="kernel values of --problem and --batch")
-    how = parser.add_argument_group("how")
-    how.add_argument("--algorithms", metavar="A,B", help="only these (default: the suite's)")
-    add_algorithm_file(how)
-    how.add_argument(
-        "--peers", action="store_true", help="time other libraries too, where they are installed"
+    what.add_argument(
+        "--weights", metavar="SPEC", help="with --problem or --batch: values of the kernels"
     )
-    how.add_argument("--baseline", metavar="A", help="the one the others are compared with")
+    how = parser.add_argument_group("how")
+    how.add_argument(
+        "--algorithms", metavar="A,B", help="algorithms to time (default: the suite's)"
+    )
+    add_algorithm_file(how)
+    how.add_argument("--peers", action="store_true", help="also time other libraries, if installed")
+    how.add_argument("--baseline", metavar="A", help="algorithm that the others are compared with")
     how.add_argument("--threads", default="1", metavar="N,M", help="thread counts (default: 1)")
-    how.add_argument("--dtype", metavar="D", help="float32 or float64 for every problem")
-    how.add_argument("--budget", type=seconds, metavar="SECONDS", help="time to spend")
+    how.add_argument("--dtype", metavar="D", help="float32 or float64, for every problem")
+    how.add_argument(
+        "--budget", type=seconds, metavar="SECONDS",
+        help="time to spend (default: what the suite needs)",
+    )  # fmt: skip
     add_min_effect(how)
     add_limits(how)
     how.add_argument("--cold-cache", action="store_true", help="empty the caches before every call")
     how.add_argument(
-        "--seed", type=whole_number(0), default=0, help="of data and order (default: 0)"
+        "--seed", type=whole_number(0), default=0, help="seed of data and order (default: 0)"
     )
     how.add_argument(
         "--resume", metavar="RUN",
-        help="go on with a run that was cut short, or whose budget was too small: give more",
+        help="continue an interrupted run; with a larger --budget, also one that ran out of it",
     )  # fmt: skip
     how.add_argument(
         "--cluster", metavar="ADDRESS",
@@ -126,23 +146,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     how.add_argument(
         "--wait", type=seconds, default=60.0, metavar="SECONDS",
-        help="with --cluster: how long to wait for a host while there is none (default: 60)",
+        help="with --cluster: time to wait while there is no host (default: 60)",
     )  # fmt: skip
-    how.add_argument("--strict", action="store_true", help="no verdicts without a passed audit")
+    how.add_argument(
+        "--strict", action="store_true", help="give verdicts only if the audit has passed"
+    )
     manner = parser.add_argument_group("what to print").add_mutually_exclusive_group()
     for name, purpose in (
-        ("quiet", "only the path of the page"),
-        ("verbose", "a line for every decided problem, in files and pipes too"),
-        ("json", "the table as JSON, and nothing else"),
+        ("quiet", "print only the path of the page"),
+        ("verbose", "print a line for every decided problem, even to files and pipes"),
+        ("json", "print only the table, as JSON"),
     ):
         manner.add_argument(
             f"--{name}", dest="manner", action="store_const", const=name, default="", help=purpose
         )
-    how.add_argument("--dry-run", action="store_true", help="show what would be timed")
     how.add_argument(
-        "--runs", metavar="DIR",
-        help="where to keep runs (default: CONVBENCH_RUNS, or ./results/runs)",
-    )  # fmt: skip
+        "--dry-run", action="store_true", help="list what would be timed, without timing"
+    )
+    add_runs(how)
 
 
 def execute(options: Options) -> int:
@@ -222,7 +243,7 @@ def _refuse_the_impossible(chosen: Suite, settings: Settings) -> None:
                 if found is None or found[0] == "failed":
                     return
                 first = first or f"{name} on {case.problem}: {found[1]}"
-    raise ConvbenchError(f"nothing of this can be timed here; {first}")
+    raise ConvbenchError(f"none of these cells can be timed here; the first, {first}")
 
 
 def _check_finite(chosen: Suite) -> None:
@@ -237,15 +258,15 @@ def _check_finite(chosen: Suite) -> None:
         values = narrowed(f"kernel file {path!r}", filters.make(path, kernel, axes), dtype)
         if has_nonfinite(values):
             raise ConvbenchError(
-                f"kernel file {path!r} holds NaN or infinite values, so every output would be "
-                f"one, and nothing could be checked; give finite numbers"
+                f"kernel file {path!r} holds NaN or infinite values, which would spread to every "
+                f"output, so that nothing could be checked; give finite numbers"
             )
     images = {(case.pixels, case.problem.dtype) for case in chosen.cases if is_path(case.pixels)}
     for path, dtype in sorted(images):
         if has_nonfinite(narrowed(f"input {path!r}", read_picture(path), dtype)):
             notes.print(
-                f"[yellow]warning:[/] {escape(path)} holds NaN or infinite values; it is timed as "
-                f"it is, and fft will spread them over whole tiles of the output",
+                f"[yellow]warning:[/] {escape(path)} holds NaN or infinite values; it is timed "
+                f"unchanged, but fft spreads them over whole tiles of the output",
                 soft_wrap=True,
             )
 

@@ -23,7 +23,7 @@ from suites.timing.estimate import seconds_needed
 from suites.timing.progress import Finished, measure
 from suites.timing.schedule import Settings
 
-from .arguments import add_limits, seconds
+from .arguments import add_limits, add_runs, seconds
 from .command import Command
 from .consoles import out, remark
 from .everyday_suite import ChoiceCases, add_cases, chosen_suite
@@ -62,26 +62,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``convbench tune`` to `parser`."""
     what = parser.add_argument_group("what to tune")
     what.add_argument(
-        "suite", nargs="?", help="a suite, a .toml file, or everyday (default: quick)"
+        "suite", nargs="?", help="name of a suite, a .toml file, or everyday (default: quick)"
     )
     add_cases(what)
     how = parser.add_argument_group("how")
     how.add_argument(
-        "--threads", metavar="N,M", help="thread counts (default: as many as may be used)"
+        "--threads", metavar="N,M", help="thread counts (default: all cores that may be used)"
     )
     how.add_argument(
-        "--budget", type=seconds, metavar="TIME", help="time to spend, such as 30s or 5min"
-    )
+        "--budget", type=seconds, metavar="TIME",
+        help="time to spend, such as 30s or 5min (default: what the problems need)",
+    )  # fmt: skip
     add_limits(how)
-    how.add_argument("--runs", metavar="DIR", help="where runs are kept, and tunings beside them")
-    kept = parser.add_argument_group("what is known")
+    add_runs(how, f"; tunings go to its folder {TUNINGS}")
+    kept = parser.add_argument_group("measured times (wisdom)")
     kept.add_argument(
-        "--export", dest="export_to", metavar="FILE", help="write all that is known to a file"
+        "--export", dest="export_to", metavar="FILE", help="write all measured times to a file"
     )
     kept.add_argument(
-        "--import", dest="import_from", metavar="FILE", help="add what another process exported"
+        "--import", dest="import_from", metavar="FILE", help="add the times of an exported file"
     )
-    kept.add_argument("--forget", action="store_true", help="forget all that was measured")
+    kept.add_argument("--forget", action="store_true", help="delete all measured times")
 
 
 def execute(options: Options) -> int:

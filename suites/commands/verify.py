@@ -37,7 +37,7 @@ class Options(choose.VerifyCases):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``convbench verify`` to `parser`."""
-    parser.add_argument("--algorithms", metavar="A,B", help="only these (default: all)")
+    parser.add_argument("--algorithms", metavar="A,B", help="algorithms to verify (default: all)")
     add_algorithm_file(parser)
     parser.add_argument(
         "--cases", type=whole_number(1), default=200, metavar="N",
@@ -48,17 +48,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="these instead of generated ones; may be repeated",
     )  # fmt: skip
     parser.add_argument("--batch", metavar="FILE", help="the problems of a benchdnn file instead")
-    parser.add_argument("--weights", metavar="SPEC", help="kernel values of --problem and --batch")
-    parser.add_argument("--pixels", metavar="SPEC", help="input values of --problem and --batch")
+    parser.add_argument(
+        "--weights", metavar="SPEC", help="with --problem or --batch: values of the kernels"
+    )
+    parser.add_argument(
+        "--pixels", metavar="SPEC", help="with --problem or --batch: values of the inputs"
+    )
     parser.add_argument(
         "--operation", choices=("all", "forward", "grad_input", "grad_weight"),
         help="what to judge (default: all of generated problems, and what listed ones say)",
     )  # fmt: skip
     parser.add_argument("--peers", action="store_true", help="judge other libraries too")
     parser.add_argument("--dtype", metavar="D", help="float32 or float64 for every problem")
-    parser.add_argument("--threads", metavar="N", help="threads (default: all)")
+    parser.add_argument("--threads", metavar="N", help="number of threads (default: all)")
     parser.add_argument(
-        "--seed", type=whole_number(0), default=0, help="of problems and data (default: 0)"
+        "--seed", type=whole_number(0), default=0, help="seed of problems and data (default: 0)"
     )
     parser.add_argument(
         "--timeout", type=seconds, default=120.0, metavar="SECONDS",
