@@ -21,9 +21,10 @@ from .choice import AUTO, resolve
 from .core.algorithm import Algorithm
 from .core.arguments import choice
 from .core.arrays import as_array, narrowed, read_only
-from .core.boundary import sources
+from .core.boundary import sources, value_parts
 from .core.errors import ConvbenchError, shown
 from .core.problem import Problem
+from .filtering.complex_parts import joined
 from .filtering.request import MODES, check_axes, check_real
 from .plan import Plan
 
@@ -39,7 +40,7 @@ def convolve(
     mode: str = "same",
     boundary: str | None = None,
     *,
-    cval: float = 0.0,
+    cval: complex = 0.0,
     algorithm: str | Algorithm = AUTO,
     accuracy: str | float = "standard",
     threads: int = 1,
@@ -49,7 +50,8 @@ def convolve(
     Parameters
     ----------
     array : dask.array.Array
-        Input with 1 to 3 axes of real numbers. Any other array becomes a Dask array of one chunk.
+        Input with 1 to 3 axes of real or complex numbers. Any other array becomes a Dask array of
+        one chunk.
     kernel : ndarray
         Kernel with as many axes. It may be larger than a chunk, and than the array.
     mode : {"same", "full", "valid"}
@@ -66,7 +68,8 @@ def convolve(
     -------
     dask.array.Array
         Result. Its dtype is float32 if NumPy multiplies the types to float32, otherwise float64.
-        So sums of integers are floats; convert the result if you need integers.
+        complex64 and complex128 follow the same rule. So sums of integers are floats. Convert the
+        result if you need integers.
 
     Raises
     ------
@@ -82,7 +85,7 @@ def correlate(
     mode: str = "same",
     boundary: str | None = None,
     *,
-    cval: float = 0.0,
+    cval: complex = 0.0,
     algorithm: str | Algorithm = AUTO,
     accuracy: str | float = "standard",
     threads: int = 1,
@@ -127,13 +130,43 @@ def _plan(chunk: Chunk, size: tuple[int, ...]) -> Plan:
 
 
 def _filtered(
-    array: Any, kernel: Any, mode: str, boundary: str | None, cval: float,
+    array: Any, kernel: Any, mode: str, boundary: str | None, cval: complex,
     algorithm: str | Algorithm, accuracy: str | float, threads: int, flip: bool,
 ) -> Any:  # fmt: skip
+    """Return the convolution or correlation, of two arrays that may be complex."""
     da = _dask_array()
     array, kernel = da.asanyarray(array), as_array("kernel", kernel)
+    how = mode, boundary, algorithm, accuracy, threads, flip
+    (a, b), (c, d) = (
+        (each.real, each.imag) if each.dtype.kind == "c" else (each, None)
+        for each in (array, kernel)
+    )
+    first: complex = cval
+    second: complex = 0.0
+    if b is not None:
+        first, second = value_parts(cval)
+    real = _real(da, a, c, first, *how)
+    if b is None and d is None:
+        return real
+    if d is None:
+        imaginary = _real(da, b, c, second, *how)
+    else:
+        d = d if flip else -d  # SciPy correlates with the conjugate
+        imaginary = _real(da, a, d, first, *how)
+        if b is not None:
+            real -= _real(da, b, d, second, *how)
+            imaginary += _real(da, b, c, second, *how)
+    dtype = np.result_type(real, np.complex64)
+    return da.map_blocks(joined, real, imaginary, dtype=dtype, meta=np.empty((0,) * a.ndim, dtype))
+
+
+def _real(
+    da: ModuleType, array: Any, kernel: np.ndarray, cval: complex, mode: str, boundary: str | None,
+    algorithm: str | Algorithm, accuracy: str | float, threads: int, flip: bool,
+) -> Any:  # fmt: skip
+    """Return the convolution or correlation of two real arrays."""
     choice("mode", mode, MODES)
-    border, cval = checked_border(boundary, cval)
+    border, fill = checked_border(boundary, cval)
     _check(array, kernel)
     single = np.result_type(array.dtype, kernel.dtype) == np.float32
     dtype = "float32" if single else "float64"
@@ -150,7 +183,7 @@ def _filtered(
     for axis, span in enumerate(spans):
         front = span.kernel // 2
         outputs = _output_chunks(array.chunks[axis], span, front)
-        array = _extended(da, array, axis, span, border, cval)
+        array = _extended(da, array, axis, span, border, fill)
         read = [*outputs]
         read[0] += front
         read[-1] += span.kernel - 1 - front

@@ -189,10 +189,10 @@ def _call(
     copying.facts("source", source)
     copying.facts("out", out)
     choice("mode", mode, MODES)
-    border, cval = checked_border(boundary, cval)
     kernel = as_array("kernel", kernel)
     types = np.dtype(source.dtype), kernel.dtype
-    check_real(source=types[0], kernel=types[1])
+    _check_real(source=types[0], kernel=types[1])
+    border, cval = checked_border(boundary, cval)
     size = tuple(map(int, source.shape))
     check_axes(size, kernel.shape, "source")
     spans = tuple(
@@ -212,6 +212,16 @@ def _call(
         _check_exact(types[0], kernel, cval)
     kernel = read_only(np.array(narrowed("kernel", kernel, np.dtype(dtype)), order="C"))
     return _Call(spans, kernel, dtype, rounded, flip, border, cval, algorithm, accuracy, threads)
+
+
+def _check_real(source: np.dtype, kernel: np.dtype) -> None:
+    for what, dtype in (("source", source), ("kernel", kernel)):
+        if dtype.kind == "c":
+            raise ConvbenchError(
+                f"{what} is {dtype}, and blocks hold real numbers; convolve the real and the "
+                f"imaginary part in calls of their own, or use algos.dask.convolve"
+            )
+    check_real(source=source, kernel=kernel)
 
 
 def _check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype) -> None:

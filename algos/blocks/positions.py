@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from algos.core.arguments import choice, number
-from algos.core.boundary import BOUNDARIES, OUTSIDE, sources
+from algos.core.boundary import BOUNDARIES, OUTSIDE, real_value, sources
 from algos.core.errors import ConvbenchError
 from algos.filtering.request import same_sides
 
 
-def checked_border(boundary: str | None, cval: float) -> tuple[str, float]:
+def checked_border(boundary: str | None, cval: complex) -> tuple[str, float]:
     """Return the boundary, zeros by default, and the value of positions that hold no sample.
 
     Raises
@@ -26,7 +26,7 @@ def checked_border(boundary: str | None, cval: float) -> tuple[str, float]:
     choice("boundary", border, BOUNDARIES)
     if border != "constant" and cval != 0:
         raise ConvbenchError(f'cval {cval} goes with boundary "constant", not "{border}"')
-    return border, number("cval", cval, -math.inf, math.inf, "a number", closed=True)
+    return border, number("cval", real_value(cval), -math.inf, math.inf, "a number", closed=True)
 
 
 @dataclass(frozen=True)

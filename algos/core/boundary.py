@@ -71,15 +71,53 @@ def resolve_boundary(boundary: str, cval: float, dtype: str) -> tuple[str, float
     A constant that `dtype` rounds to zero is "zeros".
     """
     choice("boundary", boundary, BOUNDARIES)
+    value = _rounded(cval, dtype)
+    _check_belongs(boundary, cval, value)
+    return ("zeros", 0.0) if boundary == "constant" and not value else (boundary, value + 0.0)
+
+
+def complex_value(boundary: str, cval: complex, dtype: str) -> complex:
+    """Return the value beyond the border of a complex input, both parts rounded to `dtype`."""
+    value = complex(*(_rounded(part, dtype) for part in value_parts(cval)))
+    _check_belongs(boundary, cval, value)
+    return value
+
+
+def value_parts(cval: complex) -> tuple[float, float]:
+    """Return the real and the imaginary part of a value beyond the border.
+
+    >>> value_parts(1 + 2j), value_parts(3)
+    ((1.0, 2.0), (3, 0.0))
+    """
+    if isinstance(cval, complex | np.complexfloating):
+        return cval.real, cval.imag
+    return cval, 0.0
+
+
+def real_value(cval: complex) -> float:
+    """Return the value beyond the border of a real input; raise if its type is complex."""
+    if isinstance(cval, complex | np.complexfloating):
+        raise ConvbenchError(
+            f"cval {shown(cval)} is complex and the image is real; give a real cval, or convert "
+            f"the image with .astype(complex)"
+        )
+    return cval
+
+
+def _rounded(cval: float, dtype: str) -> float:
+    """Return a real value beyond the border, rounded to `dtype`."""
     most = float(np.finfo(dtype).max)
     expected = f"a finite number of {dtype}, which reaches {most:.3g}"
-    value = float(np.dtype(dtype).type(number("cval", cval, -most, most, expected, closed=True)))
+    return float(np.dtype(dtype).type(number("cval", cval, -most, most, expected, closed=True)))
+
+
+def _check_belongs(boundary: str, cval: complex, value: complex) -> None:
+    """Raise if a value other than zero is given with a boundary that has none."""
     if boundary != "constant" and value:
         raise ConvbenchError(
             f"cval {shown(cval)} is given with boundary={boundary!r}; it is the value of "
             f'boundary="constant", so name that one or leave cval out'
         )
-    return ("zeros", 0.0) if boundary == "constant" and not value else (boundary, value + 0.0)
 
 
 def most_copies(boundary: str, size: int, before: int, reach: int) -> int:

@@ -22,7 +22,7 @@ def convolve(
     method: str | Algorithm = "auto",
     *,
     boundary: str | None = None,
-    cval: float = 0.0,
+    cval: complex = 0.0,
     origin: Any = 0,
     mask: np.ndarray | None = None,
     nan: str = "propagate",
@@ -124,7 +124,7 @@ def correlate(
     method: str | Algorithm = "auto",
     *,
     boundary: str | None = None,
-    cval: float = 0.0,
+    cval: complex = 0.0,
     origin: Any = 0,
     mask: np.ndarray | None = None,
     nan: str = "propagate",
@@ -154,8 +154,8 @@ def correlate(
 
 
 def _request(
-    flip: bool, mode: str, method: str | Algorithm, boundary: str | None, cval: float, origin: Any,
-    threads: int | None, limits: dict[str, Any], dtype: Any, overflow: str,
+    flip: bool, mode: str, method: str | Algorithm, boundary: str | None, cval: complex,
+    origin: Any, threads: int | None, limits: dict[str, Any], dtype: Any, overflow: str,
 ) -> Request:  # fmt: skip
     """Return the settings of a call; without a boundary the centre is that of `scipy.signal`."""
     given = boundary is not None

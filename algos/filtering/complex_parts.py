@@ -22,6 +22,7 @@ from algos.adapters import performer
 from algos.choice import resolve
 from algos.core.algorithm import Algorithm
 from algos.core.arrays import narrowed
+from algos.core.boundary import complex_value
 from algos.core.errors import ConvbenchError, shown
 from algos.core.problem import Problem
 from algos.plan import Plan
@@ -45,8 +46,8 @@ class Parts:
         """Return the complex result of the layer's output `y`."""
         if self.form == "three":
             first, second, third = y[0]
-            return _complex(first - third, first + second)
-        return _complex(*(y[:, 0] if self.form == "image" else y[0]))
+            return joined(first - third, first + second)
+        return joined(*(y[:, 0] if self.form == "image" else y[0]))
 
     def error_bound(self, algorithm: Algorithm, magnitude: np.ndarray) -> np.ndarray:
         """Return a bound on the errors of real and imaginary part.
@@ -89,11 +90,14 @@ def parts_of(request: Request, image: np.ndarray, kernel: np.ndarray, products: 
         )
     single = np.result_type(image, kernel) == np.complex64
     dtype = np.dtype("float32" if single else "float64")
+    value = 0j
+    if image.dtype.kind == "c":
+        value = complex_value(request.boundary, request.cval, dtype.name)
+        request = replace(request, cval=0.0)
     problem = posed(request, image.shape, kernel.shape, dtype.name)
-    if problem.cval and image.dtype.kind == "c":  # the imaginary part has zeros there
-        sides = problem.padding
-        image = np.pad(image, sides, constant_values=problem.cval)
-        problem = replace(problem, size=image.shape, padding=0, boundary="zeros", cval=0.0)
+    if value:  # its parts differ, and a layer has one value for all channels
+        image = np.pad(image, problem.padding, constant_values=value)
+        problem = replace(problem, size=image.shape, padding=0)
     a, b = _real_parts("image", image, dtype)
     c, d = _real_parts("kernel", kernel, dtype)
     if not request.flip and d is not None:  # SciPy correlates with the conjugate
@@ -126,8 +130,8 @@ def _real_parts(
     return narrowed(what, array.real, dtype), narrowed(what, array.imag, dtype)
 
 
-def _complex(real: np.ndarray, imaginary: np.ndarray) -> np.ndarray:
-    """Return one complex array of two parts."""
+def joined(real: np.ndarray, imaginary: np.ndarray) -> np.ndarray:
+    """Return one complex array of its real and its imaginary part."""
     result = np.empty(real.shape, np.result_type(real, np.complex64))
     result.real, result.imag = real, imaginary
     return result

@@ -13,6 +13,7 @@ from algos.choice import AUTO
 from algos.choice.decide import ALWAYS
 from algos.core.algorithm import Algorithm
 from algos.core.arguments import MOST, choice, is_several, several, whole_numbers
+from algos.core.boundary import real_value
 from algos.core.errors import ConvbenchError, shown
 from algos.core.problem import Problem
 
@@ -31,7 +32,7 @@ class Request:
     mode: str = "full"
     method: str | Algorithm = AUTO
     boundary: str = "zeros"
-    cval: float = 0.0
+    cval: complex = 0.0
     as_ndimage: bool = False
     origin: Any = 0
     threads: int | None = None
@@ -75,10 +76,16 @@ def check_real(numbers: str = "real numbers", **dtypes: np.dtype) -> None:
 
 
 def posed(request: Request, size: Sequence[int], kernel: Sequence[int], dtype: str) -> Problem:
-    """Return the problem of an image and a kernel of these sizes."""
+    """Return the problem of a real image and a kernel of these sizes.
+
+    Raises
+    ------
+    ConvbenchError
+        If the value beyond the border is complex, among others.
+    """
     asked = (
-        tuple(size), tuple(kernel), request.mode, request.flip, request.boundary, request.cval,
-        request.as_ndimage, request.origin, dtype,
+        tuple(size), tuple(kernel), request.mode, request.flip, request.boundary,
+        real_value(request.cval), request.as_ndimage, request.origin, dtype,
     )  # fmt: skip
     try:
         return _posed(*asked)

@@ -71,6 +71,24 @@ def test_kernels_of_even_size_are_centred_as_in_memory(da, boundary):
             assert np.array_equal(lazy.compute(), expected), (name, size, taps)
 
 
+@pytest.mark.parametrize("kernel", ["complex64", "float32"])
+@pytest.mark.parametrize("image", ["complex64", "float32"])
+def test_complex_arrays_are_convolved_by_their_parts(da, image, kernel):
+    rng = np.random.default_rng(17)
+    x, w = (
+        (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)).astype("c8")
+        for shape in ((23, 19), (4, 3))
+    )
+    x, w = (a if t == "complex64" else a.real for a, t in ((x, image), (w, kernel)))
+    cval = 2 - 3j if image == "complex64" else 2.0
+    chunked = da.from_array(x, chunks=(9, 5))
+    for name in ("convolve", "correlate"):
+        lazy = getattr(algos.dask, name)(chunked, w, boundary="constant", cval=cval)
+        exact = getattr(algos, name)(x, w, "same", boundary="constant", cval=cval)
+        assert lazy.dtype == exact.dtype and lazy.compute().dtype == exact.dtype
+        np.testing.assert_allclose(lazy.compute(), exact, rtol=0, atol=1e-4)
+
+
 def test_chunks_keep_their_borders(da):
     x = da.zeros((100, 80), chunks=((40, 60), (30, 50)), dtype="f4")
     w = np.ones((5, 3), np.float32)
@@ -150,6 +168,7 @@ def test_xarray_keeps_coordinates_and_laziness(da):
         ((9, 9), (3,), {}, "array has 2 axes and kernel 1"),
         ((9, 9), (3, 3), {"boundary": "edge"}, "boundary"),
         ((9, 9), (3, 3), {"cval": 1.0}, 'goes with boundary "constant"'),
+        ((9, 9), (3, 3), {"boundary": "constant", "cval": 1j}, "complex and the image is real"),
         ((9, 9), (10, 3), {"mode": "valid"}, "exceeds the array"),
         ((9, 9), (3, 3), {"algorithm": "ftt"}, "did you mean 'fft'"),
     ],

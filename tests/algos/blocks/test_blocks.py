@@ -219,7 +219,10 @@ X, W = np.zeros((40, 30), np.float32), np.ones((3, 3), np.float32)
         ((X, W, np.zeros((40, 30))), "out is float64"),
         ((X, np.ones(3, np.float32), X.copy()), "source has 2 axes and kernel 1"),
         ((X, W, X), "share memory"),
-        ((X.astype(complex), W, X.copy()), "source is complex128"),
+        (
+            (X.astype(complex), W, X.copy()),
+            "source is complex128, and blocks hold real .* use algos.dask",
+        ),
         ((X, W[:0], X.copy()), "empty axis"),
     ],
 )

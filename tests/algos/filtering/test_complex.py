@@ -68,6 +68,44 @@ def test_errors_keep_within_the_bound(name, products):
     assert float(np.max(bound)) < 0.01 * float(abs(exact).max())
 
 
+@pytest.mark.parametrize("kernel", ["c", "f"])
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_a_constant_beyond_the_border_may_be_complex(axes, kernel):
+    rng = np.random.default_rng(axes)
+    for products, single in itertools.product((3, 4), (False, True)):
+        x = numbers(rng, rng.integers(4, 12, axes), "c").astype("complex64" if single else "c16")
+        w = numbers(rng, rng.integers(1, 6, axes), kernel)
+        w = w.astype({"c": "complex64", "f": "float32"}[kernel]) if single else w
+        for name in ("convolve", "correlate"):
+            got = getattr(algos, name)(
+                x, w, "same", boundary="constant", cval=2 - 3j, products=products
+            )
+            exact = getattr(ndimage, name)(x, w, mode="constant", cval=2 - 3j)
+            assert got.dtype == x.dtype
+            np.testing.assert_allclose(got, exact, rtol=0, atol=1e-4 if single else 1e-12)
+
+
+def test_missing_samples_of_a_complex_image_leave_the_constant_alone():
+    x, w = np.array([1 + 1j, 2, 3j, 4]), np.array([0.25, 0.5, 0.25])
+    holes = np.array([False, True, False, False])
+    got = algos.convolve(x, w, "same", boundary="constant", cval=2j, mask=holes)
+    exact = [(0.25 * 2j + 0.5 * x[0]) / 0.75, (0.25 * x[0] + 0.25 * x[2]) / 0.5,
+             (0.5 * x[2] + 0.25 * x[3]) / 0.75, 0.25 * x[2] + 0.5 * x[3] + 0.25 * 2j]  # fmt: skip
+    np.testing.assert_allclose(got, exact, rtol=1e-14)
+
+
+@pytest.mark.parametrize(("image", "kernel", "boundary", "cval", "sentence"), [
+    ([1, 2], [1, 1], "constant", 1j, "cval 1j is complex and the image is real"),
+    ([1.0, 2], [1, 1j], "constant", 1 + 0j, r"complex and the image is real; .*astype\(complex\)"),
+    ([1j, 2], [1, 1], "nearest", 1j, 'cval 1j is given with boundary=.nearest.'),
+    ([1j, 2], [1, 1], "constant", complex("nan"), "cval nan must be a finite number of float64"),
+    ([1j, 2], [1, 1], "constant", "1j", "cval '1j' is no number"),
+])  # fmt: skip
+def test_a_wrong_constant_is_refused_in_a_sentence(image, kernel, boundary, cval, sentence):
+    with pytest.raises(ConvbenchError, match=sentence):
+        algos.convolve(image, kernel, "same", boundary=boundary, cval=cval)
+
+
 def test_whole_complex_numbers_are_exact():
     x, w = np.array([1 + 2j, 3, -1j]), np.array([2 - 1j, 1j])
     for products in (3, 4):
