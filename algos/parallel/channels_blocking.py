@@ -31,9 +31,9 @@ TILES = (
 STRIP_BYTES = 192 * 1024
 SUMS_BYTES = 320 * 1024
 #: Products (taps × input channels) summed before the next block of channels is copied in. With 32
-#: registers it was tuned on Zen 4. With 16, each broadcast is a separate load, and the block of
-#: weights has to fit L1.
-BLOCK_TAPS = 576 if simd.REGISTERS == 32 else 288
+#: registers it was tuned on Zen 4. With 16, on Zen 3: each broadcast is a separate load, and the
+#: block of weights has to leave room in L1 for the input.
+BLOCK_TAPS = 576 if simd.REGISTERS == 32 else 144
 
 
 class ChannelsGeometry(NamedTuple):
@@ -159,16 +159,22 @@ def _offsets(
     return np.concatenate((starts, *found))
 
 
+def slowdown(tile: int) -> float:
+    """Return the loads per product of a register tile if they are the bottleneck, else 1.
+
+    Without AVX-512 each broadcast is a separate load. So are the two offsets of a tap.
+    """
+    pixels, vectors = TILES[tile]
+    return max(1, (pixels + vectors + 2) / (pixels * vectors)) if simd.REGISTERS == 16 else 1
+
+
 def waste(problem: Problem, tile: int, flat: bool) -> float:
     """Return the sums computed per sum needed with this register tile; the surplus is discarded."""
     v = merged(problem)
     pixels, vectors = TILES[tile]
     stretch = vectors * simd.lanes_of(problem.itemsize)
     outputs = v.out_channels // v.groups
-    lanes_waste = -(-outputs // stretch) * stretch / outputs
-    if simd.REGISTERS == 16:
-        # Without AVX-512 each broadcast is a separate load, and loads may be the bottleneck.
-        lanes_waste *= max(1, (pixels + vectors) / (pixels * vectors))
+    lanes_waste = -(-outputs // stretch) * stretch / outputs * slowdown(tile)
     rows, columns = v.output_size[1:]
     if flat:
         pitch = columns + _phases(v.kernel[2], v.dilation[2], v.stride[2])[1]

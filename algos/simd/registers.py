@@ -38,10 +38,15 @@ from algos.backend.emitter import (
 )
 
 __all__ = [
-    "REGISTERS", "REGISTER_BYTES", "Vector", "aligned", "distance", "further", "lanes", "lanes_of",
+    "LINE_VECTORS", "REGISTERS", "REGISTER_BYTES", "Vector", "aligned", "distance", "further",
+    "lanes", "lanes_of",
     "load", "load_alternate", "load_part", "load_square", "pointer", "prefetch", "splat", "store",
     "store_lanes", "store_past", "store_rows", "streamed", "tile_of", "to_boundary",
 ]  # fmt: skip
+
+
+#: Vector registers that hold a cache line of 64 bytes.
+LINE_VECTORS = 64 // REGISTER_BYTES
 
 
 def tile_of(kind: Vector, count: int) -> types.UniTuple:

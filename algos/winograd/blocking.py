@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from algos.core.problem import Problem
-from algos.parallel.channels_blocking import TILES, evenly
+from algos.parallel.channels_blocking import TILES, evenly, slowdown
 from algos.simd import registers as simd
 
 from .transforms import NOWHERE
@@ -193,7 +193,8 @@ def _cost(
     before = INPUT * size * inputs * registers
     weights = problem.groups * blocks * vectors * lane * inputs * size * size * problem.itemsize
     arrivals = -(-rows * columns // TILES[tile][0]) * STREAM + FAR * (weights > FAR_BYTES)
-    each = vectors * inputs * size * size * (covered(rows * columns, tile) + arrivals)
+    products = covered(rows * columns, tile) * slowdown(tile)
+    each = vectors * inputs * size * size * (products + arrivals)
     each = each + OUTPUT * m * vectors * rows * columns
     chunks = np.diff([*range(0, blocks, per_item), blocks])
     items = np.repeat(before[:, None] + each[:, None] * chunks, bands, axis=0)
@@ -206,11 +207,11 @@ def edges(count: int, parts: int) -> np.ndarray:
     return np.arange(parts + 1) * count // parts
 
 
-#: Cycles fitted on Zen 4: for one row of sixteen tiles on the way in; for one row of a tile on the
-#: way out; for a vector of weights to reach a register tile; the same per strip, if the weights
-#: exceed FAR_BYTES.
-INPUT, OUTPUT, STREAM, FAR = 70.0, 40.0, 0.5, 2.0
-#: Bytes of weights that no longer stay in the last-level cache of the Zen 4 machine.
+#: Products of a vector that take as long as: one row of a vector of tiles on the way in; one row of
+#: a tile on the way out; the arrival of a vector of weights at a register tile; the same per strip,
+#: if the weights exceed FAR_BYTES. Fitted on Zen 4; the last with 16 registers on Zen 3.
+INPUT, OUTPUT, STREAM, FAR = 70.0, 40.0, 0.5, 2.0 if simd.REGISTERS == 32 else 6.0
+#: Bytes of weights that no longer stay in a last-level cache of 32 MiB.
 FAR_BYTES = 16 << 20
 
 

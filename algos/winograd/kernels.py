@@ -38,7 +38,7 @@ from __future__ import annotations
 from typing import Any
 
 from algos.backend.compiler import by_ranges, fixed_tuple, kernel, threaded
-from algos.parallel.channels import finish, run_tile
+from algos.parallel.channels import finish, run_tile, step_ahead
 from algos.simd.copies import clear
 from algos.simd.registers import further, lanes, pointer, prefetch
 
@@ -169,7 +169,7 @@ def _products(transforms, tiles, weights, offsets, panel, first, last, s, zeros,
                     tile, transforms, p * s.plane + t, offsets, s.inputs, weights, near, ahead,
                     sums, at + t * stretch, zeros, True,
                 )  # fmt: skip
-                ahead += s.inputs * lane
+                ahead += step_ahead(weights, s.inputs)
 
 
 @kernel

@@ -42,7 +42,7 @@ import numpy as np
 
 from algos.backend.compiler import apart, by_ranges, fixed_tuple, kernel
 from algos.core.problem import Problem
-from algos.parallel.channels import finish, run_tile
+from algos.parallel.channels import finish, run_tile, step_ahead
 from algos.parallel.weights import lay_row
 from algos.simd import registers as simd
 from algos.simd.registers import lanes, pointer
@@ -208,7 +208,7 @@ def _item(transforms, offsets, s, item, chunk, tiles, sums, zeros, turned, out):
                 tile, transforms, source + n, offsets, tiles, transforms, near, ahead, sums,
                 (p * s.pitch + n) * stretch, zeros, chunk == 0,
             )  # fmt: skip
-            ahead += tiles * lane
+            ahead += step_ahead(transforms, tiles)
     if chunk < s.chunks - 1:
         return
     size = TAPS * TAPS
