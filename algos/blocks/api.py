@@ -200,14 +200,17 @@ def _call(
     )
     if min(s.outputs for s in spans) < 1:
         raise ConvbenchError(
-            f'kernel {kernel.shape} exceeds the source {size}; mode "valid" needs it within'
+            f'kernel {kernel.shape} exceeds the source {size}, which mode "valid" does not allow; '
+            f'use "same" or "full"'
         )
     rounded = all(dtype.kind != "f" for dtype in types)
     single = not rounded and np.result_type(*types) == np.float32
     dtype = "float32" if single else "float64"
     _check_out(out, tuple(s.outputs for s in spans), np.dtype("int64" if rounded else dtype))
     if copying.same_store(source, out):
-        raise ConvbenchError("source and out share memory or file; give out one of its own")
+        raise ConvbenchError(
+            "source and out share memory or file; give an out with a place of its own"
+        )
     if rounded:
         _check_exact(types[0], kernel, cval)
     kernel = read_only(np.array(narrowed("kernel", kernel, np.dtype(dtype)), order="C"))
@@ -240,8 +243,8 @@ def _check_exact(dtype: np.dtype, kernel: np.ndarray, cval: float) -> None:
     most = max(reach, abs(cval)) * float(np.abs(kernel.astype(np.float64)).sum())
     if most >= EXACT or cval != int(cval):
         raise ConvbenchError(
-            f"sums of {dtype} with this kernel may reach {most:.3g}, beyond the 2^53 up to which "
-            f"they are exact; give the kernel as float64, and an out of float64"
+            f"sums of {dtype} with this kernel may reach {most:.3g}, but they are exact only up to "
+            f"2^53; give the kernel as float64, and an out of float64"
         )
 
 

@@ -96,7 +96,7 @@ def write(out: Any, block: Block, result: np.ndarray) -> np.ndarray:
         flush(out)
     except Exception as error:
         raise ConvbenchError(
-            f"out cannot be written: {said(error)}; open it for writing, and see that there is room"
+            f"out cannot be written: {said(error)}; open it for writing, and check the free space"
         ) from None
     release(out)
     return new

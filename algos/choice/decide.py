@@ -132,8 +132,8 @@ def resolve(
         return registry.of(problem.family)[first(order, problem, w, *others).name]
     if accuracy != "standard" or memory is not None or deterministic:
         raise ConvbenchError(
-            f"accuracy, memory and deterministic guide the choice of algorithm={AUTO!r}; "
-            f"{shown(algorithm)} was named, so leave them out"
+            f"accuracy, memory and deterministic guide algorithm={AUTO!r}, but "
+            f"{shown(algorithm)} was named; leave them out, or use {AUTO!r}"
         )
     return registry.get_for(problem, algorithm)
 
@@ -305,8 +305,8 @@ def _within(
     if not fitting:
         least = min(needs, key=lambda name: needs[name])
         raise ConvbenchError(
-            f"no algorithm does {problem} in {memory} bytes of workspace; {least} needs the least, "
-            f"{needs[least]}"
+            f"no algorithm computes {problem} within {memory} bytes of workspace; allow at least "
+            f"{needs[least]}, which {least} needs"
         )
     for name, need in needs.items():
         if need > memory:
@@ -323,8 +323,8 @@ def first(order: Order, problem: Any, w: np.ndarray | None, *others: np.ndarray)
         if not (reason := unsuited(one.able, problem, w, *others)):
             return one
     raise ConvbenchError(
-        f"no algorithm that was admitted suits this kernel: {one.name} does not, {reason}; allow "
-        f"more memory"
+        f"none of the admitted algorithms suits this kernel ({one.name}: {reason}); allow more "
+        f"memory"
     )
 
 

@@ -130,8 +130,8 @@ def learn(frame: pd.DataFrame) -> int:
     for key, name in (("cpu", "target"), ("numba", "numba")):
         if name in about and about[name] != here[key]:
             raise ConvbenchError(
-                f"the run was measured with {name} {about[name]}, this is {here[key]}; times of "
-                f"another processor or version do not hold here, so measure again"
+                f"the run was measured with {name} {about[name]}, but this is {here[key]}; times "
+                f"of another processor or version do not hold here: measure again"
             )
     found = entries_of(frame)
     for entry in found:

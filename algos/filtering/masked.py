@@ -61,8 +61,8 @@ def filtered(
         k > i for i, k in zip(array.shape, kernel.shape, strict=False)
     ):
         raise ConvbenchError(
-            f"kernel of shape {kernel.shape} is larger than the image {array.shape}, so with "
-            f'mode="valid" it would be the kernel that is masked; use mode="same" or "full"'
+            f"kernel of shape {kernel.shape} is larger than the image {array.shape}; with "
+            f'mode="valid" the mask would then apply to the kernel: use mode="same" or "full"'
         )
     total = _sum_of(kernel)
     weights = replace(request, cval=1.0 if request.boundary in ("zeros", "constant") else 0.0)
@@ -107,8 +107,8 @@ def _sum_of(kernel: np.ndarray) -> complex:
     total = complex(kernel.sum(dtype=np.complex128))
     if abs(total) <= LEAST_SUM * float(np.abs(kernel).sum()):
         raise ConvbenchError(
-            f"the kernel sums to {abs(total):.3g}, and missing samples are made up for by dividing "
-            f'by the weight of the others; for such a kernel use nan="fill", or fill the image'
+            f"the kernel sums to {abs(total):.3g}, too little to divide by: missing samples are "
+            f'replaced by a larger weight of the others; use nan="fill", or fill the image'
         )
     return total if total.imag else total.real
 

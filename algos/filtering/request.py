@@ -53,8 +53,8 @@ class Request:
         choice("mode", self.mode, MODES)
         if self.mode != "same" and any(several(self.origin)):
             raise ConvbenchError(
-                f'origin {shown(self.origin)} moves the kernel of mode="same"; '
-                f"with mode={self.mode!r} leave it out"
+                f'origin {shown(self.origin)} moves the kernel of mode="same", but mode is '
+                f"{self.mode!r}; leave origin out"
             )
 
 
@@ -62,7 +62,8 @@ def check_axes(size: Sequence[int], kernel: Sequence[int], what: str = "image") 
     """Raise unless both shapes have the same 1, 2 or 3 axes, none of them empty."""
     if len(size) != len(kernel) or not 1 <= len(size) <= 3:
         raise ConvbenchError(
-            f"{what} has {len(size)} axes and kernel {len(kernel)}; both need the same 1, 2 or 3"
+            f"{what} has {len(size)} axes and kernel {len(kernel)}; both need the same number, "
+            f"1, 2 or 3"
         )
     if 0 in size or 0 in kernel:
         raise ConvbenchError(f"neither {what} nor kernel may have an empty axis")

@@ -162,7 +162,7 @@ def _result(
         _remove(path)
     if not path.exists():
         if min(shape) < 1:
-            raise ConvbenchError("the kernel exceeds the input; choose another --mode")
+            raise ConvbenchError("the kernel exceeds the input; use --mode same or full")
         return stores.open_result(options.result, shape, dtype, source, again=False), False
     if not _journals(path):
         raise ConvbenchError(f"{options.result!r} exists; --overwrite replaces it")

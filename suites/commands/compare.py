@@ -143,7 +143,7 @@ def _check(options: Options) -> None:
         if getattr(options, name) not in (None, False, ()):
             of, how = ("runs", "without") if options.rev else ("revisions", "with")
             raise ConvbenchError(
-                f"--{name.replace('_', '-')} goes with a comparison of {of}, {how} --rev"
+                f"--{name.replace('_', '-')} goes with a comparison of {of}, that is, {how} --rev"
             )
     if options.rev and len(options.rev) != 2:
         raise ConvbenchError(
@@ -197,7 +197,9 @@ def _of_revisions(options: Options) -> Comparison:
     )  # fmt: skip
     repository = Path(options.repository or ".").expanduser()
     if not repository.is_dir():
-        raise ConvbenchError(f"--repository {repository} is no folder; give one of a repository")
+        raise ConvbenchError(
+            f"--repository {repository} is no folder; give a folder of a repository"
+        )
     with notes.status("starting") as status:
         return compare_revisions(
             repository, options.rev, suite, algorithms, settings,

@@ -112,7 +112,9 @@ def execute(options: Options) -> int:
     what = options.what or ""
     network = bool(options.batch or options.model) or is_suite(what) or not _is_descriptor(what)
     if options.run and not network:
-        raise ConvbenchError("--run goes with a suite, --batch or --model: its times are summed")
+        raise ConvbenchError(
+            "--run goes with a suite, --batch or --model, not with a single problem"
+        )
     chosen, notes = run_suite(
         RunCases(
             suite=options.what if network else None, problem=() if network else (what,),
@@ -142,7 +144,7 @@ def _explained(case: Case, options: Options) -> Explanation:
         threads, *others = thread_counts(options.threads)
         if others:
             raise ConvbenchError(
-                f"--threads {options.threads}: one count can be explained at a time"
+                f"--threads {options.threads}: a choice is explained for one count; give one"
             )
     return explained(
         case, threads, use=options.use, accuracy=options.accuracy, memory=options.memory
@@ -219,7 +221,9 @@ def _network(suite: Suite, options: Options) -> int:
         key = key_of(case, found.threads)
         layers.append(networks.layer_of(label, found, best.get(key, math.nan)))
     if not layers:
-        raise ConvbenchError(f"{suite.title} holds no problem that has a choice of algorithms")
+        raise ConvbenchError(
+            f"{suite.title}: no problem here has a choice between several algorithms"
+        )
     if options.json:
         print(json.dumps(plain([vars(layer) for layer in layers]), indent=1))
         return 0

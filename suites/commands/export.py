@@ -60,7 +60,7 @@ def execute(options: Options) -> int:
     elif isinstance(content, str):
         sys.stdout.write(content)
     elif sys.stdout.isatty():
-        raise ConvbenchError(f"{options.format} is no text to show; give --output FILE")
+        raise ConvbenchError(f"{options.format} is a binary format; give --output FILE, or a pipe")
     else:
         sys.stdout.buffer.write(content)
     return 0

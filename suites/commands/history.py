@@ -108,7 +108,7 @@ def _draw(history: History, file: Path) -> None:
     if not has_figure(history):
         raise ConvbenchError(
             f"{history.suite} has no two runs to draw on the machine of its newest run; "
-            f"run it again"
+            f"run the suite again"
         )
     notes.print(f"figure   {write_whole(file, figure_bytes(history, file.suffix[1:]))}",
                 soft_wrap=True, markup=False)  # fmt: skip

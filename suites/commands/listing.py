@@ -59,7 +59,7 @@ def execute(options: Options) -> int:
 
 def _print_problems(name: str | None) -> None:
     if not name:
-        raise ConvbenchError("whose problems? Say, for example, convbench list problems vgg16")
+        raise ConvbenchError("whose problems? Name a suite, such as convbench list problems vgg16")
     for case in suite.load(name).cases:
         out.print(escape(str(case.problem)), soft_wrap=True)
 

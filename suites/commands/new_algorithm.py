@@ -71,7 +71,9 @@ def write(name: str, folder: Path) -> Path:
         with path.open("x") as file:
             file.write(text)
     except FileExistsError:
-        raise ConvbenchError(f"{path} exists already; it is left as it is") from None
+        raise ConvbenchError(
+            f"{path} exists already and was not changed; choose another name or folder"
+        ) from None
     return path
 
 

@@ -93,8 +93,8 @@ def execute(options: Options) -> int:
     if options.what and not is_suite(options.what):
         if listed or options.resume:
             raise ConvbenchError(
-                f"{options.what} is taken for a finished run, and --problem, --batch or --resume "
-                f"ask for another; choose one"
+                f"{options.what} names no suite, so it is taken for a finished run; leave out "
+                f"--problem, --batch and --resume"
             )
         path = results.find(options.what, options.runs)
     else:
@@ -128,7 +128,9 @@ def _measured(options: Options) -> Path:
         if tuning.can_be_tuned(case)
     )
     if not cases:
-        raise ConvbenchError(f"{chosen.title}: no problem has a choice between several algorithms")
+        raise ConvbenchError(
+            f"{chosen.title}: no problem here has a choice between several algorithms"
+        )
     names = tuple(sorted({name for case in cases for name in case.algorithms}))
     needed = seconds_needed(cases, names, threads, Settings.call_limit)
     settings = Settings(

@@ -206,7 +206,9 @@ def _on_cluster(
 ) -> int:
     for given, name in ((options.strict, "--strict"), (options.algorithm_file, "--algorithm-file")):
         if given:
-            raise ConvbenchError(f"{name} is about this machine; it does not go with --cluster")
+            raise ConvbenchError(
+                f"{name} applies to this machine alone; leave it out with --cluster"
+            )
     from suites.cluster.command import run_on_cluster
 
     return run_on_cluster(
@@ -224,8 +226,8 @@ def _resumed(options: Options, run: str) -> Options:
     words = tuple(results.read_records(earlier).header.words or ["run"])
     if words[0] != COMMAND.name:
         raise ConvbenchError(
-            f"run {run} was made by convbench {words[0]}; only runs of convbench run can be "
-            f"resumed here, see convbench {words[0]} --help"
+            f"run {run} was made by convbench {words[0]}, but convbench run can only resume runs "
+            f"of its own; see convbench {words[0]} --help"
         )
     before, usual = COMMAND.parse(list(words[1:])), COMMAND.parse([])
     given = {field.name: getattr(options, field.name) for field in fields(options)}

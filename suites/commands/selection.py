@@ -73,15 +73,23 @@ def run_suite(options: RunCases) -> tuple[Suite, list[str]]:
     if len(given) > 1:
         raise ConvbenchError(f"{' and '.join(given)} were given; choose one")
     if options.weights and not (options.problem or options.batch):
-        raise ConvbenchError("--weights goes with --problem or --batch; all else has its own")
+        raise ConvbenchError(
+            "--weights goes with --problem or --batch; suites, --input and --model have kernels of "
+            "their own"
+        )
     if options.kernel and not options.input:
-        raise ConvbenchError("--kernel goes with --input: what should it filter?")
+        raise ConvbenchError(
+            "--kernel goes with --input; give the image to filter, such as --input picture.png"
+        )
     if (options.boundary or options.cval) and not options.input:
         raise ConvbenchError(
-            "--boundary and --cval go with --input; a descriptor spells its own, as in _reflect"
+            "--boundary and --cval go with --input; in a descriptor, write the boundary as a word, "
+            "such as _reflect"
         )
     if options.batch_size and not options.model:
-        raise ConvbenchError("--batch-size goes with --model: problems spell their batch as mb8")
+        raise ConvbenchError(
+            "--batch-size goes with --model; in a descriptor, write the batch as mb8"
+        )
     if options.model:
         model = read_onnx(options.model, options.batch_size, options.dtype)
         return model.suite(), [summary(model), *model.notes()]
@@ -108,7 +116,8 @@ def verify_cases(options: VerifyCases) -> tuple[tuple[Case, ...], list[str]]:
     if not (options.problem or options.batch):
         if options.weights or options.pixels:
             raise ConvbenchError(
-                "--weights and --pixels go with --problem or --batch; generated cases have theirs"
+                "--weights and --pixels go with --problem or --batch; generated cases have "
+                "values of their own"
             )
         asked = options.operation
         operations = generate.OPERATIONS if asked in (None, "all") else (asked,)
@@ -121,8 +130,8 @@ def verify_cases(options: VerifyCases) -> tuple[tuple[Case, ...], list[str]]:
     listed, notes = _listed(options)
     if any(case.problem.family is MODULES for case in listed):
         raise ConvbenchError(
-            "a module as a whole is checked step by step when it is run; verify its layers, "
-            "which convbench shape lists"
+            "an Inception module cannot be verified as a whole; verify its layers, which convbench "
+            "shape lists"
         )
     listed = _with_operation(listed, options.operation)
     pixels = options.pixels
@@ -212,8 +221,8 @@ def thread_counts(text: str, here: bool = True) -> tuple[int, ...]:
             raise ConvbenchError(f"--threads {text!r}: expected counts such as 1 or 1,2")
         if here and int(word) > available():
             raise ConvbenchError(
-                f"--threads {text}: {word.strip()} threads were asked for, "
-                f"this machine offers {available()}"
+                f"--threads {text}: {word.strip()} threads are too many; this machine offers "
+                f"{available()}"
             )
         counts.append(int(word))
     return tuple(dict.fromkeys(counts))
@@ -261,7 +270,7 @@ def algorithms(
     names = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
     if not names:
         known = ", ".join(dict.fromkeys(name for f in families for name in registry.of(f)))
-        raise ConvbenchError(f"--algorithms {text!r} names none; known: {known}")
+        raise ConvbenchError(f"--algorithms {text!r} names none; known algorithms: {known}")
     for name in names:
         get(name, families)
     return names

@@ -165,7 +165,7 @@ def learn(done: Finished) -> int:
     out.print(f"kept in  {machine.folder()}", soft_wrap=True, markup=False)
     out.print(f"see it   convbench report {done.path}", soft_wrap=True, markup=False)
     if done.status == "interrupted":
-        raise ConvbenchError("interrupted; what was measured well enough is learnt")
+        raise ConvbenchError("interrupted; the times measured so far were kept where they suffice")
     return int((frame["status"] == "failed").any())
 
 
