@@ -1,6 +1,8 @@
 """Recipes of docs/recipes.md: functions of SciPy written with ours, and what they gain.
 
-python -m suites.measures.recipes [--rounds 20] [--threads 1]
+Usage::
+
+    python -m suites.measures.recipes [--rounds 20] [--threads 1]
 """
 
 from __future__ import annotations
