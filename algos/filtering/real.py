@@ -67,10 +67,10 @@ def filtered(request: Request, image: Any, kernel: Any) -> np.ndarray:
 
 
 def _is_swapped(request: Request, image: np.ndarray, kernel: np.ndarray) -> bool:
-    """Return True if the image takes the place of the kernel, since convolution commutes.
+    """Return True if image and kernel are exchanged; convolution commutes.
 
-    "valid" needs it where the kernel is larger. "full" with zeros beyond the border costs less with
-    the smaller array as the kernel, even if the larger one is separable.
+    Mode "valid" needs it if the kernel is larger. Mode "full" with zeros beyond the border costs
+    less with the smaller array as the kernel, even if the larger one is separable.
     """
     if request.mode == "valid":
         return any(k > i for i, k in zip(image.shape, kernel.shape, strict=True))
@@ -83,7 +83,7 @@ def _largest_sum(
 ) -> float:
     """Return an upper bound on a sum of products; raise if it is not exact in float64.
 
-    The error speaks of the arrays by the user's `names`.
+    The error calls the arrays by the user's `names`.
     """
     sizes, taps = (np.abs(array.astype(np.float64)) for array in (image, kernel))
     largest = float(max(sizes.max(), abs(problem.cval)) * taps.sum())
@@ -94,9 +94,9 @@ def _largest_sum(
     at = tuple(map(int, np.unravel_index(sizes.argmax(), sizes.shape)))
     raise ConvbenchError(
         f"sums of these integers may reach {largest:.3g}, {largest / EXACT:.3g} times the 2^53 up "
-        f"to which they are exact: the largest of the {names[0]} is {image[at]} at {at}, the "
-        f"{names[1]}'s sizes sum to {taps.sum():.3g}; scale one down, or accept rounding by "
-        f".astype(float)"
+        f"to which they are exact: the largest of the {names[0]} is {image[at]} at {at}, and the "
+        f"absolute values of the {names[1]} sum to {taps.sum():.3g}; scale one down, or accept "
+        f"rounding by .astype(float)"
     )
 
 
