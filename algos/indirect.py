@@ -47,7 +47,7 @@ from .simd.registers import further, lanes, load, load_part, pointer, store, sto
 #: Output positions of a register tile. Two vectors of sums each and the operands fit the registers,
 #: and as many places fit the integer registers.
 POSITIONS = 12 if simd.REGISTERS == 32 else 6
-#: Most bytes of the table, and of an image whose places it can hold.
+#: Most bytes of the table, and most elements of an image. A place is a 32-bit integer.
 MOST_BYTES, MOST_ELEMENTS = 1 << 30, 2**31 - 1
 
 

@@ -42,9 +42,9 @@ SLABS = 4
 #: Fewest output positions of a slab, and fewest output channels where they are cut as well:
 #: products of fewer columns or rows are slow.
 LEAST_POSITIONS, LEAST_OUTPUTS = 256, 64
-#: Most products of one call. Each costs some 10 µs beside its multiply-adds, so they take seconds.
+#: Most products of one call. Each takes some 10 µs besides its multiply-adds, so all take seconds.
 MOST_PRODUCTS = 1 << 18
-#: Multiply-adds of BLAS in the 10 µs that a product costs beside them, at 25 GFLOP/s.
+#: Fixed cost of a product, 10 µs, in multiply-adds of BLAS at 25 GFLOP/s.
 PRODUCT_WORK = 1 << 17
 
 

@@ -21,7 +21,7 @@ from .core.errors import ConvbenchError
 from .core.family import check_problem
 from .core.problem import Problem
 
-#: What a plan is called with, in words.
+#: Names of the operands that a plan is called with.
 _ROLES = {
     "forward": ("input",),
     "grad_input": ("output gradient",),

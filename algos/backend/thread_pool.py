@@ -28,11 +28,11 @@ from .emitter import types
 #: Most threads of a region.
 MOST = 256
 
-#: Iterations of waiting before a thread sleeps: of the pool, and of the caller for the last items.
-#: One takes about 40 ns on Zen 3. Longer waiting keeps a neighbour from the core.
+#: Iterations that a thread of the pool polls before it sleeps, and that the caller polls for the
+#: last items. One takes about 40 ns on Zen 3. Longer polling keeps other processes from the core.
 SPINS, LAST_SPINS = 2000, 500
 
-#: Part of what is left of a range that a thread takes at a time, as a divisor.
+#: Divisor of the rest of a range: a thread takes this part of it at a time.
 SHARE = 4
 
 #: Bytes from one thread's part of the state to the next: two cache lines, which are fetched

@@ -55,7 +55,8 @@ def is_small(multiply_adds: float, moved: float) -> bool:
 
 #: Lock for the counts below.
 _turn = threading.Lock()
-#: Calls in progress that asked for several threads; the thread whose call has them, or 0; how many.
+#: Number of calls in progress that asked for several threads. Then the Python thread whose call has
+#: the threads (0 for none), and their number.
 _callers, _owner, _owned = 0, 0, 0
 
 
@@ -215,7 +216,7 @@ def fft_workers(threads: int) -> int:
     return tell("scipy.fft", threads)
 
 
-#: What `use` set last; a library that is loaded later starts with it.
+#: Thread count that `use` set last. A library that is loaded later starts with it.
 _in_use: int | None = None
 
 

@@ -23,10 +23,10 @@ HELD = 2
 LEAST = 16
 #: Fewest outputs of a block of a single row: `parallel` sums shorter rows in another order.
 LEAST_OF_ONE_AXIS = 8192
-#: Bytes that blocks take at most, where their halos are small; and how often the array may be read
-#: before larger blocks are taken.
+#: Most bytes of the blocks while their halos are small, and the factor by which halos may increase
+#: the samples read. Above that factor, blocks become larger.
 USUAL, OFTEN = 64 << 20, 1.25
-#: Bytes that take as long to copy as one more contiguous run of them.
+#: Cost of one more contiguous run in a copy, in bytes that could be copied in the same time.
 RUN_BYTES = 4096
 
 Ranges = tuple[tuple[int, int], ...]

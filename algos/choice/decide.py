@@ -29,13 +29,13 @@ from . import accuracy as classes
 from . import model, pins, wisdom
 from .values import unsuited
 
-#: Ways to use a choice: the kernel is prepared before, or in the call.
+#: Uses of a choice: the kernel is prepared beforehand, or in every call.
 USES = ("prepared", "once")
 #: Name that stands for the automatic choice.
 AUTO = "auto"
-#: Algorithm that every problem can be given to; chosen where nothing is known.
+#: Algorithm that can compute every problem. It is chosen if no times are known.
 ALWAYS = "parallel"
-#: Most kernels whose rank is looked at; with more, looking costs more than it gains.
+#: Most kernels whose rank is computed. With more, it takes longer than it saves.
 MOST_KERNELS = 64
 
 
@@ -49,7 +49,7 @@ class Known(NamedTuple):
     source: str
 
 
-#: What is known of an algorithm that was never timed and has no model.
+#: Facts of an algorithm that was never timed and has no model.
 UNKNOWN = Known(math.nan, 0.0, math.inf, 0.0, "")
 
 

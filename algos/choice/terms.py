@@ -16,9 +16,9 @@ from algos.core.family import POOLING
 from algos.core.problem import Problem
 from algos.pooling.core.problem import PoolProblem
 
-#: Elements that the remainders of rows and channels are counted in.
+#: Elements of a vector, by which the waste at the ends of rows and channels is counted.
 VECTOR = 16
-#: Samples between windows below which they slide: they overlap in most of their samples.
+#: Samples between neighbouring windows. Below it, windows overlap in most of their samples.
 SLIDING = 1.5
 
 
@@ -108,7 +108,7 @@ def _separable(problem: Problem) -> float:
     return positions(problem) * inputs * sum(problem.kernel)
 
 
-#: Multiply-adds that an algorithm does, by name; others do those of the definition.
+#: Multiply-adds of an algorithm, by its name. Other algorithms do those of the definition.
 _ARITHMETIC: Mapping[str, Callable[[Problem], float]] = {
     "winograd2": _winograd(2), "winograd4": _winograd(4), "fft": _spectral,
     "fft-fused": _spectral, "separable": _separable,
@@ -132,7 +132,7 @@ def _doubling(problem: PoolProblem) -> float:
     return min(problem.multiply_adds, sums)
 
 
-#: The same for pooling. Those absent count the samples of all windows.
+#: The same for pooling. Other algorithms read the samples of all windows.
 _POOL_ARITHMETIC: Mapping[str, Callable[[PoolProblem], float]] = {
     "integral": _each_input, "van_herk": _each_input, "separable": _each_axis,
     "parallel": _doubling,

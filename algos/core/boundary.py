@@ -20,7 +20,7 @@ from .errors import ConvbenchError, shown
 
 BOUNDARIES = ("zeros", "constant", "nearest", "reflect", "mirror", "wrap")
 
-#: Index of positions where no sample of the input stands, but zero or `cval`.
+#: Index of a position that holds zero or `cval` instead of a sample.
 OUTSIDE = -1
 
 

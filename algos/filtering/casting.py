@@ -9,7 +9,7 @@ import numpy as np
 from algos.core.arguments import choice
 from algos.core.errors import ConvbenchError, shown
 
-#: Answers to a result that its type cannot hold.
+#: Rules for a result that its type cannot hold.
 OVERFLOWS = ("error", "saturate", "wrap")
 
 

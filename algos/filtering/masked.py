@@ -23,15 +23,15 @@ from algos.core.errors import ConvbenchError
 
 from .request import Request
 
-#: Treatments of NaN.
+#: Rules for NaN in the image.
 TREATMENTS = ("propagate", "ignore", "fill")
 
-#: Sum of a kernel, relative to the sum of sizes of its taps, below which it cannot be normalised;
-#: as in astropy.
+#: Smallest sum of a kernel that can be normalised, relative to the sum of the absolute values of
+#: its taps. The value is that of astropy.
 LEAST_SUM = 1e-8
 
-#: Weight of the samples under the kernel, relative to the largest possible, below which it is
-#: counted how many they are.
+#: Weight of the samples under the kernel, relative to the largest possible. Below it, the samples
+#: are counted, because rounding may hide that there are none.
 DOUBTFUL = 1e-3
 
 #: ``convolved(request, image, kernel) -> result``

@@ -19,7 +19,7 @@ from . import small_integers
 from .casting import cast
 from .request import Request, check_axes, check_real, posed
 
-#: Largest whole number up to which float64 holds every one exactly.
+#: Limit of exact integers: float64 holds every integer up to this one.
 EXACT = 2**53
 
 

@@ -15,9 +15,9 @@ from .casting import overflown
 IMAGES = ("bool", "uint8", "int8", "int16")
 #: Types of a result that sums are written to.
 RESULTS = ("uint8", "int8", "uint16", "int16", "int32", "uint32", "int64", "uint64")
-#: Taps per axis from which one axis after the other is faster.
+#: Fewest taps per axis for which one axis after the other is faster.
 FEWEST_TAPS = 3
-#: Kernel taps from which on a transform may be faster than direct sums.
+#: Most kernel taps. With more, a transform may be faster than direct sums.
 MOST_TAPS = 1024
 
 

@@ -40,7 +40,8 @@ from .rearranged import Rearranged, dense
 #: Terms of a sum from which the typical error is the `growth` of the class: 3 × 3 taps of four
 #: channels.
 FEWEST_TERMS = 36
-#: The same of F(4 × 4, 5 × 5) as a multiple of a direct sum's: 6.5 for 12 channels, 4.1 for 96.
+#: Typical error of F(4 × 4, 5 × 5), as a multiple of a direct sum's. It is 6.5 for 12 channels, and
+#: 4.1 for 96.
 GROWTH_OF_FIVE = 7.0
 
 

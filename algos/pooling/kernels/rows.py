@@ -32,18 +32,20 @@ from algos.simd.registers import lanes_of, pointer
 
 from .registers import SLACK, advance, double, fill, join, meet, pick, pick_alternate, pick_one
 
-#: Windows of more samples along a line are built by doubling.
+#: Most samples of a window that are joined one by one along a line. Longer windows are built by
+#: doubling.
 DIRECT = 8
 
-#: Windows of more rows are joined from both sides.
+#: Most rows of a window that are joined one by one. Windows of more rows are joined from both sides
+#: of a block.
 FEW_ROWS = 6
 
-#: Output rows of a block where they are joined afresh.
+#: Output rows of a block if rows are joined from scratch.
 BLOCK = 32
 
 
-#: How rows are joined: into a line afresh, into a line from both sides of a block, or not into
-#: a line at all, for every second sample alone is wanted.
+#: Ways to join rows: into a line from scratch, into a line from both sides of a block, or into no
+#: line, because only every second sample is needed.
 AFRESH, BOTH_SIDES, ALTERNATE = range(3)
 
 
