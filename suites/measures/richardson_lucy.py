@@ -1,12 +1,16 @@
 """Richardson–Lucy deconvolution: a pipeline of convolutions, timed as a whole.
 
+Usage::
+
     python -m suites.measures.richardson_lucy [--rounds 5] [--threads 1]
 
-An iteration blurs the estimate, compares it with the image, and carries the ratio back by the
-adjoint of the blur (Richardson, JOSA 62, 1972, doi:10.1364/JOSA.62.000055; Lucy, Astronomical
-Journal 79, 1974, doi:10.1086/111605). The adjoint is the gradient of the input, so it fits the blur
-at the border, too. The table shows what an algorithm costs, what separability saves, and what a
-boundary costs and gains: the error against the sharp image, over all samples and near the border.
+An iteration blurs the estimate, divides the image by it, and multiplies the estimate by the adjoint
+of the blur applied to this ratio. The adjoint is the gradient of the input, so it fits the blur at
+the border, too. The table shows the time by algorithm, kernel and boundary. It also shows the error
+against the sharp image, over all samples and near the border.
+
+*Sources*: Richardson, JOSA 62, 1972, doi:10.1364/JOSA.62.000055. Lucy, Astronomical Journal 79,
+1974, doi:10.1086/111605.
 """
 
 from __future__ import annotations
@@ -45,18 +49,20 @@ def deblurred(
     Parameters
     ----------
     image : ndarray, shape (H, W)
-        Blurred image of positive numbers.
+        Blurred image. Its numbers are positive.
     kernel : ndarray, shape (h, w)
-        Odd in both axes, not negative; the blur is a convolution with it.
+        Kernel of the blur, which is a convolution. Its sizes are odd, its numbers not negative.
     iterations : int
+        Number of iterations.
     algorithm, threads
-        As in `algos.plan`.
+        Algorithm and number of threads. See `algos.plan`.
     boundary : str
-        Values beyond the border of the sharp image, as in `algos.Problem`.
+        Values beyond the border of the sharp image. See `algos.Problem`.
 
     Returns
     -------
     ndarray, shape (H, W)
+        Estimate of the sharp image.
     """
     problem = algos.Problem(
         size=image.shape, kernel=kernel.shape, padding=tuple(k // 2 for k in kernel.shape),
