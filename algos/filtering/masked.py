@@ -107,8 +107,8 @@ def _sum_of(kernel: np.ndarray) -> complex:
     total = complex(kernel.sum(dtype=np.complex128))
     if abs(total) <= LEAST_SUM * float(np.abs(kernel).sum()):
         raise ConvbenchError(
-            f"the kernel sums to {abs(total):.3g}, too little to divide by: missing samples are "
-            f'replaced by a larger weight of the others; use nan="fill", or fill the image'
+            f"the kernel sums to {abs(total):.3g}, and missing samples need a division by the sum "
+            f'of the weights; use nan="fill" for this kernel, or fill the image'
         )
     return total if total.imag else total.real
 

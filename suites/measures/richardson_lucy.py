@@ -4,10 +4,10 @@ Usage::
 
     python -m suites.measures.richardson_lucy [--rounds 5] [--threads 1]
 
-An iteration blurs the estimate, divides the image by it, and multiplies the estimate by the adjoint
-of the blur applied to this ratio. The adjoint is the gradient of the input, so it fits the blur at
-the border, too. The table shows the time by algorithm, kernel and boundary. It also shows the error
-against the sharp image, over all samples and near the border.
+An iteration has three steps. It blurs the estimate, divides the image by the result, and multiplies
+the estimate by the adjoint of the blur applied to this ratio. The adjoint is the gradient of the
+input, so it fits the blur at the border, too. The table shows the time by algorithm, kernel and
+boundary. It also shows the error against the sharp image, over all samples and near the border.
 
 *Sources*: Richardson, JOSA 62, 1972, doi:10.1364/JOSA.62.000055. Lucy, Astronomical Journal 79,
 1974, doi:10.1086/111605.
