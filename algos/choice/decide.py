@@ -305,8 +305,8 @@ def _within(
     if not fitting:
         least = min(needs, key=lambda name: needs[name])
         raise ConvbenchError(
-            f"no algorithm computes {problem} within {memory} bytes of workspace; allow at least "
-            f"{needs[least]}, which {least} needs"
+            f"no algorithm computes {problem} within {memory} bytes of workspace; {least} needs "
+            f"the least, {needs[least]}: allow as many"
         )
     for name, need in needs.items():
         if need > memory:

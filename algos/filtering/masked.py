@@ -62,7 +62,7 @@ def filtered(
     ):
         raise ConvbenchError(
             f"kernel of shape {kernel.shape} is larger than the image {array.shape}; with "
-            f'mode="valid" the mask would then apply to the kernel: use mode="same" or "full"'
+            f'mode="valid" it is then the kernel that is masked: use mode="same" or "full"'
         )
     total = _sum_of(kernel)
     weights = replace(request, cval=1.0 if request.boundary in ("zeros", "constant") else 0.0)
