@@ -204,11 +204,18 @@ def main(argv: Sequence[str] | None = None, console: Console | None = None) -> i
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("run", nargs="?", metavar="RUN", help="which run; by default the latest")
+    parser.add_argument(
+        "run",
+        nargs="?",
+        metavar="RUN",
+        help="id or folder of a run, or name of a suite (default: the latest run)",
+    )
     parser.add_argument(
         "--runs", metavar="DIR", help="folder of runs (default: CONVBENCH_RUNS, or ./results/runs)"
     )
-    parser.add_argument("--strict", action="store_true", help="no verdicts without a passed audit")
+    parser.add_argument(
+        "--strict", action="store_true", help="give verdicts only if the audit has passed"
+    )
     parser.add_argument(
         "--claims", action="store_true", help="write the README's sentences on speed from RUN"
     )

@@ -162,7 +162,7 @@ def _offsets(
 def slowdown(tile: int) -> float:
     """Return the loads per product of a register tile if they are the bottleneck, else 1.
 
-    Without AVX-512 each broadcast is a separate load. So are the two offsets of a tap.
+    Without AVX-512, each broadcast and the two offsets of a tap are separate loads.
     """
     pixels, vectors = TILES[tile]
     return max(1, (pixels + vectors + 2) / (pixels * vectors)) if simd.REGISTERS == 16 else 1

@@ -39,12 +39,15 @@ class Options(BaseOptions):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``convbench claims`` to `parser`."""
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="only these, with their working (default: all)"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="claims to check, with the steps shown (default: all, without steps)",
     )
     parser.add_argument("--json", metavar="FILE", help="also write all rows as JSON")
     parser.add_argument(
         "--folder", metavar="DIR",
-        help="folder for claims.md and figures (default: claims, where runs are kept)",
+        help="folder for claims.md and figures (default: claims, in the folder of runs)",
     )  # fmt: skip
 
 

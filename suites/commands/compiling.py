@@ -30,10 +30,12 @@ class Options(BaseOptions):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``convbench compile`` to `parser`."""
-    parser.add_argument("--algorithms", metavar="A,B", help="only these (default: all of ours)")
-    parser.add_argument("--dtype", choices=DTYPES, help="only this one (default: both)")
     parser.add_argument(
-        "--cold", action="store_true", help="from nothing, into a cache that is thrown away"
+        "--algorithms", metavar="A,B", help="algorithms to compile (default: all of ours)"
+    )
+    parser.add_argument("--dtype", choices=DTYPES, help="data type to compile for (default: both)")
+    parser.add_argument(
+        "--cold", action="store_true", help="compile everything again, into a temporary cache"
     )
 
 

@@ -27,9 +27,9 @@ class Options(BaseOptions):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``convbench env`` to `parser`."""
-    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument("--json", action="store_true", help="print the facts as JSON")
     parser.add_argument(
-        "--fresh", action="store_true", help="measure peak and bandwidths anew (some seconds)"
+        "--fresh", action="store_true", help="measure peak and bandwidths again (some seconds)"
     )
 
 

@@ -70,18 +70,23 @@ def accuracy(text: str) -> str | float:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``convbench explain`` to `parser`."""
     parser.add_argument(
-        "what", nargs="?", metavar="DESCRIPTOR", help="a problem; or a suite, for the whole network"
+        "what",
+        nargs="?",
+        metavar="DESCRIPTOR",
+        help="descriptor of a problem, or name of a suite for a whole network",
     )
     parser.add_argument(
-        "--batch", metavar="FILE", help="a network: the problems of a benchdnn file"
+        "--batch", metavar="FILE", help="problem file of benchdnn, read as a network"
     )
-    parser.add_argument("--model", metavar="FILE", help="a network: the layers of an ONNX file")
+    parser.add_argument("--model", metavar="FILE", help="ONNX file, read as a network")
     parser.add_argument(
         "--batch-size", type=whole_number(1), metavar="N",
-        help="with --model: images at a time (default: the file's, or 1)",
+        help="with --model: images per call (default: the file's, or 1)",
     )  # fmt: skip
-    parser.add_argument("--weights", metavar="SPEC", help="kernel values (default: random)")
-    parser.add_argument("--dtype", metavar="D", help="float32 or float64")
+    parser.add_argument("--weights", metavar="SPEC", help="values of the kernels (default: random)")
+    parser.add_argument(
+        "--dtype", metavar="D", help="float32 or float64 (default: the type of each problem)"
+    )
     parser.add_argument(
         "--use", default="prepared", choices=("prepared", "once"),
         help="preparation of the kernel: prepared beforehand, or once in every call (default: "
@@ -89,17 +94,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--accuracy", type=accuracy, default="standard", metavar="CLASS",
-        help="direct, standard, fast, or a multiple of a direct sum's error (default: standard)",
+        help="largest error: direct, standard, fast, or a multiple of a direct sum's error "
+        "(default: standard)",
     )  # fmt: skip
     parser.add_argument(
-        "--memory", type=bytes_count, metavar="BYTES", help="most workspace, such as 64MiB"
+        "--memory",
+        type=bytes_count,
+        metavar="BYTES",
+        help="most workspace, such as 64MiB (default: no limit)",
     )
-    parser.add_argument("--threads", metavar="N", help="default: as many as may be used")
+    parser.add_argument("--threads", metavar="N", help="number of threads (default: all)")
     parser.add_argument(
-        "--run", metavar="RUN", help="for a network: a finished run with the measured times"
+        "--run", metavar="RUN", help="with a network: finished run to take measured times from"
     )
     add_runs(parser)
-    parser.add_argument("--json", action="store_true", help="the candidates as JSON")
+    parser.add_argument("--json", action="store_true", help="print the candidates as JSON")
 
 
 def execute(options: Options) -> int:

@@ -39,9 +39,14 @@ class Options(BaseOptions):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``convbench export`` to `parser`."""
     parser.add_argument(
-        "run", nargs="?", metavar="RUN", help="id, suite or folder; else the latest"
+        "run",
+        nargs="?",
+        metavar="RUN",
+        help="id or folder of a run, or name of a suite (default: the latest run)",
     )
-    parser.add_argument("--format", choices=[*FORMATS], default="csv", help="(default: csv)")
+    parser.add_argument(
+        "--format", choices=[*FORMATS], default="csv", help="format of the output (default: csv)"
+    )
     parser.add_argument("--output", metavar="FILE", help="file to write (default: standard output)")
     add_runs(parser)
 

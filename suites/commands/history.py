@@ -47,7 +47,7 @@ class Options(BaseOptions):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``convbench history`` to `parser`."""
-    parser.add_argument("suite", metavar="SUITE", help="name of the suite whose runs to follow")
+    parser.add_argument("suite", metavar="SUITE", help="name of a suite")
     parser.add_argument(
         "--anchor", metavar="A",
         help="algorithm that times are divided by (default: the baseline of the newest run)",
@@ -55,10 +55,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_min_effect(parser)
     parser.add_argument(
         "--format", choices=("terminal", "md", "json", "html"), default="terminal",
-        help="(default: terminal)",
+        help="format of the output (default: terminal)",
     )  # fmt: skip
     parser.add_argument("--output", metavar="FILE", help="file to write (default: standard output)")
-    parser.add_argument("--figure", metavar="FILE", help="draw the figure, as .png or .svg")
+    parser.add_argument("--figure", metavar="FILE", help="draw the figure into a .png or .svg file")
     parser.add_argument(
         "--fail-on", choices=("slower",), help="exit with 1 if the newest run became slower"
     )

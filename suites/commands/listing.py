@@ -41,7 +41,9 @@ class Options(BaseOptions):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``convbench list`` to `parser`."""
     parser.add_argument("what", choices=(*_TABLES, "problems"))
-    parser.add_argument("suite", nargs="?", metavar="SUITE", help="for problems: whose")
+    parser.add_argument(
+        "suite", nargs="?", metavar="SUITE", help="with problems: name of the suite"
+    )
 
 
 def execute(options: Options) -> int:

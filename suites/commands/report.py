@@ -31,10 +31,15 @@ class Options(BaseOptions):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``convbench report`` to `parser`."""
     parser.add_argument(
-        "run", nargs="?", metavar="RUN", help="id, suite or folder; else the latest"
+        "run",
+        nargs="?",
+        metavar="RUN",
+        help="id or folder of a run, or name of a suite (default: the latest run)",
     )
     add_runs(parser)
-    parser.add_argument("--strict", action="store_true", help="no verdicts without a passed audit")
+    parser.add_argument(
+        "--strict", action="store_true", help="give verdicts only if the audit has passed"
+    )
 
 
 def execute(options: Options) -> int:

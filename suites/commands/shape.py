@@ -30,7 +30,7 @@ class Options(BaseOptions):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``convbench shape`` to `parser`."""
-    parser.add_argument("descriptor", metavar="DESCRIPTOR", help="in benchdnn's notation")
+    parser.add_argument("descriptor", metavar="DESCRIPTOR", help="problem in benchdnn's notation")
 
 
 def execute(options: Options) -> int:

@@ -41,13 +41,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_algorithm_file(parser)
     parser.add_argument(
         "--cases", type=whole_number(1), default=200, metavar="N",
-        help="how many problems of convolution, and as many of pooling (default: 200)",
+        help="number of generated problems of convolution, and again of pooling (default: 200)",
     )  # fmt: skip
     parser.add_argument(
         "--problem", action="append", default=[], metavar="DESCRIPTOR",
-        help="these instead of generated ones; may be repeated",
+        help="problem to verify instead of generated ones; may be repeated",
     )  # fmt: skip
-    parser.add_argument("--batch", metavar="FILE", help="the problems of a benchdnn file instead")
+    parser.add_argument(
+        "--batch", metavar="FILE", help="problem file of benchdnn, instead of generated problems"
+    )
     parser.add_argument(
         "--weights", metavar="SPEC", help="with --problem or --batch: values of the kernels"
     )
@@ -56,17 +58,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--operation", choices=("all", "forward", "grad_input", "grad_weight"),
-        help="what to judge (default: all of generated problems, and what listed ones say)",
+        help="operation to judge (default: all for generated problems, their own for listed ones)",
     )  # fmt: skip
-    parser.add_argument("--peers", action="store_true", help="judge other libraries too")
-    parser.add_argument("--dtype", metavar="D", help="float32 or float64 for every problem")
+    parser.add_argument("--peers", action="store_true", help="also judge other libraries")
+    parser.add_argument("--dtype", metavar="D", help="float32 or float64, for every problem")
     parser.add_argument("--threads", metavar="N", help="number of threads (default: all)")
     parser.add_argument(
         "--seed", type=whole_number(0), default=0, help="seed of problems and data (default: 0)"
     )
     parser.add_argument(
         "--timeout", type=seconds, default=120.0, metavar="SECONDS",
-        help="give a case up that takes longer (default: 120)",
+        help="give up a case that takes longer (default: 120)",
     )  # fmt: skip
 
 
