@@ -1,9 +1,21 @@
 """Outputs along the border as direct sums, in one kernel and without copies.
 
 For few taps, the calls and copies that strips need take longer than their sums. Here rows at the
-upper and lower border are summed tap by tap from lines of the extended input. Columns at the left
-and right border are summed for a block of rows at a time. They read a small transposed copy of the
-block's samples. In both, the inner loop runs over contiguous elements.
+upper and lower border are summed from a few lines of the extended input. Columns at the left and
+right border are summed for a block of rows at a time. They read a small transposed copy of the
+block's samples, while the block after it is prefetched. In both, a tile of register sums takes one
+tap after the other, in the order in which the algorithm adds them. So a sum has the same bits along
+the border as within.
+
+Arguments that mean the same in every kernel; indices and lengths count elements:
+
+`x`: array (C/groups, H, W) of the input channels of one output channel.
+`weights`: array of all kernels, [output channel][input channel][tap], with one zero behind it.
+    Those of this output channel begin at `at`.
+`offsets`: array with the place of each tap's first sample in the scratch array.
+`start`: pointer to the one element that sums begin with.
+`rows`, `columns`, `run`, `ends`: the fields of a `Border`.
+`value`: the number where no sample stands.
 """
 
 from __future__ import annotations
@@ -11,35 +23,40 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from algos.backend.compiler import kernel
-from algos.core.arrays import read_only
+from algos.core.algorithm import as_correlation
 from algos.core.problem import Problem
+from algos.simd.arithmetic import add_outer
+from algos.simd.planes import add_run, store_run
+from algos.simd.registers import further, lanes, lanes_of, pointer, prefetch, splat
 
 from .extension import line
 
 #: Products of a sum, and multiply-adds of the border, up to which this is faster than strips
-#: (2-core Zen 4).
-MOST_TAPS, MOST_SUMS = 16, 1 << 21
-#: Rows of a block of columns: the elements of one or two vector registers.
-BLOCK = 16
+#: (2-core Zen 3).
+MOST_TAPS, MOST_SUMS = 64, 1 << 21
+#: Vectors of a tile of sums: enough of them hide the latency of a multiply-add.
+VECTORS = 4
+#: Columns whose lines of the extended input are held at once; they fit L2 for any kernel here.
+CHUNK = 1024
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Border:
     """Outputs to compute: `ends` are the first and the last inner row, then column.
 
-    `rows` and `columns` say which sample stands at each padded position, or `OUTSIDE`.
+    `rows` and `columns` say which sample stands at each padded position, or `OUTSIDE`. Columns from
+    ``run[0]`` to ``run[1]`` are consecutive samples.
     """
 
     ends: tuple[int, int, int, int]
     rows: np.ndarray
     columns: np.ndarray
-    inner: tuple[int, int]
-    sums: int
+    run: tuple[int, int]
 
 
 @lru_cache(maxsize=1024)
@@ -67,134 +84,220 @@ def border_of(problem: Problem) -> Border | None:
     outer = math.prod(problem.output_size) - inner
     sums = outer * problem.taps * problem.out_channels * problem.batch
     rows, columns = stands
-    found = Border(tuple(ends), rows, columns, runs[1], sums)
+    found = Border(tuple(ends), rows, columns, runs[1])
     return found if problem.taps <= MOST_TAPS and sums <= MOST_SUMS else None
 
 
-@kernel
-def _read_line(source, columns, first, last, value, into):
-    """Write a line of the extended input.
+class Taps(NamedTuple):
+    """Kernels made ready: `weights`, and the `offsets` in lines and in turned columns."""
 
-    `source`: row of the input. `columns`: sample at each padded position, or negative; positions
-    from `first` to `last` are consecutive samples.
+    weights: np.ndarray
+    along: np.ndarray
+    turned: np.ndarray
+
+
+def prepare(problem: Problem, border: Border, w: np.ndarray, order: np.ndarray | None) -> Taps:
+    """Return the kernels with their taps in `order`, row by row by default."""
+    rows, columns = (1, 1, *problem.kernel)[-2:]
+    order = np.arange(rows * columns) if order is None else order
+    w = as_correlation(problem, w).reshape(-1, rows * columns)
+    (_, line_pitch), (_, turned_pitch), _ = _scratch(problem, border)
+    down, across = order // columns, order % columns
+    return Taps(
+        np.append(w[:, order], w.dtype.type(0)), down * line_pitch + across,
+        across * turned_pitch + down,
+    )  # fmt: skip
+
+
+def _make_add(vectors: int) -> Any:
+    """Return the kernel for a tile of `vectors` vectors."""
+
+    @kernel
+    def add(samples, source, weights, at, offsets, start, done, out, target, count):
+        """Write `count` neighbouring sums from ``out[target]`` on, or add to them.
+
+        `samples`: pointer; ``samples[source + offsets[t]]`` meets tap t of the first sum. Whole
+            vectors are read.
+        `done`: true if the output already holds sums to add to.
+        `count`: at most `vectors` vectors, the last of them possibly in part.
+        """
+        total = splat(start, 0, vectors)
+        if done:
+            total = add_run(total, out, target, count)
+        for t in range(offsets.size):
+            total = add_outer(total, weights, at + t, samples, source + offsets[t], 1, vectors)
+        store_run(total, out, target, count)
+
+    return add
+
+
+_add_wide, _add_narrow = _make_add(VECTORS), _make_add(1)
+
+
+@kernel
+def _add_line(samples, source, weights, at, offsets, start, done, out, target, width):
+    """Write or add to `width` sums, tile by tile; the other arguments are those of `add`."""
+    lane, k = lanes(out), 0
+    while width - k > (VECTORS - 1) * lane:
+        _add_wide(samples, source + k, weights, at, offsets, start, done, out, target + k,
+                  min(width - k, VECTORS * lane))  # fmt: skip
+        k += VECTORS * lane
+    while k < width:
+        _add_narrow(samples, source + k, weights, at, offsets, start, done, out, target + k,
+                    min(width - k, lane))  # fmt: skip
+        k += lane
+
+
+@kernel
+def _read_line(source, columns, run, value, first, into):
+    """Write `into.size` positions of a line of the extended input, from `first` on.
+
+    `source`: row of the input.
     """
-    for k in range(first):
-        into[k] = source[columns[k]] if columns[k] >= 0 else value
-    if first < last:
-        inner, samples = into[first:last], source[columns[first] :]
+    low = min(max(run[0] - first, 0), into.size)
+    high = max(min(run[1] - first, into.size), low)
+    for k in range(low):
+        into[k] = source[columns[first + k]] if columns[first + k] >= 0 else value
+    if low < high:
+        inner, samples = into[low:high], source[columns[first + low] :]
         for k in range(inner.size):
             inner[k] = samples[k]
-    for k in range(last, into.size):
-        into[k] = source[columns[k]] if columns[k] >= 0 else value
+    for k in range(high, into.size):
+        into[k] = source[columns[first + k]] if columns[first + k] >= 0 else value
 
 
 @kernel
-def _sum_row(x, w, bias, rows, columns, first, last, value, j, buffer, out):
-    """Compute row `j` of one output channel.
+def _sum_rows(x, weights, at, offsets, start, rows, columns, run, value, first, last, lines, deep,
+              across, out, target):  # fmt: skip
+    """Compute rows `first` to `last` − 1 of one output channel.
 
-    `x`: array (C/groups, H, W) of its input channels; `w`: (C/groups, rows, columns).
-    `buffer`: array with room for a line of the extended input.
+    `lines`: array with room for last − first + deep lines of `CHUNK` + across positions.
+    `deep`, `across`: rows and columns of the kernel, less one.
+    `out`: array (H, W) of the channel; ``target[0]`` is its first element.
     """
-    row = out[j]
-    for k in range(row.size):
-        row[k] = bias
-    for c in range(w.shape[0]):
-        for m in range(w.shape[1]):
-            if rows[j + m] >= 0:
-                _read_line(x[c, rows[j + m]], columns, first, last, value, buffer)
-            else:
-                for k in range(buffer.size):
-                    buffer[k] = value
-            for n in range(w.shape[2]):
-                weight, samples = w[c, m, n], buffer[n:]
-                for k in range(row.size):
-                    row[k] += weight * samples[k]
+    width, taps = out.shape[1], offsets.size
+    for k in range(0, width, CHUNK):
+        count = min(CHUNK, width - k)
+        for c in range(x.shape[0]):
+            for p in range(last - first + deep):
+                into = lines[p, : count + across]
+                if rows[first + p] >= 0:
+                    _read_line(x[c, rows[first + p]], columns, run, value, k, into)
+                else:
+                    for n in range(into.size):
+                        into[n] = value
+            begin = start if c == 0 else further(pointer(weights), weights.size - 1)
+            for j in range(first, last):
+                _add_line(
+                    pointer(lines), (j - first) * lines.shape[1], pointer(weights), at + c * taps,
+                    offsets, begin, c > 0, target, j * width + k, count,
+                )  # fmt: skip
 
 
 @kernel
-def _sum_columns(x, w, bias, rows, columns, value, top, count, low, high, turned, sums, out):
+def _sum_columns(x, weights, at, offsets, start, rows, columns, value, top, count, low, high, deep,
+                 across, turned, sums, out):  # fmt: skip
     """Compute columns `low` to `high` − 1 of `count` rows from `top` on of one output channel.
 
     The rows read samples of the input alone above and below.
 
-    `turned`: array (room for high − low + taps − 1 columns, BLOCK + taps − 1), overwritten.
-    `sums`: array (room for high − low columns, BLOCK), overwritten.
+    `turned`: array with room for high − low + across columns, one after the other; overwritten.
+    `sums`: array (room for high − low columns, `VECTORS` vectors), overwritten.
     """
-    span, deep = high - low + w.shape[2] - 1, w.shape[1] - 1
-    for k in range(low, high):
-        for i in range(count):
-            out[top + i, k] = bias
-    for c in range(w.shape[0]):
+    taps = offsets.size
+    for c in range(x.shape[0]):
         for p in range(count + deep):
             source = x[c, rows[top + p]]
-            for t in range(span):
+            for t in range(high - low + across):
                 sample = columns[low + t]
                 turned[t, p] = source[sample] if sample >= 0 else value
+        begin = start if c == 0 else further(pointer(weights), weights.size - 1)
         for k in range(high - low):
-            for i in range(BLOCK):
-                sums[k, i] = 0
-        for m in range(w.shape[1]):
-            for n in range(w.shape[2]):
-                weight = w[c, m, n]
-                for k in range(high - low):  # apart, so that no sum waits for the one before
-                    total, samples = sums[k], turned[k + n, m:]
-                    for i in range(BLOCK):
-                        total[i] += weight * samples[i]
-        for i in range(count):
-            for k in range(high - low):
-                out[top + i, low + k] += sums[k, i]
+            _add_wide(
+                pointer(turned), k * turned.shape[1], pointer(weights), at + c * taps, offsets,
+                begin, c > 0, pointer(sums), k * sums.shape[1], sums.shape[1],
+            )  # fmt: skip
+    for i in range(count):
+        for k in range(high - low):
+            out[top + i, low + k] = sums[k, i]
 
 
 @kernel
-def _sum_border(x, w, bias, rows, columns, run, ends, value, buffer, turned, sums, out):
+def _prefetch_ends(array, plane, first, last, height, width):
+    """Prefetch both ends of rows `first` to `last` − 1 of a plane of `height` × `width`."""
+    for row in range(first, min(last, height)):
+        at = (plane * height + row) * width
+        prefetch(array, at)
+        prefetch(array, at + width - 1)
+
+
+@kernel
+def _sum_border(x, weights, along, turned_along, bias, rows, columns, run, ends, value, deep,
+                across, lines, turned, sums, out):  # fmt: skip
     """Compute all outputs along the border.
 
-    `x`: array (N, C, H, W), `w`: correlation kernels (O, C/groups, rows, columns), `bias`: (O,).
-    `out`: array (N, O, H, W); only its border is overwritten.
-    `rows`, `columns`, `run`, `ends`: the fields of a `Border`; `value`: that of a constant.
+    `x`: array (N, C, H, W); `bias`: (O,).
+    `along`, `turned_along`: `offsets` in `lines` and in `turned`.
+    `out`: array (N, O, H, W), of which the border is overwritten.
     """
-    inputs = w.shape[1]
-    share = w.shape[0] // (x.shape[1] // inputs)
+    inputs = (weights.size - 1) // (out.shape[1] * along.size)
+    share = out.shape[1] // (x.shape[1] // inputs)
     height, width = out.shape[2:]
+    block = sums.shape[1]
     for b in range(out.shape[0]):
         for o in range(out.shape[1]):
             first = o // share * inputs
-            source, taps, target = x[b, first : first + inputs], w[o], out[b, o]
-            for j in range(ends[0]):
-                _sum_row(source, taps, bias[o], rows, columns, run[0], run[1], value, j, buffer,
-                         target)  # fmt: skip
-            for j in range(ends[1], height):
-                _sum_row(source, taps, bias[o], rows, columns, run[0], run[1], value, j, buffer,
-                         target)  # fmt: skip
-            for top in range(ends[0], ends[1], BLOCK):
-                count = min(BLOCK, ends[1] - top)
-                _sum_columns(source, taps, bias[o], rows, columns, value, top, count, 0, ends[2],
-                             turned, sums, target)  # fmt: skip
-                _sum_columns(source, taps, bias[o], rows, columns, value, top, count, ends[3],
-                             width, turned, sums, target)  # fmt: skip
+            source, target = x[b, first : first + inputs], out[b, o]
+            at, start = o * inputs * along.size, further(pointer(bias), o)
+            where = further(pointer(out), (b * out.shape[1] + o) * height * width)
+            _sum_rows(source, weights, at, along, start, rows, columns, run, value, 0, ends[0],
+                      lines, deep, across, target, where)  # fmt: skip
+            _sum_rows(source, weights, at, along, start, rows, columns, run, value, ends[1], height,
+                      lines, deep, across, target, where)  # fmt: skip
+            for top in range(ends[0], ends[1], block):
+                count = min(block, ends[1] - top)
+                behind = top + block
+                _prefetch_ends(pointer(x), b * x.shape[1] + first, rows[top] + deep + block,
+                               rows[top] + deep + 2 * block, x.shape[2], x.shape[3])  # fmt: skip
+                _prefetch_ends(pointer(out), b * out.shape[1] + o, behind, behind + block, height,
+                               width)  # fmt: skip
+                _sum_columns(source, weights, at, turned_along, start, rows, columns, value, top,
+                             count, 0, ends[2], deep, across, turned, sums, target)  # fmt: skip
+                _sum_columns(source, weights, at, turned_along, start, rows, columns, value, top,
+                             count, ends[3], width, deep, across, turned, sums, target)  # fmt: skip
 
 
-def scratch_bytes(problem: Problem) -> int:
-    """Return the bytes that `sum_border` allocates."""
+@lru_cache(maxsize=1024)
+def _scratch(problem: Problem, border: Border) -> tuple[tuple[int, int], ...]:
+    """Return the shapes of lines, turned columns and sums; lines end in room for a whole tile."""
     rows, columns = (1, 1, *problem.kernel)[-2:]
-    return (problem.reach[-1] + 4 * columns * (BLOCK + rows)) * problem.itemsize
+    height, width = (1, *problem.output_size)[-2:]
+    top, bottom, left, right = border.ends
+    block = VECTORS * lanes_of(problem.itemsize)
+    deepest, widest = max(top, height - bottom), max(left, width - right)
+    return (
+        (deepest + rows - 1, min(CHUNK, width) + columns - 1 + block),
+        (widest + columns - 1, block + rows - 1),
+        (widest, block),
+    )
+
+
+def scratch_bytes(problem: Problem, border: Border) -> int:
+    """Return the bytes that `sum_border` allocates, and those of what `prepare` returns."""
+    arrays = sum(map(math.prod, _scratch(problem, border))) + math.prod(problem.kernel_shape) + 1
+    return arrays * problem.itemsize + 32 * problem.taps
 
 
 def sum_border(
-    problem: Problem, border: Border, x: np.ndarray, w: np.ndarray, bias: np.ndarray,
-    out: np.ndarray,
-) -> None:  # fmt: skip
-    """Write the outputs of a layer along the border into `out`.
-
-    `w` is the correlation kernel, (O, C/groups, *kernel).
-    """
+    problem: Problem, border: Border, x: np.ndarray, taps: Taps, bias: np.ndarray, out: np.ndarray
+) -> None:
+    """Write the outputs of a layer along the border into `out`."""
     if problem.axes == 1:
-        x, w, out = x[:, :, None], w[:, :, None], out[:, :, None]
-    rows, columns = w.shape[2:]
-    widest = max(border.ends[2], out.shape[3] - border.ends[3]) + columns - 1
-    scratch: Any = np.zeros((widest, BLOCK + rows - 1), x.dtype)  # its last rows may stay unread
+        x, out = x[:, :, None], out[:, :, None]
+    rows, columns = (1, 1, *problem.kernel)[-2:]
+    # Tiles read garbage behind the samples, for sums that are thrown away.
+    lines, turned, sums = (np.empty(shape, x.dtype) for shape in _scratch(problem, border))
     _sum_border(
-        x, read_only(w), bias, border.rows, border.columns, border.inner, border.ends,
-        out.dtype.type(problem.cval), np.empty(len(border.columns), x.dtype), scratch,
-        np.empty((widest, BLOCK), x.dtype), out,
+        x, *taps, bias, border.rows, border.columns, border.run, border.ends,
+        out.dtype.type(problem.cval), rows - 1, columns - 1, lines, turned, sums, out,
     )  # fmt: skip

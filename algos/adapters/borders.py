@@ -17,21 +17,21 @@ from typing import Any
 import numpy as np
 
 from algos.backend.threads import is_small
-from algos.core.algorithm import Algorithm, as_correlation
+from algos.core.algorithm import Algorithm
 from algos.core.arrays import read_only
 from algos.core.boundary import most_copies
 from algos.core.problem import Problem
 
+from . import border_sums
 from .adapter import Resolving
 from .border_layout import Layout, Strip, layouts, plain, whole
-from .border_sums import border_of, scratch_bytes, sum_border
 from .extension import extend, fold, gather, shape_of
 
 
 @lru_cache(maxsize=1024)
 def _layout(able: Bordered, problem: Problem) -> Layout:
     """Return the first layout whose problems the algorithm can all do, else the last."""
-    if _sums_directly(able.algorithm) and (border := border_of(problem)):
+    if _sums_directly(able.algorithm) and (border := border_sums.border_of(problem)):
         return Layout(zeros=plain(problem), border=border)
     *better, last = layouts(problem)
     for layout in better:
@@ -80,8 +80,7 @@ class Bordered(Resolving):
             most = max(most, able.workspace_bytes(part, count) - prepared + copied)
         kernels = sum(strip.turned for strip in layout.strips) * math.prod(problem.kernel_shape)
         if layout.border:
-            kernels += math.prod(problem.kernel_shape) * problem.flip
-            most += scratch_bytes(problem)
+            most += border_sums.scratch_bytes(problem, layout.border)
         return held + most + kernels * problem.itemsize
 
     def prepared_bytes(self, problem: Problem, threads: int) -> int:
@@ -103,7 +102,8 @@ class Bordered(Resolving):
             for part, kernel in zip(layout.problems, _kernels(layout, w), strict=True)
         ]
         if layout.border:
-            prepared.append(as_correlation(problem, w).reshape(w.shape))
+            order = self.algorithm.tap_order(layout.problems[0])
+            prepared.append(border_sums.prepare(problem, layout.border, w, order))
         return prepared
 
     def forward(
@@ -120,7 +120,7 @@ class Bordered(Resolving):
         count = _threads(zeros, threads)
         self.performer(zeros).forward(zeros, x, prepared[0], bias, out, count)
         if layout.border:
-            sum_border(problem, layout.border, x, prepared[1], bias, out)
+            border_sums.sum_border(problem, layout.border, x, prepared[1], bias, out)
             return
         for strip, ready in zip(layout.strips, prepared[1:], strict=True):
             self._strip(problem, strip, x, ready, bias, out, threads)

@@ -68,6 +68,13 @@ class Algorithm(AlgorithmBase):
         """
         return problem.multiply_adds
 
+    def tap_order(self, problem: Problem) -> np.ndarray | None:
+        """Return the taps of a plane as flat indices, in the order in which `forward` adds them.
+
+        None stands for row by row. Outputs along a border with values are added in this order.
+        """
+        return None
+
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Any:
         """Return what can be computed once from the kernel `w` and used for many inputs."""
         return w

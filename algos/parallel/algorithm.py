@@ -129,6 +129,10 @@ class Parallel(Algorithm):
         path = choose_path(problem)
         return Prepared(path, PATHS[path].prepare(problem, w, threads))
 
+    def tap_order(self, problem: Problem) -> np.ndarray | None:
+        """Return the order of the path that `problem` takes."""
+        return direct_rows.tap_order(problem) if choose_path(problem) == "rows" else None
+
     def forward(
         self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
         threads: int,

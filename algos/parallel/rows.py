@@ -55,9 +55,10 @@ from .rows_blocking import (
     blocking,
     cost,
     folded,
+    tap_order,
 )
 
-__all__ = ["blocking", "cost", "folded", "forward", "prepare", "workspace_bytes"]
+__all__ = ["blocking", "cost", "folded", "forward", "prepare", "tap_order", "workspace_bytes"]
 
 _NUMBERS = len(RowsGeometry._fields)
 

@@ -160,6 +160,17 @@ def _parts(v: Problem, taps: int) -> list[tuple[list[int], int, int]]:
     return parts
 
 
+def tap_order(problem: Problem) -> np.ndarray:
+    """Return the taps of a plane, as flat indices, in the order in which they are added."""
+    v = folded(problem).volume
+    parts = _parts(v, math.prod(problem.volume.kernel[1:]))
+    order = [
+        m * v.kernel[2] + n
+        for run, first, end in parts for n in reversed(range(first, end)) for m in run
+    ]  # fmt: skip
+    return np.array(order, np.intp)
+
+
 @lru_cache(maxsize=256)
 def blocking(problem: Problem, threads: int) -> RowsBlocking:
     """Choose the blocking of `problem`; the order of summation does not depend on `threads`."""

@@ -45,7 +45,7 @@ def test_shapes_are_computed_in_every_way():
     problems = [filtering(*shape, "mirror") for shape in SHAPES]
     strips = [number for number, p in enumerate(problems) if layouts(p)[0].strips]
     sums = [number for number, p in enumerate(problems) if border_of(p)]
-    assert (strips, sums) == ([0, 2, 3, 5], [0, 1, 2])
+    assert (strips, sums) == ([0, 2, 3, 5], [0, 1, 2, 3])
 
 
 def filtering(size, kernel, mode, dtype="float64"):
@@ -115,10 +115,26 @@ def test_all_operations_equal_the_oracle_on_integers(text, operation, modes):
             assert (plan(*given, out).reshape(-1) == exact).all(), (mode, name)
 
 
-@pytest.mark.parametrize("operation", ["forward", "grad_input"])
-def test_a_large_image_is_not_copied(operation):
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["naive", "parallel"])
+@pytest.mark.parametrize("kernel", [(3, 3), (4, 4), (2, 3), (7, 7), (1, 9), (9,)])
+def test_sums_along_the_border_have_the_bits_of_the_extended_image(kernel, name, dtype):
+    """Rows longer than a chunk; widths that fill no register."""
+    rng = np.random.default_rng(3)
+    size = (41, 1203) if len(kernel) == 2 else (1203,)
+    x, w = (rng.standard_normal((1, 1, *n)).astype(dtype) for n in (size, kernel))
+    for mode in MODES:
+        problem = filtering(size, kernel, mode, dtype)
+        assert border_of(problem)
+        larger, extended = borders.extended(problem, x)
+        expected = algos.plan(larger, w, algorithm=name)(extended)
+        assert np.array_equal(algos.plan(problem, w, algorithm=name)(x), expected), mode
+
+
+@pytest.mark.parametrize(("operation", "taps"), [("forward", 5), ("forward", 9), ("grad_input", 5)])
+def test_a_large_image_is_not_copied(operation, taps):
     size = 1200
-    problem = replace(filtering((size, size), (5, 5), "reflect"), operation=operation)
+    problem = replace(filtering((size, size), (taps, taps), "reflect"), operation=operation)
     w = np.ones(problem.kernel_shape)
     plan = algos.plan(problem, w, algorithm="parallel", threads=1)
     x, out = np.ones(problem.operands[0]), np.empty(problem.result_shape)
@@ -156,7 +172,7 @@ class Upright(Algorithm):
 
 
 def test_strips_that_an_algorithm_refuses_are_avoided():
-    tall, wide = (filtering(size, (5, 5), "mirror") for size in ((110, 90), (90, 110)))
+    tall, wide = (filtering(size, (9, 9), "mirror") for size in ((110, 90), (90, 110)))
     able = performer(Upright(), tall)
     assert able.why_not(wide) == "it is too wide"
     assert able.why_not(tall) is None  # its upper strip is wide, so it is extended as a whole
