@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from .core.descriptor import parse_descriptor
+from .deblurring.problem import parse_deblur
 from .drivers import DRIVERS
 from .inception.problem import parse_inception
 from .pooling.core.descriptor import parse_pool_descriptor
@@ -30,6 +31,8 @@ def parse(text: str, **defaults: Any) -> Any:
     word = re.match(r"_*([a-z0-9]*)", text)
     if word and word[1] == "inception":
         return parse_inception(text, **defaults)
+    if word and word[1].startswith("deblur"):
+        return parse_deblur(text, **defaults)
     if word and word[1] in KINDS:
         return parse_pool_descriptor(text, **defaults)
     return parse_descriptor(text, **defaults)

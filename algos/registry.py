@@ -16,11 +16,20 @@ from typing import Any
 from . import functions, plugins
 from .adapters.gradients import takes_any_kernel
 from .core.errors import ConvbenchError, closest, shown
-from .core.family import CONVOLUTION, MODULES, POOLING, AlgorithmBase, Family, algorithms_in
+from .core.family import (
+    CONVOLUTION,
+    DEBLURRING,
+    MODULES,
+    POOLING,
+    AlgorithmBase,
+    Family,
+    algorithms_in,
+)
+from .deblurring.algorithm import RichardsonLucy
 from .functions import Function, FunctionAlgorithm
 from .inception.algorithm import Branches
 
-FAMILIES = (CONVOLUTION, POOLING, MODULES)
+FAMILIES = (CONVOLUTION, POOLING, MODULES, DEBLURRING)
 
 
 def of(family: Family) -> dict[str, Any]:
@@ -102,6 +111,8 @@ def _registries() -> dict[Family, dict[str, Any]]:
         if takes_any_kernel(algorithm, (3, 3), "float32"):
             pooling = found[POOLING].get(name, found[POOLING]["parallel"])
             found[MODULES][name] = Branches(algorithm, pooling)
+        if not algorithm.is_peer:  # a peer's own users would keep the images in its own tensors
+            found[DEBLURRING][name] = RichardsonLucy(algorithm)
     return found
 
 

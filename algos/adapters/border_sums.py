@@ -238,7 +238,7 @@ def _sum_border(x, weights, along, turned_along, bias, rows, columns, run, ends,
 
     `x`: array (N, C, H, W); `bias`: (O,).
     `along`, `turned_along`: `offsets` in `lines` and in `turned`.
-    `out`: array (N, O, H, W), of which the border is overwritten.
+    `out`: array (N, O, H, W); its border is overwritten, nothing else.
     """
     inputs = (weights.size - 1) // (out.shape[1] * along.size)
     share = out.shape[1] // (x.shape[1] // inputs)

@@ -17,15 +17,21 @@ from .errors import ConvbenchError, shown
 
 @dataclass(frozen=True)
 class Family:
-    """Problems of one kind; `does` is the verb that error messages use for them."""
+    """Problems of one kind; `does` is the verb that error messages use for them.
+
+    `is_pipeline` is True for problems made of others. Their parts are chosen, explained and
+    verified apart.
+    """
 
     name: str
     does: str
+    is_pipeline: bool = False
 
 
 CONVOLUTION = Family("convolution", "convolve")
 POOLING = Family("pooling", "pool")
-MODULES = Family("module", "run whole modules")
+MODULES = Family("module", "run whole modules", is_pipeline=True)
+DEBLURRING = Family("deblurring", "deblur images", is_pipeline=True)
 
 
 class AlgorithmBase:

@@ -71,7 +71,7 @@ class Identity(Record):
     )
     operation: str = column("str", "", "forward, grad_input or grad_weight", Text())
     kind: str = column(
-        "str", "", '"convolution", "inception", or the kind of pooling', Text(),
+        "str", "", '"convolution", "inception", "deblur", or the kind of pooling', Text(),
         default="convolution",
     )  # fmt: skip
     algorithm: str = column("str", "", "name of the algorithm", Text())

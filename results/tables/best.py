@@ -65,6 +65,8 @@ def call(row: Any) -> str:
     given, kind = _OPERANDS[str(row["operation"])], str(row["kind"])
     if kind == "inception":
         plan, parse, kernel = "algos.inception.plan.InceptionPlan", "algos.notation.parse", "w, "
+    elif kind == "deblur":
+        plan, parse, kernel = "algos.deblurring.plan.DeblurPlan", "algos.notation.parse", "w, "
     elif kind == "convolution":
         plan, parse = "convbench.plan", "convbench.parse_descriptor"
         bare = re.sub(r'_?n"[^"]*"$', "", text)

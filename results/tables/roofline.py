@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 #: Kinds of problem that do multiply-adds; every other kind is pooling.
-MULTIPLYING = ("convolution", "inception")
+MULTIPLYING = ("convolution", "inception", "deblur")
 #: Columns that `add` fills in.
 COLUMNS = ("intensity", "attainable_s", "roofline_percent")
 

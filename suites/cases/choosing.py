@@ -12,7 +12,6 @@ from algos import registry
 from algos.choice import Explanation, accuracy, forget_choices, machine
 from algos.choice.wisdom import descriptor
 from algos.core.errors import ConvbenchError
-from algos.core.family import MODULES
 from results.records.columns import GROUP
 
 from . import data
@@ -22,11 +21,11 @@ from .suite import Case
 def automatic(case: Case, threads: int, seed: int = 0, use: str = "prepared") -> str:
     """Return the name that ``algorithm="auto"`` stands for; empty if it cannot be told.
 
-    A module of layers has no choice of its own. An algorithm from outside may raise when it is
-    asked; its own row says so, and the choice is then unknown.
+    A problem made of several layers has no choice of its own. An algorithm from outside may raise
+    when it is asked. Its own row says so, and the choice is then unknown.
     """
     family = case.problem.family
-    if family is MODULES:
+    if family.is_pipeline:
         return ""
     try:
         return algos.choose(case.problem, data.kernel(case, seed), use=use, threads=threads)
@@ -63,10 +62,10 @@ def explained(
     ConvbenchError
         If the problem has no choice, or no algorithm meets the demands.
     """
-    if case.problem.family is MODULES:
+    if case.problem.family.is_pipeline:
         raise ConvbenchError(
-            f"{case.problem} is a module of several layers; explain each of them, as "
-            f"convbench shape lists them"
+            f"{case.problem} is made of several layers; explain each of them, as convbench shape "
+            f"lists them"
         )
     return algos.explain(
         case.problem, data.kernel(case, seed), use=use, accuracy=accuracy, memory=memory,

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from algos.choice.explain import candidates_of
-from algos.core.family import MODULES
 from results.records.columns import MIN_PASSES
 from results.tables.labels import GROUP, lead_text, plural, time_text
 from results.tables.regret import Key, key_of
@@ -70,7 +69,7 @@ def racing(case: Case, threads: Iterable[int], seed: int = 0, short: bool = Fals
 
 def can_be_tuned(case: Case) -> bool:
     """Return True if the problem has a choice: more than one algorithm of ours can compute it."""
-    return case.problem.family is not MODULES and len(candidates_of(case.problem)) > 1
+    return not case.problem.family.is_pipeline and len(candidates_of(case.problem)) > 1
 
 
 def learnable(frame: pd.DataFrame) -> pd.DataFrame:

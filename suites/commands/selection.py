@@ -11,7 +11,6 @@ from algos import registry
 from algos.backend.threads import available
 from algos.core.errors import ConvbenchError, closest
 from algos.core.family import Family
-from algos.inception.problem import MODULES
 from algos.notation import parse
 from algos.registry import get, load_file
 from suites.cases import batch, data, fills, filters, generate, pictures, suite
@@ -128,10 +127,10 @@ def verify_cases(options: VerifyCases) -> tuple[tuple[Case, ...], list[str]]:
         ]
         return _with_dtype(tuple(cases), options.dtype), []
     listed, notes = _listed(options)
-    if any(case.problem.family is MODULES for case in listed):
+    if any(case.problem.family.is_pipeline for case in listed):
         raise ConvbenchError(
-            "an Inception module cannot be verified as a whole; verify its layers, which convbench "
-            "shape lists"
+            "a problem made of several layers cannot be verified as a whole; verify its layers, "
+            "which convbench shape lists"
         )
     listed = _with_operation(listed, options.operation)
     pixels = options.pixels

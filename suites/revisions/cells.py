@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from algos.inception.problem import MODULES
 from results.records.columns import GROUP
 from results.records.run import EndRecord, PassRecord, RunHeader, RunRecords
 from results.tables.matched import Key
@@ -80,12 +79,12 @@ def two_sided(
 ) -> list[TwoSided]:  # fmt: skip
     """Return the cells that the present algorithms can compute, their operands saved in `folder`.
 
-    Modules as a whole are left out.
+    Pipelines, such as modules as a whole, are left out.
     """
     found: list[TwoSided] = []
     memory = memory_allowed()
     for at, case in enumerate(cases):
-        if case.problem.family is MODULES:
+        if case.problem.family.is_pipeline:
             continue
         able = [
             (name, count)

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from algos.core.errors import ConvbenchError
-from algos.inception.problem import MODULES
 from results.records.run import RunHeader
 from results.tables.changes import compare_in_turns
 from results.tables.comparison import Comparison
@@ -112,6 +111,6 @@ def _notes(
         notes.append(f"{plural(early, 'cell')} had {TOO_FEW}; a longer --budget decides more.")
     if revisions[0].commit == revisions[1].commit:
         notes.append("Both names stand for the same commit: every difference is a false alarm.")
-    if modules := sum(case.problem.family is MODULES for case in suite.cases):
-        notes.append(f"{plural(modules, 'module')} as a whole left out; their layers can be timed.")
+    if count := sum(case.problem.family.is_pipeline for case in suite.cases):
+        notes.append(f"{plural(count, 'pipeline')} left out; their convolutions can be timed.")
     return notes

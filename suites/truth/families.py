@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from algos.core.family import CONVOLUTION, POOLING, Family
-from algos.inception.problem import MODULES
+from algos.core.family import CONVOLUTION, DEBLURRING, MODULES, POOLING, Family
 from suites.cases import (
     generate,
 )
@@ -23,7 +22,8 @@ from suites.cases import (
 )
 from suites.cases.suite import Case
 
-from . import module_instance
+from . import deblur_instance, module_instance
+from .deblur_instance import DeblurInstance
 from .instance import ConvolutionInstance, Instance
 from .module_instance import ModuleInstance
 from .pool_instance import PoolInstance
@@ -70,10 +70,14 @@ FAMILY_CASES: dict[Family, FamilyCases] = {
         PoolInstance, pool_cases.cases, pool_cases.fills_for, pool_cases.simpler,
         pool_shape.explain, _beside("pool_canaries.py"),
     ),
-    # A module is checked step by step before it is timed; verification judges its layers.
+    # Pipelines are checked step by step before they are timed; verification judges their parts.
     MODULES: FamilyCases(
         ModuleInstance, lambda *_: [], lambda _: (("random", "random"),), lambda _: iter(()),
         module_instance.explain,
+    ),
+    DEBLURRING: FamilyCases(
+        DeblurInstance, lambda *_: [], lambda _: (("random", "random"),), lambda _: iter(()),
+        deblur_instance.explain,
     ),
 }  # fmt: skip
 

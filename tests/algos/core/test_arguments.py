@@ -7,6 +7,8 @@ import pytest
 
 import algos
 from algos import ConvbenchError, PoolProblem, Problem
+from algos.deblurring.plan import DeblurPlan
+from algos.deblurring.problem import DeblurProblem
 from algos.im2col import columns
 from algos.inception.plan import InceptionPlan
 from algos.inception.problem import InceptionProblem
@@ -104,6 +106,16 @@ CALLS = {
     "InceptionPlan": (
         InceptionPlan,
         {"problem": MODULE, "weights": [np.ones(p.kernel_shape) for p in MODULE.convolutions],
+         "algorithm": "naive", "threads": 1},
+    ),
+    "DeblurProblem": (
+        DeblurProblem,
+        {"size": (3, 3), "kernel": (3, 3), "iterations": 1, "batch": 1, "boundary": "nearest",
+         "cval": 0.0, "dtype": "float32", "name": ""},
+    ),
+    "DeblurPlan": (
+        DeblurPlan,
+        {"problem": DeblurProblem((3, 3), 3, 1), "w": np.ones((1, 1, 3, 3), np.float32),
          "algorithm": "naive", "threads": 1},
     ),
     "columns": (columns, {"problem": Problem((8, 8), 3, 1, 2, dtype="float64"), "x": X}),

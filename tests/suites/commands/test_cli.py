@@ -107,7 +107,7 @@ MISTAKES = {
     "explain mb1_ic1ih8_oc1_kh3 --threads 1,1,0": "expected counts",
     "explain mb1_ic1ih8_oc1_kh3 --run x": "--run goes with a suite",
     "explain mb1_ic1ih8_oc1_kh3 --weights gausian": "did you mean 'gaussian'",
-    "explain inception_mb1_ic8ih8_ones=4_threes=4_fives=4_pooled=4": "a module of several layers",
+    "explain inception_mb1_ic8ih8_ones=4_threes=4_fives=4_pooled=4": "is made of several layers",
     "tune quik": "did you mean 'quick'",
     "tune --budget soon": "a time such as 30s",
     "tune --import missing.json": "cannot be read",

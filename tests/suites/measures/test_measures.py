@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from scipy import ndimage, signal
 
-from suites.cases import filters
-from suites.measures import borders, integers, masks, recipes, richardson_lucy
+from suites.measures import borders, integers, masks, recipes
 from suites.measures.turns import in_turns
 
 PAGE = Path(__file__).parents[3] / "docs" / "recipes.md"
@@ -16,7 +15,7 @@ RNG = np.random.default_rng(0)
 
 
 @pytest.mark.parametrize("module", [
-    recipes, richardson_lucy, pytest.param(borders, marks=pytest.mark.slow),
+    recipes, pytest.param(borders, marks=pytest.mark.slow),
     *(pytest.param(m, marks=pytest.mark.peers) for m in (integers, masks))
 ], ids=lambda m: m.__name__.split(".")[-1])  # fmt: skip
 def test_a_table_is_printed(module, capsys):
@@ -62,20 +61,3 @@ def test_filters_are_those_of_scipy(shape, mode):
         got = getattr(recipes, name)(x, size, mode)
         exact = getattr(ndimage, name)(x, size, mode=mode)
         np.testing.assert_allclose(got, exact, rtol=0, atol=1e-12)
-
-
-@pytest.mark.parametrize("boundary", ["zeros", "reflect"])
-def test_richardson_lucy_sharpens_alike_by_every_algorithm(boundary):
-    kernel = filters.make("gaussian:7")
-    sharp, blurred = richardson_lucy.scene(64, boundary, kernel)
-    found = [
-        richardson_lucy.deblurred(blurred, kernel, 20, algorithm=name, boundary=boundary)
-        for name in ("naive", "separable", "fft")
-    ]
-    before, after = (richardson_lucy.errors(sharp, image)[0] for image in (blurred, found[0]))
-    assert after < 0.85 * before
-    assert found[0].min() >= 0
-    if boundary == "reflect":  # no light leaves the image
-        assert found[0].sum() == pytest.approx(blurred.sum(), rel=1e-3)
-    for other in found[1:]:
-        np.testing.assert_allclose(other, found[0], rtol=2e-3, atol=2e-3)

@@ -1,0 +1,1 @@
+"""Richardson–Lucy deconvolution: a pipeline of convolutions, as one problem."""
