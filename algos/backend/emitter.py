@@ -236,7 +236,24 @@ class Emitter:
         return self.builder.call(function, [pointer, ir.Constant(i32, self.align), mask, zero])
 
     def store_lanes(self, value: ir.Value, pointer: Any, first: ir.Value, last: ir.Value) -> None:
-        """Store lanes first <= lane < last only; the memory of the others is not touched."""
+        """Store lanes first <= lane < last only; the memory of the others is not touched.
+
+        A masked store is slow without AVX-512 (12 cycles with AVX2 on Zen 3), so a whole vector is
+        stored without a mask there.
+        """
+        if REGISTER_BYTES == 64:
+            self._store_masked(value, pointer, first, last)
+            return
+        starts = self.builder.icmp_signed("<=", first, ir.Constant(first.type, 0))
+        ends = self.builder.icmp_signed(">=", last, ir.Constant(last.type, self.kind.lanes))
+        whole = self.builder.and_(starts, ends)
+        with self.builder.if_else(whole, likely=True) as (then, otherwise):
+            with then:
+                self.store(value, pointer)
+            with otherwise:
+                self._store_masked(value, pointer, first, last)
+
+    def _store_masked(self, value: ir.Value, pointer: Any, first: ir.Value, last: ir.Value) -> None:
         i32 = ir.IntType(32)
         count = self.builder.sub(last, first)
         zero = ir.Constant(count.type, 0)

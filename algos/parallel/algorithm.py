@@ -1,11 +1,12 @@
 """Direct convolution at the speed of the machine: vector registers, cache blocks, threads.
 
 Every product of the definition is computed, none twice over, so the operation count is
-that of `naive`; what differs is how many happen at once. Seven kernels share the work, each
+that of `naive`; what differs is how many happen at once. Eight kernels share the work, each
 compiled once for all sizes:
 
 - `parallel.channels`: output channels in the lanes of vector registers. For network layers.
 - `parallel.pixels`: neighbouring pixels in the lanes. For layers of a single tap.
+- `parallel.shallow`: the same for more taps. For layers of few input channels.
 - `parallel.rows`: neighbouring pixels in the lanes. For images, depthwise and small groups.
 - `parallel.planes`: the same for kernels of 3×3, whose sums slide down a plane.
 - `parallel.unshared`: a patch for every position. For layers where few positions share a kernel.
@@ -43,6 +44,7 @@ from . import generic as direct_generic
 from . import pixels as direct_pixels
 from . import planes as direct_planes
 from . import rows as direct_rows
+from . import shallow as direct_shallow
 from . import weights as direct_weights
 from .tables import Tables, own_connections
 from .unshared import Unshared, few_share
@@ -75,7 +77,7 @@ class WeightsPath(Protocol):
 
 PATHS: dict[str, Path] = {
     "channels": direct_channels, "pixels": direct_pixels, "planes": direct_planes,
-    "rows": direct_rows,
+    "rows": direct_rows, "shallow": direct_shallow,
 }  # fmt: skip
 WEIGHTS_PATHS: dict[str, WeightsPath] = {"weights": direct_weights, "dots": direct_dots}
 

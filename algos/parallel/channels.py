@@ -49,7 +49,14 @@ from algos.simd.registers import (
     to_boundary,
 )
 
-from .channels_blocking import TILES, ChannelsBlocking, ChannelsGeometry, blocking, cost
+from .channels_blocking import (
+    TILES,
+    TOGETHER,
+    ChannelsBlocking,
+    ChannelsGeometry,
+    blocking,
+    cost,
+)
 from .channels_packing import pack_strip, pack_weights
 
 __all__ = ["blocking", "cost", "forward", "prepare", "workspace_bytes"]
@@ -204,8 +211,9 @@ def _item(x, weights, bias, out, s, classes, item, pixels, sums, start):
                 found = starts + 2 * classes[s.out_depth + j + r]
                 inside, taps = further(classes, classes[found]), channels * classes[found + 1]
                 for t in range(tiles):
-                    at = 0
-                    if s.sums > 1:
+                    near_tiles = t % TOGETHER
+                    at = near_tiles
+                    if channels < s.inputs:
                         at = ((block - first_block) * runs + r) * tiles + t
                     at *= s.pixels * stretch
                     position = r * s.pitch + t * s.pixels
@@ -214,10 +222,11 @@ def _item(x, weights, bias, out, s, classes, item, pixels, sums, start):
                         start, c == 0,
                     )  # fmt: skip
                     ahead += step_ahead(weights, taps)
-                    if is_last:
+                    if is_last and (near_tiles == TOGETHER - 1 or t == tiles - 1):
+                        before = near_tiles * s.pixels
                         finish(
-                            sums, at, s.pixels, s.vectors, out, plane, plane_size,
-                            s.outputs - o, position, columns,
+                            sums, at - before * stretch, before + s.pixels, s.vectors, out, plane,
+                            plane_size, s.outputs - o, position - before, columns,
                             rows if s.flat else r + 1, s.pitch, s.out_width,
                         )  # fmt: skip
 

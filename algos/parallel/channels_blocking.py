@@ -26,6 +26,9 @@ TILES = (
     if simd.REGISTERS == 16
     else ((28, 1), (14 if simd.REGISTER_BYTES == 64 else 12, 2), (7, 2), (16, 1))
 )
+#: Neighbouring register tiles that are written to the output together. With 16 registers a tile is
+#: narrower than a vector, and storing part of a vector is slow with AVX2.
+TOGETHER = 1 if simd.REGISTERS == 32 else 4
 #: Bytes of L2 that a strip of input may fill, and bytes that the sums kept between channel blocks
 #: may fill. Together they take half of the 1 MiB of L2 of a Zen 4 core, where both were tuned.
 STRIP_BYTES = 192 * 1024
@@ -34,6 +37,10 @@ SUMS_BYTES = 320 * 1024
 #: registers it was tuned on Zen 4. With 16, on Zen 3: each broadcast is a separate load, and the
 #: block of weights has to leave room in L1 for the input.
 BLOCK_TAPS = 576 if simd.REGISTERS == 32 else 144
+
+#: Products that take as long as the start and the write-out of a vector of sums. Fitted on Zen 4,
+#: and with 16 registers on Zen 3.
+WRITE_OUT = 6 if simd.REGISTERS == 32 else 22
 
 
 class ChannelsGeometry(NamedTuple):
@@ -87,6 +94,14 @@ class ChannelsGeometry(NamedTuple):
     #: Items of work in all; elements of scratch of one thread (starts, sums and strip together).
     items: int
     room: int
+
+
+class RegisterTile(NamedTuple):
+    """Number of a register tile, its neighbouring outputs, and its output channels."""
+
+    number: int
+    pixels: int
+    stretch: int
 
 
 @dataclass(frozen=True)
@@ -159,13 +174,13 @@ def _offsets(
     return np.concatenate((starts, *found))
 
 
-def slowdown(tile: int) -> float:
+def slowdown(broadcasts: int, vectors: int) -> float:
     """Return the loads per product of a register tile if they are the bottleneck, else 1.
 
     Without AVX-512, each broadcast and the two offsets of a tap are separate loads.
     """
-    pixels, vectors = TILES[tile]
-    return max(1, (pixels + vectors + 2) / (pixels * vectors)) if simd.REGISTERS == 16 else 1
+    products = broadcasts * vectors
+    return max(1, (broadcasts + vectors + 2) / products) if simd.REGISTERS == 16 else 1
 
 
 def waste(problem: Problem, tile: int, flat: bool) -> float:
@@ -174,7 +189,7 @@ def waste(problem: Problem, tile: int, flat: bool) -> float:
     pixels, vectors = TILES[tile]
     stretch = vectors * simd.lanes_of(problem.itemsize)
     outputs = v.out_channels // v.groups
-    lanes_waste = -(-outputs // stretch) * stretch / outputs * slowdown(tile)
+    lanes_waste = -(-outputs // stretch) * stretch / outputs * slowdown(pixels, vectors)
     rows, columns = v.output_size[1:]
     if flat:
         pitch = columns + _phases(v.kernel[2], v.dilation[2], v.stride[2])[1]
@@ -191,24 +206,35 @@ def cost(problem: Problem) -> float:
     best = min(waste(problem, tile, flat) for tile in range(len(TILES)) for flat in (False, True))
     outputs = problem.out_channels // problem.groups
     taps = math.prod(problem.kernel)
-    return best * (1 + 6 / problem.taps) + 4 / (outputs * taps)
+    return best * (1 + WRITE_OUT / problem.taps) + 4 / (outputs * taps)
 
 
 @lru_cache(maxsize=256)
 def blocking(problem: Problem, threads: int) -> ChannelsBlocking:
     """Choose the blocking of `problem`; the order of summation does not depend on `threads`."""
-    v = merged(problem)
-    itemsize = problem.itemsize
-    lane = simd.lanes_of(itemsize)
     choices = [(tile, flat) for flat in (False, True) for tile in range(len(TILES))]
-    tile, flat = min(choices, key=lambda choice: waste(problem, *choice))
-    pixels, vectors = TILES[tile]
+    number, flat = min(choices, key=lambda choice: waste(problem, *choice))
+    pixels, vectors = TILES[number]
+    tile = RegisterTile(number, pixels, vectors * simd.lanes_of(problem.itemsize))
+    return blocked(merged(problem), threads, tile, BLOCK_TAPS, flat)
+
+
+def blocked(
+    v: Problem, threads: int, register_tile: RegisterTile, block_taps: float, flat: bool
+) -> ChannelsBlocking:
+    """Return the blocking of a volume for one register tile.
+
+    `block_taps`: products summed before the next block of channels is copied in, approximately.
+    `flat`: true if tiles continue from one output row into the next.
+    """
+    tile, pixels, stretch = register_tile
+    itemsize = v.itemsize
+    lane = simd.lanes_of(itemsize)
     inputs, outputs = v.in_channels // v.groups, v.out_channels // v.groups
     taps = math.prod(v.kernel)
-    blocks_of_channels = max(1, round(inputs * taps / BLOCK_TAPS))
+    blocks_of_channels = max(1, round(inputs * taps / block_taps))
     block_channels = -(-inputs // min(inputs, blocks_of_channels))
     is_split = block_channels < inputs
-    stretch = vectors * lane
     blocks = -(-outputs // stretch)
 
     out_depth, out_rows, out_columns = v.output_size
@@ -249,7 +275,7 @@ def blocking(problem: Problem, threads: int) -> ChannelsBlocking:
         planes.size + rows_of.size,
     )  # fmt: skip
     tiles = -(-((rows - 1) * pitch + columns) // pixels) if flat else rows * -(-columns // pixels)
-    kept = tiles * blocks_per_item if is_split else 1
+    kept = tiles * blocks_per_item if is_split else TOGETHER
     items = v.batch * v.groups * out_depth * strips * -(-out_columns // columns)
     items *= -(-blocks // blocks_per_item)
     # A tile may read `pixels` elements past the strip. `finish` may read a vector's number of
@@ -258,7 +284,7 @@ def blocking(problem: Problem, threads: int) -> ChannelsBlocking:
     shape = ChannelsGeometry._make((
         v.groups, inputs, outputs, *v.size, *v.output_size, *v.stride, v.dilation[0],
         *v.before, *phases, taps, block_channels, len(row_sets), strips, rows, columns,
-        pitch, phase_rows, channel_size, int(flat), tile, pixels, vectors, blocks,
+        pitch, phase_rows, channel_size, int(flat), tile, pixels, stretch // lane, blocks,
         blocks_per_item, kept, items, room,
     ))  # fmt: skip
     table = np.concatenate((shape, planes, rows_of, offsets)).astype(np.int64)

@@ -23,16 +23,14 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
 from algos.backend.compiler import by_ranges, kernel
-from algos.backend.emitter import Emitter, Vector, element, number, types
 from algos.core.problem import Problem
 from algos.simd import registers as simd
-from algos.simd.arithmetic import add_outer
-from algos.simd.registers import intrinsic, lanes, pointer, prefetch
+from algos.simd.arithmetic import add_outer, spread
+from algos.simd.registers import lanes, pointer, prefetch
 from algos.simd.window import store_block
 
 from .channels_blocking import merged
@@ -50,29 +48,6 @@ BAND_BYTES = 192 * 1024
 BESIDE = simd.REGISTERS == 32
 
 
-@intrinsic
-def _spread(typing, array, index, count):
-    """Return a tile whose row r holds ``array[index + r]`` in every lane.
-
-    Rows from `count` on repeat element `count` − 1, so nothing behind it is read.
-    """
-    kind = Vector(array.dtype)
-
-    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        simd = Emitter(context, builder, kind)
-        array_, index_, count_ = arguments
-        last = builder.sub(count_, number(1))
-        values = []
-        for r in range(ROWS):
-            row = number(r)
-            within = builder.select(builder.icmp_signed("<", row, last), row, last)
-            at = simd.pointer(signature.args[0], array_, builder.add(index_, within))
-            values += [simd.splat(builder.load(at, typ=element(kind)))] * COLUMNS
-        return simd.tuple_of(values)
-
-    return types.UniTuple(kind, ROWS * COLUMNS)(array, types.intp, types.intp), emit
-
-
 @kernel
 def tile(x, at, ahead, inputs, pixels, weights, block, bias, o, rows, out, target):
     """Compute and write the sums of one tile, starting from the bias.
@@ -86,7 +61,7 @@ def tile(x, at, ahead, inputs, pixels, weights, block, bias, o, rows, out, targe
     Reads V vectors of each input channel; writes V vectors of each of `rows` output channels.
     """
     lane = lanes(x)
-    total = _spread(bias, o, rows)
+    total = spread(bias, o, rows, ROWS, COLUMNS)
     if not BESIDE:
         for r in range(rows):
             for k in range(0, (COLUMNS + 1) * lane, simd.LINE_VECTORS * lane):

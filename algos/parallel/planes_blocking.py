@@ -31,6 +31,9 @@ NEAR_BYTES = 2**20
 #: Output rows of a block that is written past the caches, and input rows of prefetch distance.
 #: Tuned on Zen 4.
 FAR_ROWS = AHEAD = 24
+#: Register operations per vector of products with stride 1, and the factor for large planes in
+#: memory. With 16 registers, weights are read again for every product. Fitted on Zen 4 and Zen 3.
+SLIDING, FAR = (1.1, 1.2) if simd.REGISTERS == 32 else (1.7, 1.5)
 
 
 class PlanesGeometry(NamedTuple):
@@ -84,7 +87,6 @@ def cost(problem: Problem) -> float:
 
     Counts the lanes discarded at the right, and the start at the top. With stride 2, splitting
     columns costs extra. So do large planes in memory, which is slow to deliver a run of every row.
-    With 16 registers the weights do not stay in registers, and `parallel.rows` is faster on Zen 3.
     """
     if not _applies_to(problem):
         return math.inf
@@ -97,8 +99,7 @@ def cost(problem: Problem) -> float:
         and math.prod(v.size[1:]) * problem.itemsize > NEAR_BYTES
         and not _streams(v)
     )
-    sliding = 1.1 if simd.REGISTERS == 32 else 1.4
-    return wasted * (1.2 if is_far else 1.0) * (sliding if v.stride[2] == 1 else 1.5)
+    return wasted * (FAR if is_far else 1.0) * (SLIDING if v.stride[2] == 1 else 1.5)
 
 
 def _streams(v: Problem) -> bool:

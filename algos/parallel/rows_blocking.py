@@ -26,6 +26,8 @@ WIDE, NARROW = (4, 1) if simd.REGISTERS == 32 else (2, 1)
 MOST_TAPS = 5
 #: Most output columns of a strip, so that its rows stay in L1 while runs are added to them.
 STRIP = 1024
+#: Register operations per vector of products, fitted on Zen 4, and with 16 registers on Zen 3.
+SLOT = 1.0 if simd.REGISTERS == 32 else 1.7
 
 
 class RowsGeometry(NamedTuple):
@@ -144,7 +146,7 @@ def cost(problem: Problem) -> float:
     slots = sum(max(ROWS * t, 2 * (t + ROWS - 1)) + 2 * ROWS / v.kernel[2] for t in taps)
     wasted = -(-width // lane) * lane / width * (-(-height // ROWS) * ROWS / height)
     copying = 2 if v.stride[2] > 1 else 1
-    return wasted * copying * slots / (ROWS * v.kernel[1])
+    return wasted * copying * SLOT * slots / (ROWS * v.kernel[1])
 
 
 def _parts(v: Problem, taps: int) -> list[tuple[list[int], int, int]]:

@@ -8,11 +8,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from algos.backend.emitter import Emitter, cgutils, element, intrinsic, ir, literals, number, types
+from algos.backend.emitter import (
+    Emitter,
+    Vector,
+    cgutils,
+    element,
+    intrinsic,
+    ir,
+    literals,
+    number,
+    types,
+)
 
 from .registers import tile_of
 
-__all__ = ["add_gathered", "add_outer", "add_products", "repeat", "sum_lanes", "transpose"]
+__all__ = [
+    "add_gathered", "add_outer", "add_products", "repeat", "spread", "sum_lanes", "transpose",
+]  # fmt: skip
 
 
 @intrinsic(prefer_literal=True)
@@ -25,6 +37,29 @@ def repeat(typing, tile, TIMES):
         return simd.tuple_of(simd.items(arguments[0]) * times)
 
     return tile_of(tile.dtype, tile.count * times)(tile, TIMES), emit
+
+
+@intrinsic(prefer_literal=True)
+def spread(typing, array, index, count, ROWS, COLUMNS):
+    """Return a tile of ROWS × COLUMNS vectors whose row r holds ``array[index + r]`` in every lane.
+
+    Rows from `count` on repeat element `count` − 1, so nothing behind it is read.
+    """
+    kind, (rows, columns) = Vector(array.dtype), literals(ROWS, COLUMNS)
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        simd = Emitter(context, builder, kind)
+        array_, index_, count_, _, _ = arguments
+        last = builder.sub(count_, number(1))
+        values = []
+        for r in range(rows):
+            row = number(r)
+            within = builder.select(builder.icmp_signed("<", row, last), row, last)
+            at = simd.pointer(signature.args[0], array_, builder.add(index_, within))
+            values += [simd.splat(builder.load(at, typ=element(kind)))] * columns
+        return simd.tuple_of(values)
+
+    return tile_of(kind, rows * columns)(array, types.intp, types.intp, ROWS, COLUMNS), emit
 
 
 @intrinsic(prefer_literal=True)

@@ -29,6 +29,9 @@ from algos.parallel import (
     rows_blocking as direct_sliding,
 )
 from algos.parallel import (
+    shallow as direct_shallow,
+)
+from algos.parallel import (
     tables as direct_tables,
 )
 from algos.parallel import (
@@ -67,6 +70,8 @@ CONVOLUTION: Thresholds = (
     (_VECTORS, lambda n: f"mb1_ic2ih8iw{2 * n}_oc2_kh3kw3_sh2sw2ph1pw1"),
     (_CHANNELS, lambda n: f"mb1_ic3ih7iw9_oc{n}_kh3kw3_ph1pw1"),
     (_CHANNELS, lambda n: f"mb1_ic{n}ih7iw9_oc5_kh1kw1"),
+    ([tile[0] for tile in direct_shallow.TILES], lambda n: f"mb1_ic3ih5iw24_oc{n}_kh3kw3_ph1pw1"),
+    ([direct_shallow.MOST_TAPS // 9], lambda n: f"mb1_ic{n}ih5iw32_oc12_kh3kw3_ph1pw1"),
     ([tile[0] for tile in direct_blocking.TILES], lambda n: f"mb1_ic16ih5iw{n}_oc32_kh3kw3_ph1pw1"),
     ([direct_blocking.BLOCK_TAPS * 3 // 2 // 9], lambda n: f"mb1_ic{n}ih6_oc16_kh3"),
     (

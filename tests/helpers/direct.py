@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import numpy as np
 
 import algos
+from algos.parallel import algorithm
+from algos.parallel.algorithm import choose_path
 from algos.registry import get
 
 
@@ -33,8 +37,11 @@ def reference(problem, x, w, bias=None):
     return y if bias is None else y + bias.reshape(-1, *[1] * axes)
 
 
-def check(problem, seed=0, threads=None):
-    """Check random data against the derived bound: out starts as NaN, inputs are read-only."""
+def check(problem, seed=0, threads=None, path=None):
+    """Check random data against the derived bound: out starts as NaN, inputs are read-only.
+
+    `path`: key of `PATHS` that is taken instead of the chosen one.
+    """
     rng = np.random.default_rng(seed)
     x = rng.standard_normal(problem.input_shape).astype(problem.dtype)
     w = rng.standard_normal(problem.kernel_shape).astype(problem.dtype)
@@ -43,7 +50,8 @@ def check(problem, seed=0, threads=None):
         array.flags.writeable = False
     given = bias if problem.bias else None
     out = np.full(problem.output_shape, np.nan, problem.dtype)
-    algos.plan(problem, w, given, algorithm="parallel", threads=threads)(x, out)
+    with mock.patch.object(algorithm, "choose_path", lambda p: path or choose_path(p)):
+        algos.plan(problem, w, given, algorithm="parallel", threads=threads)(x, out)
     exact = reference(problem, x, w, given)
     magnitude = reference(problem, abs(x), abs(w), None if given is None else abs(given))
     bound = get("parallel").error_bound(problem, x, w, magnitude)

@@ -7,6 +7,7 @@ then stores and reloads vectors at the stack pointer: still right, and half as f
 
 from __future__ import annotations
 
+import math
 import re
 
 import numba
@@ -25,6 +26,9 @@ from algos.parallel import (
 )
 from algos.parallel import (
     planes as direct_planes,
+)
+from algos.parallel import (
+    shallow as direct_shallow,
 )
 from algos.parallel import (
     weights as direct_weights,
@@ -124,6 +128,15 @@ def test_tiles_of_pixels_stay_in_registers(dtype):
     signature = (data, *[INT] * 4, data, INT, data, INT, INT, data, INT)
     loop = hottest(assembly(direct_pixels.tile, signature))
     assert_tight(loop, direct_pixels.ROWS * direct_pixels.COLUMNS)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("number", range(len(direct_shallow.TILES)))
+def test_tiles_of_shallow_layers_stay_in_registers(number, dtype):
+    data = types.CPointer(dtype)
+    signature = (data, INT, INTS, INT, data, INT, data, INT, INT, data, *[INT] * 3)
+    loop = hottest(assembly(getattr(direct_shallow, f"_tile{number}"), signature))
+    assert_tight(loop, math.prod(direct_shallow.TILES[number]))
 
 
 @pytest.mark.skipif(simd.REGISTERS < 32, reason="weights of a plane then lie in memory")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -11,7 +10,6 @@ from direct import check, reference
 
 import algos
 from algos import Problem
-from algos.parallel import algorithm
 from algos.parallel import planes_blocking as direct_runs
 from algos.parallel.algorithm import choose_path
 from algos.simd import registers as simd
@@ -20,8 +18,7 @@ from algos.simd import registers as simd
 def check_planes(threads=None, **fields):
     problem = Problem(**{"kernel": 3, "bias": True, **fields})
     assert math.isfinite(direct_runs.cost(problem))
-    with mock.patch.object(algorithm, "choose_path", return_value="planes"):
-        return check(problem, threads=threads)
+    return check(problem, threads=threads, path="planes")
 
 
 @pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
