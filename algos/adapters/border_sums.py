@@ -3,9 +3,10 @@
 For few taps, the calls and copies that strips need take longer than their sums. Here rows at the
 upper and lower border are summed from a few lines of the extended input. Columns at the left and
 right border are summed for a block of rows at a time. They read a small transposed copy of the
-block's samples, while the block after it is prefetched. In both, a tile of register sums takes one
-tap after the other, in the order in which the algorithm adds them. So a sum has the same bits along
-the border as within.
+block's samples. In both, a tile of register sums takes one tap after the other, in the order in
+which the algorithm adds them. So a sum has the same bits along the border as within.
+
+Measurements and rejected variants: docs/kernels.md.
 
 Arguments that mean the same in every kernel; indices and lengths count elements:
 
@@ -32,7 +33,7 @@ from algos.core.algorithm import as_correlation
 from algos.core.problem import Problem
 from algos.simd.arithmetic import add_outer
 from algos.simd.planes import add_run, store_run
-from algos.simd.registers import further, lanes, lanes_of, pointer, prefetch, splat
+from algos.simd.registers import further, lanes, lanes_of, pointer, splat
 
 from .extension import line
 
@@ -223,15 +224,6 @@ def _sum_columns(x, weights, at, offsets, start, rows, columns, value, top, coun
 
 
 @kernel
-def _prefetch_ends(array, plane, first, last, height, width):
-    """Prefetch both ends of rows `first` to `last` − 1 of a plane of `height` × `width`."""
-    for row in range(first, min(last, height)):
-        at = (plane * height + row) * width
-        prefetch(array, at)
-        prefetch(array, at + width - 1)
-
-
-@kernel
 def _sum_border(x, weights, along, turned_along, bias, rows, columns, run, ends, value, deep,
                 across, lines, turned, sums, out):  # fmt: skip
     """Compute all outputs along the border.
@@ -256,11 +248,6 @@ def _sum_border(x, weights, along, turned_along, bias, rows, columns, run, ends,
                       lines, deep, across, target, where)  # fmt: skip
             for top in range(ends[0], ends[1], block):
                 count = min(block, ends[1] - top)
-                behind = top + block
-                _prefetch_ends(pointer(x), b * x.shape[1] + first, rows[top] + deep + block,
-                               rows[top] + deep + 2 * block, x.shape[2], x.shape[3])  # fmt: skip
-                _prefetch_ends(pointer(out), b * out.shape[1] + o, behind, behind + block, height,
-                               width)  # fmt: skip
                 _sum_columns(source, weights, at, turned_along, start, rows, columns, value, top,
                              count, 0, ends[2], deep, across, turned, sums, target)  # fmt: skip
                 _sum_columns(source, weights, at, turned_along, start, rows, columns, value, top,
