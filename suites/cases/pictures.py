@@ -31,7 +31,6 @@ def is_path(pixels: str) -> bool:
     return "/" in pixels or bool(Path(pixels).suffix) or Path(pixels).is_file()
 
 
-@lru_cache(maxsize=4)
 def read(pixels: str) -> np.ndarray:
     """Return the planes of a picture or an array.
 
@@ -58,11 +57,10 @@ def read(pixels: str) -> np.ndarray:
     ConvbenchError
         If the picture does not exist, or cannot be read without loss.
     """
-    planes = examine(pixels)[0]
-    planes.flags.writeable = False
-    return planes
+    return examine(pixels)[0]
 
 
+@lru_cache(maxsize=4)
 def examine(pixels: str) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return the planes as `read` does, and clauses on what was made of the file."""
     said: tuple[str, ...] = ()
@@ -80,6 +78,7 @@ def examine(pixels: str) -> tuple[np.ndarray, tuple[str, ...]]:
     else:
         path = str(Path(pixels).expanduser())
         planes, said = _read_array(path) if is_array(path) else read_picture(path)
+    planes.flags.writeable = False
     return planes, said
 
 

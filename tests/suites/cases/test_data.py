@@ -149,7 +149,7 @@ def test_files_of_one_and_three_axes_are_signals_and_volumes(tmp_path):
         kernel = data.filters.make("gaussian:3", axes=len(shape))
         wanted = scipy.ndimage.convolve(array, kernel, mode="constant")
         np.testing.assert_allclose(run_case(case)[0, 0], wanted, atol=1e-12)
-        data.pictures.read.cache_clear()
+        data.pictures.examine.cache_clear()
 
 
 def test_one_kernel_filters_every_plane_of_a_colour_picture():

@@ -17,7 +17,7 @@ DEEP = np.random.default_rng(0).integers(0, 65536, (5, 7, 4), dtype=np.uint16)
 @pytest.fixture(autouse=True)
 def _here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    pictures.read.cache_clear()
+    pictures.examine.cache_clear()
 
 
 def write_png(path, samples, colour_type):
@@ -201,3 +201,18 @@ def test_words_stay_words_where_files_are_called_so(tmp_path):
     assert not any(map(filters.is_path, ("random", "rank1", "integers", "box:5", "gaussian:9:1.5")))
     assert not any(map(pictures.is_path, ("random", "integers", "photograph")))
     assert filters.is_path("./box")
+
+
+def test_a_picture_is_decoded_once(monkeypatch, tmp_path):
+    write_png(tmp_path / "a.png", DEEP[..., :3], 2)
+    decoded, real = [], pictures.read_picture
+
+    def counted(path):
+        decoded.append(path)
+        return real(path)
+
+    monkeypatch.setattr(pictures, "read_picture", counted)
+    case = data.case_from_files("a.png", "gaussian:3")
+    assert data.remarks_on_files(case)
+    data.arrays(case)
+    assert decoded == ["a.png"]

@@ -12,7 +12,7 @@ from suites.cases import pictures
 
 @pytest.fixture(autouse=True)
 def _forget():
-    pictures.read.cache_clear()
+    pictures.examine.cache_clear()
 
 
 def test_the_shipped_pictures_are_there_and_scaled():

@@ -20,7 +20,7 @@ COLOURS = RNG.integers(0, 256, (4, 5, 7, 3), dtype=np.uint8)
 @pytest.fixture(autouse=True)
 def _here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    pictures.read.cache_clear()
+    pictures.examine.cache_clear()
 
 
 def test_pages_are_the_depth_of_a_volume():
