@@ -58,4 +58,4 @@ def test_the_suite_holds_both_boundaries_and_both_kinds_of_kernel():
     cases = suite.load("deblur").cases
     assert {case.problem.boundary for case in cases} == {"zeros", "reflect"}
     assert {case.weights for case in cases} == {"gaussian:9", "motion:9"}
-    assert {case.problem.size for case in cases} == {(256, 256), (512, 512)}
+    assert {case.problem.size for case in cases} == {(256, 256), (384, 384)}
