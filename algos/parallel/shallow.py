@@ -1,12 +1,12 @@
 """Direct convolution of few input channels with neighbouring pixels in the lanes of registers.
 
-Meant for the first layers of networks, where few products make a sum. A register tile holds R
+This is for the first layers of networks, where each sum has few products. A register tile holds R
 output channels × V vectors of pixels. For every input channel and tap it loads V vectors of pixels
 and broadcasts R packed weights: R·V fused multiply-adds for R + V loads. All taps are summed in
 registers, and each sum is written once to its place, without a transposition.
 
-The input is copied strip by strip as in `parallel.channels`, all channels at a time, and the kernel
-is packed likewise, so arguments have the meanings that they have there.
+The input is copied strip by strip as in `parallel.channels`, but all channels at a time. The kernel
+is packed as there. So arguments have the same meanings as there.
 
 Measurements: docs/kernels.md.
 """
