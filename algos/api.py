@@ -16,6 +16,7 @@ from .core.arrays import as_array, check_apart, take
 from .core.errors import ConvbenchError
 from .core.family import check_problem
 from .core.layouts import check_layouts
+from .core.memory_order import layout_of
 from .core.problem import DTYPES, Padding, Problem
 from .filtering import convolve, correlate
 from .plan import Plan
@@ -38,6 +39,7 @@ def conv(
     fit: str = "floor",
     boundary: str = "zeros",
     cval: float = 0.0,
+    layout: str | None = None,
     algorithm: str | Algorithm = AUTO,
     threads: int | None = None,
     accuracy: str | float = "standard",
@@ -57,6 +59,9 @@ def conv(
         Bias. One number per output channel, per kernel of a tile, or per output. Default: none.
     stride, padding, dilation, groups, tile, connections, flip, fit, boundary, cval
         Fields of the problem. See `Problem` for meanings and defaults.
+    layout : {"channels_first", "channels_last"}, optional
+        Order in memory that arrays are read and written in, as in `Problem`. By default channels
+        last if `x`, and `out` where it is given, lie so in memory. Other inputs are copied.
     algorithm : str
         Name of the algorithm, one of `names()`. By default "auto", the algorithm that is expected
         to be fastest.
@@ -65,7 +70,7 @@ def conv(
     accuracy, memory, deterministic
         Limits of the automatic choice. See `choose`.
     out : ndarray, shape (N, O, *output_size), optional
-        C-contiguous array for the result. Default: a new array.
+        Array for the result, in its layout. Default: a new array.
 
     Returns
     -------
@@ -87,6 +92,13 @@ def conv(
     >>> conv(x, w, padding="same", flip=True).ravel()
     array([ 1.,  2.,  2.,  2., -3.])
 
+    The channels of a pixel may lie side by side. Then those of the result do, too:
+
+    >>> images = np.ones((2, 32, 32, 3))  # N, height, width, C
+    >>> y = conv(np.moveaxis(images, -1, 1), np.ones((8, 3, 3, 3)))
+    >>> y.shape, np.moveaxis(y, 1, -1).flags.c_contiguous
+    ((2, 8, 30, 30), True)
+
     A kernel for every second position (Goodfellow eq. 9.10):
 
     >>> conv(x, np.stack([w, -w]), padding="same", tile=2).ravel()
@@ -97,7 +109,7 @@ def conv(
     problem = problem_of(
         x, w, bias_kind(bias, w), stride=stride, padding=padding, dilation=dilation,
         groups=groups, tile=tile, connections=connections, flip=flip, fit=fit,
-        boundary=boundary, cval=cval,
+        boundary=boundary, cval=cval, layout=layout_of(x, out) if layout is None else layout,
     )  # fmt: skip
     w = take(
         "kernel", w.reshape(problem.kernel_shape), problem.kernel_shape, np.dtype(problem.dtype)

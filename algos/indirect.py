@@ -41,8 +41,9 @@ from .core.problem import Problem
 from .parallel.channels import finish
 from .parallel.channels_packing import pack_weights
 from .simd import registers as simd
-from .simd.arithmetic import add_gathered, repeat, transpose
-from .simd.registers import further, lanes, load, load_part, pointer, store, store_rows
+from .simd.arithmetic import add_gathered, repeat
+from .simd.registers import further, lanes, load, pointer, store
+from .simd.transposed import transpose_all
 
 #: Output positions of a register tile. Two vectors of sums each and the operands fit the registers,
 #: and as many places fit the integer registers.
@@ -51,31 +52,11 @@ POSITIONS = 12 if simd.REGISTERS == 32 else 6
 MOST_BYTES, MOST_ELEMENTS = 1 << 30, 2**31 - 1
 
 
-@threaded
-@kernel
-def _last_square(item, x, channels, pixels, source):
-    """Transpose one column of squares: all channels of a register's number of pixels.
-
-    `item`: number of the column, counted over images and pixels.
-    `x`: array (N · C · pixels); `source` is overwritten but for the rows of zeros.
-    """
-    lane = lanes(x)
-    columns = -(-pixels // lane)
-    image, first = item // columns, item % columns * lane
-    count = min(lane, pixels - first)
-    origin = image * channels * pixels + first
-    target = (image * (pixels + 1) + first) * channels
-    for c in range(0, channels, lane):
-        some = min(lane, channels - c)
-        square = load_part(pointer(x), origin + c * pixels, pixels, some, count)
-        store_rows(transpose(square), pointer(source), target + c, channels, count, 0, some)
-
-
 @kernel
 def _channels_last(x, channels, pixels, source):
     """Copy `x`, (N, C, pixels), to `source` with channels last; write the rows of zeros."""
     images = x.size // (channels * pixels)
-    _last_square(images * -(-pixels // lanes(x)), x, channels, pixels, source)
+    transpose_all(x, channels, pixels, source, (pixels + 1) * channels)
     for image in range(images):
         end = (image + 1) * (pixels + 1) * channels
         source[end - channels : end] = 0

@@ -139,8 +139,8 @@ class Plan:
             Operands, by operation. A forward plan takes x, ``(N, C, *size)``. A plan of
             grad_input takes g, ``(N, O, *output_size)``. A plan of grad_weight takes x and g.
         out : ndarray, optional
-            C-contiguous, sharing no memory with the others: ``(N, O, *output_size)``,
-            ``(N, C, *size)`` or ``(O, C/groups, *kernel)``.
+            In the problem's layout, sharing no memory with the others: ``(N, O, *output_size)``,
+            ``(N, C, *size)`` or, C-contiguous, ``(O, C/groups, *kernel)``.
         """
         roles = self._roles
         if len(arrays) != len(roles):
@@ -152,9 +152,9 @@ class Plan:
             *arrays, out = arrays  # type: ignore[assignment]
         problem, dtype = self.problem, self._dtype
         if out is None:
-            result = new(problem.result_shape, dtype)
+            result = new(problem.result_shape, dtype, problem.result_layout)
         else:
-            check_out(out, problem.result_shape, dtype)
+            check_out(out, problem.result_shape, dtype, problem.result_layout)
             result = out
         taken = self._taken(arrays, out)
         if not problem.batch:
@@ -171,7 +171,8 @@ class Plan:
         """Return the operands as algorithms take them, sharing no memory with `out`."""
         taken = []
         for i, role in enumerate(self._roles):
-            array = take(role, arrays[i], self.problem.operands[i], self._dtype)
+            shape, layout = self.problem.operands[i], self.problem.layout
+            array = take(role, arrays[i], shape, self._dtype, layout)
             if out is not None:
                 check_apart(out, role, array)
             taken.append(array)

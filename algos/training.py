@@ -12,6 +12,7 @@ from .core.arguments import choice, per_axis, whole_number
 from .core.arrays import as_array, check_apart, take
 from .core.errors import ConvbenchError, shown
 from .core.layouts import check_axes, check_gradient_layouts
+from .core.memory_order import laid_out, layout_of
 from .core.problem import BIASES, DTYPES, Padding, Problem
 from .core.sizes import Sides, extent, resolve_padding
 from .plan import Plan
@@ -32,6 +33,7 @@ def grad_input(
     fit: str = "floor",
     boundary: str = "zeros",
     cval: float = 0.0,
+    layout: str | None = None,
     algorithm: str | Algorithm = AUTO,
     threads: int | None = None,
     accuracy: str | float = "standard",
@@ -51,6 +53,9 @@ def grad_input(
         Spatial size of the layer's input. Several sizes may give the same output size.
     stride, padding, dilation, groups, tile, connections, flip, fit, boundary, cval
         Fields of the layer. See `Problem` for meanings and defaults.
+    layout : {"channels_first", "channels_last"}, optional
+        Order in memory that arrays are read and written in, as in `Problem`. By default channels
+        last if `g`, and `out` where it is given, lie so in memory. Other inputs are copied.
     algorithm, threads, accuracy, memory, deterministic
         Algorithm, threads and limits of the automatic choice. See `conv`.
     out : ndarray, shape (N, C, *size), optional
@@ -81,6 +86,7 @@ def grad_input(
         out_channels=one.shape[0], stride=stride, padding=padding, dilation=dilation,
         groups=groups, tile=tile, connections=connections, flip=flip, fit=fit,
         boundary=boundary, cval=cval, dtype=g.dtype.name, operation="grad_input",
+        layout=layout_of(g, out) if layout is None else layout,
     )  # fmt: skip
     _check_gradient(problem, g)
     w = take(
@@ -110,6 +116,7 @@ def grad_weight(
     fit: str = "floor",
     boundary: str = "zeros",
     cval: float = 0.0,
+    layout: str | None = None,
     algorithm: str | Algorithm = AUTO,
     threads: int | None = None,
     accuracy: str | float = "standard",
@@ -129,6 +136,9 @@ def grad_weight(
         Spatial size of the kernels. Several sizes may give the same output size.
     stride, padding, dilation, groups, tile, connections, flip, fit, boundary, cval
         Fields of the layer. See `Problem` for meanings and defaults.
+    layout : {"channels_first", "channels_last"}, optional
+        Order in memory that arrays are read in, as in `Problem`. By default channels last if `x`
+        and `g` lie so in memory. Arrays in another order are copied.
     algorithm, threads, accuracy, memory, deterministic
         Algorithm, threads and limits of the automatic choice. See `conv`.
     out : ndarray of the result's shape, optional
@@ -158,6 +168,7 @@ def grad_weight(
         in_channels=x.shape[1], out_channels=g.shape[1], stride=stride, padding=padding,
         dilation=dilation, groups=groups, tile=tile, connections=connections, flip=flip, fit=fit,
         boundary=boundary, cval=cval, dtype=x.dtype.name, operation="grad_weight",
+        layout=layout_of(x, g) if layout is None else layout,
     )  # fmt: skip
     _check_gradient(problem, g)
     chosen = resolve(
@@ -180,6 +191,7 @@ def conv_transpose(
     connections: Any = None,
     flip: bool = False,
     boundary: str = "zeros",
+    layout: str | None = None,
     output_size: Any = None,
     output_padding: Any = 0,
     algorithm: str | Algorithm = AUTO,
@@ -209,6 +221,8 @@ def conv_transpose(
         Boundary of the convolution to transpose. See `Problem`. Results beyond the border are
         added to the samples that the boundary puts there, instead of being cropped. With
         "constant" they are cropped.
+    layout
+        As in `grad_input`.
     output_size : int or tuple of int, optional
         Spatial size of the result. Default: the smallest size plus `output_padding`.
     output_padding : int or tuple of int
@@ -247,12 +261,13 @@ def conv_transpose(
         raise ConvbenchError("output_size and output_padding say the same thing; give one of them")
     result = grad_input(
         g, w, size=output_size, stride=stride, padding=padding, dilation=dilation, groups=groups,
-        tile=tile, connections=connections, flip=flip, boundary=boundary,
+        tile=tile, connections=connections, flip=flip, boundary=boundary, layout=layout,
         algorithm=algorithm, threads=threads, accuracy=accuracy, memory=memory,
         deterministic=deterministic,
     )  # fmt: skip
     if any(behind):  # samples that no tap reaches
-        result = np.pad(result, ((0, 0), (0, 0), *((0, count) for count in behind)))
+        padded = np.pad(result, ((0, 0), (0, 0), *((0, count) for count in behind)))
+        result = laid_out(padded, layout_of(result))
     if bias is not None:
         bias = as_array("bias", bias)
         if bias.shape != result.shape[1:2] or bias.dtype != result.dtype:

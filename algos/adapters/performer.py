@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.family import CONVOLUTION
+from ..core.memory_order import CHANNELS_FIRST
 from .biases import Biased
 from .borders import Bordered
 from .gradients import Derived
 from .parts import Parts
+from .relaid import relaid
 
 
 def performer(algorithm: Any, problem: Any) -> Any:
@@ -19,6 +21,8 @@ def performer(algorithm: Any, problem: Any) -> Any:
     """
     if algorithm.family is not CONVOLUTION:
         return algorithm.stand_in(problem) or algorithm
+    if problem.layout != CHANNELS_FIRST and not _reads_layout(algorithm, problem):
+        return relaid(algorithm, problem, performer)
     if problem.boundary != "zeros" and not _reads_boundary(algorithm, problem):
         adapter = Biased if isinstance(problem.bias, str) else Bordered
         return adapter(algorithm, performer)
@@ -30,6 +34,13 @@ def performer(algorithm: Any, problem: Any) -> Any:
     if not (problem.is_plain or (own and algorithm.any_layer)):
         return Parts(algorithm, performer)
     return algorithm if own else Derived(algorithm)
+
+
+def _reads_layout(algorithm: Any, problem: Any) -> bool:
+    """Return True if the algorithm's own methods take the arrays of `problem` in its layout."""
+    own = problem.operation in algorithm.operations and not isinstance(problem.bias, str)
+    alone = own and problem.is_plain and problem.boundary == "zeros"
+    return alone and bool(algorithm.reads_layout(problem))
 
 
 def _reads_boundary(algorithm: Any, problem: Any) -> bool:

@@ -20,7 +20,8 @@ class Algorithm(AlgorithmBase):
 
     Every array an algorithm is handed is C-contiguous, aligned, in native byte order and of
     the problem's dtype and shape; `bias` is zeros where the problem has none. Inputs are
-    read-only views, `out` holds garbage and every element of it must be written.
+    read-only views, `out` holds garbage and every element of it must be written. A problem with
+    its channels last reaches only classes that ask for it by `reads_layout`.
     Where `operations` names a gradient, `problem.operation` tells the methods which is meant.
     Instances hold no state: one serves any number of problems and threads at once.
     """
@@ -42,6 +43,15 @@ class Algorithm(AlgorithmBase):
     def reads_boundary(self, problem: Problem) -> bool:
         """Return True if the class reads the boundary of `problem` by itself."""
         return problem.boundary in self.boundaries
+
+    def reads_layout(self, problem: Problem) -> bool:
+        """Return True if the class reads and writes the channels-last arrays of `problem` in place.
+
+        Asked of plain layers with zeros beyond the border, in the class's own `operations`. For
+        others, and where it is False, arrays are copied (see `algos.adapters.relaid`).
+        `algos.core.memory_order.in_memory` gives the C-contiguous view of such an array.
+        """
+        return False
 
     def why_not(self, problem: Problem, w: np.ndarray | None = None) -> str | None:
         """Return a sentence saying why this algorithm cannot do `problem`, or None if it can.

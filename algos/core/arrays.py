@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .errors import ConvbenchError, shown
+from .memory_order import CHANNELS_FIRST, by_axes, in_memory, shape_in_memory
 
 
 def as_array(what: str, array: Any) -> np.ndarray:
@@ -38,10 +39,10 @@ def check_addressable(problem: Any) -> None:
         )
 
 
-def new(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """Return an array for a result; its elements are garbage."""
+def new(shape: tuple[int, ...], dtype: np.dtype, layout: str = CHANNELS_FIRST) -> np.ndarray:
+    """Return an array for a result in `layout`; its elements are garbage."""
     try:
-        return np.empty(shape, dtype)
+        return by_axes(np.empty(shape_in_memory(shape, layout), dtype), layout)
     except (MemoryError, ValueError):  # more than there is, or than NumPy can count
         size = math.prod(shape) * dtype.itemsize / 2**30
         raise ConvbenchError(
@@ -69,8 +70,10 @@ def narrowed(what: str, array: np.ndarray, dtype: DTypeLike) -> np.ndarray:
     return result
 
 
-def take(what: str, array: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """Return `array` read-only, C-contiguous, aligned and of `dtype`; copied only if needed.
+def take(
+    what: str, array: Any, shape: tuple[int, ...], dtype: np.dtype, layout: str = CHANNELS_FIRST
+) -> np.ndarray:
+    """Return `array` read-only, aligned, of `dtype` and in `layout`; copied only if needed.
 
     All inputs being read-only views, Numba compiles a kernel once. `what` is its name in
     complaints.
@@ -85,6 +88,11 @@ def take(what: str, array: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.n
                 f"convert one of them with .astype()"
             )
         array = array.astype(dtype)
+    if layout != CHANNELS_FIRST:
+        stored = in_memory(array, layout)
+        if not (stored.flags.c_contiguous and stored.flags.aligned):
+            stored = np.require(stored, requirements=("C", "A"))
+        return by_axes(read_only(stored), layout)
     flags = array.flags
     if flags.carray:  # C-contiguous, aligned and writeable, as most are
         return read_only(array)
@@ -106,13 +114,23 @@ def no_bias(channels: int, dtype: str | np.dtype) -> np.ndarray:
     return read_only(np.zeros(channels, dtype))
 
 
-def check_out(out: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> None:
-    """Raise unless a result can be written into `out`."""
+def check_out(
+    out: np.ndarray, shape: tuple[int, ...], dtype: np.dtype, layout: str = CHANNELS_FIRST
+) -> None:
+    """Raise unless a result in `layout` can be written into `out`."""
     if not isinstance(out, np.ndarray):
         raise ConvbenchError(f"out is a {type(out).__name__}; expected an ndarray to write into")
     if out.shape != shape or out.dtype != dtype:
         raise ConvbenchError(f"out is {out.dtype}{out.shape}, the problem gives {dtype}{shape}")
-    if not out.flags.carray:
+    if layout != CHANNELS_FIRST:
+        if not in_memory(out, layout).flags.carray:
+            axes = f"({', '.join(map(str, shape_in_memory(shape, layout)))})"
+            raise ConvbenchError(
+                f"out must have its channels last in memory, as the problem says by "
+                f'layout="{layout}", and be aligned and writeable; '
+                f"give np.moveaxis(np.empty({axes}, {str(dtype)!r}), -1, 1)"
+            )
+    elif not out.flags.carray:
         raise ConvbenchError("out must be C-contiguous, aligned and writeable")
 
 

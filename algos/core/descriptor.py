@@ -13,7 +13,8 @@ differs from the padding before, and ``_f64``, ``_flip``, ``_bias``, ``_ceil``, 
 and of the kernel. ``_tile2x3`` is the period of a tiled layer. ``_biaslocation`` and ``_biastile``
 are biases that a channel does not share. ``_conn7.e.1c`` is a table of connections: a hexadecimal
 number per output channel, whose bits are its input channels. ``_nearest``, ``_reflect``,
-``_mirror``, ``_wrap`` and ``_constant1.5`` are the boundary, instead of zeros.
+``_mirror``, ``_wrap`` and ``_constant1.5`` are the boundary, instead of zeros. ``_axb``, a tag of
+benchdnn's, says that input and output have their channels last in memory.
 """
 
 from __future__ import annotations
@@ -24,14 +25,15 @@ from typing import Any, NamedTuple
 
 from .connections import from_text
 from .errors import ConvbenchError, shown
+from .memory_order import CHANNELS_LAST
 from .problem import AXES, Problem
 from .sizes import extent
-from .spelling import OPERATION_WORDS
+from .spelling import LAST_WORD, OPERATION_WORDS
 
 DEFAULT_BATCH = 2
 MOST_DIGITS = 20
 _NUMBER = re.compile(r"(g|mb|ic|oc|[ioksprd][dhw])([0-9]+)")
-_WORD = re.compile(r"(f32|f64|flip|bias|ceil|exact|bwdd|bwdw)(?![a-z0-9])")
+_WORD = re.compile(r"(f32|f64|flip|bias|ceil|exact|bwdd|bwdw|axb)(?![a-z0-9])")
 _LAYER = re.compile(
     r"(?:tile(?P<tile>[0-9]+(?:x[0-9]+)*)|conn(?P<connections>[0-9a-f]+(?:\.[0-9a-f]+)*)"
     r"|bias(?P<bias>location|tile)|(?P<boundary>nearest|reflect|mirror|wrap|constant)"
@@ -175,6 +177,8 @@ def scan(text: str) -> tuple[dict[str, int], dict[str, Any]]:
                 fields["dtype"] = "float" + word[1:]
             elif word in ("ceil", "exact"):
                 fields["fit"] = word
+            elif word == LAST_WORD:
+                fields["layout"] = CHANNELS_LAST
             elif word in OPERATION_WORDS:
                 fields["operation"] = OPERATION_WORDS[word]
             else:
@@ -190,7 +194,7 @@ def scan(text: str) -> tuple[dict[str, int], dict[str, Any]]:
             raise DescriptorError(
                 f"descriptor {text!r}, column {at + 1}: cannot read {text[at : at + 12]!r}; "
                 f"expected parts such as mb1, ic3, ih224, oc64, kh3, sh2, ph1, dh1, g8, "
-                f'_f64, _flip, _bias, _reflect, _bwdd or n"name"',
+                f'_f64, _flip, _bias, _reflect, _axb, _bwdd or n"name"',
                 at + 1,
             )
     return numbers, fields

@@ -19,6 +19,7 @@ from .boundary import most_copies, resolve_boundary
 from .connections import as_table, resolve_connections
 from .errors import ConvbenchError
 from .family import CONVOLUTION, Family
+from .memory_order import CHANNELS_FIRST, LAYOUTS
 from .sizes import (
     AXES,
     FITS,
@@ -95,6 +96,9 @@ class Problem:
         `algos.core.boundary`. A "constant" with a `cval` of 0 is the same as "zeros".
     cval : float
         Value beyond the border with boundary "constant". It is rounded to `dtype`.
+    layout : {"channels_first", "channels_last"}
+        Order in memory of input and output, and of their gradients: as (N, C, *size), or with the
+        channels of a pixel side by side. Shapes are the same for both; kernels have no layout.
     name : str
         Label. Two problems that differ only in name are equal.
 
@@ -130,6 +134,7 @@ class Problem:
     operation: str = "forward"
     boundary: str = "zeros"
     cval: float = 0.0
+    layout: str = CHANNELS_FIRST
     name: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
@@ -162,6 +167,7 @@ class Problem:
     def _check_choices(self) -> None:
         choice("fit", self.fit, FITS)
         choice("operation", self.operation, OPERATIONS)
+        choice("layout", self.layout, LAYOUTS)
         text("name", self.name)
         if isinstance(self.bias, str):
             choice("bias", self.bias, BIASES)
@@ -270,6 +276,11 @@ class Problem:
             "grad_input": self.input_shape,
             "grad_weight": self.kernel_shape,
         }[self.operation]
+
+    @property
+    def result_layout(self) -> str:
+        """Layout of what is computed; a kernel has its channels first."""
+        return CHANNELS_FIRST if self.operation == "grad_weight" else self.layout
 
     @cached_property
     def bias_shape(self) -> tuple[int, ...]:

@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 
 from .connections import to_text
+from .memory_order import CHANNELS_LAST
 
+#: Word for channels last: the tag of benchdnn for it in any number of axes, as in ``--stag=axb``.
+LAST_WORD = "axb"
 OPERATION_WORDS = {"bwdd": "grad_input", "bwdw": "grad_weight"}
 
 
@@ -69,6 +72,8 @@ def format_descriptor(problem: Any) -> str:
         parts.append(problem.boundary + _value(problem))
     if problem.fit != "floor":
         parts.append(problem.fit)
+    if problem.layout == CHANNELS_LAST:
+        parts.append(LAST_WORD)
     parts += [word for word, operation in OPERATION_WORDS.items() if operation == problem.operation]
     if problem.name:
         parts.append('n"{}"'.format(problem.name.replace('"', "'")))

@@ -19,6 +19,7 @@ from algos.core.arguments import dtype_name, text, whole_number, whole_numbers
 from algos.core.descriptor import enter, whole
 from algos.core.errors import ConvbenchError
 from algos.core.family import MODULES, Family
+from algos.core.memory_order import CHANNELS_FIRST
 from algos.core.problem import DTYPES, Problem
 from algos.pooling.core.problem import PoolProblem
 
@@ -156,6 +157,11 @@ class InceptionProblem:
     def result_shape(self) -> tuple[int, ...]:
         """Shape of the result."""
         return self.output_shape
+
+    @property
+    def result_layout(self) -> str:
+        """Layout of the result."""
+        return CHANNELS_FIRST
 
     @property
     def itemsize(self) -> int:

@@ -23,8 +23,8 @@ def not_slid(operator: str, problem: PoolProblem) -> str | None:
         return f"{operator} has no {problem.kind} pooling"
     if problem.operation != "forward":
         return f"{operator} has no gradient"
-    if problem.layout != "regular":
-        return f"{operator} slides windows of one size, it has no {problem.layout} ones"
+    if problem.placement != "regular":
+        return f"{operator} slides windows of one size, it has no {problem.placement} ones"
     if set(problem.stride) != {1}:
         return f"{operator} has no stride"
     if set(problem.dilation) != {1}:

@@ -90,10 +90,10 @@ class TorchPoolChannelsLast(TorchPool):
 def _not_offered(problem: PoolProblem) -> str | None:
     if problem.kind not in ("max", "average", "l2"):
         return f"PyTorch has no {problem.kind} pooling that is comparable"
-    if problem.layout == "adaptive" and problem.kind != "l2":
+    if problem.placement == "adaptive" and problem.kind != "l2":
         return None
-    if problem.layout != "regular":
-        return f"PyTorch's {problem.kind} pooling has no {problem.layout} windows that are the same"
+    if problem.placement != "regular":
+        return f"PyTorch's {problem.kind} pooling has no such {problem.placement} windows"
     if any(before != after for before, after in problem.padding):
         return "PyTorch pads alike on both sides"
     if any(2 * before > window for (before, _), window in zip(problem.padding, problem.window,
@@ -110,7 +110,7 @@ def _function(problem: PoolProblem) -> Callable[[Any], Any]:
     """Return the function of PyTorch for the problem, with its settings."""
     functional = load("torch").nn.functional
     short = {"max": "max", "average": "avg", "l2": "lp"}[problem.kind]
-    if problem.layout == "adaptive":
+    if problem.placement == "adaptive":
         adaptive = getattr(functional, f"adaptive_{short}_pool{problem.axes}d")
         return partial(adaptive, output_size=problem.output)
     function = getattr(functional, f"{short}_pool{problem.axes}d")

@@ -16,6 +16,7 @@ from algos.core.arrays import as_array, new
 from algos.core.errors import ConvbenchError
 from algos.core.family import check_problem
 from algos.core.layouts import check_axes
+from algos.core.memory_order import layout_of
 from algos.core.sizes import extent, output_positions, resolve_padding
 
 from .core.algorithm import PoolAlgorithm
@@ -44,6 +45,7 @@ def pool(
     gate: np.ndarray | None = None,
     mode: str | None = None,
     seed: int | None = None,
+    layout: str | None = None,
     algorithm: str | PoolAlgorithm = AUTO,
     threads: int | None = None,
     return_switches: bool = False,
@@ -69,6 +71,9 @@ def pool(
         Fractional windows, the same for every channel. Another `seed` gives other windows.
     count_include_pad, p, sigma, mix, mode, seed
         Options of single kinds. See `PoolProblem` for meaning and defaults.
+    layout : {"channels_first", "channels_last"}, optional
+        Order in memory that arrays are read and written in. By default channels last if `x`, and
+        `out` where it is given, lie so in memory. Other inputs are copied.
     gate : ndarray, shape (*window) or (C, *window)
         Weights of the gate, for "gated".
     algorithm : str
@@ -79,7 +84,7 @@ def pool(
     return_switches : bool
         True to return also the place of each maximum or sample. `unpool` takes these places.
     out : ndarray, optional
-        Array to write to. It must be C-contiguous, and `return_switches` false.
+        Array to write to, in the layout of the result, if `return_switches` is false.
 
     Returns
     -------
@@ -118,11 +123,13 @@ def pool(
     >>> pool(x, "l2", size=5).round(3)
     array([[[7.211]]])
     """
+    if layout is None:
+        layout = layout_of(as_array("input", x), out)
     problem = pool_problem_of(
         x, kind, size=size, stride=stride, padding=padding, dilation=dilation, fit=fit,
         output_size=output_size, levels=levels, ratio=ratio, sequence=sequence,
         overlapping=overlapping, count_include_pad=count_include_pad, p=p, sigma=sigma, mix=mix,
-        mode=mode, seed=seed,
+        mode=mode, seed=seed, layout=layout,
     )  # fmt: skip
     if not truth("return_switches", return_switches):
         chosen = resolve(algorithm, problem, None, as_array("input", x), threads=threads)
@@ -138,6 +145,7 @@ def pool_grad(
     kind: str = "max",
     *,
     gate: np.ndarray | None = None,
+    layout: str | None = None,
     algorithm: str | PoolAlgorithm = AUTO,
     threads: int | None = None,
     out: np.ndarray | None = None,
@@ -152,6 +160,8 @@ def pool_grad(
     ----------
     grad_out : ndarray, shape of the output of `pool`
     x : ndarray, shape (N, C, *size)
+    layout : {"channels_first", "channels_last"}, optional
+        Order in memory of the arrays. By default channels last if all that are given lie so.
     **options
         As they were given to `pool`.
 
@@ -169,8 +179,10 @@ def pool_grad(
     >>> pool_grad(g, x, "average", size=2)
     array([[[ 5.,  5., 10., 10.]]])
     """
-    problem = pool_problem_of(x, kind, operation="grad_input", **options)
     arrays = as_array("output gradient", grad_out), as_array("input", x)
+    if layout is None:
+        layout = layout_of(arrays[1], arrays[0], out)
+    problem = pool_problem_of(x, kind, operation="grad_input", layout=layout, **options)
     chosen = resolve(algorithm, problem, None, *arrays, threads=threads)
     plan = PoolPlan(problem, gate, algorithm=chosen, threads=threads)
     return plan.grad_input(grad_out, x, out)

@@ -24,6 +24,7 @@ from algos.core.arrays import (
 from algos.core.bound import Bindable, Bound
 from algos.core.errors import ConvbenchError
 from algos.core.family import check_problem
+from algos.core.memory_order import laid_out
 
 from .core.algorithm import PoolAlgorithm
 from .core.problem import PoolProblem
@@ -80,7 +81,7 @@ class PoolPlan:
             forward: x ``(N, C, *size)``; grad_input: the gradient of the output and, unless
             the kind is linear, x. These are the problem's `operands`.
         out : ndarray, optional
-            C-contiguous, of the problem's `result_shape`, sharing no memory with the others.
+            Of the problem's `result_shape` and layout, sharing no memory with the others.
         """
         wanted = len(self.problem.operands)
         if len(arrays) == wanted + 1 and out is None:
@@ -104,7 +105,9 @@ class PoolPlan:
         if not isinstance(able, Bindable) or not problem.batch:
             return Bound(partial(self, *arrays, out))
         pairs = zip(arrays, problem.operands, strict=True)
-        given = [take("operand", array, shape, self._dtype) for array, shape in pairs]
+        given = [
+            take("operand", array, shape, self._dtype, problem.layout) for array, shape in pairs
+        ]
         return able.bind(problem, *given, threads=self.threads)
 
     def with_switches(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -125,31 +128,34 @@ class PoolPlan:
                 f"{self.algorithm.name} finds values, not where they lie; for switches use "
                 f"{' or '.join(able)}"
             )
-        switches = new(self.problem.output_shape, np.dtype(np.int64))
+        switches = new(self.problem.output_shape, np.dtype(np.int64), self.problem.layout)
         return self._forward(x, None, switches), switches
 
     def _forward(
         self, x: np.ndarray, out: np.ndarray | None, switches: np.ndarray | None
     ) -> np.ndarray:
         problem = self.problem
-        x = take("input", x, problem.input_shape, self._dtype)
+        x = take("input", x, problem.input_shape, self._dtype, problem.layout)
         out = self._out(out, problem.output_shape, ("input", x))
         if not problem.batch:
             return out
         algorithm = self.algorithm
         if switches is not None and not algorithm.gives_switches:
             algorithm = registry.poolings()[ALWAYS]
-        run, gate = algorithm.forward, self._gate
+        gate, layout = self._gate, problem.layout
         with pools.share(self.threads) as threads:
-            if problem.layout != "pyramid":
-                run(problem, x, gate, out, switches, threads)
+            if problem.placement != "pyramid":
+                performer(algorithm, problem).forward(problem, x, gate, out, switches, threads)
             else:
                 start = 0
                 for part in problem.parts:
                     bins = slice(start, start + math.prod(part.output_size))
                     start = bins.stop
-                    piece = np.empty(part.output_shape, self._dtype)
-                    where = None if switches is None else np.empty(part.output_shape, np.int64)
+                    piece = new(part.output_shape, self._dtype, layout)
+                    where = None
+                    if switches is not None:
+                        where = new(part.output_shape, switches.dtype, layout)
+                    run = performer(algorithm, part).forward
                     run(part, x, gate, piece, where, threads)
                     out[..., bins] = piece.reshape(*piece.shape[:2], -1)
                     if switches is not None and where is not None:
@@ -174,19 +180,21 @@ class PoolPlan:
         out : (N, C, *size), optional
         """
         problem = self.problem
-        grad_out = take("output gradient", grad_out, problem.output_shape, self._dtype)
+        dtype, layout = self._dtype, problem.layout
+        grad_out = take("output gradient", grad_out, problem.output_shape, dtype, layout)
         if x is None and not problem.is_linear:
             raise ConvbenchError(
                 f"the gradient of {problem.kind} pooling depends on what was pooled; give x too"
             )
-        x = np.zeros(problem.input_shape, self._dtype) if x is None else x
-        x = take("input", x, problem.input_shape, self._dtype)
+        x = np.zeros(problem.input_shape, dtype) if x is None else x
+        x = take("input", x, problem.input_shape, dtype, layout)
         out = self._out(out, problem.input_shape, ("output gradient", grad_out), ("input", x))
         if not problem.batch:
             return out
-        run, gate = self.algorithm.grad_input, self._gate
+        gate = self._gate
         with pools.share(self.threads) as threads:
-            if problem.layout != "pyramid":
+            if problem.placement != "pyramid":
+                run = performer(self.algorithm, problem).grad_input
                 run(problem, grad_out, x, gate, out, threads)
                 return out
             out[...] = 0
@@ -194,7 +202,8 @@ class PoolPlan:
             for part in problem.parts:
                 bins = slice(start, start + math.prod(part.output_size))
                 start = bins.stop
-                grad = np.ascontiguousarray(grad_out[..., bins]).reshape(part.output_shape)
+                grad = laid_out(grad_out[..., bins].reshape(part.output_shape), layout)
+                run = performer(self.algorithm, part).grad_input
                 run(part, read_only(grad), x, gate, piece, threads)
                 out += piece
         return out
@@ -204,8 +213,8 @@ class PoolPlan:
     ) -> np.ndarray:
         """Return `out`, checked, or a new array."""
         if out is None:
-            return new(shape, self._dtype)
-        check_out(out, shape, self._dtype)
+            return new(shape, self._dtype, self.problem.layout)
+        check_out(out, shape, self._dtype, self.problem.layout)
         for role, array in inputs:
             check_apart(out, role, array)
         return out

@@ -17,6 +17,7 @@ import numpy as np
 from algos.core.arrays import narrowed
 from algos.core.errors import ConvbenchError
 from algos.core.family import CONVOLUTION
+from algos.core.memory_order import CHANNELS_FIRST
 from algos.core.problem import Problem
 from algos.filtering.request import same_sides
 
@@ -164,7 +165,7 @@ def remarks_on_files(case: Case) -> list[str]:
 
 def _generator(case: Case, seed: int, part: str) -> np.random.Generator:
     """Return a generator for one array, independent of the other arrays' generators."""
-    problem = replace(case.problem, name="")
+    problem = replace(case.problem, name="", layout=CHANNELS_FIRST)  # the same numbers for both
     text = f"{problem} {case.weights} {case.pixels} {part}"
     digest = hashlib.sha256(text.encode()).digest()
     return np.random.default_rng([seed, *np.frombuffer(digest, dtype="<u4").tolist()])

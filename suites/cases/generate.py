@@ -11,6 +11,7 @@ from typing import Any
 from algos.core.boundary import BOUNDARIES
 from algos.core.descriptor import parse_descriptor
 from algos.core.errors import ConvbenchError
+from algos.core.memory_order import CHANNELS_FIRST, CHANNELS_LAST
 from algos.core.problem import Problem
 
 from . import thresholds
@@ -83,6 +84,17 @@ GRADIENT_FILLS = (
 OPERATIONS = ("forward", "grad_input", "forward", "grad_weight")
 
 
+#: Layouts to draw from: most algorithms copy channels-last arrays, in one way for all of them.
+_LAYOUTS = (CHANNELS_FIRST, CHANNELS_FIRST, CHANNELS_LAST)
+
+
+def layouts(seed: int) -> Iterator[str]:
+    """Yield layouts for the problems that spell none, the same for the same `seed`."""
+    rng = random.Random(f"layouts {seed}")
+    while True:
+        yield rng.choice(_LAYOUTS)
+
+
 def fills_for(operation: str) -> tuple[tuple[str, str], ...]:
     """Return the fills that go with an operation."""
     return GRADIENT_FILLS if operation == "grad_weight" else FILLS
@@ -96,7 +108,7 @@ def cases(count: int, seed: int = 0, operations: Sequence[str] = ("forward",)) -
     the seed, with a random problem after every two. The fills take turns. Half of them have outer
     products for kernels, so that separable algorithms are tested as often as others.
     """
-    drawn, rng = _problems(random.Random(seed)), random.Random(seed)
+    drawn, rng = _problems(random.Random(seed), layouts(seed)), random.Random(seed)
     found = []
     for index in range(count):
         problem, operation = next(drawn), rng.choice(tuple(operations))
@@ -108,11 +120,11 @@ def cases(count: int, seed: int = 0, operations: Sequence[str] = ("forward",)) -
     return found
 
 
-def _problems(rng: random.Random) -> Iterator[Problem]:
+def _problems(rng: random.Random, laid: Iterator[str]) -> Iterator[Problem]:
     for fills_offset in range(2):  # so that each comes with another fill in its second round
         for text in _FIXED[fills_offset:] + _FIXED[:fills_offset]:
             for dtype in ("float32", "float64"):
-                yield parse_descriptor(text, dtype=dtype)
+                yield parse_descriptor(text, dtype=dtype, layout=next(laid))
     around = [
         (text, dtype)
         for text in thresholds.edges(thresholds.CONVOLUTION)
@@ -124,7 +136,7 @@ def _problems(rng: random.Random) -> Iterator[Problem]:
     while True:
         for text, dtype in (around.pop() for _ in range(min(2, len(around)))):
             yield parse_descriptor(text, dtype=dtype)
-        yield _random(rng)
+        yield replace(_random(rng), layout=next(laid))
 
 
 def _random(rng: random.Random) -> Problem:
@@ -194,6 +206,7 @@ def simpler(p: Problem) -> Iterator[dict[str, Any]]:
         yield {"out_channels": last, "connections": p.connections[:last]}
     yield {"flip": False}
     yield {"fit": "floor"}
+    yield {"layout": CHANNELS_FIRST}
     yield {"operation": "forward"}
     yield {"dtype": "float32"}
     yield {"boundary": "zeros", "cval": 0.0}

@@ -1,4 +1,4 @@
-"""Pooling problems to verify on: every kind in every layout, both sides of every threshold at
+"""Pooling problems to verify on: every kind in every placement, both sides of every threshold at
 which kernels change their way, and random ones."""
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from algos.core.errors import ConvbenchError
+from algos.core.memory_order import CHANNELS_FIRST
 from algos.pooling import PoolProblem, parse_pool_descriptor
 
 from . import thresholds
-from .generate import smaller
+from .generate import layouts, smaller
 from .suite import Case
 
 #: Every kind, with options that are not the default where it has any.
@@ -22,8 +23,8 @@ _KINDS = (
     "stochastic_mode=train_seed=5", "max", "average", "stochastic", "mixed_mix=0.3", "gated",
 )  # fmt: skip
 
-#: Every layout: strided, ragged, wide, dilated, 1-D to 3-D, adaptive, pyramid, fractional.
-_LAYOUTS = (
+#: Every placement: strided, ragged, wide, dilated, 1-D to 3-D, adaptive, pyramid, fractional.
+_PLACEMENTS = (
     "mb2_ic3ih7iw9_kh3kw2_sh2sw1_ph1pw1",
     "mb1_ic2ih9iw8_kh3_sh2_ph1_ceil",
     "mb1_ic1ih6iw30_kh5kw12_sh1sw1_ph2pw5rh1",
@@ -57,7 +58,7 @@ def cases(count: int, seed: int = 0, operations: Sequence[str] = ("forward",)) -
     if not asked:
         return []
     rng = random.Random(seed)
-    drawn = _problems(rng)
+    drawn = _problems(rng, layouts(seed))
     found = []
     for index in range(count):
         operation = asked[index // 2 % len(asked)]
@@ -67,18 +68,18 @@ def cases(count: int, seed: int = 0, operations: Sequence[str] = ("forward",)) -
     return found
 
 
-def _problems(rng: random.Random) -> Iterator[Any]:
+def _problems(rng: random.Random, laid: Iterator[str]) -> Iterator[Any]:
     """Yield functions from dtype and operation to a problem."""
     fixed = ["maxout_mb2_ic6ih3iw4_pieces=3"]
     shift = itertools.count()
-    for layouts in (_LAYOUTS, _LAYOUTS[::-1]):
+    for placements in (_PLACEMENTS, _PLACEMENTS[::-1]):
         for kind in _KINDS:
-            layout = layouts[next(shift) % len(layouts)]
-            if kind == "gated" and "=" in layout:
-                layout = layouts[-1] if "=" not in layouts[-1] else layouts[0]
-            fixed.append(f"{kind}_{layout}")
+            placement = placements[next(shift) % len(placements)]
+            if kind == "gated" and "=" in placement:
+                placement = placements[-1] if "=" not in placements[-1] else placements[0]
+            fixed.append(f"{kind}_{placement}")
     for text in fixed:
-        yield _described(text)
+        yield _described(text, layout=next(laid))
     around = [
         f"{kind}_{text}"
         for thresholds_, kinds in (
@@ -92,12 +93,12 @@ def _problems(rng: random.Random) -> Iterator[Any]:
     while True:
         for text in (around.pop() for _ in range(min(2, len(around)))):
             yield _described(text)
-        fields = _random(rng)
+        fields = {**_random(rng), "layout": next(laid)}
         yield lambda fields=fields, **more: PoolProblem(**{**fields, **more})
 
 
-def _described(text: str) -> Callable[..., PoolProblem]:
-    return lambda **fields: parse_pool_descriptor(text, **fields)
+def _described(text: str, **known: str) -> Callable[..., PoolProblem]:
+    return lambda **fields: parse_pool_descriptor(text, **known, **fields)
 
 
 def _random(rng: random.Random) -> dict[str, Any]:
@@ -125,14 +126,14 @@ def _draw(rng: random.Random) -> dict[str, Any]:
         fields["p"] = rng.choice((0.5, 1, 3.5))
     if kind in ("average", "gaussian"):
         fields["count_include_pad"] = rng.random() < 0.5
-    layout = rng.random()
-    if layout < 0.7:
+    placement = rng.random()
+    if placement < 0.7:
         fields["window"] = window = per_axis(1, _WINDOWS[axes])
         fields["stride"] = rng.choice((1, per_axis(1, 4)))
         fields["dilation"] = rng.choice((1, 1, per_axis(1, 3)))
         fields["padding"] = tuple((rng.randint(0, w // 2), rng.randint(0, w // 2)) for w in window)
         fields["fit"] = rng.choice(("floor", "floor", "ceil"))
-    elif layout < 0.85:
+    elif placement < 0.85:
         fields["output"] = per_axis(1, 5)
     else:
         fields["ratio"] = rng.uniform(1.1, 1.9)
@@ -147,6 +148,7 @@ def simpler(p: PoolProblem) -> Iterator[dict[str, Any]]:
         yield {"channels": 1}
     yield {"operation": "forward"}
     yield {"dtype": "float32"}
+    yield {"layout": CHANNELS_FIRST}
     for name, plainest in (("fit", "floor"), ("padding", 0), ("stride", 1), ("dilation", 1)):
         if getattr(p, name) is not None:
             yield {name: plainest}

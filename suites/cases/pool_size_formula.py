@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from algos.core.memory_order import CHANNELS_LAST
 from algos.core.sizes import extent
 from algos.pooling import PoolProblem
 
@@ -31,35 +32,37 @@ pad by 1 more or crop by 1 for a whole fit
     """
     p = problem
     lines = [f"input  {p.input_shape}", *_windows(p)]
+    if p.layout == CHANNELS_LAST:
+        lines.append("channels last: in memory, those of a pixel lie side by side")
     if p.operation == "grad_input":
         others = " and ".join(map(str, p.operands))
         lines.append(f"grad_input: from {others} to {p.result_shape}")
-    elif p.layout == "regular":
+    elif p.placement == "regular":
         lines.append(f"unpooling: {_unpooling(p)}")
     return [*lines, f"{p.multiply_adds} reads, {p.compulsory_bytes} bytes to move at least"]
 
 
 def _windows(p: PoolProblem) -> list[str]:
-    if p.layout == "channels":
+    if p.placement == "channels":
         return [
             f"window {p.pieces} channels, {p.kind}",
             f"output {p.output_shape}, of {p.channels}/{p.pieces} = "
             f"{p.channels // p.pieces} channels",
         ]
-    if p.layout == "regular":
+    if p.placement == "regular":
         window = "×".join(map(str, p.window))
         lines = [f"window {window}, {p.kind}", f"output {p.output_shape}, per axis {FORMULA}:"]
         return lines + [f"  {name}: {_axis(p, axis)}" for axis, name in enumerate(p.axis_names)]
-    if p.layout == "pyramid":
+    if p.placement == "pyramid":
         bins = " + ".join(str(math.prod(part.output_size)) for part in p.parts)
         return [
-            f"windows {p.layout}, {p.kind}",
+            f"windows {p.placement}, {p.kind}",
             f"output {p.output_shape}, {bins} = {p.output_size[0]} bins; "
             f"in each level {_RULES['adaptive']}",
         ]
     return [
-        f"windows {p.layout}, {p.kind}",
-        f"output {p.output_shape}: {_RULES[p.layout]}",
+        f"windows {p.placement}, {p.kind}",
+        f"output {p.output_shape}: {_RULES[p.placement]}",
         *(
             f"  {name}: {line.size} samples in {line.positions} windows of "
             f"{_range(line.fewest, line.window)}"

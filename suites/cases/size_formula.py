@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from algos.core.memory_order import CHANNELS_LAST
 from algos.core.problem import Problem
 from algos.core.sizes import extent
 
@@ -50,6 +51,8 @@ pad by 1 more or crop by 1 for a whole fit
         )
     if p.boundary != "zeros":
         lines.append(_beyond(p))
+    if p.layout == CHANNELS_LAST:
+        lines.append("channels last: in memory, those of a pixel lie side by side")
     if p.operation != "forward":
         lines.append(f"{p.operation}: {_what(p)}")
     lines.append(

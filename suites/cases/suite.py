@@ -244,7 +244,9 @@ _SWEEP_KEYS = {
     "channels": _WHOLE,
     "axes": _WHOLE,
     "cval": (lambda v: type(v) in (int, float), "a number"),
-    **dict.fromkeys(("boundary", "dtype", "fit", "operation", "kind", "weights", "pixels"), _TEXTS),
+    **dict.fromkeys(
+        ("boundary", "dtype", "fit", "operation", "layout", "kind", "weights", "pixels"), _TEXTS
+    ),
     "flip": _FLAG,
     "bias": (
         _or_list(lambda v: isinstance(v, bool) or _is_text(v)),

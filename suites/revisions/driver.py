@@ -56,7 +56,10 @@ def load(
     asked = parse(problem)
     given = [np.load(path) for path in arrays]
     plan, operands = _plan(asked, given, algorithm, threads)
+    # An older revision knows no layout.
+    last = getattr(asked, "result_layout", "channels_first") == "channels_last"
     out = np.full(asked.result_shape, np.nan, asked.dtype)
+    out = _channels_last(out) if last else out
     call = partial(plan, *operands, out=out)
     call()
     if result:
@@ -65,9 +68,20 @@ def load(
     return {}
 
 
+def _channels_last(array: Any) -> Any:
+    """Return a copy of an array (N, C, *size) whose channels are last in memory."""
+    import numpy as np
+
+    return np.moveaxis(np.ascontiguousarray(np.moveaxis(array, 1, -1)), -1, 1)
+
+
 def _plan(problem: Any, given: list[Any], algorithm: str, threads: int) -> tuple[Any, list[Any]]:
     """Return a plan, and the arrays to call it with."""
     settings: dict[str, Any] = {"algorithm": algorithm, "threads": threads}
+    if getattr(problem, "layout", None) == "channels_last":
+        alike = problem.operation == "grad_weight" or hasattr(problem, "window")
+        count = len(problem.operands) if alike else 1  # the other is a kernel
+        given = [*map(_channels_last, given[:count]), *given[count:]]
     if hasattr(problem, "window"):
         from algos.pooling import PoolPlan
 

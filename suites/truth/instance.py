@@ -13,7 +13,9 @@ from typing import Any, Self
 import numpy as np
 
 from algos.adapters import performer
+from algos.core.arrays import new
 from algos.core.errors import KernelRefusedError
+from algos.core.memory_order import laid_out
 from algos.core.problem import Problem
 from suites.cases.data import arrays
 from suites.cases.fills import largest_integer
@@ -28,7 +30,10 @@ Run = Callable[..., np.ndarray | None]
 
 
 class Instance:
-    """A case and the `arrays` it is computed from; the first is an input that may be varied."""
+    """A case and the `arrays` it is computed from; the first is an input that may be varied.
+
+    Inputs and gradients of outputs lie in memory as the problem's layout says.
+    """
 
     case: Case
     arrays: tuple[np.ndarray, ...]
@@ -58,6 +63,13 @@ class Instance:
         changed = object.__new__(type(self))
         vars(changed).update(vars(self), arrays=(first, *self.arrays[1:]))
         return changed
+
+    def result(self) -> np.ndarray:
+        """Return an array for the result, in its layout and full of NaN."""
+        problem = self.problem
+        out = new(problem.result_shape, np.dtype(problem.dtype), problem.result_layout)
+        out.fill(np.nan)
+        return out
 
     def finite(self) -> Self:
         """Return this instance with zeros for NaN and infinity, which cannot be judged."""
@@ -129,6 +141,9 @@ class ConvolutionInstance(Instance):
 
     def __init__(self, case: Case, seed: int = 0) -> None:
         x, w, bias = arrays(case, seed)
+        x = laid_out(x, case.problem.layout)
+        if case.problem.operation == "grad_weight":
+            w = laid_out(w, case.problem.layout)
         self.case = case
         self.arrays = (x, w) if bias is None else (x, w, bias)
 

@@ -18,6 +18,7 @@ from algos.backend.poison import BYTES, poison_memory
 from algos.core.arrays import read_only
 from algos.core.causes import said, whole
 from algos.core.errors import ConvbenchError, KernelRefusedError
+from algos.core.memory_order import CHANNELS_LAST, in_memory, laid_out
 from suites.cases.suite import Case
 
 from .comparison import compare
@@ -121,14 +122,15 @@ class _Questions:
         self._behind = not self._behind
         poison_memory(BYTES[0] if self._behind else BYTES[1])
         fence = partial(fenced, behind=self._behind)
-        if first.flags.carray:
+        stored = in_memory(first, problem.layout)
+        if stored.flags.carray:
             own = fence(first)
         else:  # the layout is part of the test
             own = first.copy(order="K") if first.flags.writeable else first
         given = self.instance.with_first(own)
         given.arrays = (own, *map(fence, given.arrays[1:]))
         plan, arrays = given.plan(self.algorithm, threads)
-        out = fence(np.full(problem.result_shape, np.nan, problem.dtype))
+        out = fence(self.instance.result())
         with np.errstate(all="ignore"):  # NaN and infinity are data here
             plan(*arrays, out)
         before = (first, *self.instance.arrays[1:])
@@ -221,7 +223,7 @@ class _Questions:
 
     def confines_nonfinite(self, rng: np.random.Generator) -> None:
         """Demand that a NaN or infinity reaches exactly the outputs that depend on it."""
-        x = self.instance.first.copy()
+        x = self.instance.first.copy(order="K")
         edge = tuple(int(rng.choice([0, n - 1])) for n in x.shape)
         x[edge] = rng.choice(self.instance.nonfinite)
         y, before = self._at_positions(self._run(x)), self._at_positions(self.y)
@@ -262,4 +264,6 @@ _LAYOUTS = (
     ("byte-swapped", lambda x: x.astype(x.dtype.newbyteorder())),
     ("Fortran-ordered", np.asfortranarray),
     ("unaligned", _unaligned),
+    ("channels-first", np.ascontiguousarray),
+    ("channels-last", partial(laid_out, layout=CHANNELS_LAST)),
 )

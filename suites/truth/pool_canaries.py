@@ -123,7 +123,7 @@ class RaggedDropped(_Canary):
     name = "canary-ragged-dropped"
 
     def spoil(self, problem: PoolProblem, out: np.ndarray) -> None:
-        if problem.layout == "regular" and problem.fit == "ceil":
+        if problem.placement == "regular" and problem.fit == "ceil":
             line = problem.lines[2]
             if line.counted[-1] < line.full[-1]:
                 out[..., -1] = 0
@@ -165,7 +165,7 @@ class AdaptiveRoundedDown(_Canary):
     name = "canary-adaptive-rounded-down"
 
     def bend(self, problem: PoolProblem, windows: Any) -> Windows:
-        if problem.layout != "adaptive":
+        if problem.placement != "adaptive":
             return windows
         taps = []
         for line in problem.lines:
@@ -180,7 +180,7 @@ class FractionalDisjoint(_Canary):
     name = "canary-fractional-disjoint"
 
     def bend(self, problem: PoolProblem, windows: Any) -> Windows:
-        if problem.layout != "fractional":
+        if problem.placement != "fractional":
             return windows
         return windows._replace(taps=tuple(np.maximum(taps - 1, 1) for taps in windows.taps))
 

@@ -13,6 +13,7 @@ import numpy as np
 from algos.adapters import performer
 from algos.core.arrays import narrowed
 from algos.core.errors import ConvbenchError, closest
+from algos.core.memory_order import CHANNELS_FIRST, laid_out
 from algos.pooling import PoolPlan, PoolProblem
 from suites.cases import fills, pictures
 from suites.cases.pool_fills import integers, whole_unit
@@ -36,9 +37,11 @@ class PoolInstance(Instance):
         if case.weights != "random":
             raise ConvbenchError(f"weights {case.weights!r} are a kernel, pooling has none")
         self.case = case
-        digest = hashlib.sha256(f"{replace(problem, name='')} {case.pixels}".encode()).digest()
+        plain = replace(problem, name="", layout=CHANNELS_FIRST)  # the same numbers for both
+        digest = hashlib.sha256(f"{plain} {case.pixels}".encode()).digest()
         rng = np.random.default_rng([seed, *np.frombuffer(digest, dtype="<u4").tolist()])
-        self.arrays = tuple(_numbers(case, rng, shape) for shape in problem.operands)
+        numbers = [_numbers(case, rng, shape) for shape in problem.operands]
+        self.arrays = tuple(laid_out(array, problem.layout) for array in numbers)
         if problem.kind == "gated":
             self.arrays += (rng.standard_normal((problem.channels, *problem.window)),)
 
@@ -105,7 +108,7 @@ class PoolInstance(Instance):
         chooses = problem.kind in ("max", "maxout") or problem.mode == "train"
         if problem.operation != "forward" or not chooses or not algorithm.gives_switches:
             return None
-        if problem.layout == "pyramid" or problem.kind == "maxout":
+        if problem.placement == "pyramid" or problem.kind == "maxout":
             return None
         plan = PoolPlan(problem, algorithm=algorithm, threads=1)
         _, found = plan.with_switches(self.first)
@@ -167,7 +170,7 @@ def _truth(
     gate: np.ndarray | None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return (exact, magnitude) at `positions`; a pyramid's levels follow one another."""
-    if problem.layout != "pyramid":
+    if problem.placement != "pyramid":
         if problem.operation == "forward":
             return pool_oracle.forward_at(positions, problem, first, gate)[:2]
         return pool_oracle.grad_input_at(positions, problem, first, x, gate)
@@ -196,5 +199,5 @@ def _as_average(problem: PoolProblem) -> PoolProblem:
     if problem.kind == "maxout":
         return problem
     nothing: dict[str, Any] = dict.fromkeys(("p", "sigma", "mode", "mix"))
-    seed = problem.seed if problem.layout == "fractional" else None
+    seed = problem.seed if problem.placement == "fractional" else None
     return replace(problem, kind="average", count_include_pad=True, seed=seed, **nothing)

@@ -24,7 +24,7 @@ Property = Callable[[PoolProblem, np.random.Generator, Run], bool | None]
 
 def translation_covariant(problem: PoolProblem, rng: np.random.Generator, run: Run) -> bool | None:
     """Input moved by the stride along the last axis: output moved by one."""
-    if problem.layout != "regular" or not whole_unit(problem) or problem.operation != "forward":
+    if problem.placement != "regular" or not whole_unit(problem) or problem.operation != "forward":
         return None
     size, stride = problem.size[-1], problem.stride[-1]
     span = (problem.window[-1] - 1) * problem.dilation[-1] + 1
@@ -41,7 +41,7 @@ def translation_covariant(problem: PoolProblem, rng: np.random.Generator, run: R
 
 def maxima_nest(problem: PoolProblem, rng: np.random.Generator, run: Run) -> bool | None:
     """The maximum of maxima is the maximum over the dilated window."""
-    if problem.layout != "regular" or problem.operation != "forward":
+    if problem.placement != "regular" or problem.operation != "forward":
         return None
     once: dict[str, Any] = {
         "kind": "max", "stride": 1, "padding": 0, "fit": "floor", "dilation": 1,
@@ -110,7 +110,9 @@ def planes_are_separate(problem: PoolProblem, rng: np.random.Generator, run: Run
 
 def stride_subsamples(problem: PoolProblem, rng: np.random.Generator, run: Run) -> bool | None:
     """A stride keeps every s-th window of stride one."""
-    if problem.layout != "regular" or problem.operation != "forward" or set(problem.stride) == {1}:
+    if problem.placement != "regular" or problem.operation != "forward":
+        return None
+    if set(problem.stride) == {1}:
         return None
     if not whole_unit(problem) or problem.fit == "ceil":
         return None

@@ -112,14 +112,14 @@ class Session:
             return Outcome(status="unsupported", reason=reason)
         with clock.stopwatch() as preparing:
             plan, given = instance.plan(chosen, request.threads)
-        out = np.full(problem.result_shape, np.nan, problem.dtype)
-        sums = [zlib.crc32(array.data) for array in given]
+        out = instance.result()
+        sums = _sums(given)
         with clock.stopwatch() as binding:
             bound = plan.bind(*given, out=out)
         with clock.stopwatch() as calling:
             result = bound.call()
         bound.fetch(result, out)
-        if sums != [zlib.crc32(array.data) for array in given]:
+        if sums != _sums(given):
             return Outcome(status="failed", reason="it changed its input, which is not its own")
         checked = instance.finite()
         if checked is not instance:  # timed on the given numbers, verified on finite ones
@@ -160,7 +160,7 @@ class Session:
         """Prepare a cell that another process has verified, and call it once."""
         self._make_room(request)
         instance, chosen = _asked(request)
-        out = np.empty(instance.problem.result_shape, instance.problem.dtype)
+        out = instance.result()
         with clock.stopwatch() as loading:
             plan, given = instance.plan(chosen, request.threads)
             bound = plan.bind(*given, out=out)
@@ -176,7 +176,7 @@ class Session:
             instance.arrays[1].flat[0] = np.nan
         if instance.reason_against(chosen):
             return Compiled()
-        out = np.empty(instance.problem.result_shape, instance.problem.dtype)
+        out = instance.result()
         took = []
         for _ in range(2):
             with clock.stopwatch() as calling:
@@ -197,7 +197,7 @@ class Session:
         threads.use(request.threads)
         instance, chosen = _asked(request)
         problem = instance.problem
-        out = np.full(problem.result_shape, np.nan, problem.dtype)  # touched, so not counted
+        out = instance.result()  # touched, so not counted
 
         def work() -> None:
             plan, given = instance.plan(chosen, request.threads)
@@ -306,6 +306,11 @@ def _asked(request: Task[Any]) -> tuple[Instance, Any]:
         with suppress(ImportError):
             threads.load(library)
     return instance, chosen
+
+
+def _sums(arrays: Sequence[np.ndarray]) -> list[int]:
+    """Return a checksum of each array, of any layout without gaps."""
+    return [zlib.crc32(array.ravel(order="K").data) for array in arrays]
 
 
 def _limit(size: int) -> None:

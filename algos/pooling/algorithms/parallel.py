@@ -2,7 +2,7 @@
 
 Maxima and averages over regular windows take `rows`. Windows of up to `rows.DIRECT` taps read each
 sample straight from memory or the nearest cache. Larger ones are built by doubling, which costs
-log2 of the window. Everything else (other kinds, other layouts, switches, gradients) is the plain
+log2 of the window. Everything else (other kinds and windows, switches, gradients) is the plain
 loop of `reduce`, one row or one plane per thread.
 
 The order of summation depends on the problem alone: the number of threads changes no bit.

@@ -94,8 +94,8 @@ class VanHerk(PoolAlgorithm):
             return f"it is for maxima; {problem.kind} pooling is no running maximum"
         if problem.operation == "grad_input":
             return "it finds maxima but not where they lie, which their gradient needs"
-        if problem.layout not in ("regular", "channels"):
-            return f"its blocks are as long as the window, and {problem.layout} windows differ"
+        if problem.placement not in ("regular", "channels"):
+            return f"its blocks are as long as the window, and {problem.placement} windows differ"
         return None
 
     def workspace_bytes(self, problem: PoolProblem, threads: int) -> int:

@@ -27,8 +27,9 @@ class Windows(PoolAlgorithm):
     name = "windows"
 
     def why_not(self, problem: PoolProblem) -> str | None:
-        if problem.layout not in ("regular", "channels"):
-            return f"a strided view needs evenly spaced windows of one size, not {problem.layout}"
+        if problem.placement not in ("regular", "channels"):
+            found = problem.placement
+            return f"a strided view needs evenly spaced windows of one size, not {found}"
         if problem.kind not in ("max", "maxout", "average", "l2", "lp", "gaussian"):
             return f"{problem.kind} pooling is more than one reduction over a view"
         if problem.operation == "grad_input" and problem.kind not in ("average", "gaussian"):

@@ -6,11 +6,15 @@ As in `algos.core.algorithm`, a new algorithm is one file in this package that d
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
+from algos.adapters.relaid import channels_first, copied_bytes, fetching, through, to_first
 from algos.core.algorithm import gamma, unit_roundoff
+from algos.core.bound import Bound
 from algos.core.family import POOLING, AlgorithmBase
+from algos.core.memory_order import CHANNELS_FIRST
 
 from .geometry import largest_exponent
 from .problem import PoolProblem
@@ -21,7 +25,8 @@ class PoolAlgorithm(AlgorithmBase):
 
     Every array an algorithm is handed is C-contiguous, aligned, in native byte order and of
     the problem's dtype and shape. Inputs are read-only views; every element of `out` must be
-    written. `gate` is ``(C, *window)`` in float64 for gated pooling, else empty. Instances
+    written. A problem with its channels last reaches only classes that ask for it by
+    `reads_layout`. `gate` is ``(C, *window)`` in float64 for gated pooling, else empty. Instances
     hold no state.
     """
 
@@ -30,9 +35,18 @@ class PoolAlgorithm(AlgorithmBase):
     #: Whether `forward` can say where each maximum or sample lies.
     gives_switches: bool = False
 
+    def reads_layout(self, problem: PoolProblem) -> bool:
+        """Return True if the class reads and writes the channels-last arrays of `problem` in place.
+
+        Otherwise they are copied. `problem` has a single grid of windows.
+        """
+        return False
+
     def stand_in(self, problem: PoolProblem) -> PoolAlgorithm | None:
-        """Return an object that asks the algorithm about each level of a spatial pyramid."""
-        return _Pyramid(self) if problem.layout == "pyramid" else None
+        """Return an object that copies arrays, or asks about each level of a spatial pyramid."""
+        if problem.layout != CHANNELS_FIRST and not all(map(self.reads_layout, problem.parts)):
+            return _RelaidPeer(self) if self.is_peer else _Relaid(self)
+        return _Pyramid(self) if problem.placement == "pyramid" else None
 
     def why_not(self, problem: PoolProblem) -> str | None:
         """Return a sentence saying why this algorithm cannot do `problem`, or None if it can."""
@@ -108,6 +122,68 @@ class PoolAlgorithm(AlgorithmBase):
             relative += 1.0001 * unit_roundoff(problem.dtype)
         subnormals = (problem.taps + 4) * float(np.finfo(problem.dtype).smallest_subnormal)
         return relative * magnitude + subnormals * (overlap(problem) if backward else 1)
+
+
+class _Relaid(PoolAlgorithm):
+    """Pooling with channels last by an algorithm that has them first: arrays are copied."""
+
+    def __init__(self, algorithm: PoolAlgorithm) -> None:
+        self._of = algorithm
+
+    def _able(self, first: PoolProblem) -> PoolAlgorithm:
+        """Return the object that computes `first`, which has its channels first."""
+        return self._of.stand_in(first) or self._of
+
+    def why_not(self, problem: PoolProblem) -> str | None:
+        first = channels_first(problem)
+        return self._able(first).why_not(first)
+
+    def workspace_bytes(self, problem: PoolProblem, threads: int) -> int:
+        """Return the bytes that the algorithm needs, and those of the copies."""
+        first = channels_first(problem)
+        return self._able(first).workspace_bytes(first, threads) + copied_bytes(problem)
+
+    def work(self, problem: PoolProblem) -> float:
+        first = channels_first(problem)
+        return self._able(first).work(first)
+
+    def forward(
+        self, problem: PoolProblem, x: np.ndarray, gate: np.ndarray, out: np.ndarray,
+        switches: np.ndarray | None, threads: int,
+    ) -> None:  # fmt: skip
+        first, x = channels_first(problem), to_first(x, threads)
+        where = None if switches is None else np.empty(switches.shape, switches.dtype)
+        run = self._able(first).forward
+        through(lambda y: run(first, x, gate, y, where, threads), out, threads)
+        if switches is not None:
+            switches[...] = where
+
+    def grad_input(
+        self, problem: PoolProblem, grad_out: np.ndarray, x: np.ndarray, gate: np.ndarray,
+        out: np.ndarray, threads: int,
+    ) -> None:  # fmt: skip
+        first = channels_first(problem)
+        grad_out, x = to_first(grad_out, threads), to_first(x, threads)
+        run = self._able(first).grad_input
+        through(lambda y: run(first, grad_out, x, gate, y, threads), out, threads)
+
+    def error_bound(
+        self, problem: PoolProblem, first: np.ndarray, magnitude: np.ndarray
+    ) -> np.ndarray | float:
+        """Return the algorithm's own bound: copies round nothing."""
+        plain = channels_first(problem)
+        return self._able(plain).error_bound(plain, np.ascontiguousarray(first), magnitude)
+
+
+class _RelaidPeer(_Relaid):
+    """Pooling with channels last by a peer, whose call is the same for both layouts."""
+
+    def bind(self, problem: PoolProblem, *given: np.ndarray, threads: int) -> Bound:
+        """Return the peer's own call for `problem`."""
+        peer: Any = self._of
+        turned = [to_first(array, threads) for array in given]
+        bound = peer.bind(channels_first(problem), *turned, threads=threads)
+        return Bound(bound.call, fetching(bound, threads))
 
 
 class _Pyramid(PoolAlgorithm):

@@ -1,4 +1,4 @@
-"""Options of a pooling problem: those of each kind and layout, their defaults, their checks."""
+"""Options of a pooling problem: those of each kind and placement, their defaults, their checks."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ KINDS: dict[str, tuple[str, ...]] = {
     "maxout": ("pieces",),
 }
 
-#: Every layout, and the options that are its own; the first one names it.
-LAYOUTS: dict[str, tuple[str, ...]] = {
+#: Every placement of windows, and the options that are its own; the first one names it.
+PLACEMENTS: dict[str, tuple[str, ...]] = {
     "regular": ("window", "stride", "padding", "dilation", "fit"),
     "adaptive": ("output",),
     "pyramid": ("levels",),
@@ -46,19 +46,19 @@ def put(problem: Any, name: str, value: Any) -> None:
 
 
 def options_of(problem: Any) -> set[str]:
-    """Return the fields that mean something for the problem's kind and layout."""
-    return {*KINDS[problem.kind], *LAYOUTS.get(problem.layout, ())}
+    """Return the fields that mean something for the problem's kind and placement."""
+    return {*KINDS[problem.kind], *PLACEMENTS.get(problem.placement, ())}
 
 
 def refuse_strangers(problem: Any) -> None:
     """Refuse options that would be ignored."""
     options = options_of(problem)
-    for name in sorted({option for group in (KINDS, LAYOUTS) for many in group.values()
+    for name in sorted({option for group in (KINDS, PLACEMENTS) for many in group.values()
                         for option in many} - options):  # fmt: skip
         if getattr(problem, name) is not None:
             raise ConvbenchError(
                 f"{name}={shown(getattr(problem, name))} says nothing about {problem.kind} pooling "
-                f"with {problem.layout} windows, which takes "
+                f"with {problem.placement} windows, which takes "
                 f"{', '.join(sorted(options)) or 'none'}; leave it out"
             )
 
@@ -81,10 +81,10 @@ def check_options(problem: Any) -> None:
         put(problem, "sigma", numbers("sigma", problem.sigma, problem.axes, math.inf, "above 0"))
     if problem.seed is not None:
         put(problem, "seed", whole_number("seed", problem.seed, least=0, most=MOST_SEED))
-    if problem.kind == "gated" and problem.layout != "regular":
+    if problem.kind == "gated" and problem.placement != "regular":
         raise ConvbenchError(
             f"gated pooling weighs the taps of a window, whose number differs between "
-            f"{problem.layout} windows; give a window size"
+            f"{problem.placement} windows; give a window size"
         )
 
 

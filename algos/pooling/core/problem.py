@@ -1,14 +1,14 @@
 """PoolProblem: one pooling to compute, with its output size and its cost.
 
-Two fields describe it: the reduction of a window (`kind`) and the layout of the windows. The four
-layouts are:
+Two things describe it: the reduction of a window (`kind`) and the placement of the windows. The
+four placements are:
 
 - Regular: A `window` with stride, padding and dilation. A ``"global"`` window is all of the input.
 - Adaptive: As many windows as the `output` has elements, of sizes as equal as possible.
 - Pyramid: Several adaptive grids, `levels`, one after the other.
 - Fractional: Windows of one to three samples at random places, 1 < `ratio` < 2 times fewer.
 
-Every kind goes with every layout, except that "gated" needs windows of one size and "maxout"
+Every kind goes with every placement, except that "gated" needs windows of one size and "maxout"
 pools channels.
 """
 
@@ -29,20 +29,21 @@ from algos.core.arguments import (
 )
 from algos.core.errors import ConvbenchError
 from algos.core.family import POOLING, Family
+from algos.core.memory_order import CHANNELS_FIRST, LAYOUTS
 from algos.core.sizes import AXES, FITS, extent
 
 from .options import (
     DEFAULTS,
     KINDS,
-    LAYOUTS,
+    PLACEMENTS,
     check_options,
     fill_defaults,
     put,
     refuse_empty_windows,
     refuse_strangers,
 )
+from .placements import CHECKS, LINES, each
 from .spelling import format_pool_descriptor
-from .window_layouts import CHECKS, LINES, each
 from .windows import WindowAxis, regular
 
 DTYPES = ("float32", "float64")
@@ -101,13 +102,15 @@ class PoolProblem:
         Type of all arrays. By default "float32".
     operation : {"forward", "grad_input"}
         Result to compute. By default the pooled output.
+    layout : {"channels_first", "channels_last"}
+        Order in memory of all arrays, as in `algos.Problem`. By default "channels_first".
     name : str
         Label. Two problems that differ in name alone are equal.
 
     Raises
     ------
     ConvbenchError
-        If a field is out of range, belongs to another kind or layout, or a window is empty.
+        If a field is out of range, belongs to another kind or placement, or a window is empty.
 
     Examples
     --------
@@ -142,6 +145,7 @@ class PoolProblem:
     pieces: Any = None
     dtype: str = "float32"
     operation: str = "forward"
+    layout: str = CHANNELS_FIRST
     name: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
@@ -154,6 +158,7 @@ class PoolProblem:
         put(self, "dtype", dtype_name(self.dtype, DTYPES))
         choice("kind", self.kind, KINDS)
         choice("operation", self.operation, OPERATIONS)
+        choice("layout", self.layout, LAYOUTS)
         text("name", self.name)
         for name, known in (
             ("fit", FITS), ("mode", ("train", "test")), ("sequence", ("pseudorandom", "random")),
@@ -165,9 +170,9 @@ class PoolProblem:
                 put(self, name, truth(name, getattr(self, name)))
         refuse_strangers(self)
         fill_defaults(self)
-        CHECKS[self.layout](self)
+        CHECKS[self.placement](self)
         check_options(self)
-        if self.layout != "pyramid":
+        if self.placement != "pyramid":
             refuse_empty_windows(self)
 
     @property
@@ -176,13 +181,13 @@ class PoolProblem:
         return POOLING
 
     @property
-    def layout(self) -> str:
+    def placement(self) -> str:
         """ "regular", "adaptive", "pyramid", "fractional", or "channels" for maxout."""
         if self.kind == "maxout":
             return "channels"
-        for layout, options in LAYOUTS.items():
+        for placement, options in PLACEMENTS.items():
             if getattr(self, options[0]) is not None:
-                return layout
+                return placement
         raise ConvbenchError(
             f"{self.kind} pooling needs to know its windows; give one of size (the window, or "
             f'"global"), output_size, levels or ratio'
@@ -206,23 +211,23 @@ class PoolProblem:
     @cached_property
     def parts(self) -> tuple[PoolProblem, ...]:
         """The problems of one grid of windows each that this one consists of, in order."""
-        if self.layout != "pyramid":
+        if self.placement != "pyramid":
             return (self,)
         return tuple(replace(self, levels=None, output=level) for level in self.levels)
 
     @cached_property
     def lines(self) -> tuple[WindowAxis, WindowAxis, WindowAxis]:
         """The windows along d, h and w of `planes`; a pyramid has them in its `parts` alone."""
-        if self.layout == "channels":
+        if self.placement == "channels":
             samples = math.prod(self.size)
             along = [regular(self.pieces, self.pieces, self.pieces, 1, (0, 0), 1), each(1)]
             return (*along, each(samples))  # type: ignore[return-value]
-        along = [LINES[self.layout](self, axis) for axis in range(self.axes)]
+        along = [LINES[self.placement](self, axis) for axis in range(self.axes)]
         return (*[each(1)] * (3 - self.axes), *along)  # type: ignore[return-value]
 
     @cached_property
     def planes(self) -> tuple[int, int, int, int]:
-        """The input as independent volumes, ``(N·C, D, H, W)``."""
+        """The input, its channels first, as independent volumes, ``(N·C, D, H, W)``."""
         volumes = self.batch * self.channels // (self.pieces or 1)
         return (volumes, *(line.size for line in self.lines))  # type: ignore[return-value]
 
@@ -234,9 +239,9 @@ class PoolProblem:
     @cached_property
     def output_size(self) -> tuple[int, ...]:
         """Spatial size of the output; of a pyramid, the number of all its bins."""
-        if self.layout == "pyramid":
+        if self.placement == "pyramid":
             return (sum(math.prod(part.output_size) for part in self.parts),)
-        if self.layout == "channels":
+        if self.placement == "channels":
             return self.size
         return tuple(line.positions for line in self.lines[-self.axes :])
 
@@ -266,6 +271,11 @@ class PoolProblem:
     def result_shape(self) -> tuple[int, ...]:
         """Shape of what is computed: of the output, or of the input."""
         return self.output_shape if self.operation == "forward" else self.input_shape
+
+    @property
+    def result_layout(self) -> str:
+        """Layout of what is computed."""
+        return self.layout
 
     @property
     def itemsize(self) -> int:
@@ -331,7 +341,7 @@ class PoolProblem:
     @property
     def geometry(self) -> dict[str, Any]:
         """Channels, windows and steps, as tables list them; of uneven windows the largest."""
-        lines = self.parts[0].lines[-self.axes :] if self.layout != "channels" else ()
+        lines = self.parts[0].lines[-self.axes :] if self.placement != "channels" else ()
         even = [size // line.positions for size, line in zip(self.size, lines, strict=False)]
         return {
             "kind": self.kind,

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from algos.core.memory_order import CHANNELS_LAST
+from algos.core.spelling import LAST_WORD
+
 OPTIONS = ("output", "levels", "ratio", "sequence", "overlapping", "seed", "count_include_pad",
             "p", "sigma", "mode", "mix", "pieces")  # fmt: skip
 
@@ -11,6 +14,7 @@ OPTIONS = ("output", "levels", "ratio", "sequence", "overlapping", "seed", "coun
 WORDS: dict[str, tuple[str, Any]] = {
     "f32": ("dtype", "float32"), "f64": ("dtype", "float64"), "ceil": ("fit", "ceil"),
     "exact": ("fit", "exact"), "backward": ("operation", "grad_input"),
+    LAST_WORD: ("layout", CHANNELS_LAST),
 }  # fmt: skip
 
 
@@ -18,7 +22,7 @@ def format_pool_descriptor(problem: Any, defaults: dict[str, Any]) -> str:
     """Return the shortest descriptor that parses back to `problem`."""
     names = problem.axis_names
     columns: dict[str, tuple[int, ...]] = {"i": problem.size}
-    if problem.layout == "regular":
+    if problem.placement == "regular":
         columns |= {"k": problem.window, "s": problem.stride}
         columns["d"] = tuple(d - 1 for d in problem.dilation)
         columns["p"], columns["r"] = zip(*problem.padding, strict=True)
@@ -29,7 +33,7 @@ def format_pool_descriptor(problem: Any, defaults: dict[str, Any]) -> str:
         for letter, column in columns.items()
     }
     parts = [problem.kind, f"mb{problem.batch}", f"ic{problem.channels}{text['i']}"]
-    if problem.layout == "regular":
+    if problem.placement == "regular":
         parts += [text["k"], text["s"]]
         parts += [text["p"]] if any(columns["p"]) else []
         parts += [text["r"]] if columns["p"] != columns["r"] else []

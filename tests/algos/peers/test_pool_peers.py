@@ -11,9 +11,9 @@ from suites.truth.judge import judge
 
 LIBRARIES = {"opencv-dilate-box": "cv2", "torch": "torch"}
 SLID = [
-    f"{kind}_{layout}{dtype}"
+    f"{kind}_{placement}{dtype}"
     for kind in ("max", "average")
-    for layout in (
+    for placement in (
         "mb2_ic2ih12iw17_kh3kw4_sh1_ph1pw1_rh1rw2", "mb1_ic1iw30_kw5_sw1",
         "mb1_ic1ih9_kh4_sh1_ph2", "mb1_ic1ih20iw9_kh11kw1_sh1_ph5pw0",
     )

@@ -46,10 +46,10 @@ def test_every_algorithm_passes(name):
     assert properties > (3 if few else 9)
 
 
-def test_every_kind_and_layout_is_among_the_cases():
+def test_every_kind_and_placement_is_among_the_cases():
     problems = [case.problem for case in pool_cases.cases(100, 0, generate.OPERATIONS)]
     assert len({p.kind for p in problems}) == 9
-    assert {p.layout for p in problems} == {
+    assert {p.placement for p in problems} == {
         "regular", "adaptive", "pyramid", "fractional", "channels",
     }  # fmt: skip
     assert {p.operation for p in problems} == {"forward", "grad_input"}

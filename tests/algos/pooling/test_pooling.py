@@ -19,7 +19,7 @@ KINDS = [
     "gaussian_sigma=1_count_include_pad=False", "stochastic_mode=train_seed=5", "stochastic",
     "mixed_mix=0.3", "gated",
 ]  # fmt: skip
-LAYOUTS = [
+PLACEMENTS = [
     "mb2_ic3ih7iw9_kh3kw2_sh2sw1_ph1pw1",
     "mb1_ic2ih8iw9_kh3_sh2_ph1_ceil",
     "mb1_ic1ih6iw30_kh5kw12_sh1sw1_ph2pw5rh1",
@@ -33,7 +33,7 @@ OWN = ["max_mb1_ic1ih20iw70_kh11kw33_sh1_ph5pw16", "average_mb1_ic1ih20iw70_kh11
 
 
 def problems():
-    texts = [f"{kind}_{layout}" for kind in KINDS for layout in LAYOUTS] + OWN
+    texts = [f"{kind}_{placement}" for kind in KINDS for placement in PLACEMENTS] + OWN
     texts += ["maxout_mb2_ic6ih3iw4_pieces=3"]
     for number, text in enumerate(texts):
         if "gated" in text and ("output" in text or "ratio" in text):
@@ -213,7 +213,7 @@ def test_unpooling_puts_maxima_back():
     assert unpool(y, switches, output_size=(7, 8)).shape == x.shape
 
 
-def test_layouts_meet():
+def test_placements_meet():
     x = np.random.default_rng(4).standard_normal((2, 3, 8, 6))
     for kind in ("max", "average", "l2"):
         whole = pool(x, kind, size="global")

@@ -1,4 +1,4 @@
-"""Layouts of a pooling problem's windows: checks of their fields, and windows along an axis."""
+"""Placements of a pooling problem's windows: checks of their fields, and windows along an axis."""
 
 from __future__ import annotations
 
@@ -98,13 +98,13 @@ def _check_channels(problem: Any) -> None:
     put(problem, "pieces", pieces[0])
 
 
-#: Functions that resolve and check the fields of a layout, `problem -> None`.
+#: Functions that resolve and check the fields of a placement, `problem -> None`.
 CHECKS = {
     "regular": _check_regular, "adaptive": _check_adaptive, "pyramid": _check_pyramid,
     "fractional": _check_fractional, "channels": _check_channels,
 }  # fmt: skip
 
-#: Functions that return the windows of a layout along an axis, `(problem, axis) -> WindowAxis`.
+#: Functions that return the windows of a placement along an axis, `(problem, axis) -> WindowAxis`.
 LINES = {
     "regular": _regular_line,
     "adaptive": lambda problem, axis: adaptive(problem.size[axis], problem.output[axis]),
