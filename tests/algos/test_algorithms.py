@@ -31,7 +31,7 @@ def judge(name, case, count=1, seed=0):
     algorithm, problem = get(name), case.problem
     if trial.reason_against(algorithm):
         return None
-    out = np.full(problem.output_shape, np.nan, problem.dtype)
+    out = trial.result()
     plan, given = trial.plan(algorithm, count)
     y = plan(*given, out)
     assert y is out
