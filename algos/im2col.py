@@ -24,12 +24,14 @@ from typing import Any
 
 import numpy as np
 
+from . import im2col_last
 from .adapters.dense import Dense, is_fully_connected
 from .backend.compiler import kernel
 from .backend.threads import blas_threads, divide
 from .core.algorithm import Algorithm, as_correlation
 from .core.arrays import new, take
 from .core.family import check_problem
+from .core.memory_order import CHANNELS_LAST
 from .core.problem import Problem
 from .parallel.generic import inside
 
@@ -41,6 +43,9 @@ SLAB_BYTES = 2 << 20
 SLABS = 4
 #: Bytes of columns from which on a slab is worth waking a thread.
 LEAST_BYTES = 1 << 17
+#: Fewest output channels of a group for which channels-last arrays are read in place. With fewer,
+#: as in depthwise layers, products by group are slower than copies (Zen 3).
+FEWEST = 4
 
 
 @kernel
@@ -188,14 +193,19 @@ class Im2col(Algorithm):
         """Return the object that computes `problem`: `Dense` for a fully connected layer."""
         return Dense(self) if is_fully_connected(problem) else None
 
+    def reads_layout(self, problem: Problem) -> bool:
+        few = problem.out_channels // problem.groups < FEWEST  # then a product is mostly calls
+        return problem.operation == "forward" and not (few or is_fully_connected(problem))
+
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
-        """Return the bytes of each thread's slab of columns, and of the flipped kernel."""
+        """Return the bytes of each thread's slab of columns, and of the kernel in another order."""
         columns = 0 if _is_pointwise(problem) else problem.taps * _slab(problem)
         kernel = math.prod(problem.kernel_shape)
         # Each product of the kernel gradient is held next to the sum of all.
         share = kernel // problem.groups if problem.operation == "grad_weight" else 0
         workers = threads if self._tasks(problem) >= threads else 1
-        return (workers * (columns + share) + kernel * problem.flip) * problem.itemsize
+        turned = problem.flip or problem.layout == CHANNELS_LAST
+        return (workers * (columns + share) + kernel * turned) * problem.itemsize
 
     def _tasks(self, problem: Problem) -> int:
         """Return the number of tasks that can be split among threads."""
@@ -204,7 +214,12 @@ class Im2col(Algorithm):
         return images * problem.groups * (slabs if problem.operation == "forward" else 1)
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> np.ndarray:
-        """Return the kernel matrices, ``(groups, O/groups, C/groups · ΠF)``."""
+        """Return the kernel matrices, ``(groups, O/groups, C/groups · ΠF)``.
+
+        With channels last they are transposed, and ordered by tap first (see `im2col_last`).
+        """
+        if problem.layout == CHANNELS_LAST:
+            return im2col_last.prepare(problem, w)
         w = as_correlation(problem, w)
         return w.reshape(problem.groups, problem.out_channels // problem.groups, problem.taps)
 
@@ -212,6 +227,10 @@ class Im2col(Algorithm):
         self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
         threads: int,
     ) -> None:  # fmt: skip
+        if problem.layout == CHANNELS_LAST:
+            slab = 0 if _is_pointwise(problem) else _slab(problem)
+            im2col_last.forward(problem, x, prepared, bias, out, slab, threads)
+            return
         v = problem.volume
         x = x.reshape(v.batch, v.groups, v.in_channels // v.groups, *v.size)
         y = out.reshape(v.batch, v.groups, v.out_channels // v.groups, -1)

@@ -31,7 +31,7 @@ LEVELS = {
         {"simd"},
         {"adapters"},
         {"parallel", "integers"},
-        {"naive", "im2col", "toeplitz", "fft", "separable", "winograd"},
+        {"naive", "im2col", "im2col_last", "toeplitz", "fft", "separable", "winograd"},
         {"low_rank", "kn2row", "mec", "indirect", "im2win"},
         {"pooling.core"},
         {"pooling.kernels"},

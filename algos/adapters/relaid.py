@@ -1,8 +1,8 @@
 """Layers with their channels last, for algorithms that read and write channels first.
 
 Operands are copied to channels first, and the result back. An array whose channels or spatial axes
-have one element is the same in both layouts and not copied. A peer makes tensors of its own from
-whatever it is given, before the clock starts, so its call is the same for both layouts.
+have one element is the same in both layouts and not copied. A peer makes tensors of its own
+before the clock starts, so its call is the same for both layouts.
 """
 
 from __future__ import annotations

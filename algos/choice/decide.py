@@ -7,7 +7,7 @@ among the first few: a rank, a NaN or an infinity may rule a candidate out.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -17,12 +17,15 @@ import numpy as np
 from algos import registry
 from algos.adapters import performer
 from algos.adapters.border_layout import layouts
+from algos.adapters.relaid import Relaid, channels_first
 from algos.backend import threads as pools
 from algos.core.arguments import choice, whole_number
 from algos.core.arrays import take
 from algos.core.errors import ConvbenchError, shown
 from algos.core.family import CONVOLUTION, POOLING, check_problem
+from algos.core.memory_order import CHANNELS_FIRST
 from algos.core.problem import Problem
+from algos.pooling.core.algorithm import Relaid as PoolRelaid
 from algos.pooling.core.problem import PoolProblem
 
 from . import accuracy as classes
@@ -226,18 +229,30 @@ def _rank(name: str, seconds: float) -> tuple[bool, float, str]:
 
 
 def _predicted(
-    problem: Any, threads: int, use: str, calibrated: bool, names: Collection[str]
+    problem: Any, threads: int, use: str, calibrated: bool, able: Mapping[str, Any]
 ) -> dict[str, Known]:
-    """Return what the model says of each of `names`, summed over the parts of `problem`."""
-    parts = [model.predict(part, threads, calibrated) for part in _parts(problem)]
+    """Return what the model says of each of `able`, summed over the parts of `problem`.
+
+    It was fitted to channels first. With channels last, an algorithm that reads them in place is
+    expected to take as long; the others take the time of their copies in addition.
+    """
+    first = problem if problem.layout == CHANNELS_FIRST else channels_first(problem)
+    parts = [model.predict(part, threads, calibrated) for part in _parts(first)]
+    copying = model.copying(problem, calibrated) if first is not problem else 0.0
     found = {}
-    for name in [name for name in parts[0] if name in names]:
+    for name in [name for name in parts[0] if name in able]:
         times = [part[name] for part in parts]
         prepare = sum(time.prepare_s for time in times)
         call = sum(time.call_s for time in times) + (prepare if use == "once" else 0.0)
+        call += copying if _is_relaid(able[name]) else 0.0
         factor = times[0].factor
         found[name] = Known(call, call / factor, call * factor, prepare, "model")
     return found
+
+
+def _is_relaid(performing: Any) -> bool:
+    """Return True if an adapter copies arrays between layouts."""
+    return isinstance(performing, Relaid | PoolRelaid)
 
 
 def _parts(problem: Any) -> tuple[Any, ...]:

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from algos.adapters.relaid import copied_bytes
 from algos.backend.emitter import target_cpu
 from algos.core.family import CONVOLUTION, POOLING
 from algos.simd.registers import lanes_of
@@ -31,6 +32,9 @@ from .terms import arithmetic, features
 FOLDER = Path(__file__).with_name("fitted")
 #: Width in bits of the vector registers that a model was fitted with, widest first.
 WIDTHS = (512, 256)
+#: Bytes moved at the machine's bandwidth that take as long as copying one byte between layouts. A
+#: byte is read and written, in squares.
+TRANSPOSED = 3.0
 
 
 class Time(NamedTuple):
@@ -154,6 +158,15 @@ def packed(family: str, model: Model) -> dict[str, np.ndarray]:
         f"{family}.{key}": value.astype(np.float32) if key in small else value
         for key, value in found.items()
     }
+
+
+def copying(problem: Any, calibrated: bool = True) -> float:
+    """Return the seconds of copying the arrays of `problem` between layouts; 0 without a model."""
+    model = models().get(problem.family.name)
+    if model is None:
+        return 0.0
+    _, bandwidth = (calibrated and machine.rates()) or (model.peak, model.bandwidth)
+    return TRANSPOSED * copied_bytes(problem) / bandwidth
 
 
 def predict(problem: Any, threads: int, calibrated: bool = True) -> dict[str, Time]:

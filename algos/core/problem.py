@@ -97,8 +97,8 @@ class Problem:
     cval : float
         Value beyond the border with boundary "constant". It is rounded to `dtype`.
     layout : {"channels_first", "channels_last"}
-        Order in memory of input and output, and of their gradients: as (N, C, *size), or with the
-        channels of a pixel side by side. Shapes are the same for both; kernels have no layout.
+        Order in memory of input and output, and of their gradients. With "channels_last", the
+        channels of a pixel lie side by side. Shapes are the same for both. Kernels have no layout.
     name : str
         Label. Two problems that differ only in name are equal.
 

@@ -108,6 +108,11 @@ class DeblurProblem:
     output_shape = result_shape = input_shape
 
     @property
+    def result_layout(self) -> str:
+        """Layout of the estimate."""
+        return self.blur.layout
+
+    @property
     def output_size(self) -> tuple[int, ...]:
         """Size of the estimate, the same as that of the image."""
         return self.blur.size

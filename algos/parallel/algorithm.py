@@ -1,7 +1,7 @@
 """Direct convolution at the speed of the machine: vector registers, cache blocks, threads.
 
 Every product of the definition is computed, none twice over, so the operation count is
-that of `naive`; what differs is how many happen at once. Eight kernels share the work, each
+that of `naive`; what differs is how many happen at once. Ten kernels share the work, each
 compiled once for all sizes:
 
 - `parallel.channels`: output channels in the lanes of vector registers. For network layers.
@@ -11,6 +11,8 @@ compiled once for all sizes:
 - `parallel.planes`: the same for kernels of 3×3, whose sums slide down a plane.
 - `parallel.unshared`: a patch for every position. For layers where few positions share a kernel.
 - `parallel.tables`: one connected channel after the other. For tables of connections.
+- `parallel.last`, `parallel.last_depthwise`: output channels in the lanes, for arrays that have
+  their channels last. They are read and written in place.
 - `parallel.generic`: plain loops. For kernels that hold inf or NaN, which others would
   multiply by the zeros of the padding.
 
@@ -34,13 +36,17 @@ import numpy as np
 from algos.adapters import performer
 from algos.adapters.dense import Dense, is_fully_connected
 from algos.adapters.gradients import Derived, exchanged
+from algos.adapters.relaid import channels_first, through, to_first
 from algos.backend.threads import share
 from algos.core.algorithm import Algorithm, as_correlation
+from algos.core.memory_order import CHANNELS_LAST
 from algos.core.problem import Problem
 
 from . import channels as direct_channels
 from . import dots as direct_dots
 from . import generic as direct_generic
+from . import last as direct_last
+from . import last_depthwise as direct_last_depthwise
 from . import pixels as direct_pixels
 from . import planes as direct_planes
 from . import rows as direct_rows
@@ -53,8 +59,6 @@ from .unshared import Unshared, few_share
 class Path(Protocol):
     """Module that convolves forward in one way."""
 
-    def cost(self, problem: Problem) -> float: ...
-
     def workspace_bytes(self, problem: Problem, threads: int) -> int: ...
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Any: ...
@@ -63,6 +67,12 @@ class Path(Protocol):
         self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
         threads: int,
     ) -> None: ...  # fmt: skip
+
+
+class CostedPath(Path, Protocol):
+    """Module that estimates its cost, too."""
+
+    def cost(self, problem: Problem) -> float: ...
 
 
 class WeightsPath(Protocol):
@@ -75,10 +85,13 @@ class WeightsPath(Protocol):
     ) -> None: ...
 
 
-PATHS: dict[str, Path] = {
+PATHS: dict[str, CostedPath] = {
     "channels": direct_channels, "pixels": direct_pixels, "planes": direct_planes,
     "rows": direct_rows, "shallow": direct_shallow,
 }  # fmt: skip
+#: Paths for arrays that have their channels last.
+LAST_PATHS: dict[str, Path] = {"last": direct_last, "last_depthwise": direct_last_depthwise}
+ALL_PATHS: dict[str, Path] = {**PATHS, **LAST_PATHS}
 WEIGHTS_PATHS: dict[str, WeightsPath] = {"weights": direct_weights, "dots": direct_dots}
 
 
@@ -110,6 +123,12 @@ class Parallel(Algorithm):
             return Unshared(self)
         return None
 
+    def reads_layout(self, problem: Problem) -> bool:
+        """Return True where the kernels for channels last are no slower than copies and others."""
+        suits = direct_last.suits(problem) or direct_last_depthwise.suits(problem)
+        forward = problem.operation == "forward"
+        return forward and suits and not is_fully_connected(problem)
+
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
         """Return the bytes of the packed kernel and of each thread's part of the input."""
         if problem.operation == "grad_weight":
@@ -117,7 +136,7 @@ class Parallel(Algorithm):
             if path in WEIGHTS_PATHS:
                 return WEIGHTS_PATHS[path].workspace_bytes(problem, threads)
             return Derived(self).workspace_bytes(problem, threads)
-        return PATHS[choose_path(problem)].workspace_bytes(problem, threads)
+        return ALL_PATHS[choose_path(problem)].workspace_bytes(problem, threads)
 
     def prepared_bytes(self, problem: Problem, threads: int) -> int:
         kernel = math.prod(problem.kernel_shape) * problem.itemsize
@@ -129,7 +148,7 @@ class Parallel(Algorithm):
         if not _is_finite(w):
             return Prepared("generic", w)
         path = choose_path(problem)
-        return Prepared(path, PATHS[path].prepare(problem, w, threads))
+        return Prepared(path, ALL_PATHS[path].prepare(problem, w, threads))
 
     def tap_order(self, problem: Problem) -> np.ndarray | None:
         """Return the order of the path that `problem` takes."""
@@ -140,10 +159,9 @@ class Parallel(Algorithm):
         threads: int,
     ) -> None:  # fmt: skip
         if prepared.path == "generic":
-            with share(threads):
-                direct_generic.forward(problem, x, prepared.detail, bias, out)
+            _generic(problem, x, prepared.detail, bias, out, threads)
         else:
-            PATHS[prepared.path].forward(problem, x, prepared.detail, bias, out, threads)
+            ALL_PATHS[prepared.path].forward(problem, x, prepared.detail, bias, out, threads)
 
     def grad_weight(
         self, problem: Problem, x: np.ndarray, g: np.ndarray, out: np.ndarray, threads: int
@@ -159,6 +177,18 @@ class Parallel(Algorithm):
             out[...] = np.flip(target, tuple(range(2, out.ndim)))
 
 
+def _generic(
+    problem: Problem, x: np.ndarray, w: np.ndarray, bias: np.ndarray, out: np.ndarray, threads: int
+) -> None:
+    """Convolve with a kernel that holds inf or NaN; arrays with channels last are copied."""
+    if problem.layout == CHANNELS_LAST:
+        first, x = channels_first(problem), to_first(x, threads)
+        through(lambda y: _generic(first, x, w, bias, y, threads), out, threads)
+        return
+    with share(threads):
+        direct_generic.forward(problem, x, w, bias, out)
+
+
 @lru_cache(maxsize=1024)
 def choose_weights_path(problem: Problem) -> str:
     """Return "dots" or "weights", or "exchanged" if the derived convolution is cheaper."""
@@ -171,7 +201,9 @@ def choose_weights_path(problem: Problem) -> str:
 
 @lru_cache(maxsize=1024)
 def choose_path(problem: Problem) -> str:
-    """Return the key of `PATHS` that needs the fewest register operations per product."""
+    """Return the key of the path that needs the fewest register operations per product."""
+    if problem.layout == CHANNELS_LAST:
+        return "last_depthwise" if direct_last_depthwise.suits(problem) else "last"
     return min(PATHS, key=lambda path: PATHS[path].cost(problem))
 
 

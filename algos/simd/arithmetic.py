@@ -23,7 +23,8 @@ from algos.backend.emitter import (
 from .registers import tile_of
 
 __all__ = [
-    "add_gathered", "add_outer", "add_products", "repeat", "spread", "sum_lanes", "transpose",
+    "add_gathered", "add_outer", "add_products", "add_scaled", "repeat", "spread", "sum_lanes",
+    "transpose",
 ]  # fmt: skip
 
 
@@ -115,6 +116,33 @@ def add_gathered(typing, tile, scalars, starts, i, vectors, j, ROWS, COLUMNS):
         return simd.tuple_of(sums)
 
     return tile(tile, scalars, starts, types.intp, vectors, types.intp, ROWS, COLUMNS), emit
+
+
+@intrinsic(prefer_literal=True)
+def add_scaled(typing, tile, factors, i, vectors, j, step, ROWS, COLUMNS):
+    """Add rows of vectors, all multiplied by the same factors, element by element.
+
+    The sum is ``tile[r, c] += (vector c of factors from i on) · (vector c from j + r·step on)``.
+
+    Reads COLUMNS vectors of `factors`, and as many of each of ROWS rows of `vectors`.
+    """
+    kind = tile.dtype
+    rows, columns = literals(ROWS, COLUMNS)
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        simd = Emitter(context, builder, kind)
+        tile_, factors_, i_, vectors_, j_, step_, _, _ = arguments
+        weights = simd.load_row(signature.args[1], factors_, i_, columns)
+        sums = simd.items(tile_)
+        for r in range(rows):
+            at = builder.add(j_, builder.mul(step_, number(r)))
+            for c, row in enumerate(simd.load_row(signature.args[3], vectors_, at, columns)):
+                k = r * columns + c
+                sums[k] = simd.fma(weights[c], row, sums[k])
+        return simd.tuple_of(sums)
+
+    numbers = types.intp, types.intp
+    return tile(tile, factors, types.intp, vectors, *numbers, ROWS, COLUMNS), emit
 
 
 @intrinsic

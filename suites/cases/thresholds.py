@@ -20,6 +20,12 @@ from algos.parallel import (
     dots as direct_dots,
 )
 from algos.parallel import (
+    last_blocking as direct_last,
+)
+from algos.parallel import (
+    last_depthwise as direct_last_depthwise,
+)
+from algos.parallel import (
     pixels as direct_pixels,
 )
 from algos.parallel import (
@@ -38,7 +44,7 @@ from algos.parallel import (
     unshared as direct_unshared,
 )
 from algos.pooling.algorithms import im2col as pool_columns
-from algos.pooling.kernels import gradient_rows, lines, registers, rows
+from algos.pooling.kernels import gradient_rows, last, lines, registers, rows
 from algos.separable import passes, sweeps
 from algos.simd.copies import STREAMED_BYTES
 from algos.winograd import (
@@ -120,6 +126,14 @@ CONVOLUTION: Thresholds = (
         lambda n: f"mb1_ic5ih6iw{n}_oc20_kh3kw3_ph1pw1_bwdw",
     ),
     ([threads.SMALL_WORK // (576 * 60)], lambda n: f"mb1_ic8ih{n}iw60_oc8_kh3kw3_ph1pw1"),
+    ([direct_last.POSITIONS], lambda n: f"mb1_ic5ih2iw{n}_oc16_kh3kw3_ph1pw1_axb"),
+    (_LANES, lambda n: f"mb1_ic3ih5iw9_oc{n}_kh3kw3_ph1pw1_axb"),
+    ([direct_last.PIECE_TAPS, direct_last.PIECE_TAPS // 3], lambda n: f"mb1_ic{n}ih4_oc8_kh3_axb"),
+    ([2 * n for n in _LANES], lambda n: f"g{n}_mb1_ic{n}ih5iw9_oc{n}_kh3kw3_ph1pw1_axb"),
+    (
+        [direct_last_depthwise.SHORT[0], direct_last_depthwise.WIDE[0]],
+        lambda n: f"g16_mb1_ic16ih3iw{n + 2}_oc16_kh3kw3_ph1pw1_axb",
+    ),
     ([threads.SMALL_BYTES // 4096], lambda n: f"g2mb1_ic2ih{n}iw256_oc2_kh2kw2_ph1rh0pw1rw0"),
 )
 
@@ -147,6 +161,7 @@ POOLING: Thresholds = (
     (_BLOCKS, lambda n: f"mb1_ic1ih{2 * n}iw20_kh2_sh2"),
     (_BLOCKS, lambda n: f"mb1_ic1ih{n}iw9_kh{rows.FEW_ROWS + 2}kw3_sh1"),
     (_VECTORS, lambda n: f"mb1_ic1ih6iw{n}_kh3_sh1_ph1"),
+    ([n * last.VECTORS for n in _LANES], lambda n: f"mb1_ic{n}ih5_kh3_sh2_ph1_axb"),
     (_VECTORS, lambda n: f"mb1_ic1ih6iw{2 * n}_kh2_sh2"),
     (_VECTORS, lambda n: f"mb1_ic1ih6iw{3 * n}_kh3_sh3"),
     ([lines.BUNDLE], lambda n: f"mb1_ic{n}iw9_kw3_sw1"),

@@ -16,6 +16,7 @@ from algos.adapters import performer
 from algos.backend.compiler import kernel
 from algos.core.algorithm import Algorithm
 from algos.core.boundary import BOUNDARIES
+from algos.core.memory_order import in_memory
 from algos.core.problem import Problem
 from algos.naive import Naive
 
@@ -549,6 +550,24 @@ class AbsentGradient(_GradientCanary):
         self, problem: Problem, x: np.ndarray, g: np.ndarray, out: np.ndarray, threads: int
     ) -> None:
         super().grad_weight(replace(problem, connections=None), x, g, out, threads)
+
+
+class LayoutForgotten(_Canary):
+    """Channels-last input read as if its channels came first."""
+
+    name = "canary-layout-forgotten"
+
+    def reads_layout(self, problem: Problem) -> bool:
+        return True
+
+    def forward(
+        self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
+        threads: int,
+    ) -> None:  # fmt: skip
+        result = np.empty(out.shape, out.dtype)
+        x = in_memory(x, problem.layout).reshape(x.shape)
+        self.compute(problem, x, prepared, bias, result)
+        out[...] = result
 
 
 class UnwrittenTemporary(_Canary):

@@ -7,6 +7,8 @@ from unittest import mock
 import numpy as np
 
 import algos
+from algos.core.arrays import new
+from algos.core.memory_order import laid_out
 from algos.parallel import algorithm
 from algos.parallel.algorithm import choose_path
 from algos.registry import get
@@ -46,10 +48,12 @@ def check(problem, seed=0, threads=None, path=None):
     x = rng.standard_normal(problem.input_shape).astype(problem.dtype)
     w = rng.standard_normal(problem.kernel_shape).astype(problem.dtype)
     bias = rng.standard_normal(problem.out_channels).astype(problem.dtype)
+    x = laid_out(x, problem.layout)
     for array in (x, w, bias):
         array.flags.writeable = False
     given = bias if problem.bias else None
-    out = np.full(problem.output_shape, np.nan, problem.dtype)
+    out = new(problem.output_shape, np.dtype(problem.dtype), problem.layout)
+    out.fill(np.nan)
     with mock.patch.object(algorithm, "choose_path", lambda p: path or choose_path(p)):
         algos.plan(problem, w, given, algorithm="parallel", threads=threads)(x, out)
     exact = reference(problem, x, w, given)

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from algos import Problem
 from algos.core.boundary import BOUNDARIES
+from algos.core.memory_order import LAYOUTS
 
 
 @st.composite
@@ -41,6 +42,7 @@ def problems(draw, largest=9, most_channels=3, plain=True):
         flip=draw(st.booleans()),
         bias=draw(st.booleans()),
         fit=draw(st.sampled_from(["floor", "ceil"])),
+        layout=draw(st.sampled_from([*LAYOUTS, "channels_first"])),
         boundary=draw(st.sampled_from(["zeros", "zeros", *BOUNDARIES])),
         name=draw(
             st.sampled_from(["", "net:conv1", "a name with blanks", "kh3_ih5", "ünïcode/5x5"])

@@ -2,8 +2,9 @@
 
 Maxima and averages over regular windows take `rows`. Windows of up to `rows.DIRECT` taps read each
 sample straight from memory or the nearest cache. Larger ones are built by doubling, which costs
-log2 of the window. Everything else (other kinds and windows, switches, gradients) is the plain
-loop of `reduce`, one row or one plane per thread.
+log2 of the window. Arrays that have their channels last are read and written in place by `last`.
+Everything else (other kinds and windows, switches, gradients) is the plain loop of `reduce`, one
+row or one plane per thread.
 
 The order of summation depends on the problem alone: the number of threads changes no bit.
 """
@@ -13,10 +14,10 @@ from __future__ import annotations
 import numpy as np
 
 from algos.backend.compiler import kernel, threaded
-from algos.pooling.core.algorithm import PoolAlgorithm
+from algos.pooling.core.algorithm import PoolAlgorithm, Relaid
 from algos.pooling.core.geometry import Windows, rule_of, windows_of
 from algos.pooling.core.problem import PoolProblem
-from algos.pooling.kernels import gradient_rows, rows
+from algos.pooling.kernels import gradient_rows, last, rows
 from algos.pooling.kernels.reduce import pool_row, spread_plane
 
 from .naive import no_switches
@@ -56,7 +57,12 @@ class Parallel(PoolAlgorithm):
     name = "parallel"
     gives_switches = True
 
+    def reads_layout(self, problem: PoolProblem) -> bool:
+        return last.applies_to(problem)
+
     def workspace_bytes(self, problem: PoolProblem, threads: int) -> int:
+        if last.applies_to(problem):
+            return 0
         if rows.applies_to(problem):
             return threads * rows.scratch_elements(problem) * problem.itemsize
         if gradient_rows.applies_to(problem):
@@ -72,7 +78,11 @@ class Parallel(PoolAlgorithm):
 
     def arithmetic(self, problem: PoolProblem) -> tuple[str, float]:
         """Averages by rows are summed in the problem's dtype, however the sums are paired."""
-        if rows.applies_to(problem) or gradient_rows.applies_to(problem):
+        if (
+            last.applies_to(problem)
+            or rows.applies_to(problem)
+            or gradient_rows.applies_to(problem)
+        ):
             return problem.dtype, sum(line.window for line in problem.lines) + 2
         return super().arithmetic(problem)
 
@@ -80,6 +90,12 @@ class Parallel(PoolAlgorithm):
         self, problem: PoolProblem, x: np.ndarray, gate: np.ndarray, out: np.ndarray,
         switches: np.ndarray | None, threads: int,
     ) -> None:  # fmt: skip
+        if last.applies_to(problem):
+            if switches is None:
+                last.forward(problem, x, out)
+            else:
+                Relaid(self).forward(problem, x, gate, out, switches, threads)
+            return
         if switches is None and rows.applies_to(problem):
             rows.forward(problem, x, out)
             return

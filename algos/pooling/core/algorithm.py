@@ -45,7 +45,7 @@ class PoolAlgorithm(AlgorithmBase):
     def stand_in(self, problem: PoolProblem) -> PoolAlgorithm | None:
         """Return an object that copies arrays, or asks about each level of a spatial pyramid."""
         if problem.layout != CHANNELS_FIRST and not all(map(self.reads_layout, problem.parts)):
-            return _RelaidPeer(self) if self.is_peer else _Relaid(self)
+            return RelaidPeer(self) if self.is_peer else Relaid(self)
         return _Pyramid(self) if problem.placement == "pyramid" else None
 
     def why_not(self, problem: PoolProblem) -> str | None:
@@ -124,7 +124,7 @@ class PoolAlgorithm(AlgorithmBase):
         return relative * magnitude + subnormals * (overlap(problem) if backward else 1)
 
 
-class _Relaid(PoolAlgorithm):
+class Relaid(PoolAlgorithm):
     """Pooling with channels last by an algorithm that has them first: arrays are copied."""
 
     def __init__(self, algorithm: PoolAlgorithm) -> None:
@@ -175,7 +175,7 @@ class _Relaid(PoolAlgorithm):
         return self._able(plain).error_bound(plain, np.ascontiguousarray(first), magnitude)
 
 
-class _RelaidPeer(_Relaid):
+class RelaidPeer(Relaid):
     """Pooling with channels last by a peer, whose call is the same for both layouts."""
 
     def bind(self, problem: PoolProblem, *given: np.ndarray, threads: int) -> Bound:

@@ -1,6 +1,7 @@
 """The automatic choice: what it may take, what rules a candidate out, and how it is guided."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -44,6 +45,22 @@ def test_the_fastest_by_the_model_is_chosen(predicted):
     assert algos.choose(IMAGE) == "fft-fused"
     predicted(parallel=2e-3, fft_fused=4e-3, im2col=1e-3)
     assert algos.choose(IMAGE) == "im2col"
+
+
+def test_copies_between_layouts_count(predicted, monkeypatch):
+    last = replace(LAYER, layout="channels_last")
+    predicted(parallel=2e-3, winograd4=1.5e-3, im2col=3e-3)
+    for copying, expected in ((1e-4, "winograd4"), (1e-3, "parallel")):
+        monkeypatch.setattr(model, "copying", lambda *_, seconds=copying: seconds)
+        forget_choices()
+        assert algos.choose(LAYER) == "winograd4"
+        assert algos.choose(last) == expected
+
+
+def test_copies_take_longer_the_more_there_is_to_copy():
+    last = replace(LAYER, layout="channels_last")
+    assert 0 < 2 * model.copying(last) == model.copying(replace(last, batch=2))
+    assert model.copying(replace(last, in_channels=1, out_channels=1)) == 0
 
 
 def test_the_choice_is_what_runs(predicted):

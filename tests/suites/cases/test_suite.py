@@ -17,7 +17,7 @@ from suites.commands import selection as choose
 NETWORKS = ("alexnet", "vgg16", "resnet50", "googlenet", "mobilenet")
 OTHERS = (
     "gradients", "headline", "volumes", "pooling", "inception", "papers", "signals", "unshared",
-    "deblur",
+    "deblur", "layouts",
 )  # fmt: skip
 SHIPPED = ("quick", "sizes", "kernels", "channels", "photo", *OTHERS, *NETWORKS)
 
