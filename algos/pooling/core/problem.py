@@ -225,6 +225,11 @@ class PoolProblem:
         along = [LINES[self.placement](self, axis) for axis in range(self.axes)]
         return (*[each(1)] * (3 - self.axes), *along)  # type: ignore[return-value]
 
+    @property
+    def has_regular_windows(self) -> bool:
+        """True if the windows along each axis have one size and one stride, adaptive ones too."""
+        return self.placement in ("regular", "adaptive") and all(line.stride for line in self.lines)
+
     @cached_property
     def planes(self) -> tuple[int, int, int, int]:
         """The input, its channels first, as independent volumes, ``(N·C, D, H, W)``."""

@@ -192,8 +192,12 @@ def between(begin: np.ndarray, end: np.ndarray) -> Places:
 def adaptive(size: int, positions: int) -> WindowAxis:
     """Window j of O from floor(j·W/O) to ceil((j + 1)·W/O): as even as whole samples allow.
 
-    The windows over one sample are the samples of a window where W and O change places.
+    The windows over one sample are the samples of a window where W and O change places. If O
+    divides W, the windows are regular ones.
     """
+    if size % positions == 0:
+        window = size // positions
+        return regular(size, window, window, 1, (0, 0), positions)
 
     def lay() -> Places:
         j = np.arange(positions, dtype=np.int64)

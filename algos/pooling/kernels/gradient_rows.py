@@ -178,7 +178,7 @@ def applies_to(problem: PoolProblem) -> bool:
     return (
         problem.operation == "grad_input"
         and problem.kind in ("max", "average")
-        and problem.placement == "regular"
+        and problem.has_regular_windows
         and problem.lines[0].is_trivial
         and all(line.dilation == 1 for line in problem.lines)
     )

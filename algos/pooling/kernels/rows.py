@@ -213,7 +213,7 @@ def applies_to(problem: PoolProblem) -> bool:
     return (
         problem.operation == "forward"
         and problem.kind in ("max", "average")
-        and problem.placement == "regular"
+        and problem.has_regular_windows
     )
 
 

@@ -26,6 +26,7 @@ PLACEMENTS = [
     "mb2_ic2iw30_kw4_sw1_pw2_rw1_dw1",
     "mb1_ic2id4ih5iw6_kd2kh3kw2_sd1sh2sw1_pd1ph0pw1_dd0dh1dw0",
     "mb1_ic2ih5iw10_output=3,4",
+    "mb1_ic2ih6iw20_output=3,4",
     "mb1_ic2ih9iw10_ratio=1.4_seed=1",
     "mb1_ic1ih9iw20_ratio=1.7_overlapping=False_sequence=random_seed=2",
 ]  # fmt: skip
@@ -40,6 +41,23 @@ def problems():
             continue
         for operation in ("", "_backward"):
             yield text + ("_f64" if number % 2 else "") + operation
+
+
+@pytest.mark.parametrize("kind", ["max", "average"])
+@pytest.mark.parametrize("operation", ["", "_backward"])
+def test_adaptive_windows_of_one_size_are_regular(kind, operation):
+    adaptive, regular = (
+        parse_pool_descriptor(f"{kind}_mb2_ic3ih6iw20_{windows}{operation}")
+        for windows in ("output=3,4", "kh2kw5_sh2sw5")
+    )
+    assert adaptive.has_regular_windows
+    assert not parse_pool_descriptor(f"{kind}_mb2_ic3ih6iw20_output=4,4").has_regular_windows
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(adaptive.input_shape, "float32")
+    grad = rng.standard_normal(adaptive.output_shape, "float32")
+    arrays = (grad, x) if operation else (x,)
+    a, b = (PoolPlan(p, algorithm="parallel")(*arrays) for p in (adaptive, regular))
+    assert (a == b).all()
 
 
 def numbers(problem, seed):
