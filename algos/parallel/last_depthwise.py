@@ -18,6 +18,7 @@ Arguments that mean the same in every kernel; indices and lengths count elements
     channel.
 `s`: a `DepthwiseGeometry`.
 `h`, `j`, `k`: plane, row and column of the output.
+`planes`, `rows`, `columns`: taps along each axis, from the first to the last − 1, that are added.
 
 Measurements: docs/kernels.md.
 """
@@ -95,18 +96,21 @@ def inside(position, stride, before, dilation, taps, size):
     return first, max(first, min(taps, last))
 
 
+@kernel
+def _rows_inside(s, j):
+    """Return the kernel rows of output row `j` that lie inside the input."""
+    return inside(j, s.row_stride, s.rows_before, s.row_dilation, s.row_taps, s.height)
+
+
 def _make_tile(positions: int, vectors: int) -> Any:
     """Return the innermost kernel for a register tile of `positions` × `vectors`."""
 
     @kernel
-    def tile(x, weights, bias, out, s, image, h, j, k, columns, channel):
+    def tile(x, weights, bias, out, s, image, h, j, planes, rows, k, columns, channel):
         """Compute the outputs at columns k … k + positions − 1 for one block of channels.
 
-        `columns`: kernel columns from the first to the last − 1.
         `channel`: the block's first channel.
         """
-        planes = inside(h, s.depth_stride, s.depth_before, s.depth_dilation, s.depth_taps, s.depth)
-        rows = inside(j, s.row_stride, s.rows_before, s.row_dilation, s.row_taps, s.height)
         first = k * s.column_stride - s.columns_before
         step = s.column_stride * s.channels
         total = repeat(load(bias, channel, vectors), positions)
@@ -136,7 +140,7 @@ _alone, _narrow = _make_tile(*ALONE), _make_tile(1, 1)
 
 
 @kernel
-def _inner_row(x, weights, bias, out, s, image, h, j, channel):
+def _inner_row(x, weights, bias, out, s, image, h, j, planes, rows, channel):
     """Compute the inner columns of an output row for a block of two vectors of channels.
 
     The last tile ends with the last inner column, and may overlap the one before it.
@@ -145,18 +149,18 @@ def _inner_row(x, weights, bias, out, s, image, h, j, channel):
     if count >= WIDE[0]:
         for n in range(0, count, WIDE[0]):
             k = s.inner + min(n, count - WIDE[0])
-            _wide(x, weights, bias, out, s, image, h, j, k, columns, channel)
+            _wide(x, weights, bias, out, s, image, h, j, planes, rows, k, columns, channel)
     elif count >= SHORT[0]:
         for n in range(0, count, SHORT[0]):
             k = s.inner + min(n, count - SHORT[0])
-            _short(x, weights, bias, out, s, image, h, j, k, columns, channel)
+            _short(x, weights, bias, out, s, image, h, j, planes, rows, k, columns, channel)
     else:
         for k in range(s.inner, s.outer):
-            _single(x, weights, bias, out, s, image, h, j, k, columns, channel)
+            _single(x, weights, bias, out, s, image, h, j, planes, rows, k, columns, channel)
 
 
 @kernel
-def _outer_position(x, weights, bias, out, s, image, h, j, k, first, last):
+def _outer_position(x, weights, bias, out, s, image, h, j, planes, rows, k, first, last):
     """Compute one position for the channels first … last − 1, at least one vector of them."""
     lane = lanes(x)
     columns = inside(
@@ -166,11 +170,11 @@ def _outer_position(x, weights, bias, out, s, image, h, j, k, first, last):
     if last - first >= wide:
         for c in range(first, last, wide):
             channel = min(c, last - wide)
-            _alone(x, weights, bias, out, s, image, h, j, k, columns, channel)
+            _alone(x, weights, bias, out, s, image, h, j, planes, rows, k, columns, channel)
     else:
         for c in range(first, last, lane):
             channel = min(c, last - lane)
-            _narrow(x, weights, bias, out, s, image, h, j, k, columns, channel)
+            _narrow(x, weights, bias, out, s, image, h, j, planes, rows, k, columns, channel)
 
 
 @kernel
@@ -192,14 +196,18 @@ def _work(_slot, first, last, x, weights, bias, table, out):
         end = min(start + s.blocks_per_item * wide, s.channels)
         # The last block ends with the last channel, and may overlap the one before it.
         start = min(start, s.channels - wide)
+        planes = inside(h, s.depth_stride, s.depth_before, s.depth_dilation, s.depth_taps, s.depth)
         if s.vectors == 2:
             for c in range(start, end, wide):
+                channel = min(c, s.channels - wide)
                 for j in range(low, high):
-                    _inner_row(x_, w_, b_, y_, s, image, h, j, min(c, s.channels - wide))
+                    rows = _rows_inside(s, j)
+                    _inner_row(x_, w_, b_, y_, s, image, h, j, planes, rows, channel)
         for j in range(low, high):
+            rows = _rows_inside(s, j)
             for k in range(s.out_width):
                 if s.vectors == 1 or not s.inner <= k < s.outer:
-                    _outer_position(x_, w_, b_, y_, s, image, h, j, k, start, end)
+                    _outer_position(x_, w_, b_, y_, s, image, h, j, planes, rows, k, start, end)
 
 
 _work_shared = by_ranges(_work)
