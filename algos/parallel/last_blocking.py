@@ -22,9 +22,10 @@ POSITIONS = 12 if simd.REGISTERS == 32 else 6
 #: Products of a piece of the sum. The weights of a piece, for a tile's width of output channels,
 #: have to stay in L1. Tuned on Zen 3 with 16 registers of 32 bytes.
 PIECE_TAPS = 576 if simd.REGISTERS == 32 else 288
-#: Bytes of sums that are kept between pieces, and of input that a band reads; both stay in L2.
+#: Bytes of sums that are kept between pieces. Bytes of input that a band reads, and of output that
+#: it writes, one block of channels after the other. All of them stay in L2.
 SUMS_BYTES = 96 * 1024
-BAND_BYTES = 128 * 1024
+BAND_BYTES = 64 * 1024
 #: Items of work for each thread, if there are enough positions and output channels.
 SHARES = 4
 
@@ -137,7 +138,8 @@ def blocking(problem: Problem, threads: int) -> LastBlocking:
     # A band's input is read again for every block of output channels, or for every piece of it.
     share = min(inputs, PIECE_TAPS) if len(parts) > 1 else inputs
     read = math.prod(v.stride) * share * itemsize * POSITIONS
-    most = max(1, BAND_BYTES // read)
+    written = outputs * itemsize * POSITIONS
+    most = max(1, min(BAND_BYTES // read, BAND_BYTES // written))
     if len(parts) > 1:
         most = min(most, max(1, SUMS_BYTES // (stretch * itemsize * POSITIONS)))
     bands = -(-tiles // most)
