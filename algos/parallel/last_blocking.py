@@ -20,7 +20,7 @@ from algos.simd import registers as simd
 #: and as many places fit the integer registers.
 POSITIONS = 12 if simd.REGISTERS == 32 else 6
 #: Products of a piece of the sum. The weights of a piece, for a tile's width of output channels,
-#: have to stay in L1. Not tuned: half of it with registers of half the size.
+#: have to stay in L1. Not tuned; registers of half the size take half of it.
 PIECE_TAPS = 576 if simd.REGISTERS == 32 else 288
 #: Bytes of sums that are kept between pieces. Bytes of input that a band reads, and of output that
 #: it writes, one block of channels after the other. All of them stay in L2.
