@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Any
 
 from algos.core.arguments import whole_number, whole_numbers
-from algos.core.descriptor import parse_descriptor
+from algos.core.descriptor import parse_descriptor, whole
 from algos.core.errors import ConvbenchError
 from algos.core.family import DEBLURRING, Family
 from algos.core.problem import Problem
@@ -184,8 +184,8 @@ def parse_deblur(text: str, **defaults: Any) -> DeblurProblem:
         )
     blur = parse_descriptor(text[match.end() :], **defaults)
     found = DeblurProblem(
-        blur.size, blur.kernel, int(match[1]), blur.batch, blur.boundary, blur.cval, blur.dtype,
-        blur.name,
+        blur.size, blur.kernel, whole(text, match[1], match.start(1)), blur.batch, blur.boundary,
+        blur.cval, blur.dtype, blur.name,
     )  # fmt: skip
     if found.blur != blur:
         raise ConvbenchError(

@@ -27,7 +27,7 @@ from algos.core.errors import ConvbenchError, shown
 from algos.core.problem import Problem
 from algos.plan import Plan
 
-from .request import Request, check_axes, posed
+from .request import Request, check_axes, holds, posed
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,10 @@ class Parts:
 def filtered(request: Request, image: np.ndarray, kernel: np.ndarray, products: int) -> np.ndarray:
     """Return the convolution or correlation of two arrays, one or both of them complex."""
     check_axes(image.shape, kernel.shape)
-    if request.mode == "valid" and any(
-        k > i for i, k in zip(image.shape, kernel.shape, strict=True)
-    ):
+    if request.mode == "valid" and holds(kernel.shape, image.shape):
+        if image.dtype.kind == "c":  # checked as that of the image, although "valid" reads none
+            complex_value(request.boundary, request.cval, "float64")
+            request = replace(request, cval=0.0)
         y = filtered(request, kernel, image, products)
         turned = y[(slice(None, None, -1),) * y.ndim].conj()
         return y if request.flip else turned

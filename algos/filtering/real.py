@@ -17,7 +17,7 @@ from algos.plan import Plan
 
 from . import small_integers
 from .casting import cast
-from .request import Request, check_axes, check_real, posed
+from .request import Request, check_axes, check_real, holds, posed
 
 #: Limit of exact integers: float64 holds every integer up to this one.
 EXACT = 2**53
@@ -73,7 +73,7 @@ def _is_swapped(request: Request, image: np.ndarray, kernel: np.ndarray) -> bool
     less with the smaller array as the kernel, even if the larger one is separable.
     """
     if request.mode == "valid":
-        return any(k > i for i, k in zip(image.shape, kernel.shape, strict=True))
+        return holds(kernel.shape, image.shape)
     zeros = request.mode == "full" and request.boundary == "zeros"
     return zeros and image.size < min(kernel.size, sum(kernel.shape))
 

@@ -113,6 +113,11 @@ def _posed(
     )  # fmt: skip
 
 
+def holds(outer: tuple[int, ...], inner: tuple[int, ...]) -> bool:
+    """Return True if shape `outer` is larger than `inner`, and smaller along no axis."""
+    return outer != inner and all(o >= i for o, i in zip(outer, inner, strict=True))
+
+
 def same_sides(taps: int, origin: int, flip: bool, as_ndimage: bool) -> tuple[int, int]:
     """Return the padding of one axis for an output of the input's size.
 

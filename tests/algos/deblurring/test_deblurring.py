@@ -111,6 +111,7 @@ def test_descriptors_round_trip():
     ("deblur5_mb1_ic1ih8_oc1_kh4ph2_flip", "4 taps along an axis; a blur needs an odd number"),
     ("deblur5_mb1_ic1ih8_oc2_kh3ph1_flip", "centred convolution of one channel; write deblur5_"),
     ("deblur5_mb1_ic1ih8_oc1_kh3ph1", "must be a flipped"),
+    ("deblur" + 5000 * "9" + "_mb1_ic1ih8_oc1_kh3ph1_flip", "column 7: a number of 5000 digits"),
 ])  # fmt: skip
 def test_mistakes_get_a_sentence(text, said):
     with pytest.raises(ConvbenchError, match=said):

@@ -106,6 +106,18 @@ def test_a_wrong_constant_is_refused_in_a_sentence(image, kernel, boundary, cval
         algos.convolve(image, kernel, "same", boundary=boundary, cval=cval)
 
 
+@pytest.mark.parametrize("kind", [float, complex])
+def test_valid_needs_one_array_within_the_other(kind):
+    wide, tall = np.ones((2, 5), kind), np.ones((4, 3))
+    for image, kernel in ((wide, tall), (tall, wide)):
+        with pytest.raises(ConvbenchError, match="use a smaller kernel"):
+            algos.convolve(image, kernel, "valid")
+    large = np.ones((3, 5), complex)
+    assert (algos.correlate(large[:2], large, "valid") == np.full((2, 1), 10)).all()
+    found = algos.convolve(large[0, :3], np.ones(5), "valid", boundary="constant", cval=2j)
+    assert (found == np.full(3, 3)).all()
+
+
 def test_whole_complex_numbers_are_exact():
     x, w = np.array([1 + 2j, 3, -1j]), np.array([2 - 1j, 1j])
     for products in (3, 4):
