@@ -215,6 +215,8 @@ def _shape_parts(row: pd.Series, kernel: str, pixels: str, plain: bool) -> list[
             numbers = spread(row[field])
             text = str(numbers[0]) if len(set(numbers)) == 1 else "×".join(map(str, numbers))
             parts.append(f"{field} {text}")
+    if "_axb" in row["problem"]:
+        parts.append("channels last")
     return parts
 
 

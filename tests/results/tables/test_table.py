@@ -240,6 +240,8 @@ def test_labels_are_short_and_tell_every_problem_from_every_other(tmp_path: Path
         image(in_channels=3, out_channels=8), image(in_channels=8, out_channels=8, groups=8),
         image(dilation=2), image(flip=True), image(name="edges"), image(kernel=(5, 1)),
         Problem(size=(64,), kernel=5, name="fir"), Problem(size=(99,), kernel=5, name="fir"),
+        image(in_channels=3, name="conv1"),
+        image(in_channels=3, name="conv1", layout="channels_last"),
     ]  # fmt: skip
     cells = [cell("fft", problem) for problem in problems]
     cells += [cell("fft", IMAGE, weights=w) for w in ("gaussian", "gaussian:5", "/tmp/w.npy")]
@@ -251,6 +253,8 @@ def test_labels_are_short_and_tell_every_problem_from_every_other(tmp_path: Path
         "64² · gaussian:5, 1 ch", "64² · w.npy 5², 1 ch",
     ):  # fmt: skip
         assert any(label.startswith(expected) for label in labels), (expected, labels)
+    conv1 = "conv1, 64² · 5², 3→1 ch, batch 1, float32"
+    assert labels[13:15] == [conv1, conv1.replace(" ch,", " ch, channels last,")]
 
 
 def test_plain_sweeps_have_plain_labels(tmp_path: Path) -> None:
