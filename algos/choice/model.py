@@ -89,7 +89,8 @@ class Model:
 
         They are scaled to the rates of this machine, if these are known and `calibrated` is True.
         """
-        at = (features(problem, threads) - self.centre) * self.weights
+        known = features(problem, threads)[: self.centre.size]  # new features come last
+        at = (known - self.centre) * self.weights
         distances = self.points - at
         near = np.exp(-0.5 * np.einsum("ij,ij->i", distances, distances))
         logs = self.linear[0] + at @ self.linear[1:] + near @ self.alphas

@@ -53,7 +53,7 @@ def _pooling(problem: PoolProblem) -> list[float]:
         log(stride_above), min(log(taps) / axes, 3.0), float(stride < SLIDING), float(axes == 1),
         float(axes == 3), float(problem.itemsize == 8), float(problem.operation != "forward"),
         float(problem.kind in ("max", "maxout")), float(problem.kind == "average"),
-        log(max(problem.channels * problem.batch, 1)),
+        log(max(problem.channels * problem.batch, 1)), float(not problem.has_regular_windows),
     ]  # fmt: skip
 
 
