@@ -41,7 +41,7 @@ class DeblurProblem:
     --------
     >>> problem = DeblurProblem((64, 48), (5, 5), 20, boundary="reflect")
     >>> str(problem)
-    'deblur20_mb1_ic1ih64iw48_oc1_kh5ph2_flip_reflect'
+    'deblur20_mb1_ic1ih64iw48_oc1_kh5kw5_ph2pw2_flip_reflect'
     """
 
     size: Any

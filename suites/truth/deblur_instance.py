@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
 
 from algos.adapters import performer
 from algos.core.errors import ConvbenchError
@@ -50,6 +49,8 @@ class DeblurInstance(Instance):
                 f"Gaussian, a box or a motion"
             )
         self.case, w = case, w / w.sum(dtype=np.float64)
+        from scipy import ndimage  # other workers start without it
+
         mode = "constant" if problem.boundary == "zeros" else problem.boundary
         x = ndimage.convolve(np.abs(sharp).astype(np.float64), w, mode=mode, cval=problem.cval)
         self.arrays = x.astype(problem.dtype), w.astype(problem.dtype)

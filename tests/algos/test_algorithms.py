@@ -141,8 +141,8 @@ def test_what_the_contract_says_of_itself(name):
         assert reason is None or (reason and not reason.endswith("."))
         if reason is None:
             assert algorithm.work(problem) >= 0
-            few, many = (algorithm.workspace_bytes(problem, n) for n in (1, 4))
-            assert 0 <= few <= many
+            # More threads may hold smaller parts, and less memory in all.
+            assert all(algorithm.workspace_bytes(problem, n) >= 0 for n in (1, 4))
 
 
 def test_separable_names_the_rank():
