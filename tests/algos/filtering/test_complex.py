@@ -22,7 +22,7 @@ def numbers(rng, shape, kind):
 
 
 @pytest.mark.parametrize(("image", "kernel"), ["cc", "cf", "fc"])
-@pytest.mark.parametrize("axes", [1, 2, 3])
+@pytest.mark.parametrize("axes", [1, 2, pytest.param(3, marks=pytest.mark.slow)])
 def test_results_shapes_and_types_are_those_of_scipy(axes, image, kernel):
     rng = np.random.default_rng(axes)
     for mode, products, single in itertools.product(

@@ -109,7 +109,10 @@ def test_asking_why_not_with_a_kernel_imports_no_heavy_module():
     assert not set(TITLES) & set(modules)
 
 
-@pytest.mark.parametrize("name", ALWAYS_THERE)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.slow] * (n == "scipy-direct")) for n in ALWAYS_THERE],
+)
 def test_scipy_and_numpy_pass_verification(name):
     failed, done = failures(name, 60)
     assert not failed, "\n".join(failed)

@@ -117,7 +117,7 @@ def run_damaged(whole: Path, folder: Path, seeds: range, drawn_every: int) -> di
 
 
 def test_some_damaged_files(whole: Path, tmp_path: Path) -> None:
-    ends = run_damaged(whole, tmp_path, range(16), drawn_every=4)
+    ends = run_damaged(whole, tmp_path, range(8), drawn_every=4)
     assert min(ends.values()) > 0, ends
 
 

@@ -21,6 +21,7 @@ def model(tmp_path):
     return graph.save(tmp_path / "net.onnx")
 
 
+@pytest.mark.slow
 def test_a_run_times_the_layers_and_sums_them_up(model, tmp_path):
     done = convbench(
         "run", "--model", "net.onnx", "--batch-size", 2, "--algorithms", "naive,im2col",

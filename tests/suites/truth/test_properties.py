@@ -17,7 +17,7 @@ from suites.truth.properties import PROPERTIES
 OURS = [name for name, algorithm in convolutions().items() if not algorithm.is_peer]
 
 #: Algorithms that take long to compile.
-LONG = ("parallel", "low-rank", "winograd2", "winograd4")
+LONG = ("parallel", "separable", "low-rank", "winograd2", "winograd4", "im2win", "fft-gauss")
 
 
 def runner(algorithm):
