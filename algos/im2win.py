@@ -251,7 +251,9 @@ class ImageToWindow(Algorithm):
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
         """Return the bytes of the packed kernel, and of each thread's windows and tile."""
         working = threads * _room(_geometry(problem), problem)
-        kernel = math.prod(problem.kernel_shape)  # in another order before it is packed
+        # A kernel of planes, or one to flip, is copied in another order before it is packed.
+        is_copied = problem.axes > 1 or problem.flip
+        kernel = math.prod(problem.kernel_shape) if is_copied else 0
         return self.prepared_bytes(problem, threads) + max(working, kernel) * problem.itemsize
 
     def prepared_bytes(self, problem: Problem, threads: int) -> int:

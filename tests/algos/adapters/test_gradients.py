@@ -76,9 +76,10 @@ def test_the_kernel_s_gradient_in_vector_registers(text, monkeypatch):
     x, g = (integers(shape, problem.dtype) for shape in problem.operands)
     expected = Plan(problem, algorithm="naive")(x, g)
     for threads in (1, 2):
-        assert (Plan(problem, threads=threads)(x, g) == expected).all()
+        plan = Plan(problem, algorithm="parallel", threads=threads)
+        assert (plan(x, g) == expected).all()
     g[-1, -1] = np.nan
-    confined = Plan(problem)(x, g)
+    confined = Plan(problem, algorithm="parallel")(x, g)
     assert np.array_equal(confined, Plan(problem, algorithm="naive")(x, g), equal_nan=True)
 
 

@@ -117,7 +117,7 @@ MISTAKES = {
     "regret nope": "no runs yet",
     "regret --count 0": "whole number from 1 on",
     "regret --resume nope": "no runs yet",
-    "regret nope --problem mb1_ic1ih8_oc1_kh3": "choose one",
+    "regret nope --problem mb1_ic1ih8_oc1_kh3": "leave out --problem",
     "list": "required",
     "list thing": "invalid choice: 'thing'",
     "list problems": "whose problems?",
