@@ -27,7 +27,7 @@ from algos.core.errors import ConvbenchError, shown
 from algos.core.problem import Problem
 from algos.plan import Plan
 
-from .request import Request, check_axes, holds, posed
+from .request import Request, check_axes, posed
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ class Parts:
 def filtered(request: Request, image: np.ndarray, kernel: np.ndarray, products: int) -> np.ndarray:
     """Return the convolution or correlation of two arrays, one or both of them complex."""
     check_axes(image.shape, kernel.shape)
-    if request.mode == "valid" and holds(kernel.shape, image.shape):
-        if image.dtype.kind == "c":  # checked as that of the image, although "valid" reads none
+    if request.exchanges(image.shape, kernel.shape):
+        if image.dtype.kind == "c":  # checked as that of the image, although none is read
             complex_value(request.boundary, request.cval, "float64")
             request = replace(request, cval=0.0)
         y = filtered(request, kernel, image, products)

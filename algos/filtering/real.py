@@ -17,7 +17,7 @@ from algos.plan import Plan
 
 from . import small_integers
 from .casting import cast
-from .request import Request, check_axes, check_real, holds, posed
+from .request import Request, check_axes, check_real, posed
 
 #: Limit of exact integers: float64 holds every integer up to this one.
 EXACT = 2**53
@@ -28,7 +28,7 @@ def filtered(request: Request, image: Any, kernel: Any) -> np.ndarray:
     image, kernel = as_array("image", image), as_array("kernel", kernel)
     check_real("numbers", image=image.dtype, kernel=kernel.dtype)
     check_axes(image.shape, kernel.shape)
-    swapped = _is_swapped(request, image, kernel)
+    swapped = request.exchanges(image.shape, kernel.shape)
     if swapped:
         image, kernel = kernel, image
     whole = not isinstance(request.cval, float) or request.cval.is_integer()
@@ -64,18 +64,6 @@ def filtered(request: Request, image: Any, kernel: Any) -> np.ndarray:
         y = y[(slice(None, None, -1),) * y.ndim]
     y = np.rint(y).astype(np.int64) if integers else y
     return cast(y, request.dtype, request.overflow)
-
-
-def _is_swapped(request: Request, image: np.ndarray, kernel: np.ndarray) -> bool:
-    """Return True if image and kernel are exchanged; convolution commutes.
-
-    Mode "valid" needs it if the kernel is larger. Mode "full" with zeros beyond the border costs
-    less with the smaller array as the kernel, even if the larger one is separable.
-    """
-    if request.mode == "valid":
-        return holds(kernel.shape, image.shape)
-    zeros = request.mode == "full" and request.boundary == "zeros"
-    return zeros and image.size < min(kernel.size, sum(kernel.shape))
 
 
 def _largest_sum(

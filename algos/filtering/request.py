@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -48,6 +49,17 @@ class Request:
     def asks(self, *methods: str) -> bool:
         """Return True if the method is one of these words; a method may be of any type."""
         return isinstance(self.method, str) and self.method in methods
+
+    def exchanges(self, size: tuple[int, ...], kernel: tuple[int, ...]) -> bool:
+        """Return True if image and kernel change places, since convolution commutes.
+
+        Mode "valid" needs it if the kernel is larger. Mode "full" with zeros beyond the border
+        costs less with the smaller array as the kernel, even if the larger one is separable.
+        """
+        if self.mode == "valid":
+            return holds(kernel, size)
+        zeros = self.mode == "full" and self.boundary == "zeros"
+        return zeros and math.prod(size) < min(math.prod(kernel), sum(kernel))
 
     def __post_init__(self) -> None:
         choice("mode", self.mode, MODES)

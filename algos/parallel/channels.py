@@ -57,7 +57,7 @@ from .channels_blocking import (
     blocking,
     cost,
 )
-from .channels_packing import pack_strip, pack_weights
+from .channels_packing import pack_strip, packed_kernel, strip_of
 
 __all__ = ["blocking", "cost", "forward", "prepare", "workspace_bytes"]
 
@@ -180,17 +180,8 @@ def _item(x, weights, bias, out, s, classes, item, pixels, sums, start):
     """
     lane = lanes(weights)
     stretch = s.vectors * lane
-    chunks = -(-s.blocks // s.blocks_per_item)
-    bands = -(-s.out_width // s.columns)
-    item, chunk = item // chunks, item % chunks
-    item, band = item // bands, item % bands
-    item, strip = item // s.strips, item % s.strips
-    image, h = item // s.out_depth, item % s.out_depth
+    image, h, j, k, rows, columns, first_block, last_block = strip_of(item, s)
     g = image % s.groups
-    j, k = strip * s.out_height // s.strips, band * s.columns
-    rows, columns = (strip + 1) * s.out_height // s.strips - j, min(s.columns, s.out_width - k)
-    first_block = chunk * s.blocks_per_item
-    last_block = min(first_block + s.blocks_per_item, s.blocks)
     runs, run = (1, (rows - 1) * s.pitch + columns) if s.flat else (rows, columns)
     tiles = -(-run // s.pixels)
     plane_size = s.out_depth * s.out_height * s.out_width
@@ -261,16 +252,13 @@ def _share(threads, items, x, weights, bias, table, out):
 
 def workspace_bytes(problem: Problem, threads: int) -> int:
     """Bytes of the packed kernel and, per thread, of a strip of input and the sums kept."""
-    blocks = blocking(problem, threads)
-    return (threads * blocks.shape.room + blocks.packed) * problem.itemsize
+    return blocking(problem, threads).workspace(threads) * problem.itemsize
 
 
 def prepare(problem: Problem, w: np.ndarray, threads: int) -> tuple[ChannelsBlocking, np.ndarray]:
     """Return the blocking, and the correlation kernel `w` packed in the order of its use."""
     blocks = blocking(problem, threads)
-    packed = simd.aligned(blocks.packed, w.dtype)
-    pack_weights(w.reshape(w.shape[0], -1), blocks.shape.groups, blocks.stretch, packed, threads)
-    return blocks, packed
+    return blocks, packed_kernel(w, blocks, threads)
 
 
 def forward(

@@ -118,6 +118,10 @@ class ChannelsBlocking:
     stretch: int
     packed: int
 
+    def workspace(self, threads: int) -> int:
+        """Return the elements of the packed kernel, and of each thread's scratch."""
+        return threads * self.shape.room + self.packed
+
 
 @lru_cache(maxsize=256)
 def merged(problem: Problem) -> Problem:

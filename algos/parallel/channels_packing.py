@@ -13,6 +13,7 @@ from algos.backend.threads import share
 from algos.simd.arithmetic import transpose
 from algos.simd.copies import clear, copy_every
 from algos.simd.registers import (
+    aligned,
     lanes,
     load,
     load_square,
@@ -22,6 +23,8 @@ from algos.simd.registers import (
     store_rows,
 )
 from algos.simd.window import load_inside, split_pairs
+
+from .channels_blocking import ChannelsBlocking
 
 
 @kernel
@@ -77,6 +80,25 @@ def _pack_strided(x, start, first, stride, width, target, at, count, phases, pha
         clear(target, there, left)
         copy_every(x, start + here + left * stride, stride, target, there + left, right - left)
         clear(target, there + right, count - right)
+
+
+@kernel
+def strip_of(item, s):
+    """Return what an item computes: (image, plane, row, column, rows, columns, first, last block).
+
+    `image` counts the groups of all images. `first` is the first block of output channels, `last`
+    one past the last.
+    """
+    chunks = -(-s.blocks // s.blocks_per_item)
+    bands = -(-s.out_width // s.columns)
+    item, chunk = item // chunks, item % chunks
+    item, band = item // bands, item % bands
+    item, strip = item // s.strips, item % s.strips
+    image, h = item // s.out_depth, item % s.out_depth
+    j, k = strip * s.out_height // s.strips, band * s.columns
+    rows, columns = (strip + 1) * s.out_height // s.strips - j, min(s.columns, s.out_width - k)
+    first = chunk * s.blocks_per_item
+    return image, h, j, k, rows, columns, first, min(first + s.blocks_per_item, s.blocks)
 
 
 @kernel
@@ -161,3 +183,10 @@ def pack_weights(
         return
     with share(threads):
         _share_packing(blocks, w, groups, stretch, packed)
+
+
+def packed_kernel(w: np.ndarray, blocks: ChannelsBlocking, threads: int) -> np.ndarray:
+    """Return the correlation kernel `w` (O, C/groups, *kernel), packed as `blocks` says."""
+    packed = aligned(blocks.packed, w.dtype)
+    pack_weights(w.reshape(w.shape[0], -1), blocks.shape.groups, blocks.stretch, packed, threads)
+    return packed

@@ -34,7 +34,7 @@ from .channels_blocking import (
     merged,
     slowdown,
 )
-from .channels_packing import pack_strip, pack_weights
+from .channels_packing import pack_strip, packed_kernel, strip_of
 
 _NUMBERS = len(ChannelsGeometry._fields)
 #: Register tiles: output channels × vectors of pixels. A problem takes the one that wastes least.
@@ -91,17 +91,8 @@ def _item(x, weights, bias, out, s, classes, item, pixels):
     `pixels`: pointer to the scratch for the strip.
     """
     stretch = TILES[0][0] if s.tile == 0 else TILES[1][0]
-    chunks = -(-s.blocks // s.blocks_per_item)
-    bands = -(-s.out_width // s.columns)
-    item, chunk = item // chunks, item % chunks
-    item, band = item // bands, item % bands
-    item, strip = item // s.strips, item % s.strips
-    image, h = item // s.out_depth, item % s.out_depth
+    image, h, j, k, rows, columns, first_block, last_block = strip_of(item, s)
     g = image % s.groups
-    j, k = strip * s.out_height // s.strips, band * s.columns
-    rows, columns = (strip + 1) * s.out_height // s.strips - j, min(s.columns, s.out_width - k)
-    first_block = chunk * s.blocks_per_item
-    last_block = min(first_block + s.blocks_per_item, s.blocks)
     plane_size = s.out_depth * s.out_height * s.out_width
     starts = s.out_depth + s.out_height + 2 * classes[h] * s.row_classes
     pack_strip(x, image * s.inputs, s.inputs, s, h, j, k, rows, pixels)
@@ -179,16 +170,13 @@ def blocking(problem: Problem, threads: int) -> ChannelsBlocking:
 
 def workspace_bytes(problem: Problem, threads: int) -> int:
     """Bytes of the packed kernel and, per thread, of a strip of input."""
-    blocks = blocking(problem, threads)
-    return (threads * blocks.shape.room + blocks.packed) * problem.itemsize
+    return blocking(problem, threads).workspace(threads) * problem.itemsize
 
 
 def prepare(problem: Problem, w: np.ndarray, threads: int) -> tuple[ChannelsBlocking, np.ndarray]:
     """Return the blocking, and the correlation kernel `w` packed in the order of its use."""
     blocks = blocking(problem, threads)
-    packed = simd.aligned(blocks.packed, w.dtype)
-    pack_weights(w.reshape(w.shape[0], -1), blocks.shape.groups, blocks.stretch, packed, threads)
-    return blocks, packed
+    return blocks, packed_kernel(w, blocks, threads)
 
 
 def forward(

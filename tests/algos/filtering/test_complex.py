@@ -8,6 +8,7 @@ from scipy import ndimage, signal
 
 import algos
 from algos import ConvbenchError
+from algos.filtering import complex_parts
 from algos.filtering.complex_parts import parts_of
 from algos.filtering.request import Request
 from algos.registry import convolutions
@@ -37,6 +38,18 @@ def test_results_shapes_and_types_are_those_of_scipy(axes, image, kernel):
                 got, exact = ours(x, w, mode, products=products), theirs(x, w, mode)
                 assert got.dtype == exact.dtype
                 np.testing.assert_allclose(got, exact, rtol=0, atol=1e-3 if single else 1e-11)
+
+
+def test_a_full_result_takes_the_smaller_array_as_the_kernel(monkeypatch):
+    rng = np.random.default_rng(3)
+    x, w = numbers(rng, (40,), "c"), numbers(rng, (900,), "c")
+    posed, plan = [], complex_parts.Plan
+    monkeypatch.setattr(
+        complex_parts, "Plan", lambda layer, *a, **k: posed.append(layer) or plan(layer, *a, **k)
+    )
+    for ours, theirs in FUNCTIONS:
+        np.testing.assert_allclose(ours(x, w), theirs(x, w), rtol=0, atol=1e-11)
+        assert posed[-1].kernel == x.shape
 
 
 @pytest.mark.parametrize("mode", ["constant", "reflect", "wrap"])
