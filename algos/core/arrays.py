@@ -10,7 +10,14 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .errors import ConvbenchError, shown
-from .memory_order import CHANNELS_FIRST, by_axes, in_memory, shape_in_memory
+from .memory_order import (
+    CHANNELS_FIRST,
+    CHANNELS_LAST,
+    by_axes,
+    in_memory,
+    layout_of,
+    shape_in_memory,
+)
 
 
 def as_array(what: str, array: Any) -> np.ndarray:
@@ -131,7 +138,12 @@ def check_out(
                 f"give np.moveaxis(np.empty({axes}, {str(dtype)!r}), -1, 1)"
             )
     elif not out.flags.carray:
-        raise ConvbenchError("out must be C-contiguous, aligned and writeable")
+        hint = (
+            f'; its channels lie last: for such a result give layout="{CHANNELS_LAST}"'
+            if layout_of(out) == CHANNELS_LAST
+            else ""
+        )
+        raise ConvbenchError(f"out must be C-contiguous, aligned and writeable{hint}")
 
 
 def check_apart(out: np.ndarray, role: str, array: np.ndarray) -> None:

@@ -116,6 +116,8 @@ def test_out_of_the_other_layout_is_refused_with_the_remedy():
     assert algos.conv(x, w, layout=LAST, out=out) is out
     with pytest.raises(ConvbenchError, match="C-contiguous"):
         algos.conv(x, w, layout="channels_first", out=out)
+    with pytest.raises(ConvbenchError, match=r'channels lie last.*give layout="channels_last"'):
+        algos.conv(x, w, out=laid_out(np.empty((2, 16, 7, 5)), LAST))
 
 
 def test_gradients_keep_the_layout():
