@@ -43,7 +43,7 @@ from algos.simd.window import store_block
 #: single positions.
 WIDE, SHORT = ((12, 2), (4, 2)) if simd.REGISTERS == 32 else ((6, 2), (3, 2))
 ALONE = (1, 4)
-#: Bytes of a band's input, for all channels; it stays in L2. Six values were alike on Zen 3.
+#: Bytes of a band's input, for all channels; it stays in L2. Other values changed nothing on Zen 3.
 BAND_BYTES = 192 * 1024
 #: Items of work for each thread, if there are enough rows and channels.
 SHARES = 4
