@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -30,6 +30,24 @@ COMPARED = {
 }  # fmt: skip
 
 
+class Row(NamedTuple):
+    """Values of one row of the table that a comparison needs."""
+
+    at: int
+    algorithm: str
+    time_s: float
+    passes: int
+    drift: float
+    accuracy: str
+    status: str
+    reason: str
+
+    @property
+    def timed(self) -> bool:
+        """True if the row has a time."""
+        return not math.isnan(self.time_s)
+
+
 def compare(
     frame: pd.DataFrame,
     keys: list[int],
@@ -44,28 +62,26 @@ def compare(
     columns: dict[str, list[Any]] = {
         name: [value] * len(frame) for name, value in COMPARED.items() if name != "label"
     }
-    keys_of_rows = pd.Series(keys, index=frame.index, dtype=object)
-    for key, rows in frame.groupby(keys_of_rows, sort=False):
-        cells = rows.set_index("algorithm")
-        timed = cells[cells["time_s"].notna()]
+    for key, cells in _by_group(frame, keys).items():
+        timed = {one.algorithm: one for one in cells if one.timed}
         best = referee.leader(key, groups[key])
-        direct = set(rows["algorithm"][rows["accuracy"] == "direct"])
+        direct = {one.algorithm for one in cells if one.accuracy == "direct"}
         best_direct = referee.leader(key, {n: p for n, p in groups[key].items() if n in direct})
-        for at, name in zip(rows.index, rows["algorithm"], strict=True):
-            if name not in timed.index:
-                continue
-            if baseline in timed.index:
+        base = timed.get(baseline)
+        for name, mine in timed.items():
+            at = mine.at
+            if base:
                 _against(columns, at, groups[key][baseline], groups[key][name],
-                         timed["time_s"][baseline] / timed["time_s"][name])  # fmt: skip
+                         base.time_s / mine.time_s)  # fmt: skip
                 if name != baseline:
                     verdict = referee.verdict(key, name, baseline)
-                    if _drifted_apart(timed, name, baseline):
+                    if _drifted_apart(mine, base):
                         verdict = UNDECIDED
                     columns["verdict"][at] = "withheld" if withheld else verdict
             columns["direct_winner"][at] = name == best_direct
             if name == best:
                 columns["winner"][at] = True
-                rivals, ties, doubt = _not_beaten(referee, key, name, cells, withheld)
+                rivals, ties, doubt = _not_beaten(referee, key, mine, cells, withheld)
                 columns["decided"][at] = not rivals
                 columns["rivals"][at], columns["ties"][at] = ", ".join(rivals), ", ".join(ties)
                 columns["doubt"][at] = doubt
@@ -73,8 +89,17 @@ def compare(
         frame[column] = values
 
 
+def _by_group(frame: pd.DataFrame, keys: list[int]) -> dict[Hashable, list[Row]]:
+    """Return the rows of every group, in the order of the table."""
+    fields = [frame[name].tolist() for name in Row._fields if name != "at"]
+    found: dict[Hashable, list[Row]] = {}
+    for at, (key, *values) in enumerate(zip(keys, *fields, strict=True)):
+        found.setdefault(key, []).append(Row(at, *values))
+    return found
+
+
 def _against(
-    columns: dict[str, list[Any]], at: Any, base: Passes, mine: Passes, speedup: float
+    columns: dict[str, list[Any]], at: int, base: Passes, mine: Passes, speedup: float
 ) -> None:
     """Fill in the speed-up of a row, with the interval of its shared passes around it."""
     found = recentred(ratio_interval(base, mine), speedup)
@@ -84,67 +109,80 @@ def _against(
     )  # fmt: skip
 
 
-def _drifted_apart(timed: pd.DataFrame, mine: str, other: str) -> bool:
+def _drifted_apart(mine: Row, other: Row) -> bool:
     """Return True if the algorithm with more passes drifts by more than their lead.
 
     The referee judges the passes that both have.
     """
-    longer = max((mine, other), key=lambda name: timed["passes"][name])
-    if timed["passes"][mine] == timed["passes"][other]:
+    if mine.passes == other.passes:
         return False
-    lead = abs(math.log(timed["time_s"][mine] / timed["time_s"][other]))
-    return abs(math.log(timed["drift"][longer])) > lead
+    longer = max((mine, other), key=lambda row: row.passes)
+    return abs(math.log(longer.drift)) > abs(math.log(mine.time_s / other.time_s))
 
 
 def _not_beaten(
-    referee: Referee, key: Hashable, winner: str, cells: pd.DataFrame, withheld: bool
+    referee: Referee, key: Hashable, winner: Row, cells: list[Row], withheld: bool
 ) -> tuple[list[str], list[str], str]:
     """Return the rivals of `winner`, the algorithms equivalent to it, and its doubt."""
-    timed = cells[cells["time_s"].notna()].sort_values("time_s", kind="stable")
-    others = [str(name) for name in timed.index if name != winner]
-    standing = {name: referee.verdict(key, winner, name) for name in others}
-    ties = [name for name, verdict in standing.items() if verdict == "equivalent"]
+    timed = sorted((one for one in cells if one.timed), key=lambda row: row.time_s)
+    names = [one.algorithm for one in timed]
+    others = [one for one in timed if one is not winner]
+    first = winner.algorithm
+    standing = {one.algorithm: referee.verdict(key, first, one.algorithm) for one in others}
     open_ = [
-        name
-        for name, verdict in standing.items()
-        if verdict == UNDECIDED
-        and not _beaten(referee, key, name, timed)
-        and not _left_behind(timed, winner, name)
+        one
+        for one in others
+        if standing[one.algorithm] == UNDECIDED
+        and not referee.beaten(key, one.algorithm, names)
+        and not _left_behind(winner, one)
     ]
-    apart = [name for name in others if name not in open_ and _drifted_apart(timed, winner, name)]
-    predicted = cells["reason"].str.contains("would take", regex=False)  # far too slow to win
-    wanting = [str(name) for name in cells.index[lacks_budget(cells) & ~predicted]]
+    apart = [one for one in others if one not in open_ and _drifted_apart(winner, one)]
+    # What would take too long is far too slow to win.
+    wanting = [
+        one.algorithm
+        for one in cells
+        if _lacks_budget(one.status, one.reason) and "would take" not in one.reason
+    ]
     doubts = []
-    few = [name for name in [winner, *open_] if timed["passes"][name] < MIN_PASSES]
+    least = min(one.passes for one in [winner, *open_])
     if withheld:
         doubts.append("verdicts are withheld")
-    elif open_ and few:
-        least = int(timed.loc[few, "passes"].min())
+    elif open_ and least < MIN_PASSES:
         doubts.append(f"{TOO_EARLY} ({least} of {MIN_PASSES} passes)")
     elif open_:
-        adrift = any(referee.drifting(key, winner, name) for name in open_)
+        adrift = any(referee.drifting(key, first, one.algorithm) for one in open_)
         why = "drifts between early and late passes" if adrift else "is within the noise"
-        doubts.append(f"its lead over {listed(open_)} {why}")
+        doubts.append(f"its lead over {_listed(open_)} {why}")
     if apart:
-        doubts.append(f"its time drifts by more than its lead over {listed(apart)}")
+        doubts.append(f"its time drifts by more than its lead over {_listed(apart)}")
     if wanting:
         doubts.append(f"not compared with {listed(wanting)} for want of budget")
-    order = [name for name in others if name in {*open_, *apart}]
-    return [*order, *wanting], [name for name in ties if name not in apart], "; ".join(doubts)
+    rivals = [one.algorithm for one in others if one in open_ or one in apart]
+    known_apart = {one.algorithm for one in apart}
+    ties = [
+        name
+        for name, verdict in standing.items()
+        if verdict == "equivalent" and name not in known_apart
+    ]
+    return [*rivals, *wanting], ties, "; ".join(doubts)
 
 
-def _beaten(referee: Referee, key: Hashable, name: str, timed: pd.DataFrame) -> bool:
-    return any(referee.verdict(key, name, str(other)) == "slower" for other in timed.index)
+def _listed(rows: list[Row]) -> str:
+    return listed([one.algorithm for one in rows])
 
 
-def _left_behind(timed: pd.DataFrame, winner: str, name: str) -> bool:
-    """Return True if `name` left the race early, far behind, and `winner` stayed."""
-    passes = timed["passes"]
-    behind = timed["time_s"][name] / timed["time_s"][winner]
-    return bool(passes[name] < MIN_PASSES <= passes[winner] and behind >= OUT_OF_THE_RUNNING)
+def _left_behind(winner: Row, other: Row) -> bool:
+    """Return True if `other` left the race early, far behind, and `winner` stayed."""
+    behind = other.time_s / winner.time_s
+    return other.passes < MIN_PASSES <= winner.passes and behind >= OUT_OF_THE_RUNNING
+
+
+def _lacks_budget(status: str, reason: str) -> bool:
+    """Return True if a row has no time because the budget was spent."""
+    return status == "skipped" and "--call-limit" not in reason
 
 
 def lacks_budget(frame: pd.DataFrame) -> pd.Series:
     """Mark the rows that have no time because the budget was spent."""
-    too_slow = frame["reason"].str.contains("--call-limit", regex=False)
-    return (frame["status"] == "skipped") & ~too_slow
+    marks = map(_lacks_budget, frame["status"], frame["reason"])
+    return pd.Series(list(marks), index=frame.index, dtype=bool)

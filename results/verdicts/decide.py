@@ -26,7 +26,7 @@ the candidates for the fastest.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -191,9 +191,9 @@ class Referee:
         seen = self._found.get((key, other, mine), UNDECIDED)
         return _INVERSE.get(seen, seen)
 
-    def beaten(self, key: Hashable, name: str, group: Group) -> bool:
-        """Return True if `name` has the verdict "slower" against another of its group."""
-        return any(self.verdict(key, name, other) == "slower" for other in group)
+    def beaten(self, key: Hashable, name: str, others: Iterable[str]) -> bool:
+        """Return True if `name` has the verdict "slower" against one of `others`."""
+        return any(self.verdict(key, name, other) == "slower" for other in others)
 
     def leader(self, key: Hashable, group: Group) -> str | None:
         """Return the fastest unbeaten algorithm of `group`; None if nothing was timed."""
