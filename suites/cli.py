@@ -22,7 +22,7 @@ from algos.core.errors import ConvbenchError, closest
 from results.tables import plain_signs
 
 from .commands.command import Command, Parser
-from .workers.process import open_standard_streams
+from .workers.standard_streams import open_standard_streams
 
 #: Module and purpose of every command, in the order of the help. A module is imported when its
 #: command is called, since most take long to load.

@@ -19,6 +19,7 @@ from pathlib import Path
 from suites.machine import clock
 
 from .messages import Fork, R, Reap, Request, Unable, decode, encode
+from .standard_streams import open_standard_streams
 
 _ROOT = str(Path(__file__).resolve().parents[2])
 
@@ -32,16 +33,6 @@ _START = (
     "place.loader.exec_module(suites); logging.disable(logging.NOTSET)\n"
     "from suites.workers.fork_server import main; main()"
 )
-
-
-def open_standard_streams() -> None:
-    """Open descriptors 0 to 2 on the null device where they are closed.
-
-    Otherwise a socket or file could get one of these numbers, and printing would write into it.
-    """
-    while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:
-        os.set_inheritable(handle, True)
-    os.close(handle)
 
 
 class WorkerDiedError(Exception):
