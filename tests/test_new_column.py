@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 
 #: Edits by file: a passage of the source, and the lines put ahead of it.
@@ -23,6 +25,8 @@ PROGRAM = """
 import json
 import sys
 from pathlib import Path
+
+import pytest
 
 import results
 from algos import Problem
@@ -53,6 +57,7 @@ print(json.dumps(told))
 """
 
 
+@pytest.mark.slow
 def test_a_column_is_one_definition_and_one_value(tmp_path):
     for package in ("suites", "results"):
         ignored = shutil.ignore_patterns("__pycache__", "runs")

@@ -113,6 +113,7 @@ def test_the_latest_run_is_the_default(tmp_path: Path, capsys: pytest.CaptureFix
     assert "20261119-080000-quick" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_from_the_command_line(tmp_path: Path) -> None:
     run = write_run(tmp_path, measured(Problem(size=(9, 9), kernel=3)))
     done = run_report(run)

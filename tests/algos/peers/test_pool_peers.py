@@ -36,6 +36,7 @@ def cases_for(name):
     return slid + pool_cases.cases(80, 0, generate.OPERATIONS)
 
 
+@pytest.mark.slow
 def test_scipy_passes_verification():
     failed, done = failures("scipy-ndimage", cases_for("scipy-ndimage"))
     assert not failed, "\n".join(failed)

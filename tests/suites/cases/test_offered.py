@@ -34,6 +34,7 @@ def package(tmp_path, monkeypatch):
     return folder
 
 
+@pytest.mark.slow
 def test_a_suite_of_another_package_runs_by_its_name(package, tmp_path, capsys):
     assert "theirs" in suite.names()
     words = ["run", "theirs", "--budget", "1", "--runs", str(tmp_path / "runs"), "--quiet"]

@@ -147,6 +147,7 @@ def test_what_is_saved_is_read_back(tmp_path):
         pictures.save(tmp_path / "missing" / "copy.png", photograph)
 
 
+@pytest.mark.slow
 def test_the_contact_sheet_shows_every_picture(tmp_path):
     rng = np.random.default_rng(0)
     run = {"a": rng.random((1, 1, 20, 30)), "a:sobel-x": rng.standard_normal((1, 1, 20, 30))}

@@ -34,6 +34,7 @@ def planted(count):
     return pd.DataFrame(rows, columns=columns)
 
 
+@pytest.mark.slow
 def test_planted_times_are_learnt():
     table = Table(planted(240))
     fit = best_fit(table)
@@ -48,6 +49,7 @@ def test_planted_times_are_learnt():
     assert predicted == pytest.approx(np.exp(table.calls[0, i]), rel=0.15)
 
 
+@pytest.mark.slow
 def test_a_packed_model_predicts_the_same():
     table = Table(planted(120))
     fitted = Fit(table, np.full(table.x.shape[1], 0.1), 1e-2).model()

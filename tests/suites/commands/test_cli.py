@@ -16,7 +16,9 @@ from suites.cli import COMMANDS, load
 PROBLEM = "mb1_ic2ih12_oc2_kh3"
 
 
-@pytest.mark.parametrize("command", ["run", "list", None])
+@pytest.mark.parametrize(
+    "command", [None, *(pytest.param(name, marks=pytest.mark.slow) for name in ("run", "list"))]
+)
 def test_help_shows_examples(command, tmp_path):
     done = convbench(*([command] if command else []), "--help", cwd=tmp_path)
     assert done.returncode == 0
@@ -165,7 +167,16 @@ def test_every_mistake_is_one_sentence(folder, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.parametrize("line", ["runn", "run quik", "run --threads ²", "report --runs none"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "run --threads ²",
+        *(
+            pytest.param(one, marks=pytest.mark.slow)
+            for one in ("runn", "run quik", "report --runs none")
+        ),
+    ],
+)
 def test_mistakes_in_a_process_of_their_own(line, tmp_path):
     complaint(convbench(*line.split(), cwd=tmp_path))
 
@@ -176,7 +187,7 @@ def test_no_command_shows_the_help(tmp_path):
     assert "convbench run" in done.stdout
 
 
-@pytest.mark.parametrize("line", ["list suites", "--help"])
+@pytest.mark.parametrize("line", ["list suites", pytest.param("--help", marks=pytest.mark.slow)])
 def test_a_reader_that_leaves_early(line, tmp_path):
     reading, writing = os.pipe()
     os.close(reading)

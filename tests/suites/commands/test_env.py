@@ -6,6 +6,7 @@ import pytest
 from command_line import convbench
 
 
+@pytest.mark.slow
 def test_the_environment_is_shown_to_programs(tmp_path):
     told = json.loads(convbench("env", "--json", cwd=tmp_path).stdout)
     assert told["numba"]

@@ -50,6 +50,7 @@ def crowded(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_users_modules_of_the_same_names_do_not_hide_ours(crowded):
     done = python(ROOT / "convbench.py", *VERIFY, cwd=crowded, path=[crowded / "taken"])
     assert done.returncode == 0, done.stdout + done.stderr
@@ -58,13 +59,17 @@ def test_a_users_modules_of_the_same_names_do_not_hide_ours(crowded):
     assert "no runs yet" in complaint(done)
 
 
-@pytest.mark.parametrize("name", ["report", "results", "algos"])
+@pytest.mark.parametrize(
+    "name",
+    ["algos", *(pytest.param(name, marks=pytest.mark.slow) for name in ("report", "results"))],
+)
 def test_nor_do_they_where_the_command_is_a_module(name, tmp_path):
     (tmp_path / f"{name}.py").write_text("raise SystemExit('not the right one')")
     done = python("-m", "suites.cli", "report", cwd=tmp_path, path=[tmp_path])
     assert "no runs yet" in complaint(done)
 
 
+@pytest.mark.slow
 def test_a_folder_of_results_does_not_hide_the_package(crowded):
     done = python("-m", "suites.cli", "report", cwd=crowded)
     assert "no runs yet" in complaint(done)

@@ -15,6 +15,7 @@ def measured():
     return limits.measure()
 
 
+@pytest.mark.slow
 def test_every_limit_is_measured_with_one_thread_and_with_all(measured):
     counts = {"1", str(machine.usable_cores())}
     assert set(measured["flops"]) == {"float32", "float64"}

@@ -148,6 +148,7 @@ def two_sided(number, algorithm, arrays):
     return TwoSided(number, sides, arrays)
 
 
+@pytest.mark.slow
 def test_a_death_costs_one_cell(revision, arrays):
     turns = Turns([revision, revision], 1, random.Random(0))
     fine, dying = two_sided(0, "fine", arrays), two_sided(1, "dies", arrays)

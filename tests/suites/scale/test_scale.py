@@ -25,6 +25,7 @@ def test_the_peak_is_as_predicted(tmp_path, store):
     assert found.peak <= memory.EXCESS * found.predicted
 
 
+@pytest.mark.slow
 def test_a_limit_below_the_need_ends_the_call(tmp_path, monkeypatch):
     """The limit is a real one: with half of the need, the process cannot go on."""
     real = memory.subprocess.run
@@ -38,6 +39,7 @@ def test_a_limit_below_the_need_ends_the_call(tmp_path, monkeypatch):
         memory.run(64 << 20, 2.0, "npy", 15, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["auto", pytest.param("fft", marks=pytest.mark.slow)])
 def test_kills_are_resumed_to_the_same_bits(tmp_path, algorithm):
     found = kills.run(2, "npy", algorithm, tmp_path)

@@ -74,7 +74,10 @@ def cut_short(whole, folder, records):
     return results.read_records(folder / "run")
 
 
-@pytest.mark.parametrize("records", [0, 1, 2, 3, 5, 10, 15])
+@pytest.mark.parametrize(
+    "records",
+    [3, 10, *(pytest.param(number, marks=pytest.mark.slow) for number in (0, 1, 2, 5, 15))],
+)
 def test_nothing_is_measured_twice_and_nothing_left_out(whole, tmp_path, records):
     before = cut_short(whole, tmp_path, records)
     run = Run(CASES, settings(), tmp_path)

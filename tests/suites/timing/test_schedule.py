@@ -184,6 +184,7 @@ def run_and_kill(cases, at, tmp_path):
     return records
 
 
+@pytest.mark.slow
 def test_one_that_crashes_in_a_later_pass_is_told_so_after_all(tmp_path):
     records = run_and_kill((SMALL,), (2, str(SMALL.problem)), tmp_path)
     told = [(r.algorithm, r.status) for r in records if isinstance(r, CellRecord)]
@@ -191,6 +192,7 @@ def test_one_that_crashes_in_a_later_pass_is_told_so_after_all(tmp_path):
     assert "fft" not in records[-1].samples_s
 
 
+@pytest.mark.slow
 def test_a_crash_costs_nothing_of_what_else_its_process_held(tmp_path):
     """Two problems are ready at once; the sampled one fails, the other goes on."""
     records = run_and_kill((SMALL, RANK1), (1, str(RANK1.problem)), tmp_path)
@@ -239,6 +241,7 @@ def test_budget_spent_means_skipped(tmp_path):
     assert run.out_of_time
 
 
+@pytest.mark.slow
 def test_what_fits_the_budget_is_not_called_out_of_it(tmp_path):
     run = Run((SMALL,), settings("naive"), tmp_path)
     list(run)
@@ -268,6 +271,7 @@ def test_cells_of_one_problem_share_the_memory(tmp_path, monkeypatch):
     assert [r.status for r in records] == ["ok", "ok", "refused"]
 
 
+@pytest.mark.slow
 def test_a_kernel_that_sees_padding_alone_is_timed(tmp_path):
     empty = Case(Problem(size=(1,), kernel=1, padding=2, stride=3))
     assert empty.problem.multiply_adds == 0
@@ -294,6 +298,7 @@ def test_an_interruption_leaves_what_is_known(tmp_path):
     assert not psutil.pid_exists(worker.pid)
 
 
+@pytest.mark.slow
 def test_pictures_come_back_filtered_by_the_fastest(tmp_path):
     problem = Problem(size=(256, 256), kernel=3, padding="same", flip=True)
     case = Case(problem, weights="gaussian", pixels="mri")
@@ -312,6 +317,7 @@ def test_a_slow_first_call_misleads_nobody(tmp_path):
     assert records[1].first_call_s > 0.5
 
 
+@pytest.mark.slow
 def test_where_time_is_short_contenders_race_on_and_the_rest_is_left_out(tmp_path):
     """After the first pass ``slow`` is far behind; the budget no longer has room for it."""
     run = Run((SMALL,), settings("naive", "slow", "prints"), tmp_path)
