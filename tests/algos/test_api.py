@@ -59,9 +59,10 @@ def test_every_method_gives_the_same(mode, name):
 
 @pytest.mark.parametrize("size", [3, 15, 31])
 def test_auto_is_right_whatever_it_chooses(size):
-    image, kernel = RNG.standard_normal((64, 64)), RNG.standard_normal((size, size))
-    expected = scipy.signal.convolve(image, kernel, "same", method="direct")
-    np.testing.assert_allclose(algos.convolve(image, kernel, "same"), expected, atol=1e-11)
+    image = RNG.standard_normal((64, 64), "f4")
+    kernel = RNG.standard_normal((size, size), "f4")
+    expected = scipy.signal.convolve(image.astype(float), kernel, "same", method="direct")
+    np.testing.assert_allclose(algos.convolve(image, kernel, "same"), expected, atol=1e-3)
 
 
 def test_integers_stay_integers_and_exact():
@@ -181,12 +182,13 @@ def test_a_name_means_what_the_registry_says_now(monkeypatch):
 @pytest.mark.parametrize("name", OURS)
 def test_out_may_lie_on_the_kernel(name, operation):
     problem = Problem(
-        size=(8, 8), kernel=3, in_channels=4, out_channels=4, dtype="float64", operation=operation
+        size=(8, 8), kernel=3, in_channels=4, out_channels=4, operation=operation
     )
-    first, w = np.random.default_rng(3).standard_normal(problem.operands[0]), np.ones((4, 4, 3, 3))
+    first = np.random.default_rng(3).standard_normal(problem.operands[0], "f4")
+    w = np.ones((4, 4, 3, 3), "f4")
     want = algos.plan(problem, w, algorithm=name)(first).copy()
-    memory = np.ones(max(w.size, want.size))
+    memory = np.ones(max(w.size, want.size), "f4")
     kernel = memory[: w.size].reshape(w.shape)
     f = algos.plan(problem, kernel, algorithm=name)
     got = f(first, memory[: want.size].reshape(want.shape))
-    np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)

@@ -15,11 +15,11 @@ from algos.registry import poolings as pooling_registry
 OURS = [name for name, algorithm in convolutions().items() if not algorithm.is_peer]
 PEERS = [name for name, algorithm in convolutions().items() if algorithm.is_peer]
 PROBLEMS = {
-    "image": Problem((8, 8), 3, dtype="float64", bias=True),
-    "pointwise": Problem((8, 8), 1, 1, 2, 2, dtype="float64", bias=True),
-    "dense": Problem((3, 3), 3, dtype="float64", bias=True),
-    "tiled": Problem((8, 8), 3, dtype="float64", tile=2, bias="tile"),
-    "gradient": Problem((8, 8), 3, dtype="float64", operation="grad_input"),
+    "image": Problem((8, 8), 3, bias=True),
+    "pointwise": Problem((8, 8), 1, 1, 2, 2, bias=True),
+    "dense": Problem((3, 3), 3, bias=True),
+    "tiled": Problem((8, 8), 3, tile=2, bias="tile"),
+    "gradient": Problem((8, 8), 3, operation="grad_input"),
 }
 
 #: Kernels of some algorithms compile for these alone.
@@ -29,7 +29,7 @@ LABELS = [label for label in PROBLEMS if label not in COMPILING]
 
 def able(name, problem):
     return (
-        performer(convolutions()[name], problem).why_not(problem, np.ones(problem.kernel_shape))
+        performer(convolutions()[name], problem).why_not(problem, np.ones(problem.kernel_shape, "f4"))
         is None
     )
 
@@ -44,9 +44,9 @@ def test_a_plan_does_not_see_later_changes_of_its_parameters(name, label):
     problem = PROBLEMS[label]
     if not able(name, problem):
         pytest.skip("this algorithm does not do it")
-    w = np.ones(problem.kernel_shape)
-    bias = np.ones(problem.bias_shape) if problem.bias else None
-    given = np.ones(problem.operands[0])
+    w = np.ones(problem.kernel_shape, "f4")
+    bias = np.ones(problem.bias_shape, "f4") if problem.bias else None
+    given = np.ones(problem.operands[0], "f4")
     f = algos.plan(problem, w, bias, algorithm=name)
     before = f(given)
     w[...] = 5

@@ -237,7 +237,7 @@ def test_pooling_is_chosen_too(predicted):
     assert np.allclose(whole, 1)
     x[0, 0, 0, 0] = np.nan
     assert np.isfinite(algos.pool(x, "average", size=9, stride=1)[0, 0, 1:, 1:]).all()
-    y, switches = algos.pool(np.ones((1, 1, 8, 8)), "max", size=2, return_switches=True)
+    y, switches = algos.pool(np.ones((1, 1, 8, 8), "f4"), "max", size=2, return_switches=True)
     assert y.shape == switches.shape == (1, 1, 4, 4)
 
 

@@ -14,8 +14,9 @@ from algos.inception.plan import InceptionPlan
 from algos.inception.problem import InceptionProblem
 from algos.pooling import PoolPlan, grad_gate, grad_mix
 
-X, W, G = np.ones((1, 2, 8, 8)), np.ones((2, 2, 3, 3)), np.ones((1, 2, 6, 6))
-POOLED = np.ones((1, 2, 4, 4))
+X, W, G, POOLED = (
+    np.ones(shape, "f4") for shape in ((1, 2, 8, 8), (2, 2, 3, 3), (1, 2, 6, 6), (1, 2, 4, 4))
+)
 MODULE = InceptionProblem((3, 3), 1, 1, 1, 1, dtype="float64")
 LAYER = {
     "stride": 1, "padding": 0, "dilation": 1, "groups": 1, "tile": 1, "connections": None,
@@ -53,7 +54,7 @@ CALLS = {
     ),
     "plan": (
         algos.plan,
-        {"problem": Problem((8, 8), 3, 1, 2, 2, dtype="float64"), "w": W, "bias": None,
+        {"problem": Problem((8, 8), 3, 1, 2, 2), "w": W, "bias": None,
          "algorithm": "naive", "threads": 1},
     ),
     "call of a plan": (
@@ -118,7 +119,7 @@ CALLS = {
         {"problem": DeblurProblem((3, 3), 3, 1), "w": np.ones((1, 1, 3, 3), np.float32),
          "algorithm": "naive", "threads": 1},
     ),
-    "columns": (columns, {"problem": Problem((8, 8), 3, 1, 2, dtype="float64"), "x": X}),
+    "columns": (columns, {"problem": Problem((8, 8), 3, 1, 2), "x": X}),
 }  # fmt: skip
 
 
