@@ -21,7 +21,7 @@ import results
 from algos.core.errors import ConvbenchError
 from algos.registry import get, load_file
 from results.records.run import EndRecord, RunHeader
-from results.tables.labels import time_text
+from results.tables.labels import plural, time_text
 from results.verdicts.audit import AUDITS, objection
 from results.verdicts.statistics import group_times
 from suites import load_ours
@@ -87,10 +87,10 @@ def measure(
     Decided problems get a line in a terminal, and elsewhere if `verbose`.
     """
     environment = machine.environment()
-    problems = "problem" if len(suite.cases) == 1 else "problems"
     out.print(
-        f"[bold]{escape(suite.title)}[/]: {len(suite.cases)} {problems}, "
-        f"{len(settings.algorithms)} algorithms, threads {', '.join(map(str, settings.threads))}, "
+        f"[bold]{escape(suite.title)}[/]: {plural(len(suite.cases), 'problem')}, "
+        f"{plural(len(settings.algorithms), 'algorithm')}, "
+        f"threads {', '.join(map(str, settings.threads))}, "
         f"within about {settings.budget:g} s\n"
         f"{escape(environment['cpu'])}, {environment['usable_cores']} cores, "
         f"numba {environment['numba']}, {environment['blas']}. "

@@ -181,9 +181,7 @@ def test_a_name_means_what_the_registry_says_now(monkeypatch):
 @pytest.mark.parametrize("operation", ["forward", "grad_input"])
 @pytest.mark.parametrize("name", OURS)
 def test_out_may_lie_on_the_kernel(name, operation):
-    problem = Problem(
-        size=(8, 8), kernel=3, in_channels=4, out_channels=4, operation=operation
-    )
+    problem = Problem(size=(8, 8), kernel=3, in_channels=4, out_channels=4, operation=operation)
     first = np.random.default_rng(3).standard_normal(problem.operands[0], "f4")
     w = np.ones((4, 4, 3, 3), "f4")
     want = algos.plan(problem, w, algorithm=name)(first).copy()

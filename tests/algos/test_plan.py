@@ -29,7 +29,9 @@ LABELS = [label for label in PROBLEMS if label not in COMPILING]
 
 def able(name, problem):
     return (
-        performer(convolutions()[name], problem).why_not(problem, np.ones(problem.kernel_shape, "f4"))
+        performer(convolutions()[name], problem).why_not(
+            problem, np.ones(problem.kernel_shape, "f4")
+        )
         is None
     )
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import ndimage, signal
 
-from suites.measures import borders, integers, masks, recipes
+from suites.measures import borders, integers, masks, neighbours, recipes
 from suites.measures.turns import in_turns
 
 PAGE = Path(__file__).parents[3] / "docs" / "recipes.md"
@@ -27,6 +27,14 @@ def test_a_table_is_printed(module, capsys):
     rows = [line for line in printed if line.startswith("|")]
     assert len(rows) >= 3
     assert len({row.count("|") for row in rows}) == 1
+
+
+@pytest.mark.slow
+def test_calls_beside_neighbours_are_a_table(capsys):
+    neighbours.main(["--rows", "9×9 on 384", "--calls", "3"])
+    *_, row = capsys.readouterr().out.splitlines()
+    assert row.startswith("| 9×9 on 384² | separable | ")
+    assert row.count("|") == 8
 
 
 def test_every_call_has_its_turn():

@@ -1,6 +1,6 @@
 """Measure calls on all cores beside busy neighbours and after a rest, with peers beside them.
 
-Call it as ``python tests/algos/backend/neighbours.py [--rows TEXT] [--calls 25]``.
+Call it as ``python -m suites.measures.neighbours [--rows TEXT] [--calls 25]``.
 
 Each row runs in a process of its own. It times calls of one thread and of all threads in turn, in
 short runs. The figures are medians in ms. In brackets is the ratio to one thread under the same
@@ -15,9 +15,11 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
+
+from .turns import heading
 
 #: By name: problem and algorithms; a pooling problem has none.
 CASES = {
@@ -129,7 +131,7 @@ def median(call: Callable[[], object], calls: int, rest: float = 0.0) -> float:
 
 
 def row(case: str, algorithm: str, calls: int) -> str:
-    """Return one row of the table."""
+    """Return one row of the table: a case and an algorithm, `calls` calls a run."""
     make = {"torch": torch, "onnxruntime": onnxruntime}.get(algorithm, ours)
     threads = len(os.sched_getaffinity(0))
     one, several = (make(case, algorithm, count) for count in (1, threads))
@@ -157,23 +159,30 @@ def row(case: str, algorithm: str, calls: int) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description="Measure calls beside neighbours and after a rest."
+    )
     parser.add_argument("--rows", default="", help="only rows whose names contain this")
     parser.add_argument("--calls", type=int, default=25, help="calls of a run")
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = parser.parse_args(words)
     if options.one:
         print(row(*options.one, options.calls))
         return
+    print(heading(len(os.sched_getaffinity(0))), end="\n\n")
     print("| | | 1 thread | all threads | 1 busy | 2 busy | after a rest |")
     print("|---" * 7 + "|", flush=True)
     for case, (_, algorithms) in CASES.items():
         for algorithm in algorithms:
             if options.rows in f"{case} {algorithm}":
-                words = ["--calls", str(options.calls), "--one", case, algorithm]
-                subprocess.run([sys.executable, __file__, *words], check=True)
+                one = ["--calls", str(options.calls), "--one", case, algorithm]
+                done = subprocess.run(
+                    [sys.executable, "-m", "suites.measures.neighbours", *one],
+                    check=True, capture_output=True, text=True,
+                )  # fmt: skip
+                print(done.stdout, end="", flush=True)
 
 
 if __name__ == "__main__":
