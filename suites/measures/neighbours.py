@@ -6,7 +6,9 @@ Usage::
 
 Each row has a process of its own. In five rounds, it makes calls with one thread, then with all.
 The figures are medians of calls, in ms, and the middle of the rounds. A busy neighbour is a process
-that only counts. In brackets is the time over that of one thread beside the same neighbours.
+that only counts. In brackets is the time over that of one thread beside the same neighbours. For the
+last column, eight Python threads make calls at once, each with a plan and arrays of its own; their
+time is divided by that of one Python thread that makes all these calls.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -56,7 +59,11 @@ CASES = {
 }  # fmt: skip
 
 #: Columns of the table.
-COLUMNS = ("", "", "1 thread", "all threads", "1 busy", "2 busy", "after a rest")
+COLUMNS = (
+    "", "", "1 thread", "all threads", "1 busy", "2 busy", "after a rest", "8 Python threads",
+)  # fmt: skip
+#: Python threads that call at once.
+CALLERS = 8
 #: Rounds of each condition, seconds of rest, and seconds until a neighbour is busy.
 ROUNDS, REST, STARTING = 5, 0.3, 0.2
 
@@ -97,6 +104,26 @@ def neighbours(count: int) -> Iterator[None]:
             process.wait()
 
 
+def crowded(calls: Sequence[Callable[[], Any]], each: int) -> float:
+    """Return the time of a thread for each of `calls`, `each` times, over that of one thread."""
+
+    def repeat(call: Callable[[], Any]) -> None:
+        for _ in range(each):
+            call()
+
+    ratios = []
+    with ThreadPoolExecutor(len(calls)) as pool:
+        list(pool.map(repeat, calls))
+        for _ in range(ROUNDS):
+            with clock.stopwatch() as alone:
+                for call in calls:
+                    repeat(call)
+            with clock.stopwatch() as together:
+                list(pool.map(repeat, calls))
+            ratios.append(together.seconds / alone.seconds)
+    return statistics.median(ratios)
+
+
 def row(case: str, algorithm: str, calls: int) -> str:
     """Return one row of the table, from `calls` calls a round."""
     every = usable_cores()
@@ -112,6 +139,8 @@ def row(case: str, algorithm: str, calls: int) -> str:
         cells.append(f"{together * 1e3:.2f} ({together / alone:.2f})")
     rested = median(several, every, max(calls // 3, 3), REST)
     cells.append(f"{rested * 1e3:.2f} ({rested / steady:.2f} of steady)")
+    alike = [several, *(call_of(case, algorithm, every) for _ in range(CALLERS - 1))]
+    cells.append(f"{crowded(alike, max(calls // CALLERS, 1)):.2f}")
     return f"| {' | '.join(cells)} |"
 
 

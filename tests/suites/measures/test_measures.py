@@ -34,7 +34,7 @@ def test_calls_beside_neighbours_are_a_table(capsys):
     neighbours.main(["--rows", "9×9 on 384", "--calls", "3"])
     *_, row = capsys.readouterr().out.splitlines()
     assert row.startswith("| 9×9 on 384² | separable | ")
-    assert row.count("|") == 8
+    assert row.count("|") == 9
 
 
 def test_every_call_has_its_turn():
