@@ -6,9 +6,9 @@ Usage::
 
 Each row has a process of its own. In five rounds, it makes calls with one thread, then with all.
 The figures are medians of calls, in ms, and the middle of the rounds. A busy neighbour is a process
-that only counts. In brackets is the time over that of one thread beside the same neighbours. For the
-last column, eight Python threads make calls at once, each with a plan and arrays of its own; their
-time is divided by that of one Python thread that makes all these calls.
+that only counts. In brackets is the time over that of one thread beside the same neighbours. In the
+last column, eight Python threads make calls at once, each with a plan and arrays of its own. Their
+time is divided by that of one Python thread that makes all of them.
 """
 
 from __future__ import annotations
