@@ -24,7 +24,7 @@ from results.verdicts.changes import (
     welch,
 )  # fmt: skip
 from results.verdicts.decide import MIN_EFFECT
-from results.verdicts.statistics import ratio_interval
+from results.verdicts.statistics import paired_ratios, ratio_interval
 
 from .comparison import Comparison, as_table, percent, row_of
 from .labels import listed, plural
@@ -107,6 +107,7 @@ def compare_in_turns(
 ) -> Comparison:
     """Compare two sides of one session, whose samples were taken in turns.
 
+    The change is that of neighbouring samples. The time after is the time before, changed by it.
     `verdicts` holds verdict and doubt of each cell by `KEY`, as the session found them.
     """
     names = _names((before, after))
@@ -116,8 +117,9 @@ def compare_in_turns(
     rows = []
     for pair in matched(one, other):
         verdict, doubt = verdicts[key_of(pair[0].row)]
-        ratio = ratio_interval(pair[1].passes, pair[0].passes)
-        rows.append(row_of(names[1], pair, Change(verdict, ratio, doubt)))
+        ratio = ratio_interval(pair[1].passes, pair[0].passes, ratio=paired_ratios)
+        row = row_of(names[1], pair, Change(verdict, ratio, doubt))
+        rows.append({**row, "after": row["before"] * ratio.middle})
     effect = before.header.min_effect
     return Comparison(
         names, as_table(rows), MIN_EFFECT if effect is None else effect, notes=notes,

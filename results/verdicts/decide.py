@@ -31,7 +31,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .statistics import Passes, drift, pass_ratios, pass_times, shared_levels
+from .statistics import Passes, Ratios, drift, pass_ratios, pass_times, shared_levels
 
 #: Fewest passes that a verdict needs.
 MIN_PASSES = 5
@@ -120,10 +120,14 @@ class Referee:
         with the fastest of the group, to find the winner.
     min_effect : float
         The relative difference that matters: 0.02 is 2 %.
+    ratios : function
+        Gives the logarithm of a ratio by pass: `pass_ratios`, or `paired_ratios` for versions of
+        one algorithm.
     """
 
     baseline: str
     min_effect: float = MIN_EFFECT
+    ratios: Ratios = pass_ratios
     _found: dict[tuple[Hashable, str, str], str] = field(default_factory=dict)
     _drifting: set[tuple[Hashable, frozenset[str]]] = field(default_factory=set)
     _looks: int = 0
@@ -143,7 +147,7 @@ class Referee:
         rests: list[np.ndarray] = []
         for key, group in seen.items():
             for mine, other in self.open_pairs(key, group):
-                ratios = np.array([*pass_ratios(group[other], group[mine]).values()])
+                ratios = np.array([*self.ratios(group[other], group[mine]).values()])
                 if ratios.size >= MIN_PASSES:
                     asked.append((key, mine, other))
                     claims.append(claim(ratios, self.min_effect))
@@ -160,7 +164,7 @@ class Referee:
         """Reopen decided comparisons whose ratio has drifted since."""
         for (key, mine, other), verdict in [*self._found.items()]:
             group = groups.get(key, {})
-            ratios = [*pass_ratios(group.get(other, {}), group.get(mine, {})).values()]
+            ratios = [*self.ratios(group.get(other, {}), group.get(mine, {})).values()]
             if self._drifts((key, mine, other), np.array(ratios), verdict):
                 del self._found[key, mine, other]
 

@@ -3,7 +3,8 @@
 A pass is a fresh process for each revision, started together. In it both compute the same cells on
 the same operands. A block is two samples of each side in the order A B B A or B A A B. So a drift
 that is linear in time cancels. Samples are short, and the blocks of several cells are interleaved.
-Passes, looks and verdicts are those of a run (`results.verdicts.decide`), on one ratio per pass.
+Passes, looks and verdicts are those of a run (`results.verdicts.decide`). They are of one ratio per
+pass, the median over its blocks (`paired_ratios`).
 
 A cell that looks slower is a suspect. Suspects are measured again in passes of their own, and this
 second measurement alone decides. So a false alarm needs chance to strike twice.
@@ -23,6 +24,7 @@ import numpy as np
 from algos import registry
 from results.tables.matched import Key
 from results.verdicts.decide import MIN_EFFECT, MIN_PASSES, UNDECIDED, Referee, looks
+from results.verdicts.statistics import paired_ratios
 from suites.machine import clock
 from suites.timing.cell import memory_allowed, memory_needed
 from suites.truth.families import instance_of
@@ -139,7 +141,7 @@ class Session:
 
         The fewest passes may go on to the `end`, all others `until` an earlier moment.
         """
-        referee = Referee(BEFORE, self.settings.min_effect)
+        referee = Referee(BEFORE, self.settings.min_effect, paired_ratios)
         self._plan(cells, (until - clock.now()) / PLANNED)
         done = looked = 0
         while left := self._open(cells, referee, done):

@@ -15,6 +15,7 @@ from results.verdicts.statistics import (
     geometric_mean,
     median_interval,
     outer_rank,
+    paired_ratios,
     pass_ratios,
     ratio_interval,
     time_interval,
@@ -175,3 +176,14 @@ def test_without_samples_there_is_nothing_to_say() -> None:
 def test_the_geometric_mean_is_the_mean_of_the_logarithms(values: list[float]) -> None:
     expected = math.exp(math.fsum(map(math.log, values)) / len(values))
     assert geometric_mean([*values, math.nan]) == pytest.approx(expected, rel=1e-4)
+
+
+def test_what_slows_both_alike_leaves_the_ratio_of_pairs():
+    rng = np.random.default_rng(1)
+    slow = rng.choice([1.0, 1.4], (8, 40))
+    above = {at: list(1.05 * row) for at, row in enumerate(slow)}
+    below = {at: [*row, None] for at, row in enumerate(slow)}
+    ratios = paired_ratios(above, below)
+    assert list(ratios) == list(range(8))
+    np.testing.assert_allclose([*ratios.values()], math.log(1.05))
+    assert paired_ratios({0: [1.0]}, {0: [None], 1: [2.0]}) == {}
