@@ -79,7 +79,7 @@ def verify_and_show(
             progress.advance(task)
         verifier.close()
         verifier.files = asked
-    out.print(_table(scores))
+    out.print(table(scores))
     for score in scores:
         _show_failures(score, verifier, out)
         _show_unjudged(score, out)
@@ -94,30 +94,33 @@ def _canary_cases(campaign: Campaign, seed: int) -> list[Case]:
     return [*campaign.cases, *more[len(campaign.cases) :]]
 
 
-def _table(scores: Sequence[Score]) -> Table:
-    table = Table(
+def table(scores: Sequence[Score]) -> Table:
+    """Return the table of a verification, whose names fit 80 columns unbroken."""
+    found = Table(
         box=None, header_style="bold", pad_edge=False, padding=(0, 1), collapse_padding=True
     )
-    several = len({s.family for s in scores}) > 1
+    families = {s.family for s in scores}
     unjudged = any(s.unjudged for s in scores)
-    table.add_column("algorithm", vertical="bottom", overflow="fold")
-    if several:
-        table.add_column("of", vertical="bottom", no_wrap=True)
+    found.add_column("algorithm", vertical="bottom", overflow="fold")
     for heading in (
-        "cases", "exact", "worst\nerror/bound", "properties\nheld", "cannot",
+        "cases", "exact", "worst\nerror/\nbound", "properties\nheld", "cannot",
         *(["not\njudged"] if unjudged else []), "wrong", "time",
     ):  # fmt: skip
-        table.add_column(heading, justify="right", vertical="bottom", no_wrap=True)
+        found.add_column(heading, justify="right", vertical="bottom", no_wrap=True)
+    before = None
     for s in scores:
+        if len(families) > 1 and s.family != before:
+            found.add_row(f"[bold]{s.family}[/]")
+        before = s.family
         style = "red" if s.failures else "yellow" if s.unjudged else "green" if s.cases else "dim"
         exact = str(s.exact) if s.exact == s.asked else f"{s.exact} of {s.asked}"
         judged = (exact, f"{s.worst:.3g}", str(s.properties)) if s.cases else ["–"] * 3
-        table.add_row(
-            f"[{style}]{s.algorithm}[/]", *([s.family] if several else []), str(s.cases),
-            *judged, str(s.unsupported), *([str(len(s.unjudged))] if unjudged else []),
-            str(len(s.failures)), f"{s.seconds:.1f} s",
+        found.add_row(
+            f"[{style}]{s.algorithm}[/]", str(s.cases), *judged, str(s.unsupported),
+            *([str(len(s.unjudged))] if unjudged else []), str(len(s.failures)),
+            f"{s.seconds:.1f} s",
         )  # fmt: skip
-    return table
+    return found
 
 
 def _show_failures(score: Score, verifier: Verifier, out: Console) -> None:

@@ -10,15 +10,16 @@ import pytest
 from rich.console import Console
 
 from algos import parse_descriptor, plugins, registry
-from algos.core.family import CONVOLUTION
+from algos.core.family import CONVOLUTION, POOLING
 from algos.registry import convolutions
 from suites.cases.suite import Case
-from suites.verification.progress import UNJUDGED, Campaign, verify_and_show
-from suites.verification.verifier import Verifier
+from suites.verification.progress import UNJUDGED, Campaign, table, verify_and_show
+from suites.verification.verifier import Score, Verifier
 
 ROOT = Path(__file__).parents[3]
 BROKEN = str(Path(__file__).parents[2] / "helpers" / "broken.py")
 SMALL = parse_descriptor("mb1_ic1ih5_oc1_kh3")
+SHIPPED = [*convolutions()]
 INTEGERS, RANDOM = Case(SMALL, "integers", "integers"), Case(SMALL, "random", "random")
 
 
@@ -145,3 +146,17 @@ def test_canaries_that_passed_share_a_line(monkeypatch):
     (line,) = [line for line in text.split("\n") if "More cases are needed" in line]
     assert line.endswith("2 passed, canary-dropped-tap, canary-shifted-by-one.")
     assert text.count("canary-") == 2
+
+
+def test_no_name_is_broken_at_80_columns():
+    scores = [
+        Score(name, family.name, 500, 250, asked=999, exact=999, properties=500, worst=0.000339,
+              seconds=123.4, unjudged=[(INTEGERS, "out of memory")])
+        for family in (CONVOLUTION, POOLING)
+        for name in SHIPPED
+    ]  # fmt: skip
+    said = io.StringIO()
+    Console(file=said, width=80).print(table(scores))
+    lines = said.getvalue().splitlines()
+    assert len(lines) == 3 + 2 + len(scores)
+    assert all(len(line) <= 80 for line in lines)
