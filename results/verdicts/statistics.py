@@ -16,9 +16,10 @@ noise.
 Two versions of one algorithm are another matter: what lengthens a sample of one lengthens the next
 of the other by the same factor. There the median of the ratios within blocks is best. In a session
 on a shared machine (Zen 3, 31 passes of 40 samples), it varied between passes by 1.4 to 2.1 % for
-`im2col`, where the ratio of the shortest samples varied by 3.0 to 7.0 %. For unlike algorithms it
-is no better: on the 37 pairs of the headline run that have blocks enough, the medians of the
-variation are 4.4 % and 4.0 %.
+`im2col`, where the ratio of the shortest samples varied by 3.0 to 7.0 %. Different algorithms are
+slowed by different factors, and the median gains nothing. It varied by 4.4 % in the middle of 37
+pairs of the headline run, and the ratio of the shortest samples by 4.0 %. On the shared machine, the
+figures for 19 pairs were 3.9 and 3.6 %.
 
 Two methods were tried on simulated passes and A/A pairs, and rejected. A bootstrap over passes
 and then blocks: its nominal 95 % intervals hold the truth in 83 % of cases with five passes. Order
@@ -123,8 +124,8 @@ def pass_ratios(above: Passes, below: Passes) -> dict[int, float]:
 def paired_ratios(above: Passes, below: Passes) -> dict[int, float]:
     """Return by pass the median over the blocks of the logarithm of ``above / below``.
 
-    This is for two versions of one algorithm, which other work slows alike. The blocks are those
-    of `pass_ratios`.
+    This is for two versions of one algorithm: other work slows both by the same factor. The blocks
+    are those of `pass_ratios`.
 
     >>> paired_ratios({0: [2.0, 9.0, 4.0]}, {0: [2.0, 3.0, 4.0]})
     {0: 0.0}
