@@ -18,8 +18,8 @@ of the other by the same factor. There the median of the ratios within blocks is
 on a shared machine (Zen 3, 31 passes of 40 samples), it varied between passes by 1.4 to 2.1 % for
 `im2col`, where the ratio of the shortest samples varied by 3.0 to 7.0 %. Different algorithms are
 slowed by different factors, and the median gains nothing. It varied by 4.4 % in the middle of 37
-pairs of the headline run, and the ratio of the shortest samples by 4.0 %. On the shared machine, the
-figures for 19 pairs were 3.9 and 3.6 %.
+pairs of the headline run, and the ratio of the shortest samples by 4.0 %. On the shared machine,
+the figures for 19 pairs were 3.9 and 3.6 %.
 
 Two methods were tried on simulated passes and A/A pairs, and rejected. A bootstrap over passes
 and then blocks: its nominal 95 % intervals hold the truth in 83 % of cases with five passes. Order
