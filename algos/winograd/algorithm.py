@@ -21,18 +21,10 @@ from algos.core.problem import Problem
 from algos.parallel.channels_packing import pack_weights
 from algos.simd import registers as simd
 
-from . import (
-    error as winograd_error,
-)
-from . import (
-    kernels as winograd_kernels,
-)
-from . import (
-    weights as winograd_weights,
-)
-from . import (
-    weights_blocking as winograd_weights_blocking,
-)
+from . import error as winograd_error
+from . import kernels as winograd_kernels
+from . import weights as winograd_weights
+from . import weights_blocking as winograd_weights_blocking
 from .blocking import TilesBlocking, blocking, tiles, workspace
 from .points import TAPS
 from .rearranged import Rearranged, dense

@@ -13,46 +13,22 @@ from algos.adapters import parts
 from algos.backend import threads
 from algos.backend.emitter import lanes_of
 from algos.fft import algorithm as fft
-from algos.parallel import (
-    channels_blocking as direct_blocking,
-)
-from algos.parallel import (
-    dots as direct_dots,
-)
-from algos.parallel import (
-    last_blocking as direct_last,
-)
-from algos.parallel import (
-    last_depthwise as direct_last_depthwise,
-)
-from algos.parallel import (
-    pixels as direct_pixels,
-)
-from algos.parallel import (
-    planes_blocking as direct_runs,
-)
-from algos.parallel import (
-    rows_blocking as direct_sliding,
-)
-from algos.parallel import (
-    shallow as direct_shallow,
-)
-from algos.parallel import (
-    tables as direct_tables,
-)
-from algos.parallel import (
-    unshared as direct_unshared,
-)
+from algos.parallel import channels_blocking as direct_blocking
+from algos.parallel import dots as direct_dots
+from algos.parallel import last_blocking as direct_last
+from algos.parallel import last_depthwise as direct_last_depthwise
+from algos.parallel import pixels as direct_pixels
+from algos.parallel import planes_blocking as direct_runs
+from algos.parallel import rows_blocking as direct_sliding
+from algos.parallel import shallow as direct_shallow
+from algos.parallel import tables as direct_tables
+from algos.parallel import unshared as direct_unshared
 from algos.pooling.algorithms import im2col as pool_columns
 from algos.pooling.kernels import gradient_rows, last, lines, registers, rows
 from algos.separable import passes, sweeps
 from algos.simd.copies import STREAMED_BYTES
-from algos.winograd import (
-    blocking as winograd_blocking,
-)
-from algos.winograd import (
-    weights_blocking as winograd_weights_blocking,
-)
+from algos.winograd import blocking as winograd_blocking
+from algos.winograd import weights_blocking as winograd_weights_blocking
 
 #: Numbers, and the descriptor of a problem in which the counted quantity is `n`.
 Thresholds = Sequence[tuple[Sequence[int], Callable[[int], str]]]

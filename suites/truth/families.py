@@ -8,18 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from algos.core.family import CONVOLUTION, DEBLURRING, MODULES, POOLING, Family
-from suites.cases import (
-    generate,
-)
-from suites.cases import (
-    pool_generate as pool_cases,
-)
-from suites.cases import (
-    pool_size_formula as pool_shape,
-)
-from suites.cases import (
-    size_formula as shape,
-)
+from suites.cases import generate
+from suites.cases import pool_generate as pool_cases
+from suites.cases import pool_size_formula as pool_shape
+from suites.cases import size_formula as shape
 from suites.cases.suite import Case
 
 from . import deblur_instance, module_instance

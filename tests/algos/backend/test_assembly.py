@@ -15,24 +15,12 @@ import pytest
 from numba.core import types
 
 from algos.backend.compiler import kernel
-from algos.parallel import (
-    channels as direct_channels,
-)
-from algos.parallel import (
-    dots as direct_dots,
-)
-from algos.parallel import (
-    pixels as direct_pixels,
-)
-from algos.parallel import (
-    planes as direct_planes,
-)
-from algos.parallel import (
-    shallow as direct_shallow,
-)
-from algos.parallel import (
-    weights as direct_weights,
-)
+from algos.parallel import channels as direct_channels
+from algos.parallel import dots as direct_dots
+from algos.parallel import pixels as direct_pixels
+from algos.parallel import planes as direct_planes
+from algos.parallel import shallow as direct_shallow
+from algos.parallel import weights as direct_weights
 from algos.separable import sweeps
 from algos.simd import registers as simd
 

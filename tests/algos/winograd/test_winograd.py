@@ -8,12 +8,8 @@ import pytest
 import algos
 from algos import Problem
 from algos.registry import get
-from algos.winograd import (
-    weights as winograd_weights,
-)
-from algos.winograd import (
-    weights_blocking as winograd_weights_blocking,
-)
+from algos.winograd import weights as winograd_weights
+from algos.winograd import weights_blocking as winograd_weights_blocking
 from algos.winograd.blocking import STRIP_TILES, blocking, edges
 from algos.winograd.points import POINTS, matrices
 from suites.cases.data import arrays
