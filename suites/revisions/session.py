@@ -43,6 +43,9 @@ PLANNED = 2 * MIN_PASSES
 #: machine (Zen 3), ratios of neighbouring samples vary by 4 to 12 %, and the medians of passes by
 #: about 1 % apart from that. A pass takes 2 to 3 s to start. So more blocks pay up to about 60.
 MAX_BLOCKS, LEAST = 60, 0.1
+#: Least seconds of sampling in a pass, over those that its start takes. With less, passes of few
+#: blocks vary so much that they are not worth their start.
+SAMPLING = 0.5
 #: Doubt about a cell that the budget gave too few passes.
 TOO_FEW = f"fewer than {MIN_PASSES} passes"
 #: Most cells whose blocks are interleaved.
@@ -182,11 +185,11 @@ class Session:
     def _plan_again(self, cells: Sequence[TwoSided], until: float) -> None:
         """Choose the blocks anew after the first pass has shown what starting takes.
 
-        More passes are worth more than more blocks. Fewer than the least blocks are taken only if
-        the fewest passes would not fit otherwise.
+        More passes are worth more than more blocks, as long as most of a pass is sampling. Fewer
+        than the least blocks are taken only if the fewest passes would not fit otherwise.
         """
         left = until - clock.now()
-        self._plan(cells, left / PLANNED - self._starting)
+        self._plan(cells, max(left / PLANNED - self._starting, self._starting * SAMPLING))
         needed = sum(cell.blocks * cell.block_seconds for cell in cells)
         room = left / (MIN_PASSES - 1) - self._starting
         scale = min(1.0, max(room / needed, 0.0))
