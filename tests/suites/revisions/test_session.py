@@ -9,7 +9,7 @@ from algos import Problem
 from suites.cases.suite import Case
 from suites.revisions import session as module
 from suites.revisions.cells import AFTER, SIDES, TwoSided, records, two_sided
-from suites.revisions.session import MAX_BLOCKS, Session, Settings
+from suites.revisions.session import MAX_BLOCKS, SAMPLING, Session, Settings
 from suites.timing.cell import Cell
 
 CASES = [Case(Problem(size=(size, size), kernel=3)) for size in range(8, 14)]
@@ -161,6 +161,14 @@ def test_sides_take_turns_in_mirrored_blocks(simulate):
         assert len(set(numbers)) == 1
         assert sides[0] == sides[3] != sides[1] == sides[2]
     assert {side for _, side in blocks[::4]} == set(SIDES)
+
+
+def test_a_pass_that_starts_slowly_samples_for_long(simulate):
+    (cell,) = some = cells(1)
+    for side in cell.sides.values():
+        side.once, side.loops = 6e-3, 1
+    simulate(some=some, budget=30.0)
+    assert cell.blocks * cell.block_seconds == pytest.approx(SAMPLING * PASS, rel=0.05)
 
 
 def test_blocks_are_limited_by_time(simulate):
