@@ -30,6 +30,14 @@ def test_every_canary_is_caught(canary):
     assert any(judge(canary, case, threads=2).status == "failed" for case in cases)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_lost_nan_shows_in_few_cases_of_any_seed(seed):
+    """Cases of one seed draw places and values of their own."""
+    (canary,) = (one for one in CANARIES if one.name == "canary-nan-lost")
+    cases = pool_cases.cases(16, seed)
+    assert any(judge(canary, case, threads=1, seed=seed).status == "failed" for case in cases)
+
+
 @pytest.mark.parametrize("name", OURS)
 def test_every_algorithm_passes(name):
     judged = exact = properties = 0
