@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 import algos
 import convbench
@@ -17,8 +16,6 @@ from suites import cli, load_ours
 from suites.commands import selection as choose
 from suites.timing.progress import progress_line
 from suites.timing.schedule import Progress
-from suites.verification.progress import _table
-from suites.verification.verifier import Score
 
 ROOT = Path(__file__).parents[3]
 VERIFY = ["verify", "--problem", "mb1_ic1ih6_oc1_kh3", "--algorithms", "naive"]
@@ -166,17 +163,6 @@ def test_progress_has_units_and_says_that_compiling_comes_on_top():
     first = progress_line(Progress(0, "64² fft", 41.0, 12, 30))
     assert "12 of 42 comparisons decided · at most 41 s left beside compiling" in first
     assert "compiling" not in progress_line(Progress(1, "64² fft", 41.0, 12, 30))
-
-
-def test_no_name_is_cut_off_at_80_columns():
-    names = ("winograd2", "winograd4", "torch-channels-last")
-    scores = [Score(name, family, 12345) for name in names for family in ("convolution", "pooling")]
-    console = Console(width=80, record=True, quiet=True)
-    console.quiet = False
-    with console.capture() as shown:
-        console.print(_table(scores))
-    assert "…" not in shown.get()
-    assert "winograd2" in shown.get()
 
 
 def test_one_import_offers_everything(monkeypatch, tmp_path):
