@@ -26,8 +26,6 @@ import json
 import sys
 from pathlib import Path
 
-import pytest
-
 import results
 from algos import Problem
 from results.records.columns import CellRecord

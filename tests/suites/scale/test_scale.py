@@ -40,7 +40,7 @@ def test_a_limit_below_the_need_ends_the_call(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("algorithm", ["auto", pytest.param("fft", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("algorithm", ["auto", "fft"])
 def test_kills_are_resumed_to_the_same_bits(tmp_path, algorithm):
     found = kills.run(2, "npy", algorithm, tmp_path)
     assert found.identical and found.kills == 2 and found.starts == 3

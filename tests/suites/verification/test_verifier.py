@@ -160,3 +160,5 @@ def test_no_name_is_broken_at_80_columns():
     lines = said.getvalue().splitlines()
     assert len(lines) == 3 + 2 + len(scores)
     assert all(len(line) <= 80 for line in lines)
+    assert "…" not in said.getvalue()
+    assert {line.split()[0] for line in lines[3:]} == {"convolution", "pooling", *SHIPPED}
