@@ -158,11 +158,10 @@ def _not_beaten(
     if wanting:
         doubts.append(f"not compared with {listed(wanting)} for want of budget")
     rivals = [one.algorithm for one in others if one in open_ or one in apart]
-    known_apart = {one.algorithm for one in apart}
     ties = [
-        name
-        for name, verdict in standing.items()
-        if verdict == "equivalent" and name not in known_apart
+        one.algorithm
+        for one in others
+        if standing[one.algorithm] == "equivalent" and one not in apart
     ]
     return [*rivals, *wanting], ties, "; ".join(doubts)
 

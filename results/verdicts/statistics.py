@@ -16,10 +16,10 @@ noise.
 Two versions of one algorithm are another matter: what lengthens a sample of one lengthens the next
 of the other by the same factor. There the median of the ratios within blocks is best. In a session
 on a shared machine (Zen 3, 31 passes of 40 samples), it varied between passes by 1.4 to 2.1 % for
-`im2col`, where the ratio of the shortest samples varied by 3.0 to 7.0 %. Different algorithms are
-slowed by different factors, and the median gains nothing. It varied by 4.4 % in the middle of 37
-pairs of the headline run, and the ratio of the shortest samples by 4.0 %. On the shared machine,
-the figures for 19 pairs were 3.9 and 3.6 %.
+`im2col`. The ratio of the shortest samples varied by 3.0 to 7.0 %. Different algorithms are slowed
+by different factors, and the median gains nothing. It varied by 4.4 % in the middle of 37 pairs of
+the headline run, and the ratio of the shortest samples by 4.0 %. On the shared machine, the figures
+for 19 pairs were 3.9 and 3.6 %.
 
 Two methods were tried on simulated passes and A/A pairs, and rejected. A bootstrap over passes
 and then blocks: its nominal 95 % intervals hold the truth in 83 % of cases with five passes. Order
@@ -114,11 +114,10 @@ def pass_ratios(above: Passes, below: Passes) -> dict[int, float]:
     Entry i of both was taken in the same block. Blocks and passes that lack a side are left
     out.
     """
-    ratios = {}
-    for number in sorted(above.keys() & below.keys()):
-        if blocks := _both(above[number], below[number]):
-            ratios[number] = math.log(min(a for a, _ in blocks) / min(b for _, b in blocks))
-    return ratios
+    return {
+        number: math.log(min(a for a, _ in blocks) / min(b for _, b in blocks))
+        for number, blocks in _shared(above, below).items()
+    }
 
 
 def paired_ratios(above: Passes, below: Passes) -> dict[int, float]:
@@ -130,11 +129,10 @@ def paired_ratios(above: Passes, below: Passes) -> dict[int, float]:
     >>> paired_ratios({0: [2.0, 9.0, 4.0]}, {0: [2.0, 3.0, 4.0]})
     {0: 0.0}
     """
-    ratios = {}
-    for number in sorted(above.keys() & below.keys()):
-        if blocks := _both(above[number], below[number]):
-            ratios[number] = float(np.median([math.log(a / b) for a, b in blocks]))
-    return ratios
+    return {
+        number: float(np.median([math.log(a / b) for a, b in blocks]))
+        for number, blocks in _shared(above, below).items()
+    }
 
 
 def mean_interval(values: Sequence[float] | np.ndarray, confidence: float = CONFIDENCE) -> Interval:
@@ -171,9 +169,8 @@ def time_interval(samples: Passes) -> Interval:
 def ratio_interval(above: Passes, below: Passes, *, ratio: Ratios = pass_ratios) -> Interval:
     """Return ``above / below`` as `time_interval` does; swapped sides give the inverse."""
     ratios = ratio(above, below)
-    logarithms = [
-        [math.log(a / b) for a, b in _both(above[number], below[number])] for number in ratios
-    ]
+    blocks = _shared(above, below).values()
+    logarithms = [[math.log(a / b) for a, b in pairs] for pairs in blocks]
     return _interval(ratios, logarithms)
 
 
@@ -285,12 +282,14 @@ def _logarithms(entries: Sequence[float | None]) -> list[float]:
     return [math.log(entry) for entry in entries if entry is not None and entry == entry]
 
 
-def _both(
-    above: Sequence[float | None], below: Sequence[float | None]
-) -> list[tuple[float, float]]:
-    """Return the pairs of samples of blocks that have both."""
-    return [
-        (a, b)
-        for a, b in zip(above, below, strict=False)
-        if a is not None and b is not None and a == a and b == b
-    ]
+def _shared(above: Passes, below: Passes) -> dict[int, list[tuple[float, float]]]:
+    """Return by pass the pairs of samples of blocks that have both; passes without are left out."""
+    found = {
+        number: [
+            (a, b)
+            for a, b in zip(above[number], below[number], strict=False)
+            if a is not None and b is not None and a == a and b == b
+        ]
+        for number in sorted(above.keys() & below.keys())
+    }
+    return {number: pairs for number, pairs in found.items() if pairs}

@@ -166,7 +166,11 @@ def remarks_on_files(case: Case) -> list[str]:
 def _generator(case: Case, seed: int, part: str) -> np.random.Generator:
     """Return a generator for one array, independent of the other arrays' generators."""
     problem = replace(case.problem, name="", layout=CHANNELS_FIRST)  # the same numbers for both
-    text = f"{problem} {case.weights} {case.pixels} {part}"
+    return seeded(seed, f"{problem} {case.weights} {case.pixels} {part}")
+
+
+def seeded(seed: int, text: str) -> np.random.Generator:
+    """Return a generator for what `text` names, independent of those for other texts."""
     digest = hashlib.sha256(text.encode()).digest()
     return np.random.default_rng([seed, *np.frombuffer(digest, dtype="<u4").tolist()])
 

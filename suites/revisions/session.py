@@ -185,8 +185,9 @@ class Session:
     def _plan_again(self, cells: Sequence[TwoSided], until: float) -> None:
         """Choose the blocks anew after the first pass has shown what starting takes.
 
-        More passes are worth more than more blocks, as long as most of a pass is sampling. Fewer
-        than the least blocks are taken only if the fewest passes would not fit otherwise.
+        More passes are worth more than more blocks, as long as sampling takes `SAMPLING` of what
+        starting takes. Fewer than the least blocks are taken only if the fewest passes would not
+        fit otherwise.
         """
         left = until - clock.now()
         self._plan(cells, max(left / PLANNED - self._starting, self._starting * SAMPLING))

@@ -8,7 +8,6 @@ on them. One law holds that needs no oracle.
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -20,6 +19,7 @@ from algos.core.arrays import read_only
 from algos.core.causes import said, whole
 from algos.core.errors import ConvbenchError, KernelRefusedError
 from algos.core.memory_order import CHANNELS_LAST, in_memory, laid_out
+from suites.cases.data import seeded
 from suites.cases.suite import Case
 
 from .comparison import compare
@@ -75,7 +75,7 @@ def _judge(algorithm: Any, case: Case, threads: int, seed: int) -> Judgement:
     if reason := instance.reason_against(algorithm):
         return Judgement("unsupported", reason)
     # Cases draw layouts, places and laws of their own, so that few of them try most.
-    rng = np.random.default_rng([seed, zlib.crc32(repr(case.as_words()).encode())])
+    rng = seeded(seed, str(case.as_words()))
     questions = _Questions(algorithm, instance, threads)
     try:
         questions.held_to_the_oracle()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import replace
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from algos.core.errors import ConvbenchError
 from algos.inception.plan import InceptionPlan
 from algos.inception.problem import InceptionProblem
+from suites.cases.data import seeded
 from suites.cases.suite import Case
 
 from . import oracle
@@ -27,8 +27,7 @@ class ModuleInstance(Instance):
         if (case.weights, case.pixels) != ("random", "random"):
             raise ConvbenchError("a module as a whole is given random numbers, nothing else")
         problem = case.problem
-        digest = hashlib.sha256(str(replace(problem, name="")).encode()).digest()
-        rng = np.random.default_rng([seed, *np.frombuffer(digest, dtype="<u4").tolist()])
+        rng = seeded(seed, str(replace(problem, name="")))
         kind = np.dtype(problem.dtype).type
         x = rng.standard_normal(problem.input_shape, dtype=kind)
         kernels = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,6 +15,7 @@ from algos.core.errors import ConvbenchError, closest
 from algos.core.memory_order import CHANNELS_FIRST, laid_out
 from algos.pooling import PoolPlan, PoolProblem
 from suites.cases import fills, pictures
+from suites.cases.data import seeded
 from suites.cases.pool_fills import integers, whole_unit
 from suites.cases.suite import Case
 
@@ -38,8 +38,7 @@ class PoolInstance(Instance):
             raise ConvbenchError(f"weights {case.weights!r} are a kernel, pooling has none")
         self.case = case
         plain = replace(problem, name="", layout=CHANNELS_FIRST)  # the same numbers for both
-        digest = hashlib.sha256(f"{plain} {case.pixels}".encode()).digest()
-        rng = np.random.default_rng([seed, *np.frombuffer(digest, dtype="<u4").tolist()])
+        rng = seeded(seed, f"{plain} {case.pixels}")
         numbers = [_numbers(case, rng, shape) for shape in problem.operands]
         self.arrays = tuple(laid_out(array, problem.layout) for array in numbers)
         if problem.kind == "gated":
