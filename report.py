@@ -196,8 +196,39 @@ def _machine(about: dict[Any, Any]) -> str:
     return "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {text} |" for name, text in known)])
 
 
-def main(argv: Sequence[str] | None = None, console: Console | None = None) -> int:
-    """Show the summary on `console`, write the report, and return 0, or 2 after an error."""
+def present(
+    run: str | None, runs: str | None, strict: bool = False, console: Console | None = None
+) -> None:
+    """Show the summary of `run` in the folder `runs` on `console`, and write its report.
+
+    Without `run`, it is the latest one. Raises `ConvbenchError` as `build` does.
+    """
+    from results.tables.labels import plural
+    from results.tables.terminal import show
+
+    records, frame = _tabulated(_folder(run, runs), strict)
+    show(frame, console)
+    files = _write(records, frame)
+    figures = sum(file.suffix == ".png" for file in files)
+    page = next(file for file in files if file.suffix == ".html")
+    print(f"\n{plural(figures, 'figure')} and 2 tables, all of them on {files[0]} and {page}")
+
+
+def _folder(run: str | None, runs: str | None) -> Path:
+    return results.find(run, runs) if run else results.latest(runs)
+
+
+def _write_claims(folder: Path, strict: bool) -> None:
+    """Write the claims of the README from the run in `folder`."""
+    from results.tables.claims import claims, write_claims
+
+    records, frame = _tabulated(folder, strict)
+    page = write_claims(Path(__file__).with_name("README.md"), claims(frame))
+    print(f"the claims of {page} are those of {records.path} now")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Show the summary, write the report, and return 0, or 2 after an error."""
     parser = argparse.ArgumentParser(
         prog="report.py",
         description="Figures, tables and a page from a finished run, written into its folder.",
@@ -220,31 +251,18 @@ def main(argv: Sequence[str] | None = None, console: Console | None = None) -> i
         "--claims", action="store_true", help="write the README's sentences on speed from RUN"
     )
     arguments = parser.parse_args(argv)
-    from results.tables.claims import claims, write_claims
-    from results.tables.labels import plural
-    from results.tables.terminal import show
 
     try:
-        if arguments.run:
-            folder = results.find(arguments.run, arguments.runs)
-        else:
-            folder = results.latest(arguments.runs)
-        records, frame = _tabulated(folder, arguments.strict)
         if arguments.claims:
-            page = write_claims(Path(__file__).with_name("README.md"), claims(frame))
-            print(f"the claims of {page} are those of {records.path} now")
-            return 0
-        show(frame, console)
-        files = _write(records, frame)
+            _write_claims(_folder(arguments.run, arguments.runs), arguments.strict)
+        else:
+            present(arguments.run, arguments.runs, arguments.strict)
     except ConvbenchError as error:
         print(f"report: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("report: stopped; what is written is whole, run it again", file=sys.stderr)
         return 2
-    figures = sum(file.suffix == ".png" for file in files)
-    page = next(file for file in files if file.suffix == ".html")
-    print(f"\n{plural(figures, 'figure')} and 2 tables, all of them on {files[0]} and {page}")
     return 0
 
 

@@ -44,11 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: Options) -> int:
     """Write the report of a run; return the exit code."""
-    main = load_ours("report", "convbench_report").main
-    words = [options.run] if options.run else []
-    words += ["--strict"] if options.strict else []
-    code: int = main(words + (["--runs", options.runs] if options.runs else []), out)
-    return code
+    present = load_ours("report", "convbench_report").present
+    present(options.run, options.runs, options.strict, out)
+    return 0
 
 
 COMMAND = Command("report", Options, add_arguments, execute, EXAMPLES)
