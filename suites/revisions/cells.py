@@ -58,9 +58,13 @@ class TwoSided:
         return 2 * sum(cell.sampling for cell in self.sides.values())
 
     def calibrate(self) -> None:
-        """Choose the calls of a sample, the same for both sides."""
+        """Choose the calls of a sample, counted and uncounted, the same for both sides.
+
+        The shortest call of either side decides. A side without warm-up may take 7 % longer.
+        """
         once = min(cell.once for cell in self.sides.values())
         for cell in self.sides.values():
+            cell.once = once
             cell.loops = max(1, round(cell.sample / max(once, 1e-9)))
 
     def samples(self) -> dict[str, dict[int, list[float | None]]]:
