@@ -140,5 +140,5 @@ def days_since(moment: str) -> float:
 
 
 def settle(seconds: float) -> None:
-    """Sleep for `seconds`, so that idle thread pools stop spinning."""
+    """Sleep for `seconds`, so that other processes settle."""
     time.sleep(seconds)

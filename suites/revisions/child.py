@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from suites.machine import clock
+from suites.workers.pausing import Pausing
 from suites.workers.process import WorkerDiedError
 
 from .trees import Revision
@@ -30,7 +31,7 @@ class UnableError(Exception):
         self.status, self.reason = status, reason
 
 
-class Child:
+class Child(Pausing):
     """A process that answers one request at a time; see `suites.revisions.driver`.
 
     `threads` are the most that a call may use.
@@ -53,13 +54,9 @@ class Child:
             cwd=revision.tree, env={**os.environ, **settings}, bufsize=0,
             start_new_session=True,  # Ctrl-C is the parent's to handle
         )  # fmt: skip
+        self.pid = self._process.pid
         self._buffer = b""
         self.loaded: set[int] = set()
-
-    @property
-    def pid(self) -> int:
-        """Number of the process."""
-        return self._process.pid
 
     def ask(self, timeout: float, do: str, **arguments: Any) -> dict[str, Any]:
         """Send a request and return the answer.
@@ -76,6 +73,7 @@ class Child:
             self._process.stdin.write(json.dumps({"do": do, **arguments}).encode() + b"\n")
         except OSError:
             raise WorkerDiedError(self._epitaph()) from None
+        self.resume()
         answer: dict[str, Any] = json.loads(self._line(timeout))
         if "unable" in answer:
             raise UnableError(answer["status"], answer["unable"])

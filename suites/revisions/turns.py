@@ -10,7 +10,6 @@ from typing import Any
 
 from suites.machine import clock, cores
 from suites.timing.bench import STAY
-from suites.timing.cell import SETTLE
 from suites.workers.process import WorkerDiedError
 
 from .cells import SIDES, TwoSided
@@ -68,7 +67,7 @@ class Turns:
             mine.end("failed", str(error))
             return
         if mine.threads > 1:
-            clock.settle(SETTLE)
+            self._children[side].pause()
         mine.samples.setdefault(number, []).append(answer["seconds"])
 
     def shortest(self, cell: TwoSided, side: str) -> float:
@@ -92,6 +91,8 @@ class Turns:
             mine.end("failed", str(death))
         else:
             self._children[side].loaded.add(cell.number)
+            if mine.threads > 1:
+                self._children[side].pause()
         return mine.alive
 
     def ask(self, side: str, timeout: float, do: str, **arguments: Any) -> dict[str, Any]:

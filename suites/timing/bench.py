@@ -28,7 +28,7 @@ from suites.workers.messages import (
 )  # fmt: skip
 from suites.workers.process import Worker, WorkerDiedError
 
-from .cell import SETTLE, Cell, memory_needed
+from .cell import Cell, memory_needed
 
 #: Seconds on one core before all move to another.
 STAY = 0.5
@@ -131,21 +131,17 @@ class Bench:
         return found.load_s
 
     def calibrate(self, cell: Cell) -> None:
-        """Choose the number of calls of `cell` in a sample, after other processes have settled."""
-        if cell.threads > 1:
-            clock.settle(SETTLE)
+        """Choose the number of calls of `cell` in a sample."""
         request = Calibrate(cell.number, cell.sample, self.settings.cold_cache)
         if found := self._ask_ready(cell, request):
             cell.loops, cell.once, cell.sweep = found.loops, found.once_s, found.sweep_s
             cell.note(counters=found.counters)
 
     def sample(self, cell: Cell, number: int) -> None:
-        """Take one sample, as part of pass `number`, and leave its process time to settle."""
+        """Take one sample, as part of pass `number`."""
         loops = round(cell.loops * (1 + cell.planted))
         request = Sample(cell.number, loops, cell.warming, self.settings.cold_cache)
         found = self._ask_ready(cell, request)
-        if cell.threads > 1:
-            clock.settle(SETTLE)
         if found:
             sampled = cell.threads * loops * ((found.seconds or 0.0) + cell.sweep)
             for name, count in {**found.interruptions, "sampled_s": sampled}.items():
@@ -203,8 +199,11 @@ class Bench:
     def _tell_all(self, request: Request[Done]) -> None:
         """Send `request` to every process; forget those that have died."""
         for name, worker in [*self._workers.items()]:
+            paused = worker.paused
             try:
                 worker.ask(self.settings.timeout, request)
+                if paused:
+                    worker.pause()
             except WorkerDiedError:
                 self._workers.pop(name).close()
                 self._ready[name].clear()
@@ -240,12 +239,17 @@ class Bench:
         return self._ask(cell, request) if cell.alive else None
 
     def _ask(self, cell: Cell, request: Request[R]) -> R | None:
-        """Return the reply of the cell's worker; None if it failed, which ends the cell."""
+        """Return the reply of the cell's worker; None if it failed, which ends the cell.
+
+        A worker of several threads is then paused.
+        """
         name = cell.algorithm
         try:
             if name not in self._workers:
                 self._workers[name], self._ready[name] = self._new_worker(cell), set()
             reply = self._workers[name].ask(self.settings.timeout, request)
+            if cell.threads > 1:
+                self._workers[name].pause()
         except WorkerDiedError as death:
             if name in self._workers:
                 self._workers.pop(name).close()

@@ -20,8 +20,6 @@ from suites.machine import environment as machine
 
 #: Seconds that a request for a sample takes.
 ASKING = 0.0004
-#: Seconds that idle thread pools are given to stop spinning before another process starts.
-SETTLE = 0.01
 #: Seconds of a sample, unless a call takes longer. A short sample is less likely to be disturbed.
 #: On a shared host the shortest of 30 samples of 0.2 ms spread by 0.5 % from pass to pass, that of
 #: 30 samples of 0.7 ms by 2 %. Several threads wake up one after another, so their samples are
@@ -84,10 +82,9 @@ class Cell:
 
     @property
     def sampling(self) -> float:
-        """Approximate seconds of a sample with its request, warm-up and settling."""
+        """Approximate seconds of a sample with its request and warm-up."""
         calls = self.loops * (1 + self.planted)
-        settling = SETTLE if self.threads > 1 else 0.0
-        return ASKING + self.warming * self.once + calls * (self.once + self.sweep) + settling
+        return ASKING + self.warming * self.once + calls * (self.once + self.sweep)
 
     @property
     def loading(self) -> float:

@@ -19,6 +19,7 @@ from pathlib import Path
 from suites.machine import clock
 
 from .messages import Fork, R, Reap, Request, Unable, decode, encode
+from .pausing import Pausing
 from .standard_streams import open_standard_streams
 
 _ROOT = str(Path(__file__).resolve().parents[2])
@@ -108,7 +109,7 @@ def _fork_server(max_threads: int, libraries: Sequence[str]) -> _ForkServer:
     return found[key]
 
 
-class Worker:
+class Worker(Pausing):
     """A process that runs one algorithm and answers one request at a time.
 
     `files` are Python files with algorithms besides our own. `libraries` are modules that the
@@ -122,7 +123,7 @@ class Worker:
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         self._socket, theirs = socket.socketpair()
         with theirs:
-            self.pid: int = self._fork_server.ask(
+            self.pid = self._fork_server.ask(
                 Fork(list(files)), [theirs.fileno(), self._complaints.fileno()]
             ).pid
         self._code: int | None = None
@@ -140,6 +141,7 @@ class Worker:
             self._socket.sendall(encode(request))
         except OSError:
             raise self._death() from None
+        self.resume()
         reply: R | Unable = decode(self._line(timeout))
         return reply
 
