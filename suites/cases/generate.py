@@ -6,6 +6,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import cycle, islice
 from typing import Any
 
 from algos.core.boundary import BOUNDARIES
@@ -104,14 +105,13 @@ def cases(count: int, seed: int = 0, operations: Sequence[str] = ("forward",)) -
     """Return `count` cases, the same for the same `seed`.
 
     Operations are drawn from `operations`; `OPERATIONS` has all of them. The fixed problems come
-    first, each in both data types. Problems around thresholds follow, in an order that depends on
-    the seed, with a random problem after every two. The fills take turns. Half of them have outer
-    products for kernels, so that separable algorithms are tested as often as others.
+    first, twice in both data types. Each then takes all four entries of `OPERATIONS`, in an order
+    that depends on the seed. Problems around thresholds follow, in such an order as well, with a
+    random problem after every two. The fills take turns. Half of them have outer products for
+    kernels, so that separable algorithms are tested as often as others.
     """
-    drawn, rng = _problems(random.Random(seed), layouts(seed)), random.Random(seed)
     found = []
-    for index in range(count):
-        problem, operation = next(drawn), rng.choice(tuple(operations))
+    for index, (problem, operation) in enumerate(islice(_drawn(seed, tuple(operations)), count)):
         if problem.operation == "forward" or problem.operation not in operations:
             bias = problem.bias if operation == "forward" else False
             problem = replace(problem, operation=operation, bias=bias)
@@ -120,11 +120,15 @@ def cases(count: int, seed: int = 0, operations: Sequence[str] = ("forward",)) -
     return found
 
 
-def _problems(rng: random.Random, laid: Iterator[str]) -> Iterator[Problem]:
+def _drawn(seed: int, operations: Sequence[str]) -> Iterator[tuple[Problem, str]]:
+    """Yield problems, each with the operation that it is drawn for."""
+    rng, laid = random.Random(seed), layouts(seed)
+    turns = {text: cycle(rng.sample(operations, len(operations))) for text in _FIXED}
     for fills_offset in range(2):  # so that each comes with another fill in its second round
         for text in _FIXED[fills_offset:] + _FIXED[:fills_offset]:
             for dtype in ("float32", "float64"):
-                yield parse_descriptor(text, dtype=dtype, layout=next(laid))
+                problem = parse_descriptor(text, dtype=dtype, layout=next(laid))
+                yield problem, next(turns[text])
     around = [
         (text, dtype)
         for text in thresholds.edges(thresholds.CONVOLUTION)
@@ -135,8 +139,8 @@ def _problems(rng: random.Random, laid: Iterator[str]) -> Iterator[Problem]:
     around = [(text, "float32") for text in thresholds.STREAMED] + around
     while True:
         for text, dtype in (around.pop() for _ in range(min(2, len(around)))):
-            yield parse_descriptor(text, dtype=dtype)
-        yield replace(_random(rng), layout=next(laid))
+            yield parse_descriptor(text, dtype=dtype), rng.choice(operations)
+        yield replace(_random(rng), layout=next(laid)), rng.choice(operations)
 
 
 def _random(rng: random.Random) -> Problem:
