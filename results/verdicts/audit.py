@@ -72,11 +72,15 @@ class Rate:
         return float(found.low), float(found.high)
 
     def __str__(self) -> str:
-        """Return the rate in per cent, with its interval."""
+        """Return the rate in per cent, with its interval.
+
+        >>> str(Rate(43, 53)), str(Rate(0, 277)), str(Rate(53, 53))
+        ('81.1 (68–91)', '0 (0.0–1.3)', '100 (93–100)')
+        """
         if not self.trials:
             return "–"
-        low, high = self.interval
-        return f"{100 * self.value:.3g} ({100 * low:.3g}–{100 * high:.3g})"
+        low, high = (f"{100 * end:.{int(end < 0.0995)}f}" for end in self.interval)
+        return f"{100 * self.value:.3g} ({low}–{high})"
 
 
 #: Function of two sets of samples that returns True if it calls them different.

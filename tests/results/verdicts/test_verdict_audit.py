@@ -80,7 +80,8 @@ def test_the_interval_of_a_rate_is_exact() -> None:
     assert Rate(3, 500).interval == pytest.approx(
         (beta.ppf(0.025, 3, 498), beta.ppf(0.975, 4, 497))
     )
-    assert str(Rate(0, 500)) == "0 (0–0.735)"
+    assert str(Rate(0, 500)) == "0 (0.0–0.7)"
+    assert str(Rate(52, 53)) == "98.1 (90–100)"
     assert str(Rate(0, 0)) == "–"
 
 
