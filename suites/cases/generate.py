@@ -111,7 +111,7 @@ def cases(count: int, seed: int = 0, operations: Sequence[str] = ("forward",)) -
     kernels, so that separable algorithms are tested as often as others.
     """
     found = []
-    for index, (problem, operation) in enumerate(islice(_drawn(seed, tuple(operations)), count)):
+    for index, (problem, operation) in enumerate(islice(_drawn(seed, operations), count)):
         if problem.operation == "forward" or problem.operation not in operations:
             bias = problem.bias if operation == "forward" else False
             problem = replace(problem, operation=operation, bias=bias)

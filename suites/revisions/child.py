@@ -69,11 +69,11 @@ class Child(Pausing):
             If the process ends, or gives no answer within `timeout` seconds.
         """
         assert self._process.stdin
+        self.resume()
         try:
             self._process.stdin.write(json.dumps({"do": do, **arguments}).encode() + b"\n")
         except OSError:
             raise WorkerDiedError(self._epitaph()) from None
-        self.resume()
         answer: dict[str, Any] = json.loads(self._line(timeout))
         if "unable" in answer:
             raise UnableError(answer["status"], answer["unable"])

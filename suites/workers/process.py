@@ -137,11 +137,11 @@ class Worker(Pausing):
         WorkerDiedError
             If the process ends, or gives no answer within `timeout` seconds.
         """
+        self.resume()
         try:
             self._socket.sendall(encode(request))
         except OSError:
             raise self._death() from None
-        self.resume()
         reply: R | Unable = decode(self._line(timeout))
         return reply
 

@@ -1,4 +1,4 @@
-"""Every fixed problem is verified in every operation, whatever the seed."""
+"""For every seed, each fixed problem is verified in every operation."""
 
 from collections import defaultdict
 
