@@ -62,10 +62,9 @@ from .channels_packing import pack_strip, packed_kernel, strip_of
 __all__ = ["blocking", "cost", "forward", "prepare", "workspace_bytes"]
 
 _NUMBERS = len(ChannelsGeometry._fields)
-#: Taps of a tile for each line of weights that it prefetches. With 32 registers the many products
-#: of a tap hide its prefetch. With 16 they do not: a tile prefetches its few lines before the taps.
-#: Tuned on Zen 4 and Zen 3.
-TAPS_PER_LINE = 1 if simd.REGISTERS == 32 else 16
+#: True if a tile prefetches beside its products. With 16 registers the few products of a tap do not
+#: hide a prefetch, so a tile prefetches its lines before its first product. Tuned on Zen 4 and 3.
+BESIDE = simd.REGISTERS == 32
 
 
 def _make_tile(pixels: int, vectors: int) -> Any:
@@ -73,7 +72,8 @@ def _make_tile(pixels: int, vectors: int) -> Any:
     registers = pixels * vectors
 
     @kernel
-    def tile(source, pixel, offsets, taps, weights, block, ahead, sums, at, start, is_first):
+    def tile(source, pixel, offsets, taps, weights, block, ahead, step, sums, at, start,
+             is_first):  # fmt: skip
         """Add the products of `taps` taps to one tile of sums.
 
         Pixel m gets ``Σ_t source[pixel + offsets[2t] + m] · weights[block + offsets[2t + 1]:]``.
@@ -81,8 +81,8 @@ def _make_tile(pixels: int, vectors: int) -> Any:
         `source`: pointer to the strip of input; `pixel` is the index of the tile's first pixel.
         `offsets`: pointer to `taps` pairs (offset into the strip, offset into the weights).
         `block`: index into `weights` of the block of output channels.
-        `ahead`: index into `weights` of the line that is prefetched first for the tiles that
-            follow. The next tile continues `step_ahead` further.
+        `ahead`: index into `weights` of what is prefetched for the tiles that follow, `step`
+            elements per tap. The next tile continues where this one ends.
         `at`: index into `sums` of this tile's M × V vectors.
         `start`: pointer to V vectors that the sums start from if `is_first`; otherwise `sums` is
             read.
@@ -94,12 +94,12 @@ def _make_tile(pixels: int, vectors: int) -> Any:
             total = repeat(load(start, 0, vectors), pixels)
         else:
             total = load(sums, at, registers)
-        if TAPS_PER_LINE > 1:
-            for k in range(taps // TAPS_PER_LINE):
-                prefetch(weights, ahead + k * simd.LINE_VECTORS * lane)
+        if not BESIDE:
+            for k in range(0, taps * step, simd.LINE_VECTORS * lane):
+                prefetch(weights, ahead + k)
         for t in range(taps):
-            if TAPS_PER_LINE == 1:
-                prefetch(weights, ahead + t * lane)
+            if BESIDE:
+                prefetch(weights, ahead + t * step)
             total = add_outer(
                 total, source, pixel + offsets[2 * t], weights, block + offsets[2 * t + 1],
                 pixels, vectors,
@@ -109,28 +109,22 @@ def _make_tile(pixels: int, vectors: int) -> Any:
     return tile
 
 
-@kernel
-def step_ahead(weights, taps):
-    """Return the elements of `weights` that a tile of `taps` taps prefetches."""
-    if TAPS_PER_LINE == 1:
-        return taps * lanes(weights)
-    return taps // TAPS_PER_LINE * simd.LINE_VECTORS * lanes(weights)
-
-
 _tile0, _tile1, _tile2, _tile3 = (_make_tile(m, v) for m, v in TILES)
 
 
 @kernel
-def run_tile(which, source, pixel, offsets, taps, weights, block, ahead, sums, at, start, is_first):
+def run_tile(
+    which, source, pixel, offsets, taps, weights, block, ahead, step, sums, at, start, is_first
+):  # fmt: skip
     """Run register tile number `which` of `TILES`; the other arguments are those of the tile."""
     if which == 0:
-        _tile0(source, pixel, offsets, taps, weights, block, ahead, sums, at, start, is_first)
+        _tile0(source, pixel, offsets, taps, weights, block, ahead, step, sums, at, start, is_first)
     elif which == 1:
-        _tile1(source, pixel, offsets, taps, weights, block, ahead, sums, at, start, is_first)
+        _tile1(source, pixel, offsets, taps, weights, block, ahead, step, sums, at, start, is_first)
     elif which == 2:
-        _tile2(source, pixel, offsets, taps, weights, block, ahead, sums, at, start, is_first)
+        _tile2(source, pixel, offsets, taps, weights, block, ahead, step, sums, at, start, is_first)
     else:
-        _tile3(source, pixel, offsets, taps, weights, block, ahead, sums, at, start, is_first)
+        _tile3(source, pixel, offsets, taps, weights, block, ahead, step, sums, at, start, is_first)
 
 
 @kernel
@@ -195,7 +189,12 @@ def _item(x, weights, bias, out, s, classes, item, pixels, sums, start):
             for v in range(stretch):
                 start[v] = bias[g * s.outputs + o + v] if o + v < s.outputs else 0
             near = ((g * s.blocks + block) * s.inputs + c) * s.taps * stretch
+            # The next weights: those of the next block, or of the first for the next channels.
             ahead = near + s.inputs * s.taps * stretch
+            if block == last_block - 1:
+                ahead = (g * s.blocks + first_block) * s.inputs + c + channels
+                ahead *= s.taps * stretch
+            step = -(-stretch // (runs * tiles))
             plane = (image * s.outputs + o) * plane_size
             plane += (h * s.out_height + j) * s.out_width + k
             for r in range(runs):
@@ -209,10 +208,10 @@ def _item(x, weights, bias, out, s, classes, item, pixels, sums, start):
                     at *= s.pixels * stretch
                     position = r * s.pitch + t * s.pixels
                     run_tile(
-                        s.tile, pixels, position, inside, taps, weights, near, ahead, sums, at,
-                        start, c == 0,
+                        s.tile, pixels, position, inside, taps, weights, near, ahead, step, sums,
+                        at, start, c == 0,
                     )  # fmt: skip
-                    ahead += step_ahead(weights, taps)
+                    ahead += taps * step
                     if is_last and (near_tiles == TOGETHER - 1 or t == tiles - 1):
                         before = near_tiles * s.pixels
                         finish(

@@ -24,19 +24,26 @@ from algos.simd import registers as simd
 TILES = (
     ((6, 2), (12, 1), (7, 1), (4, 2))
     if simd.REGISTERS == 16
-    else ((28, 1), (14 if simd.REGISTER_BYTES == 64 else 12, 2), (7, 2), (16, 1))
+    else ((28, 1), (14, 2), (9, 3), (6, 4))
+    if simd.REGISTER_BYTES == 64
+    else ((28, 1), (12, 2), (7, 2), (16, 1))
 )
-#: Neighbouring register tiles that are written to the output together. With 16 registers a tile is
-#: narrower than a vector, and storing part of a vector is slow with AVX2.
-TOGETHER = 1 if simd.REGISTERS == 32 else 4
+#: Neighbouring register tiles that are written to the output together. Most tiles are narrower than
+#: a vector, and storing part of a vector is slow.
+TOGETHER = 8 if simd.REGISTERS == 32 else 4
+#: Time of a load from L1, in fused multiply-adds of whole registers. Measured on Ice Lake, which
+#: multiplies two registers of 64 bytes per cycle, and loads little more than one.
+LOAD = 1.6 if simd.REGISTER_BYTES == 64 else 1.0
 #: Bytes of L2 that a strip of input may fill, and bytes that the sums kept between channel blocks
 #: may fill. Together they take half of the 1 MiB of L2 of a Zen 4 core, where both were tuned.
 STRIP_BYTES = 192 * 1024
 SUMS_BYTES = 320 * 1024
-#: Products (taps × input channels) summed before the next block of channels is copied in. With 32
-#: registers it was tuned on Zen 4. With 16, on Zen 3: each broadcast is a separate load, and the
-#: block of weights has to leave room in L1 for the input.
-BLOCK_TAPS = 576 if simd.REGISTERS == 32 else 144
+#: Bytes of packed weights that a register tile reads before the next block of channels is copied
+#: in. They have to leave room in L1 for the input. Tuned on Ice Lake (48 KiB of L1).
+WEIGHTS_BYTES = 20 * 1024
+#: Products (taps × input channels) of such a block with 16 registers, where each broadcast is a
+#: load of its own. Tuned on Zen 3.
+BLOCK_TAPS = 144
 
 #: Products that take as long as the start and the write-out of a vector of sums. Fitted on Zen 4,
 #: and with 16 registers on Zen 3.
@@ -179,12 +186,15 @@ def _offsets(
 
 
 def slowdown(broadcasts: int, vectors: int) -> float:
-    """Return the loads per product of a register tile if they are the bottleneck, else 1.
+    """Return the time that a register tile's loads take, in that of its products, or 1 if less.
 
-    Without AVX-512, each broadcast and the two offsets of a tap are separate loads.
+    With 16 registers, the two offsets of a tap are loaded for few products. ARM multiplies by a
+    lane of a register, and needs no broadcasts.
     """
-    products = broadcasts * vectors
-    return max(1, (broadcasts + vectors + 2) / products) if simd.REGISTERS == 16 else 1
+    if simd.REGISTERS == 32 and simd.REGISTER_BYTES == 16:
+        return 1
+    loads = broadcasts + vectors + (2 if simd.REGISTERS == 16 else 1)
+    return max(1, LOAD * loads / (broadcasts * vectors))
 
 
 def waste(problem: Problem, tile: int, flat: bool) -> float:
@@ -220,7 +230,9 @@ def blocking(problem: Problem, threads: int) -> ChannelsBlocking:
     number, flat = min(choices, key=lambda choice: waste(problem, *choice))
     pixels, vectors = TILES[number]
     tile = RegisterTile(number, pixels, vectors * simd.lanes_of(problem.itemsize))
-    return blocked(merged(problem), threads, tile, BLOCK_TAPS, flat)
+    taps = WEIGHTS_BYTES // (tile.stretch * problem.itemsize)
+    taps = BLOCK_TAPS if simd.REGISTERS == 16 else taps
+    return blocked(merged(problem), threads, tile, taps, flat)
 
 
 def blocked(

@@ -30,7 +30,7 @@ from algos.backend.compiler import by_ranges, kernel
 from algos.core.problem import Problem
 from algos.simd import registers as simd
 from algos.simd.arithmetic import add_outer, spread
-from algos.simd.registers import lanes, pointer, prefetch
+from algos.simd.registers import lanes, pointer, prefetch, to_boundary
 from algos.simd.window import store_block
 
 from .channels_blocking import merged
@@ -86,7 +86,12 @@ def _work(
     `images`, `groups`, `bands`: counts; the units of work are all combinations with the blocks.
     """
     wide = COLUMNS * lanes(x)
-    blocks, tiles = -(-outputs // ROWS), -(-pixels // wide)
+    # Loads that straddle cache lines take twice as long. So from the second tile on, tiles begin
+    # at a boundary, and the second may overlap the first.
+    second = wide
+    if pixels % lanes(x) == 0:
+        second -= (wide - to_boundary(pointer(x), 0)) % lanes(x)
+    blocks, tiles = -(-outputs // ROWS), 1 + -(-(pixels - second) // wide)
     for unit in range(first_unit, last_unit):
         rest, block = unit // blocks, unit % blocks
         image, band = rest // bands, rest % bands
@@ -95,7 +100,7 @@ def _work(
         start, band_size = image * inputs * pixels, (last - first) * wide
         for t in range(first, last):
             # The last tile ends with the last pixel, and may overlap the one before it.
-            at = min(t * wide, pixels - wide)
+            at = min(second + (t - 1) * wide, pixels - wide) if t else 0
             # Prefetch the next band line by line, each line for all channels.
             step = simd.LINE_VECTORS * lanes(x)
             near = min((block * (last - first) + t - first) * step, band_size)

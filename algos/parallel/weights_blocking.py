@@ -15,7 +15,7 @@ import numpy as np
 from algos.core.problem import Problem
 from algos.simd import registers as simd
 
-from .channels_blocking import TILES, merged
+from .channels_blocking import LOAD, TILES, merged
 
 #: Most input channels of a block; the same for kernels of fewer than FEW_TAPS taps, where more
 #: channels must reuse a stretch. Tuned on Zen 4.
@@ -97,7 +97,7 @@ def blocking(problem: Problem) -> WeightsBlocking:
         scalars, vectors = TILES[tile]
         lanes_used = outputs / (-(-outputs // (vectors * lane)) * vectors * lane)
         covered = sum(-(-taps * block // scalars) * scalars for _, taps in runs)
-        loads = (scalars + vectors) / (scalars * vectors)
+        loads = LOAD * (scalars + vectors) / (scalars * vectors)
         return covered * input_blocks / (v.kernel[2] * inputs) / lanes_used * max(0.9, loads)
 
     tile = min(range(len(TILES)), key=waste)

@@ -38,7 +38,7 @@ from __future__ import annotations
 from typing import Any
 
 from algos.backend.compiler import by_ranges, fixed_tuple, kernel, threaded
-from algos.parallel.channels import finish, run_tile, step_ahead
+from algos.parallel.channels import finish, run_tile
 from algos.simd.copies import clear
 from algos.simd.registers import further, lanes, pointer, prefetch
 
@@ -162,14 +162,17 @@ def _products(transforms, tiles, weights, offsets, panel, first, last, s, zeros,
         for b in range(first, last):
             near = panel + (b * s.points + p) * s.inputs * stretch
             ahead = near + s.inputs * stretch
+            step = -(-stretch * s.pixels // tiles)
             at = ((b - first) * s.points + p) * s.pitch * stretch
-            for t in range(0, tiles, s.pixels):
-                tile = s.last_tile if tiles - t <= s.last_pixels else s.tile
-                run_tile(
-                    tile, transforms, p * s.plane + t, offsets, s.inputs, weights, near, ahead,
-                    sums, at + t * stretch, zeros, True,
-                )  # fmt: skip
-                ahead += step_ahead(weights, s.inputs)
+            for c in range(0, s.inputs, s.inputs_together):
+                channels = min(s.inputs_together, s.inputs - c)
+                for t in range(0, tiles, s.pixels):
+                    tile = s.last_tile if tiles - t <= s.last_pixels else s.tile
+                    run_tile(
+                        tile, transforms, p * s.plane + t, further(offsets, 2 * c), channels,
+                        weights, near, ahead, step, sums, at + t * stretch, zeros, c == 0,
+                    )  # fmt: skip
+                    ahead += channels * step
 
 
 @kernel

@@ -42,7 +42,7 @@ import numpy as np
 
 from algos.backend.compiler import apart, by_ranges, fixed_tuple, kernel
 from algos.core.problem import Problem
-from algos.parallel.channels import finish, run_tile, step_ahead
+from algos.parallel.channels import finish, run_tile
 from algos.parallel.weights import lay_row
 from algos.simd import registers as simd
 from algos.simd.registers import lanes, pointer
@@ -202,24 +202,25 @@ def _item(transforms, offsets, s, item, chunk, tiles, sums, zeros, turned, out):
         near = s.outputs_at + (group * s.output_blocks + o) * s.points * s.output_plane
         near += p * s.output_plane
         ahead = source + s.input_plane
+        step = -(-s.block * s.pixels // channels)
         for n in range(0, channels, s.pixels):
             tile = s.last_tile if channels - n <= s.last_pixels else s.tile
             run_tile(
-                tile, transforms, source + n, offsets, tiles, transforms, near, ahead, sums,
+                tile, transforms, source + n, offsets, tiles, transforms, near, ahead, step, sums,
                 (p * s.pitch + n) * stretch, zeros, chunk == 0,
             )  # fmt: skip
-            ahead += step_ahead(transforms, tiles)
+            ahead += tiles * step
     if chunk < s.chunks - 1:
         return
     size = TAPS * TAPS
     for v in range(o * stretch, min((o + 1) * stretch, s.outputs), lane):
         for k in range(0, channels, lane):
             count = min(lane, channels - k)
-            at, step = k * stretch + v - o * stretch, (stretch, s.pitch * stretch)
+            at, apart = k * stretch + v - o * stretch, (stretch, s.pitch * stretch)
             if s.step == 2:
-                _way_out2(sums, at, step, count, s.flip, turned)
+                _way_out2(sums, at, apart, count, s.flip, turned)
             else:
-                _way_out4(sums, at, step, count, s.flip, turned)
+                _way_out4(sums, at, apart, count, s.flip, turned)
             first = ((group * s.outputs + v) * s.inputs + c * s.block + k) * size
             finish(
                 turned, 0, size * count, 1, out, first, s.inputs * size, s.outputs - v, 0,
