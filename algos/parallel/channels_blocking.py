@@ -30,10 +30,9 @@ TILES = (
 )
 #: Neighbouring register tiles that are written to the output together. Most tiles are narrower than
 #: a vector, and storing part of a vector is slow.
-TOGETHER = 8 if simd.REGISTERS == 32 else 4
-#: Time of a load from L1, in fused multiply-adds of whole registers. Measured on Ice Lake, which
-#: multiplies two registers of 64 bytes per cycle, and loads little more than one.
-LOAD = 1.6 if simd.REGISTER_BYTES == 64 else 1.0
+TOGETHER = 4
+#: Time of a load of a register from L1, in that of a product. Measured on Ice Lake and Zen 4.
+LOAD = 2.0 if simd.FEW_LOADS else 1.0
 #: Bytes of L2 that a strip of input may fill, and bytes that the sums kept between channel blocks
 #: may fill. Together they take half of the 1 MiB of L2 of a Zen 4 core, where both were tuned.
 STRIP_BYTES = 192 * 1024
@@ -45,9 +44,9 @@ WEIGHTS_BYTES = 20 * 1024
 #: load of its own. Tuned on Zen 3.
 BLOCK_TAPS = 144
 
-#: Products that take as long as the start and the write-out of a vector of sums. Fitted on Zen 4,
-#: and with 16 registers on Zen 3.
-WRITE_OUT = 6 if simd.REGISTERS == 32 else 22
+#: Products that take as long as the start and the write-out of a vector of sums. Fitted on Ice
+#: Lake, on Zen 4, and with 16 registers on Zen 3.
+WRITE_OUT = 30 if simd.FEW_LOADS else 6 if simd.REGISTERS == 32 else 22
 
 
 class ChannelsGeometry(NamedTuple):
@@ -70,10 +69,12 @@ class ChannelsGeometry(NamedTuple):
     depth_before: int
     rows_before: int
     columns_before: int
-    #: Taps along depth; phases of the stride that kernel rows and kernel columns fall into.
+    #: Taps along depth; copies of the input that kernel rows and kernel columns read, normally one
+    #: for each phase of the stride; input columns from copy to copy.
     depth_taps: int
     row_phases: int
     column_phases: int
+    phase_step: int
     #: Taps of one input channel; input channels copied at a time.
     taps: int
     block_channels: int
@@ -185,16 +186,16 @@ def _offsets(
     return np.concatenate((starts, *found))
 
 
-def slowdown(broadcasts: int, vectors: int) -> float:
+def slowdown(loads: int, products: int) -> float:
     """Return the time that a register tile's loads take, in that of its products, or 1 if less.
 
-    With 16 registers, the two offsets of a tap are loaded for few products. ARM multiplies by a
-    lane of a register, and needs no broadcasts.
+    `loads`: broadcasts and vectors of a tap, without its two offsets. ARM multiplies by a lane of a
+    register and needs no broadcasts.
     """
     if simd.REGISTERS == 32 and simd.REGISTER_BYTES == 16:
         return 1
-    loads = broadcasts + vectors + (2 if simd.REGISTERS == 16 else 1)
-    return max(1, LOAD * loads / (broadcasts * vectors))
+    offsets = 2 if simd.REGISTERS == 16 else 1
+    return max(1, LOAD * (loads + offsets) / products)
 
 
 def waste(problem: Problem, tile: int, flat: bool) -> float:
@@ -203,7 +204,8 @@ def waste(problem: Problem, tile: int, flat: bool) -> float:
     pixels, vectors = TILES[tile]
     stretch = vectors * simd.lanes_of(problem.itemsize)
     outputs = v.out_channels // v.groups
-    lanes_waste = -(-outputs // stretch) * stretch / outputs * slowdown(pixels, vectors)
+    lanes_waste = -(-outputs // stretch) * stretch / outputs
+    lanes_waste *= slowdown(pixels + vectors, pixels * vectors)
     rows, columns = v.output_size[1:]
     if flat:
         pitch = columns + _phases(v.kernel[2], v.dilation[2], v.stride[2])[1]
@@ -236,12 +238,15 @@ def blocking(problem: Problem, threads: int) -> ChannelsBlocking:
 
 
 def blocked(
-    v: Problem, threads: int, register_tile: RegisterTile, block_taps: float, flat: bool
-) -> ChannelsBlocking:
+    v: Problem, threads: int, register_tile: RegisterTile, block_taps: float, flat: bool,
+    aligned: bool = False,
+) -> ChannelsBlocking:  # fmt: skip
     """Return the blocking of a volume for one register tile.
 
     `block_taps`: products summed before the next block of channels is copied in, approximately.
     `flat`: true if tiles continue from one output row into the next.
+    `aligned`: true if each kernel column reads a copy of the input of its own. Vectors of pixels
+        are then as well aligned for every tap as for the first.
     """
     tile, pixels, stretch = register_tile
     itemsize = v.itemsize
@@ -257,6 +262,9 @@ def blocked(
     (row_phases, row_shift), (column_phases, column_shift) = (
         _phases(v.kernel[i], v.dilation[i], v.stride[i]) for i in (1, 2)
     )
+    phase_step = 1
+    if aligned:
+        column_phases, column_shift, phase_step = v.kernel[2], 0, v.dilation[2]
     phases = (v.kernel[0], row_phases, column_phases)
     planes = block_channels * math.prod(phases)
     per_element = planes * itemsize
@@ -283,8 +291,9 @@ def blocked(
         row_sets, rows_of = np.ones((1, v.kernel[1]), bool), np.zeros(out_rows, np.int64)
     p, m, n = np.ogrid[: v.kernel[0], : v.kernel[1], : v.kernel[2]]
     row, column = m * v.dilation[1], n * v.dilation[2]
-    phase = (p * row_phases + row % v.stride[1]) * column_phases + column % v.stride[2]
-    tap = (phase * phase_rows + row // v.stride[1]) * pitch + column // v.stride[2]
+    copy, shift = (n, 0) if aligned else (column % v.stride[2], column // v.stride[2])
+    phase = (p * row_phases + row % v.stride[1]) * column_phases + copy
+    tap = (phase * phase_rows + row // v.stride[1]) * pitch + shift
     offsets = _offsets(
         tap, plane_sets, row_sets, stretch,
         np.arange(block_channels)[:, None, None] * (channel_size, taps * stretch),
@@ -299,7 +308,7 @@ def blocked(
     room = block_channels * channel_size + pixels + (kept * pixels + lane + 1) * stretch + lane
     shape = ChannelsGeometry._make((
         v.groups, inputs, outputs, *v.size, *v.output_size, *v.stride, v.dilation[0],
-        *v.before, *phases, taps, block_channels, len(row_sets), strips, rows, columns,
+        *v.before, *phases, phase_step, taps, block_channels, len(row_sets), strips, rows, columns,
         pitch, phase_rows, channel_size, int(flat), tile, pixels, stretch // lane, blocks,
         blocks_per_item, kept, items, room,
     ))  # fmt: skip

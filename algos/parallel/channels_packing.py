@@ -65,13 +65,14 @@ def _pack_strided(x, start, first, stride, width, target, at, count, phases, pha
     for k in range(start + first + ahead, start + first + ahead + count * stride, lane):
         prefetch(x, k)
     if stride == 2 and count >= lane:
-        for n in range(0, count, lane):
-            k = min(n, count - lane)
-            here = first + 2 * k
-            even, odd = split_pairs(x, start + here, here, width)
-            store(target, at + k, (even,))
-            if phases == 2:
-                store(target, at + phase_size + k, (odd,))
+        for b in range(0, phases, 2):
+            for n in range(0, count, lane):
+                k = min(n, count - lane)
+                here = first + b + 2 * k
+                even, odd = split_pairs(x, start + here, here, width)
+                store(target, at + b * phase_size + k, (even,))
+                if b + 1 < phases:
+                    store(target, at + (b + 1) * phase_size + k, (odd,))
         return
     for b in range(phases):
         here, there = first + b, at + b * phase_size
@@ -125,13 +126,21 @@ def pack_strip(x, plane, channels, s, h, j, k, rows, target):
                     # A row outside the input counts as a row of width 0, so the copy is all zeros.
                     width = s.width if 0 <= d < s.depth and 0 <= r < s.height else 0
                     row = at + i * s.pitch
-                    if s.column_stride == 1:
-                        _pack_row(x, start, first, width, target, row, s.pitch, ahead)
-                    else:
+                    if s.column_stride > 1 and s.phase_step == 1:
                         _pack_strided(
                             x, start, first, s.column_stride, width, target, row, s.pitch,
                             s.column_phases, phase_size, ahead,
                         )  # fmt: skip
+                        continue
+                    for b in range(s.column_phases):
+                        here, there = first + b * s.phase_step, row + b * phase_size
+                        if s.column_stride == 1:
+                            _pack_row(x, start, here, width, target, there, s.pitch, ahead)
+                        else:
+                            _pack_strided(
+                                x, start, here, s.column_stride, width, target, there, s.pitch,
+                                1, phase_size, ahead,
+                            )  # fmt: skip
                 at += s.column_phases * phase_size
 
 

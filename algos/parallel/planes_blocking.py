@@ -34,6 +34,8 @@ FAR_ROWS = AHEAD = 24
 #: Register operations per vector of products with stride 1, and the factor for large planes in
 #: memory. With 16 registers, weights are read again for every product. Fitted on Zen 4 and Zen 3.
 SLIDING, FAR = (1.1, 1.2) if simd.REGISTERS == 32 else (1.7, 1.5)
+#: The factor for planes that continue from the sums in the output. Fitted on Ice Lake.
+CONTINUED = 1.6 if simd.FEW_LOADS else 1.0
 
 
 class PlanesGeometry(NamedTuple):
@@ -99,6 +101,8 @@ def cost(problem: Problem) -> float:
         and math.prod(v.size[1:]) * problem.itemsize > NEAR_BYTES
         and not _streams(v)
     )
+    if v.in_channels // v.groups * v.kernel[0] > 1:
+        wasted *= CONTINUED
     return wasted * (FAR if is_far else 1.0) * (SLIDING if v.stride[2] == 1 else 1.5)
 
 

@@ -28,6 +28,8 @@ MOST_TAPS = 5
 STRIP = 1024
 #: Register operations per vector of products, fitted on Zen 4, and with 16 registers on Zen 3.
 SLOT = 1.0 if simd.REGISTERS == 32 else 1.7
+#: The factor for strips that continue from the sums in the output. Fitted on Ice Lake.
+CONTINUED = 3.0 if simd.FEW_LOADS else 1.0
 
 
 class RowsGeometry(NamedTuple):
@@ -145,7 +147,9 @@ def cost(problem: Problem) -> float:
     taps = [len(run) for run in runs(v.kernel[1], v.dilation[1], v.stride[1])]
     slots = sum(max(ROWS * t, 2 * (t + ROWS - 1)) + 2 * ROWS / v.kernel[2] for t in taps)
     wasted = -(-width // lane) * lane / width * (-(-height // ROWS) * ROWS / height)
-    copying = 2 if v.stride[2] > 1 else 1
+    copying = 2.0 if v.stride[2] > 1 else 1.0
+    if v.in_channels // v.groups * v.kernel[0] > 1:
+        copying *= CONTINUED
     return wasted * copying * SLOT * slots / (ROWS * v.kernel[1])
 
 

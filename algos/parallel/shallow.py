@@ -23,7 +23,7 @@ from algos.backend.compiler import by_ranges, fixed_tuple, kernel
 from algos.core.problem import Problem
 from algos.simd import registers as simd
 from algos.simd.arithmetic import add_outer, spread
-from algos.simd.registers import further, pointer
+from algos.simd.registers import further, pointer, to_boundary
 from algos.simd.window import store_block
 
 from .channels_blocking import (
@@ -45,8 +45,12 @@ TILES = (
 )
 #: Most products of a sum. The weights of a register tile then fit L1 beside the input.
 MOST_TAPS = 576
-#: Products that take as long as the start and the write-out of a vector of sums, on Zen 3.
-WRITE_OUT = 3
+#: Products that take as long as the start and the write-out of a vector of sums. Fitted on Ice Lake
+#: and on Zen 3.
+WRITE_OUT = 8 if simd.FEW_LOADS else 3
+#: Most kernel columns of which each reads its own copy of the strip. Its vectors are then aligned,
+#: and a load of 64 bytes that straddles two cache lines counts twice. More copies do not fit L1.
+COPIES = 3 if simd.REGISTER_BYTES == 64 else 0
 
 
 def _make_tile(rows: int, columns: int) -> Any:
@@ -124,7 +128,7 @@ def _work(_slot, first, last, x, weights, bias, table, out):
     for item in range(first, last):
         _item(
             pointer(x), pointer(weights), pointer(bias), pointer(out), s, classes, item,
-            pointer(room),
+            further(pointer(room), to_boundary(pointer(room), 0)),
         )  # fmt: skip
     room[0] = 0  # use the array after the last pointer into it, so that Numba keeps it alive
 
@@ -144,7 +148,7 @@ def _waste(problem: Problem, tile: int) -> float:
     wide = columns * simd.lanes_of(problem.itemsize)
     outputs, width = problem.out_channels // problem.groups, merged(problem).output_size[2]
     lost = -(-outputs // rows) * rows / outputs * -(-width // wide) * wide / width
-    return lost * slowdown(rows, columns)
+    return lost * slowdown(rows + columns, rows * columns)
 
 
 def cost(problem: Problem) -> float:
@@ -165,7 +169,8 @@ def blocking(problem: Problem, threads: int) -> ChannelsBlocking:
     number = min(range(len(TILES)), key=lambda tile: _waste(problem, tile))
     rows, columns = TILES[number]
     tile = RegisterTile(number, columns * simd.lanes_of(problem.itemsize), rows)
-    return blocked(merged(problem), threads, tile, math.inf, False)
+    v = merged(problem)
+    return blocked(v, threads, tile, math.inf, False, v.kernel[2] <= COPIES)
 
 
 def workspace_bytes(problem: Problem, threads: int) -> int:

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from algos.backend.emitter import (
+    FEW_LOADS,
     REGISTER_BYTES,
     REGISTERS,
     Emitter,
@@ -38,8 +39,8 @@ from algos.backend.emitter import (
 )
 
 __all__ = [
-    "LINE_VECTORS", "REGISTERS", "REGISTER_BYTES", "Vector", "aligned", "distance", "further",
-    "lanes", "lanes_of",
+    "FEW_LOADS", "LINE_VECTORS", "REGISTERS", "REGISTER_BYTES", "Vector", "aligned", "distance",
+    "further", "lanes", "lanes_of",
     "load", "load_alternate", "load_part", "load_square", "pointer", "prefetch", "splat", "store",
     "store_lanes", "store_past", "store_rows", "streamed", "tile_of", "to_boundary",
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -204,7 +205,7 @@ def _cost(
     before = INPUT * size * inputs * registers
     weights = problem.groups * blocks * vectors * lane * inputs * size * size * problem.itemsize
     arrivals = -(-rows * columns // TILES[tile][0]) * STREAM + FAR * (weights > FAR_BYTES)
-    products = covered(rows * columns, tile) * slowdown(*TILES[tile])
+    products = covered(rows * columns, tile) * slowdown(sum(TILES[tile]), math.prod(TILES[tile]))
     each = vectors * inputs * size * size * (products + arrivals)
     each = each + OUTPUT * m * vectors * rows * columns
     chunks = np.diff([*range(0, blocks, per_item), blocks])

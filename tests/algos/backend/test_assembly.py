@@ -82,7 +82,7 @@ def assert_tight(loop, expected, reads=0):
 def channels_signature(dtype):
     """Return the signature of the register tile of direct convolution and Winograd's products."""
     data = types.CPointer(dtype)
-    return (data, INT, INTS, INT, data, INT, INT, data, INT, data, types.boolean)
+    return (data, INT, INTS, INT, data, INT, INT, INT, data, INT, data, types.boolean)
 
 
 def weights_signature(dtype):
