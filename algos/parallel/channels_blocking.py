@@ -31,8 +31,9 @@ TILES = (
 #: Neighbouring register tiles that are written to the output together. Most tiles are narrower than
 #: a vector, and storing part of a vector is slow.
 TOGETHER = 4
-#: Time of a load of a register from L1, in that of a product. Measured on Ice Lake and Zen 4.
-LOAD = 2.0 if simd.FEW_LOADS else 1.0
+#: Time of a load of a register from L1, in that of a product, and the factor for strided layers,
+#: whose kernel columns share no cache lines. Measured on Ice Lake and Zen 4.
+LOAD, STRIDED = (1.8, 1.2) if simd.FEW_LOADS else (1.0, 1.0)
 #: Bytes of L2 that a strip of input may fill, and bytes that the sums kept between channel blocks
 #: may fill. Together they take half of the 1 MiB of L2 of a Zen 4 core, where both were tuned.
 STRIP_BYTES = 192 * 1024
@@ -186,7 +187,7 @@ def _offsets(
     return np.concatenate((starts, *found))
 
 
-def slowdown(loads: int, products: int) -> float:
+def slowdown(loads: float, products: int) -> float:
     """Return the time that a register tile's loads take, in that of its products, or 1 if less.
 
     `loads`: broadcasts and vectors of a tap, without its two offsets. ARM multiplies by a lane of a
@@ -205,7 +206,8 @@ def waste(problem: Problem, tile: int, flat: bool) -> float:
     stretch = vectors * simd.lanes_of(problem.itemsize)
     outputs = v.out_channels // v.groups
     lanes_waste = -(-outputs // stretch) * stretch / outputs
-    lanes_waste *= slowdown(pixels + vectors, pixels * vectors)
+    loads = (pixels + vectors) * (STRIDED if v.stride[2] > 1 else 1)
+    lanes_waste *= slowdown(loads, pixels * vectors)
     rows, columns = v.output_size[1:]
     if flat:
         pitch = columns + _phases(v.kernel[2], v.dilation[2], v.stride[2])[1]
