@@ -8,7 +8,8 @@ compiled once for all sizes:
 - `parallel.pixels`: neighbouring pixels in the lanes. For layers of a single tap.
 - `parallel.shallow`: the same for more taps. For layers of few input channels.
 - `parallel.rows`: neighbouring pixels in the lanes. For images, depthwise and small groups.
-- `parallel.planes`: the same for kernels of 3×3, whose sums slide down a plane.
+- `parallel.planes`, `parallel.sliding`: the same for kernels of 3×3, and of 5×5 to 9×9, whose sums
+  slide down a plane.
 - `parallel.unshared`: a patch for every position. For layers where few positions share a kernel.
 - `parallel.tables`: one connected channel after the other. For tables of connections.
 - `parallel.last`, `parallel.last_depthwise`: output channels in the lanes, for arrays that have
@@ -51,6 +52,7 @@ from . import pixels as direct_pixels
 from . import planes as direct_planes
 from . import rows as direct_rows
 from . import shallow as direct_shallow
+from . import sliding as direct_sliding
 from . import weights as direct_weights
 from .tables import Tables, own_connections
 from .unshared import Unshared, few_share
@@ -87,7 +89,7 @@ class WeightsPath(Protocol):
 
 PATHS: dict[str, CostedPath] = {
     "channels": direct_channels, "pixels": direct_pixels, "planes": direct_planes,
-    "rows": direct_rows, "shallow": direct_shallow,
+    "rows": direct_rows, "shallow": direct_shallow, "sliding": direct_sliding,
 }  # fmt: skip
 #: Paths for arrays that have their channels last.
 LAST_PATHS: dict[str, Path] = {"last": direct_last, "last_depthwise": direct_last_depthwise}

@@ -47,7 +47,7 @@ BLOCK_TAPS = 144
 
 #: Products that take as long as the start and the write-out of a vector of sums. Fitted on Ice
 #: Lake, on Zen 4, and with 16 registers on Zen 3.
-WRITE_OUT = 30 if simd.FEW_LOADS else 6 if simd.REGISTERS == 32 else 22
+WRITE_OUT = 25 if simd.FEW_LOADS else 6 if simd.REGISTERS == 32 else 22
 
 
 class ChannelsGeometry(NamedTuple):

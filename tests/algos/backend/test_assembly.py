@@ -20,6 +20,7 @@ from algos.parallel import dots as direct_dots
 from algos.parallel import pixels as direct_pixels
 from algos.parallel import planes as direct_planes
 from algos.parallel import shallow as direct_shallow
+from algos.parallel import sliding as direct_sliding
 from algos.parallel import weights as direct_weights
 from algos.separable import sweeps
 from algos.simd import registers as simd
@@ -136,6 +137,15 @@ def test_sums_that_slide_down_a_plane_stay_in_registers(name, vectors):
         signature += (types.boolean,)
     # Of six vectors abreast two of the weights do not find room.
     assert_tight(hottest(assembly(getattr(direct_planes, name), signature)), vectors, reads=2)
+
+
+@pytest.mark.skipif(simd.REGISTER_BYTES < 64, reason="such planes go by rows")
+@pytest.mark.parametrize("taps", direct_sliding.WIDEST)
+def test_sums_of_larger_kernels_stay_in_registers(taps):
+    data = types.CPointer(numba.float32)
+    signature = (data, *[INT] * 4, data, INT, data, data, *[INT] * 4)
+    slide = direct_sliding.make_slide(taps, direct_sliding.WIDEST[taps])
+    assert_tight(hottest(assembly(slide, signature)), taps * taps * direct_sliding.WIDEST[taps])
 
 
 @pytest.mark.skipif(simd.REGISTER_BYTES < 64, reason="`passes` are faster there")
