@@ -221,7 +221,7 @@ def blocking(problem: Problem, threads: int) -> np.ndarray:
 
 def workspace_bytes(problem: Problem, threads: int) -> int:
     """Return the bytes of the copied kernel, and of each thread's copy of a run's input."""
-    s = SlidingGeometry(*blocking(problem, threads))
+    s = SlidingGeometry(*blocking(problem, threads).tolist())
     lane = simd.lanes_of(problem.itemsize)
     taps = problem.volume.kernel[1]
     wide = s.columns + (taps + lane - 2) // lane * lane
