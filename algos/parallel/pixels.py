@@ -49,11 +49,12 @@ BESIDE = simd.REGISTERS == 32
 
 
 @kernel
-def tile(x, at, ahead, inputs, pixels, weights, block, bias, o, rows, out, target):
+def tile(x, at, ahead, lines, inputs, pixels, weights, block, bias, o, rows, out, target):
     """Compute and write the sums of one tile, starting from the bias.
 
     `at`: index into `x` of the tile's first pixel, for the first input channel.
-    `ahead`: index into `x` from which one line per input channel is prefetched if `BESIDE`.
+    `ahead`: index into `x` from which a line of each of `lines` input channels is prefetched if
+        `BESIDE`.
     `block`: index into `weights` of this block of output channels.
     `bias`: pointer to one element per output channel, read from `o` on; `rows` channels exist.
     `target`: index into `out` of the first pixel of the first output channel.
@@ -68,7 +69,8 @@ def tile(x, at, ahead, inputs, pixels, weights, block, bias, o, rows, out, targe
                 prefetch(out, target + r * pixels + k)
     for c in range(inputs):
         if BESIDE:
-            prefetch(x, ahead + c * pixels)
+            if c < lines:
+                prefetch(x, ahead + c * pixels)
             if c < ROWS * (COLUMNS + 1):
                 prefetch(out, target + c // (COLUMNS + 1) * pixels + c % (COLUMNS + 1) * lane)
         total = add_outer(total, weights, block + c * ROWS, x, at + c * pixels, ROWS, COLUMNS)
@@ -103,13 +105,14 @@ def _work(
             at = min(second + (t - 1) * wide, pixels - wide) if t else 0
             # Prefetch the next band line by line, each line for all channels.
             step = simd.LINE_VECTORS * lanes(x)
-            near = min((block * (last - first) + t - first) * step, band_size)
+            near = (block * (last - first) + t - first) * step
             ahead = start + last * wide + near
-            if not BESIDE and near < band_size:
-                for c in range(inputs):
+            lines = inputs if near < band_size else 0
+            if not BESIDE:
+                for c in range(lines):
                     prefetch(x, ahead + c * pixels)
             tile(
-                pointer(x), start + at, ahead, inputs, pixels,
+                pointer(x), start + at, ahead, lines, inputs, pixels,
                 pointer(weights), (group * blocks + block) * inputs * ROWS,
                 pointer(bias), group * outputs + o, min(ROWS, outputs - o),
                 pointer(out), (image * outputs + o) * pixels + at,

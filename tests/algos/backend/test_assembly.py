@@ -114,7 +114,7 @@ def test_tiles_of_channels_stay_in_registers(number, dtype):
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_tiles_of_pixels_stay_in_registers(dtype):
     data = types.CPointer(dtype)
-    signature = (data, *[INT] * 4, data, INT, data, INT, INT, data, INT)
+    signature = (data, *[INT] * 5, data, INT, data, INT, INT, data, INT)
     loop = hottest(assembly(direct_pixels.tile, signature))
     assert_tight(loop, direct_pixels.ROWS * direct_pixels.COLUMNS)
 
