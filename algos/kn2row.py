@@ -71,6 +71,8 @@ def _add(product, row, column, rows, out):
     `out`: array (O, rows, columns), a part of the output.
     """
     first, last = max(column, 0), min(column + product.shape[2], out.shape[2])
+    if first >= last:  # a negative end would count from the right
+        return
     for o in range(product.shape[0]):
         for r in range(rows):
             add_scaled(out[o, row + r, first:last], product[o, r, first - column :], 1, 1)

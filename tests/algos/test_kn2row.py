@@ -77,3 +77,8 @@ def test_the_number_of_tasks_is_that_of_slabs():
                 s.first : s.last, s.depth, s.first_row : s.last_row, s.first_column : s.last_column
             ] += 1
         assert (outputs == 1).all()
+
+
+def test_taps_beyond_the_input_add_nothing():
+    problem = Problem(size=(2, 5), kernel=(1, 3), dilation=(1, 3), padding=((0, 0), (0, 3)))
+    direct_sums.check_bound("kn2row", problem)

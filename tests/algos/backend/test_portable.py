@@ -65,7 +65,7 @@ from algos.parallel import channels
 from algos.backend.compiler import kernel
 data, number = types.CPointer(numba.float32), types.intp
 tile = kernel(channels._make_tile(*channels.TILES[1]).py_func, cache=False)
-tile.compile((data, number, types.CPointer(types.int64), number, data, number, number, data,
+tile.compile((data, number, types.CPointer(types.int64), number, data, *[number] * 3, data,
               number, data, types.boolean))
 print(tile.inspect_llvm(tile.signatures[0]))
 """
