@@ -34,7 +34,8 @@ examples:
   python report.py sizes                    the latest run of the suite `sizes`
   python report.py 20261120-104212-quick    this very run
   python report.py --runs /data/runs photo  runs kept elsewhere
-  python report.py --claims headline        README's claims, from the records
+  python report.py --claims headline headline-zen4
+                                            README's claims, from the records of two machines
 """
 
 
@@ -218,13 +219,17 @@ def _folder(run: str | None, runs: str | None) -> Path:
     return results.find(run, runs) if run else results.latest(runs)
 
 
-def _write_claims(folder: Path, strict: bool) -> None:
-    """Write the claims of the README from the run in `folder`."""
+def _write_claims(folders: Sequence[Path], strict: bool) -> None:
+    """Write the claims of the README from the runs in `folders`."""
     from results.tables.claims import claims, write_claims
+    from results.tables.labels import listed
 
-    records, frame = _tabulated(folder, strict)
-    page = write_claims(Path(__file__).with_name("README.md"), claims(frame))
-    print(f"the claims of {page} are those of {records.path} now")
+    tabulated = [_tabulated(folder, strict) for folder in folders]
+    page = write_claims(
+        Path(__file__).with_name("README.md"), claims([frame for _, frame in tabulated])
+    )
+    paths = listed([str(records.path) for records, _ in tabulated])
+    print(f"the claims of {page} are those of {paths} now")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -237,7 +242,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument(
         "run",
-        nargs="?",
+        nargs="*",
         metavar="RUN",
         help="id or folder of a run, or name of a suite (default: the latest run)",
     )
@@ -248,15 +253,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--strict", action="store_true", help="give verdicts only if the audit has passed"
     )
     parser.add_argument(
-        "--claims", action="store_true", help="write the README's sentences on speed from RUN"
+        "--claims",
+        action="store_true",
+        help="write the README's sentences on speed from the runs, normally one of each machine",
     )
     arguments = parser.parse_args(argv)
 
+    if len(arguments.run) > 1 and not arguments.claims:
+        parser.error("a report is of one run; only --claims takes several")
     try:
+        runs = arguments.run or [None]
         if arguments.claims:
-            _write_claims(_folder(arguments.run, arguments.runs), arguments.strict)
+            _write_claims([_folder(run, arguments.runs) for run in runs], arguments.strict)
         else:
-            present(arguments.run, arguments.runs, arguments.strict)
+            present(runs[0], arguments.runs, arguments.strict)
     except ConvbenchError as error:
         print(f"report: error: {error}", file=sys.stderr)
         return 2

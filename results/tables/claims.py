@@ -1,7 +1,7 @@
-"""Sentences of the README about speed, written from the records of a run.
+"""Sentences of the README about speed, written from the records of runs.
 
-They stand between two marks, `BEGIN` and `END`. ``python report.py --claims RUN`` writes them anew;
-a test compares them with the records.
+They stand between two marks, `BEGIN` and `END`. ``python report.py --claims RUN …`` writes them
+anew; a test compares them with the records.
 """
 
 from __future__ import annotations
@@ -21,8 +21,13 @@ from .ratios import TIE, Ratio, direct_ratios, mean_ratio, ratios
 BEGIN, END = "<!-- claims: written by report.py --claims -->", "<!-- end of claims -->"
 
 
-def claims(frame: pd.DataFrame) -> str:
-    """Return the claims that the run in `frame` bears out, as paragraphs of Markdown."""
+def claims(frames: Sequence[pd.DataFrame]) -> str:
+    """Return the claims that each run bears out, as paragraphs of Markdown, a section for each."""
+    return "\n\n".join(map(_of_one, frames))
+
+
+def _of_one(frame: pd.DataFrame) -> str:
+    """Return the claims that the run in `frame` bears out, under the name of its machine."""
     about = frame.attrs
     when = str(about.get("started") or "")[:10]
     machine = about.get("environment") or {}
@@ -32,14 +37,17 @@ def claims(frame: pd.DataFrame) -> str:
             f"other libraries."
         )
     found = ratios(frame)
-    parts = [_standing("Over all", found)]
+    heading = (
+        f"### {machine.get('cpu')} ({machine.get('target')}), "
+        f"{plural(machine.get('cores') or 1, 'core')}"
+    )
+    parts = [heading, _standing("Over all", found)]
     if equal := direct_ratios(frame):
         parts.append(_standing("Among algorithms with a direct sum's accuracy", equal))
     parts.append(_lost(found))
     versions = [f"{name} {text}" for name, text in (machine.get("libraries") or {}).items()]
     parts.append(
-        f"Measured on {when}, {machine.get('cpu')}, {plural(machine.get('cores') or 1, 'core')}, "
-        f"numba {machine.get('numba')}, commit {machine.get('git_commit')}; {listed(versions)}. "
+        f"Measured on {when}, numba {machine.get('numba')}, commit {machine.get('git_commit')}; {listed(versions)}. "
         f"Command: `{about.get('command')}`."
     )
     return "\n\n".join(part for part in parts if part)

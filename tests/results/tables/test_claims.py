@@ -37,11 +37,12 @@ def run(tmp_path: Path, **more: object) -> Path:
 
 
 def test_the_readme_says_what_the_records_say() -> None:
-    assert claims_of(ROOT / "README.md") == claims(results.read(ROOT / "results/runs/headline"))
+    runs = [ROOT / "results/runs" / name for name in ("headline", "headline-zen4")]
+    assert claims_of(ROOT / "README.md") == claims([results.read(run) for run in runs])
 
 
 def test_claims_name_means_lost_rows_and_versions(tmp_path: Path) -> None:
-    text = claims(results.read(run(tmp_path, convert_s=0.1)))
+    text = claims([results.read(run(tmp_path, convert_s=0.1))])
     over_all, equal = text.split("Among algorithms with a direct sum's accuracy")
     assert "1 of 2 rows, 1.79× in the geometric mean" in over_all
     assert "1 of 2 rows, 1.26× in the geometric mean" in equal
@@ -51,7 +52,14 @@ def test_claims_name_means_lost_rows_and_versions(tmp_path: Path) -> None:
 
 
 def test_nothing_is_claimed_from_a_run_that_timed_conversions(tmp_path: Path) -> None:
-    assert claims(results.read(run(tmp_path))).startswith("No speed is claimed")
+    assert claims([results.read(run(tmp_path))]).startswith("No speed is claimed")
+
+
+def test_each_machine_has_a_section_of_its_own(tmp_path: Path) -> None:
+    frame = results.read(run(tmp_path, convert_s=0.1))
+    one, two = claims([frame]), claims([frame, frame])
+    assert one.startswith(f"### {ENVIRONMENT['cpu']} (")
+    assert two == f"{one}\n\n{one}"
 
 
 def test_claims_are_written_between_their_marks(tmp_path: Path) -> None:
