@@ -6,6 +6,7 @@ import tempfile
 
 import pytest
 
+from algos.backend import thread_limit, threads
 from algos.backend.poison import poison_memory
 
 
@@ -39,3 +40,11 @@ def pytest_collection_modifyitems(items):
 @pytest.hookimpl
 def pytest_unconfigure(config):
     shutil.rmtree(os.environ["CONVBENCH_CACHE"], ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _every_thread_for_the_next_test():
+    """Give back the threads that a test took from every pool of the process, see `threads.use`."""
+    yield
+    if thread_limit.limit() < threads.available():
+        threads.use(threads.available())

@@ -18,15 +18,16 @@ from algos.core.problem import Problem
 from algos.simd import registers as simd
 
 #: Register tiles, (M pixels, V vectors of output channels). The candidates are those whose sums and
-#: operands fit the register file; a problem takes the tile that wastes least on its sizes.
+#: operands fit the register file; a problem takes the tile that wastes least on its sizes. Where
+#: loads are few, wide tiles share each broadcast among more products.
 #: ARM has as many registers as AVX-512. There LLVM loads some scalars into vectors ahead of use,
 #: and would spill two sums of a 14 × 2 tile. So ARM gets 12 × 2.
 TILES = (
     ((6, 2), (12, 1), (7, 1), (4, 2))
     if simd.REGISTERS == 16
     else ((28, 1), (14, 2), (9, 3), (6, 4))
-    if simd.REGISTER_BYTES == 64
-    else ((28, 1), (12, 2), (7, 2), (16, 1))
+    if simd.FEW_LOADS
+    else ((28, 1), (14 if simd.REGISTER_BYTES == 64 else 12, 2), (7, 2), (16, 1))
 )
 #: Neighbouring register tiles that are written to the output together. Most tiles are narrower than
 #: a vector, and storing part of a vector is slow.
@@ -38,12 +39,13 @@ LOAD, STRIDED = (1.8, 1.2) if simd.FEW_LOADS else (1.0, 1.0)
 #: may fill. Together they take half of the 1 MiB of L2 of a Zen 4 core, where both were tuned.
 STRIP_BYTES = 192 * 1024
 SUMS_BYTES = 320 * 1024
-#: Bytes of packed weights that a register tile reads before the next block of channels is copied
-#: in. They have to leave room in L1 for the input. Tuned on Ice Lake (48 KiB of L1).
+#: Products (taps × input channels) summed before the next block of channels is copied in. With 32
+#: registers it was tuned on Zen 4. With 16, on Zen 3: each broadcast is a separate load, and the
+#: block of weights has to leave room in L1 for the input.
+BLOCK_TAPS = 576 if simd.REGISTERS == 32 else 144
+#: Bytes of packed weights of such a block where loads are few. They have to leave room in L1, too.
+#: Tuned on Ice Lake (48 KiB of L1).
 WEIGHTS_BYTES = 20 * 1024
-#: Products (taps × input channels) of such a block with 16 registers, where each broadcast is a
-#: load of its own. Tuned on Zen 3.
-BLOCK_TAPS = 144
 
 #: Products that take as long as the start and the write-out of a vector of sums. Fitted on Ice
 #: Lake, on Zen 4, and with 16 registers on Zen 3.
@@ -190,10 +192,9 @@ def _offsets(
 def slowdown(loads: float, products: int) -> float:
     """Return the time that a register tile's loads take, in that of its products, or 1 if less.
 
-    `loads`: broadcasts and vectors of a tap, without its two offsets. ARM multiplies by a lane of a
-    register and needs no broadcasts.
+    `loads`: broadcasts and vectors of a tap, without its two offsets.
     """
-    if simd.REGISTERS == 32 and simd.REGISTER_BYTES == 16:
+    if simd.REGISTERS == 32 and not simd.FEW_LOADS:
         return 1
     offsets = 2 if simd.REGISTERS == 16 else 1
     return max(1, LOAD * (loads + offsets) / products)
@@ -234,8 +235,9 @@ def blocking(problem: Problem, threads: int) -> ChannelsBlocking:
     number, flat = min(choices, key=lambda choice: waste(problem, *choice))
     pixels, vectors = TILES[number]
     tile = RegisterTile(number, pixels, vectors * simd.lanes_of(problem.itemsize))
-    taps = WEIGHTS_BYTES // (tile.stretch * problem.itemsize)
-    taps = BLOCK_TAPS if simd.REGISTERS == 16 else taps
+    taps = BLOCK_TAPS
+    if simd.FEW_LOADS:
+        taps = WEIGHTS_BYTES // (tile.stretch * problem.itemsize)
     return blocked(merged(problem), threads, tile, taps, flat)
 
 

@@ -50,7 +50,7 @@ MOST_TAPS = 576
 WRITE_OUT = 8 if simd.FEW_LOADS else 3
 #: Most kernel columns of which each reads its own copy of the strip. Its vectors are then aligned,
 #: and a load of 64 bytes that straddles two cache lines counts twice. More copies do not fit L1.
-COPIES = 3 if simd.REGISTER_BYTES == 64 else 0
+COPIES = 3 if simd.FEW_LOADS else 0
 
 
 def _make_tile(rows: int, columns: int) -> Any:

@@ -115,7 +115,8 @@ def _copy(x, source, rows, pitch, first, width, target, columns):
 def _make_work(taps: int) -> Any:
     """Return the kernel that computes some runs for `taps` × `taps` weights."""
     widest = WIDEST[taps]
-    one, two, three, four = (make_slide(taps, min(v, widest)) for v in (1, 2, 3, 4))
+    slides = [make_slide(taps, vectors) for vectors in range(1, widest + 1)]
+    one, two, three, four = (slides[min(v, widest) - 1] for v in (1, 2, 3, 4))
 
     @kernel(allocates=True)
     def work(_slot, first, last, x, weights, bias, table, out):

@@ -140,9 +140,9 @@ def blocking(problem: Problem, m: int, threads: int) -> TilesBlocking:
 def inputs_together(inputs: int, nbytes: int) -> int:
     """Return how many of `inputs` channels a register tile sums; each has `nbytes` of weights.
 
-    With 32 registers, the weights then stay in L1 from tile to tile. With 16, Zen 3 gains nothing.
+    Where loads are few, the weights have to stay in L1 from tile to tile.
     """
-    parts = -(-inputs * nbytes // WEIGHTS_BYTES) if simd.REGISTERS == 32 else 1
+    parts = -(-inputs * nbytes // WEIGHTS_BYTES) if simd.FEW_LOADS else 1
     return -(-inputs // parts)
 
 

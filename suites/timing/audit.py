@@ -43,9 +43,12 @@ ALGORITHMS = ("naive", "im2col", "parallel", "fft")
 PLANTED = {20: (0.05, 0.10), 100: (0.01, 0.02)}
 #: Multiply-adds that take an algorithm a few microseconds.
 FAST = {"naive": 6_000, "parallel": 50_000}
-#: Seconds of the budget for a pair of equals, slow-downs included, and the most pairs. With 40
-#: blocks of 2.5 ms a pair takes 0.2 s a pass, with slow-downs twice as long.
-PAIR_SECONDS, MOST_PAIRS = 1.5, 560
+#: Seconds of the budget for a pair of equals, slow-downs included: the fewest, for five passes, and
+#: those that are planned. The rest goes to more passes over pairs that five leave undecided. With
+#: 40 blocks of 2.5 ms a pair takes 0.2 s a pass, with slow-downs twice as long.
+LEAST_SECONDS, PAIR_SECONDS = 1.5, 4.0
+#: Most pairs of an audit.
+MOST_PAIRS = 560
 
 
 def cases() -> Iterator[tuple[Case, str]]:
@@ -110,7 +113,7 @@ class AuditRun(Run):
 
 def check_budget(budget: float) -> None:
     """Raise `ConvbenchError` if the budget leaves too few pairs for an audit."""
-    least = MIN_PAIRS * PAIR_SECONDS
+    least = MIN_PAIRS * LEAST_SECONDS
     if budget < least:
         raise ConvbenchError(
             f"--budget {budget:g} s is too short: an audit takes {MIN_PAIRS} pairs in "
