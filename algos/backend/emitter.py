@@ -58,8 +58,8 @@ def _probe() -> tuple[int, int]:
 
 #: Bytes of one vector register, and number of registers, on Numba's target processor.
 REGISTER_BYTES, REGISTERS = _probe()
-#: True if loads of whole registers limit a kernel sooner than its products. Intel's processors with
-#: AVX-512 multiply two registers per cycle, and load little more than one. AMD's multiply one.
+#: True if loads of whole registers limit a kernel sooner than its products. Ice Lake multiplies two
+#: registers of 64 bytes per cycle and loads little more than one. Zen 4 multiplies one.
 FEW_LOADS = REGISTER_BYTES == 64 and not target_cpu().startswith("znver")
 
 

@@ -1,15 +1,15 @@
 """Direct convolution at the speed of the machine: vector registers, cache blocks, threads.
 
 Every product of the definition is computed, none twice over, so the operation count is
-that of `naive`; what differs is how many happen at once. Ten kernels share the work, each
+that of `naive`; what differs is how many happen at once. Eleven kernels share the work, each
 compiled once for all sizes:
 
 - `parallel.channels`: output channels in the lanes of vector registers. For network layers.
 - `parallel.pixels`: neighbouring pixels in the lanes. For layers of a single tap.
 - `parallel.shallow`: the same for more taps. For layers of few input channels.
 - `parallel.rows`: neighbouring pixels in the lanes. For images, depthwise and small groups.
-- `parallel.planes`, `parallel.sliding`: the same for kernels of 3×3, and of 5×5 to 9×9, whose sums
-  slide down a plane.
+- `parallel.planes`: the same for kernels of 3×3, whose sums slide down a plane.
+- `parallel.sliding`: the same for kernels of 5×5, 7×7 and 9×9.
 - `parallel.unshared`: a patch for every position. For layers where few positions share a kernel.
 - `parallel.tables`: one connected channel after the other. For tables of connections.
 - `parallel.last`, `parallel.last_depthwise`: output channels in the lanes, for arrays that have

@@ -2,7 +2,8 @@
 
 A register tile holds M neighbouring pixels × V vectors of output channels. For every input channel
 and tap it loads V vectors of packed weights and broadcasts M pixels. That is M·V fused
-multiply-adds for M + V loads, so the multiply-add units are the bottleneck, not the loads.
+multiply-adds for M + V loads. Tiles are chosen so that the multiply-add units are the bottleneck,
+not the loads.
 
 Cache blocking follows the matrix product of Goto and van de Geijn (ACM TOMS 34(3), 2008,
 doi:10.1145/1356052.1356053). A thread copies a strip of the input, one block of channels at a time,
@@ -63,8 +64,9 @@ __all__ = ["blocking", "cost", "forward", "prepare", "workspace_bytes"]
 
 _NUMBERS = len(ChannelsGeometry._fields)
 #: True if a tile prefetches beside its products. With 16 registers the few products of a tap do not
-#: hide a prefetch, so a tile prefetches its lines before its first product. Tuned on Zen 4 and 3.
-BESIDE = simd.REGISTERS == 32
+#: hide a prefetch. So a tile prefetches before its first product, at most a line for every
+#: `TAPS_PER_LINE` taps. Tuned on Zen 4 and 3.
+BESIDE, TAPS_PER_LINE = simd.REGISTERS == 32, 16
 
 
 def _make_tile(pixels: int, vectors: int) -> Any:
@@ -95,7 +97,8 @@ def _make_tile(pixels: int, vectors: int) -> Any:
         else:
             total = load(sums, at, registers)
         if not BESIDE:
-            for k in range(0, taps * step, simd.LINE_VECTORS * lane):
+            line = simd.LINE_VECTORS * lane
+            for k in range(0, min(taps * step, taps // TAPS_PER_LINE * line), line):
                 prefetch(weights, ahead + k)
         for t in range(taps):
             if BESIDE:
@@ -191,10 +194,10 @@ def _item(x, weights, bias, out, s, classes, item, pixels, sums, start):
             near = ((g * s.blocks + block) * s.inputs + c) * s.taps * stretch
             # The next weights: those of the next block, or of the first for the next channels.
             ahead = near + s.inputs * s.taps * stretch
-            if block == last_block - 1:
+            if block == last_block - 1 and not is_last:
                 ahead = (g * s.blocks + first_block) * s.inputs + c + channels
                 ahead *= s.taps * stretch
-            step = -(-stretch // (runs * tiles))
+            step, end = -(-stretch // (runs * tiles)), ahead + channels * s.taps * stretch
             plane = (image * s.outputs + o) * plane_size
             plane += (h * s.out_height + j) * s.out_width + k
             for r in range(runs):
@@ -211,7 +214,7 @@ def _item(x, weights, bias, out, s, classes, item, pixels, sums, start):
                         s.tile, pixels, position, inside, taps, weights, near, ahead, step, sums,
                         at, start, c == 0,
                     )  # fmt: skip
-                    ahead += taps * step
+                    ahead = min(ahead + taps * step, end)
                     if is_last and (near_tiles == TOGETHER - 1 or t == tiles - 1):
                         before = near_tiles * s.pixels
                         finish(

@@ -32,9 +32,10 @@ TILES = (
 #: Neighbouring register tiles that are written to the output together. Most tiles are narrower than
 #: a vector, and storing part of a vector is slow.
 TOGETHER = 4
-#: Time of a load of a register from L1, in that of a product, and the factor for strided layers,
-#: whose kernel columns share no cache lines. Measured on Ice Lake and Zen 4.
-LOAD, STRIDED = (1.8, 1.2) if simd.FEW_LOADS else (1.0, 1.0)
+#: Time of a load of a register from L1, in that of a product. Measured on Ice Lake and Zen 4.
+LOAD = 1.8 if simd.FEW_LOADS else 1.0
+#: Factor on the loads of strided layers, whose kernel columns share no cache lines.
+STRIDED = 1.2 if simd.FEW_LOADS else 1.0
 #: Bytes of L2 that a strip of input may fill, and bytes that the sums kept between channel blocks
 #: may fill. Together they take half of the 1 MiB of L2 of a Zen 4 core, where both were tuned.
 STRIP_BYTES = 192 * 1024
@@ -43,8 +44,8 @@ SUMS_BYTES = 320 * 1024
 #: registers it was tuned on Zen 4. With 16, on Zen 3: each broadcast is a separate load, and the
 #: block of weights has to leave room in L1 for the input.
 BLOCK_TAPS = 576 if simd.REGISTERS == 32 else 144
-#: Bytes of packed weights of such a block where loads are few. They have to leave room in L1, too.
-#: Tuned on Ice Lake (48 KiB of L1).
+#: Bytes of packed weights of such a block, in place of BLOCK_TAPS where loads are few. They have to
+#: leave room in L1, too. Tuned on Ice Lake (48 KiB of L1).
 WEIGHTS_BYTES = 20 * 1024
 
 #: Products that take as long as the start and the write-out of a vector of sums. Fitted on Ice
@@ -192,7 +193,8 @@ def _offsets(
 def slowdown(loads: float, products: int) -> float:
     """Return the time that a register tile's loads take, in that of its products, or 1 if less.
 
-    `loads`: broadcasts and vectors of a tap, without its two offsets.
+    `loads`: broadcasts and vectors of a tap. Its two offsets count as two with 16 registers, and
+    as one with 32, where they are short beside the others.
     """
     if simd.REGISTERS == 32 and not simd.FEW_LOADS:
         return 1

@@ -89,11 +89,13 @@ def _work(
     """
     wide = COLUMNS * lanes(x)
     # Loads that straddle cache lines take twice as long. So from the second tile on, tiles begin
-    # at a boundary, and the second may overlap the first.
+    # at a boundary, and the second may overlap the first, unless that takes one tile more.
     second = wide
     if pixels % lanes(x) == 0:
         second -= (wide - to_boundary(pointer(x), 0)) % lanes(x)
-    blocks, tiles = -(-outputs // ROWS), 1 + -(-(pixels - second) // wide)
+    if (pixels - second - 1) // wide > (pixels - 1) // wide - 1:
+        second = wide
+    blocks, tiles = -(-outputs // ROWS), -(-pixels // wide)
     for unit in range(first_unit, last_unit):
         rest, block = unit // blocks, unit % blocks
         image, band = rest // bands, rest % bands

@@ -48,8 +48,8 @@ MOST_TAPS = 576
 #: Products that take as long as the start and the write-out of a vector of sums. Fitted on Ice Lake
 #: and on Zen 3.
 WRITE_OUT = 8 if simd.FEW_LOADS else 3
-#: Most kernel columns of which each reads its own copy of the strip. Its vectors are then aligned,
-#: and a load of 64 bytes that straddles two cache lines counts twice. More copies do not fit L1.
+#: Most kernel columns for which the strip is copied once per column. All vectors are then aligned,
+#: for a load of 64 bytes that straddles two cache lines counts twice. More copies do not fit L1.
 COPIES = 3 if simd.FEW_LOADS else 0
 
 

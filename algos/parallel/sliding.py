@@ -1,13 +1,14 @@
 """Direct convolution of planes with square kernels whose sums slide down a plane in registers.
 
-Meant for depthwise layers and images with kernels of 5 × 5 to 9 × 9; `parallel.planes` takes 3 × 3.
+Meant for depthwise layers and images with 5 × 5, 7 × 7 or 9 × 9; `parallel.planes` takes 3 × 3.
 A few vectors of neighbouring columns go down an input plane, row by row. Each input row is added to
 the sums of all K output rows that it reaches. The first of them is then finished and stored, and
 the others move up by one. So a load of V vectors serves K·V products, each weight is broadcast for
 V of them, and only finished rows are stored.
 
-A run of columns whose windows reach beyond the input goes down a copy of them, with zeros outside.
-The others read the input in place. Rows outside the input are left out.
+A run is a few columns of outputs. If it needs input columns beyond the border, it goes down a copy
+of its columns, with zeros outside. The others read the input in place. Rows outside the input are
+left out.
 
 Arguments that mean the same in every kernel; indices and lengths count elements:
 
@@ -31,9 +32,9 @@ import numpy as np
 from algos.backend.compiler import by_ranges, fixed_tuple, kernel
 from algos.core.problem import Problem
 from algos.simd import registers as simd
-from algos.simd.planes import store_run
-from algos.simd.registers import lanes, pointer, splat, store
-from algos.simd.window import add_sliding, load_inside
+from algos.simd.planes import add_sliding, store_run
+from algos.simd.registers import further, lanes, pointer, splat, store
+from algos.simd.window import load_inside
 
 #: Most vectors side by side, by kernel rows: as many as fit 32 registers with the sums of K rows.
 WIDEST = {5: 4, 7: 3, 9: 2}
@@ -145,7 +146,7 @@ def _make_work(taps: int) -> Any:
             target = (plane * s.out_height + j) * s.out_width + k
             run = (
                 source, at, pitch, top, bottom, pointer(weights), o * taps * taps,
-                pointer(bias[o:]), pointer(out), target, s.out_width, rows, count,
+                further(pointer(bias), o), pointer(out), target, s.out_width, rows, count,
             )  # fmt: skip
             if vectors == 1:
                 one(*run)
@@ -181,6 +182,7 @@ def _applies_to(v: Problem) -> bool:
     return (
         simd.REGISTER_BYTES == 64
         and v.kernel[0] == v.size[0] == v.output_size[0] == 1
+        and v.padding[0] == (0, 0)
         and v.kernel[1] == v.kernel[2] in WIDEST
         and v.in_channels == v.groups
         and {*v.stride[1:], *v.dilation[1:]} == {1}
@@ -194,8 +196,9 @@ def cost(problem: Problem) -> float:
         return math.inf
     lane = simd.lanes_of(problem.itemsize)
     height, width = v.output_size[1:]
+    rows = min(height + v.kernel[1] - 1, v.size[1])  # each meets all weights
     is_far = math.prod(v.size) * problem.itemsize > NEAR_BYTES
-    wasted = -(-width // lane) * lane / width * (1 + 0.5 / height)
+    wasted = -(-width // lane) * lane / width * max(1.0, rows / height)
     return wasted * (FAR if is_far else 1.0)
 
 

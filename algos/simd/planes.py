@@ -1,5 +1,6 @@
 # ruff: noqa: N803 - capitals mark what must be a constant
-"""Rows of vectors that slide down a plane: vector building blocks of `parallel.planes`.
+"""Rows of vectors that slide down a plane: vector building blocks of `parallel.planes`
+and `parallel.sliding`.
 
 A run holds neighbouring columns of one row. Only its first and last vectors may reach beyond the
 row. They have masked lanes, whose memory is not touched. Arrays are addressed as in `simd`.
@@ -12,7 +13,7 @@ from typing import Any
 
 from algos.backend.emitter import Emitter, Vector, element, intrinsic, literals, number, types
 
-__all__ = ["TAPS", "WEIGHTS", "add_row", "add_run", "splat_each", "store_run"]
+__all__ = ["TAPS", "WEIGHTS", "add_row", "add_run", "add_sliding", "splat_each", "store_run"]
 
 
 #: Kernel rows and kernel columns, and weights of a 3 × 3 kernel.
@@ -88,6 +89,38 @@ def add_row(typing, tile, weights, x, at, first, width, TOP, STEP, COLUMNS):
 
     numbers = [types.intp] * 3
     return tile(tile, weights, x, *numbers, TOP, STEP, COLUMNS), emit
+
+
+@intrinsic(prefer_literal=True)
+def add_sliding(typing, tile, scalars, i, vectors, at, TAPS):
+    """Add a row of an image to the sums of every output row that it reaches.
+
+    The sum is ``tile[m, c] += Σ_n scalars[i + (TAPS−1−m)·TAPS + n] · (vector c from at + n on)``.
+
+    `tile` holds TAPS output rows from top to bottom. The image row lies under the last kernel row
+    for the first of them, and under the first kernel row for the last.
+
+    Reads TAPS² elements of `scalars`, and the vectors of `vectors` at TAPS places.
+    """
+    kind = tile.dtype
+    (taps,) = literals(TAPS)
+    columns = tile.count // taps
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        simd = Emitter(context, builder, kind)
+        tile_, scalars_, i_, vectors_, at_, _ = arguments
+        sums = simd.items(tile_)
+        for n in range(taps):
+            here = builder.add(at_, number(n))
+            pixels = simd.load_row(signature.args[3], vectors_, here, columns)
+            for m in range(taps):
+                weight = simd.pointer(signature.args[1], scalars_, i_, (taps - 1 - m) * taps + n)
+                weight = simd.splat(builder.load(weight, typ=element(kind)))
+                for c in range(columns):
+                    sums[m * columns + c] = simd.fma(weight, pixels[c], sums[m * columns + c])
+        return simd.tuple_of(sums)
+
+    return tile(tile, scalars, types.intp, vectors, types.intp, TAPS), emit
 
 
 @intrinsic

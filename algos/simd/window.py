@@ -12,7 +12,7 @@ from typing import Any
 from algos.backend.emitter import Emitter, Vector, element, intrinsic, ir, literals, number, types
 
 __all__ = [
-    "add_shifted", "add_sliding", "add_window", "load_block", "load_inside", "pass_both",
+    "add_shifted", "add_window", "load_block", "load_inside", "pass_both",
     "split_pairs", "store_block",
 ]  # fmt: skip
 
@@ -62,38 +62,6 @@ def add_window(
     starts_type = types.CPointer(types.int64)
     constants = TAPS, ROWS, COLUMNS, IS_INSIDE
     return tile(tile, scalars, types.intp, vectors, starts_type, *numbers, *constants), emit
-
-
-@intrinsic(prefer_literal=True)
-def add_sliding(typing, tile, scalars, i, vectors, at, TAPS):
-    """Add a row of an image to the sums of every output row that it reaches.
-
-    The sum is ``tile[m, c] += Σ_n scalars[i + (TAPS−1−m)·TAPS + n] · (vector c from at + n on)``.
-
-    `tile` holds TAPS output rows from top to bottom. The image row lies under the last kernel row
-    for the first of them, and under the first kernel row for the last.
-
-    Reads TAPS² elements of `scalars`, and the vectors of `vectors` at TAPS places.
-    """
-    kind = tile.dtype
-    (taps,) = literals(TAPS)
-    columns = tile.count // taps
-
-    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        simd = Emitter(context, builder, kind)
-        tile_, scalars_, i_, vectors_, at_, _ = arguments
-        sums = simd.items(tile_)
-        for n in range(taps):
-            here = builder.add(at_, number(n))
-            pixels = simd.load_row(signature.args[3], vectors_, here, columns)
-            for m in range(taps):
-                weight = simd.pointer(signature.args[1], scalars_, i_, (taps - 1 - m) * taps + n)
-                weight = simd.splat(builder.load(weight, typ=element(kind)))
-                for c in range(columns):
-                    sums[m * columns + c] = simd.fma(weight, pixels[c], sums[m * columns + c])
-        return simd.tuple_of(sums)
-
-    return tile(tile, scalars, types.intp, vectors, types.intp, TAPS), emit
 
 
 @intrinsic(prefer_literal=True)

@@ -162,7 +162,7 @@ def _products(transforms, tiles, weights, offsets, panel, first, last, s, zeros,
         for b in range(first, last):
             near = panel + (b * s.points + p) * s.inputs * stretch
             ahead = near + s.inputs * stretch
-            step = -(-stretch * s.pixels // tiles)
+            step = -(-stretch // -(-tiles // s.pixels))
             at = ((b - first) * s.points + p) * s.pitch * stretch
             for c in range(0, s.inputs, s.inputs_together):
                 channels = min(s.inputs_together, s.inputs - c)

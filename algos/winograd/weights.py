@@ -202,7 +202,7 @@ def _item(transforms, offsets, s, item, chunk, tiles, sums, zeros, turned, out):
         near = s.outputs_at + (group * s.output_blocks + o) * s.points * s.output_plane
         near += p * s.output_plane
         ahead = source + s.input_plane
-        step = -(-s.block * s.pixels // channels)
+        step = -(-s.block // -(-channels // s.pixels))
         for n in range(0, channels, s.pixels):
             tile = s.last_tile if channels - n <= s.last_pixels else s.tile
             run_tile(
@@ -216,11 +216,11 @@ def _item(transforms, offsets, s, item, chunk, tiles, sums, zeros, turned, out):
     for v in range(o * stretch, min((o + 1) * stretch, s.outputs), lane):
         for k in range(0, channels, lane):
             count = min(lane, channels - k)
-            at, apart = k * stretch + v - o * stretch, (stretch, s.pitch * stretch)
+            at, steps = k * stretch + v - o * stretch, (stretch, s.pitch * stretch)
             if s.step == 2:
-                _way_out2(sums, at, apart, count, s.flip, turned)
+                _way_out2(sums, at, steps, count, s.flip, turned)
             else:
-                _way_out4(sums, at, apart, count, s.flip, turned)
+                _way_out4(sums, at, steps, count, s.flip, turned)
             first = ((group * s.outputs + v) * s.inputs + c * s.block + k) * size
             finish(
                 turned, 0, size * count, 1, out, first, s.inputs * size, s.outputs - v, 0,

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from algos.core.problem import Problem
-from algos.parallel.channels_blocking import TILES, evenly
+from algos.parallel.channels_blocking import LOAD, TILES, evenly
 from algos.simd import registers as simd
 
 from .blocking import covered, last_tile, tiles
@@ -147,8 +147,10 @@ def _cost(problem: Problem, points: int, threads: int, tile: int, input_blocks: 
     if run * vectors * lane * points * problem.itemsize > SUMS_BYTES and block > lane:
         return math.inf
     items = problem.groups * -(-inputs // block) * output_blocks
-    # Without AVX-512 each broadcast is a separate load, and loads may be the bottleneck.
-    loads = max(1, (pixels + vectors) / (pixels * vectors)) if simd.REGISTERS == 16 else 1
+    # Loads may be the bottleneck; with 16 registers each broadcast is one of its own.
+    loads = max(1, LOAD * (pixels + vectors) / (pixels * vectors))
+    if simd.REGISTERS == 32 and not simd.FEW_LOADS:
+        loads = 1
     return -(-items // threads) * vectors * (run * loads + 2)
 
 

@@ -31,24 +31,23 @@ def _of_one(frame: pd.DataFrame) -> str:
     about = frame.attrs
     when = str(about.get("started") or "")[:10]
     machine = about.get("environment") or {}
+    name = f"{machine.get('cpu')} ({machine.get('target')})"
+    parts = [f"### {name}, {plural(machine.get('cores') or 1, 'core')}"]
     if frame["convert_s"].isna().all():
-        return (
+        parts.append(
             f"No speed is claimed: the run of {when} timed conversions together with the calls of "
             f"other libraries."
         )
+        return "\n\n".join(parts)
     found = ratios(frame)
-    heading = (
-        f"### {machine.get('cpu')} ({machine.get('target')}), "
-        f"{plural(machine.get('cores') or 1, 'core')}"
-    )
-    parts = [heading, _standing("Over all", found)]
+    parts.append(_standing("Over all", found))
     if equal := direct_ratios(frame):
         parts.append(_standing("Among algorithms with a direct sum's accuracy", equal))
     parts.append(_lost(found))
     versions = [f"{name} {text}" for name, text in (machine.get("libraries") or {}).items()]
     parts.append(
-        f"Measured on {when}, numba {machine.get('numba')}, commit {machine.get('git_commit')}; {listed(versions)}. "
-        f"Command: `{about.get('command')}`."
+        f"Measured on {when}, numba {machine.get('numba')}, commit {machine.get('git_commit')}; "
+        f"{listed(versions)}. Command: `{about.get('command')}`."
     )
     return "\n\n".join(part for part in parts if part)
 

@@ -19,8 +19,9 @@ from algos.parallel import last_blocking as direct_last
 from algos.parallel import last_depthwise as direct_last_depthwise
 from algos.parallel import pixels as direct_pixels
 from algos.parallel import planes_blocking as direct_runs
-from algos.parallel import rows_blocking as direct_sliding
+from algos.parallel import rows_blocking as direct_rows
 from algos.parallel import shallow as direct_shallow
+from algos.parallel import sliding as direct_sliding
 from algos.parallel import tables as direct_tables
 from algos.parallel import unshared as direct_unshared
 from algos.pooling.algorithms import im2col as pool_columns
@@ -65,13 +66,28 @@ CONVOLUTION: Thresholds = (
         lambda n: f"mb1_ic16ih1iw{n}_oc8_kh1kw1",
     ),
     (
-        [direct_sliding.ROWS, 2 * direct_sliding.ROWS],
+        sorted(
+            {
+                v * lane
+                for most in direct_sliding.WIDEST.values()
+                for v in (1, most)
+                for lane in _LANES
+            }
+        ),
+        lambda n: f"g2mb1_ic2ih9iw{n}_oc2_kh7kw7_ph3pw3",
+    ),
+    (
+        [direct_sliding.LEAST_ROWS, direct_sliding.MOST_ROWS],
+        lambda n: f"mb1_ic1ih{n}iw20_oc1_kh5kw5_ph2pw2",
+    ),
+    (
+        [direct_rows.ROWS, 2 * direct_rows.ROWS],
         lambda n: f"mb1_ic1ih{n}iw40_oc2_kh5kw3_ph2pw2",
     ),
-    ([direct_sliding.MOST_TAPS], lambda n: f"mb1_ic1ih20iw40_oc1_kh{n}kw2_ph2pw2"),
-    ([direct_sliding.STRIP], lambda n: f"mb1_ic1ih5iw{n}_oc1_kh5kw4_ph2pw1rw2"),
+    ([direct_rows.MOST_TAPS], lambda n: f"mb1_ic1ih20iw40_oc1_kh{n}kw2_ph2pw2"),
+    ([direct_rows.STRIP], lambda n: f"mb1_ic1ih5iw{n}_oc1_kh5kw4_ph2pw1rw2"),
     (
-        [8 * direct_sliding.WIDE * lane for lane in _LANES],
+        [8 * direct_rows.WIDE * lane for lane in _LANES],
         lambda n: f"mb1_ic1iw5000_oc1_kw{n}_flip",
     ),
     (

@@ -46,6 +46,19 @@ def test_shapes(fields):
     check_sliding(**{"size": (20, 81), "in_channels": 4, "out_channels": 4, "groups": 4, **fields})
 
 
+@pytest.mark.parametrize(
+    ("stride", "padding"), [((3, 1, 1), (1, 2, 2)), ((2, 1, 1), ((1, 0), (2, 2), (2, 2)))]
+)
+def test_a_plane_of_padding_alone_is_none_of_its_own(stride, padding):
+    problem = Problem(size=(1, 30, 30), kernel=(1, 5, 5), stride=stride, padding=padding, bias=True)
+    assert sliding.cost(problem) == math.inf
+    check(problem)
+
+
+def test_a_volume_of_one_plane():
+    check_sliding(size=(1, 30, 30), kernel=(1, 5, 5), padding=(0, 2, 2))
+
+
 def test_threads_share_one_image_and_change_no_bit():
     image = {"size": (300, 300), "padding": 3}
     assert (check_sliding(1, **image) == check_sliding(2, **image)).all()
