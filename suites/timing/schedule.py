@@ -164,9 +164,16 @@ class Run:
             group.blocks = max(1, int(wanted * scale))
 
     def _contenders(self, group: Group) -> list[Cell]:
-        """Return the cells of a group that may be fastest: its best two, and all near the best."""
+        """Return the cells of a group that may be fastest: its best two, and all near the best.
+
+        A pass may have a single sample, and a disturbed one would end a contender's race. So the
+        call that was timed to calibrate the cell counts as well, where it is shorter.
+        """
         times = {cell.algorithm: pass_times(cell.samples) for cell in group.alive}
         levels = shared_levels({name: found for name, found in times.items() if found})
+        for cell in group.alive:
+            if cell.once and cell.algorithm in levels:
+                levels[cell.algorithm] = min(levels[cell.algorithm], math.log(cell.once))
         ranked = sorted(levels, key=lambda name: levels[name])
         near = levels[ranked[0]] + math.log(OUT_OF_THE_RUNNING) if ranked else 0.0
         names = {name for at, name in enumerate(ranked) if at < 2 or levels[name] < near}

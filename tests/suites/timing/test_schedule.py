@@ -345,6 +345,15 @@ def test_the_best_two_are_contenders_however_far_apart(tmp_path):
     assert [c.algorithm for c in run._contenders(group)] == ["naive", "slow"]
 
 
+def test_one_disturbed_sample_ends_no_race(tmp_path):
+    run = Run((SMALL,), settings("naive", "slow", "prints"), tmp_path)
+    (group,) = run.groups
+    for cell_, time in zip(group.cells, (1.0, 1.1, 18.0), strict=True):
+        cell_.samples = {0: [time]}
+    group.cells[2].once = 0.9
+    assert [c.algorithm for c in run._contenders(group)] == ["naive", "slow", "prints"]
+
+
 @pytest.mark.slow
 def test_every_cell_is_measured_once_before_any_is_twice(tmp_path):
     events = events_of([SMALL, RANK1], settings("naive", "prints"), tmp_path)
