@@ -61,12 +61,14 @@ class SlidingGeometry(NamedTuple):
     out_width: int
     rows_before: int
     columns_before: int
-    #: Output rows of a run; runs above one another; columns of a run; runs side by side; all runs.
+    #: Output rows of a run; runs above one another; columns of a run; runs side by side; all runs;
+    #: elements of a thread's copy of a run's input.
     rows: int
     blocks: int
     columns: int
     bands: int
     items: int
+    room: int
 
 
 _NUMBERS = len(SlidingGeometry._fields)
@@ -124,8 +126,7 @@ def _make_work(taps: int) -> Any:
         """Compute some runs; the arguments are flat arrays."""
         s = SlidingGeometry(*fixed_tuple(table, _NUMBERS))
         lane = lanes(x)
-        wide = s.columns + (taps + lane - 2) // lane * lane
-        room = np.empty((s.rows + taps) * wide, x.dtype)
+        room = np.empty(s.room, x.dtype)
         for item in range(first, last):
             rest, band = item // s.bands, item % s.bands
             plane, block = rest // s.blocks, rest % s.blocks
@@ -207,18 +208,20 @@ def blocking(problem: Problem, threads: int) -> np.ndarray:
     """Return the numbers of `SlidingGeometry`; `threads` does not change the order of sums."""
     v = problem.volume
     lane = simd.lanes_of(problem.itemsize)
-    height, width = v.output_size[1:]
+    taps, (height, width) = v.kernel[1], v.output_size[1:]
     vectors = -(-width // lane)
-    bands = -(-vectors // WIDEST[v.kernel[1]])
+    bands = -(-vectors // WIDEST[taps])
     columns = -(-vectors // bands) * lane
     bands = -(-width // columns)
     around = v.batch * v.out_channels * bands
     shared = min(-(-4 * threads // around), height // LEAST_ROWS) if threads > 1 else 1
     blocks = max(-(-height // MOST_ROWS), shared, 1)
+    rows = -(-height // blocks)
+    wide = columns + -(-(taps - 1) // lane) * lane  # whole vectors
     shape = SlidingGeometry._make((
         v.out_channels, v.out_channels // v.groups, v.in_channels, *v.size[1:], height, width,
-        v.padding[1][0], v.padding[2][0], -(-height // blocks), blocks, columns, bands,
-        around * blocks,
+        v.padding[1][0], v.padding[2][0], rows, blocks, columns, bands, around * blocks,
+        (rows + taps - 1) * wide,
     ))  # fmt: skip
     return np.array(shape, np.int64)
 
@@ -226,11 +229,7 @@ def blocking(problem: Problem, threads: int) -> np.ndarray:
 def workspace_bytes(problem: Problem, threads: int) -> int:
     """Return the bytes of the copied kernel, and of each thread's copy of a run's input."""
     s = SlidingGeometry(*blocking(problem, threads).tolist())
-    lane = simd.lanes_of(problem.itemsize)
-    taps = problem.volume.kernel[1]
-    wide = s.columns + (taps + lane - 2) // lane * lane
-    elements = math.prod(problem.kernel_shape) + threads * (s.rows + taps) * wide
-    return elements * problem.itemsize
+    return (math.prod(problem.kernel_shape) + threads * s.room) * problem.itemsize
 
 
 def prepare(problem: Problem, w: np.ndarray, threads: int) -> tuple[np.ndarray, np.ndarray]:
