@@ -23,6 +23,12 @@ from .labels import GROUP, error_text, plural, three_digits, time_text
 #: Least ratio that counts as a tie; from 1 on ours is ahead.
 TIE = 0.97
 
+#: Columns that a comparison reads.
+COMPARED = (
+    *GROUP, "algorithm", "label", "time_s", "prepare_s", "samples", "gflops", "roofline_percent",
+    "relative_error",
+)  # fmt: skip
+
 HEADINGS = (
     "input · kernel", "threads", "ours", "time", "error", "GFLOP/s", "% of limit", "best peer",
     "time", "error", "ratio", "95 % interval", "with preparation", "",
@@ -67,7 +73,8 @@ def ratios(frame: pd.DataFrame) -> list[Ratio]:
     """Return a `Ratio` per problem × thread count timed for both ours and a peer."""
     peers = set(frame.attrs.get("peers") or [])
     found = []
-    timed = frame[frame["time_s"].notna()]
+    timed = frame.loc[frame["time_s"].notna(), [c for c in COMPARED if c in frame]]
+    timed.attrs = {}  # pandas would copy them in every step
     for _, group in timed.groupby(list(GROUP), sort=False):
         ranked = group.sort_values("time_s", kind="stable")
         theirs = ranked["algorithm"].isin(peers)
