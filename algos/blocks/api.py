@@ -191,7 +191,7 @@ def _call(
     choice("mode", mode, MODES)
     kernel = as_array("kernel", kernel)
     types = np.dtype(source.dtype), kernel.dtype
-    _check_real(source=types[0], kernel=types[1])
+    check_types(source=types[0], kernel=types[1])
     border, cval = checked_border(boundary, cval)
     size = tuple(map(int, source.shape))
     check_axes(size, kernel.shape, "source")
@@ -217,7 +217,8 @@ def _call(
     return _Call(spans, kernel, dtype, rounded, flip, border, cval, algorithm, accuracy, threads)
 
 
-def _check_real(source: np.dtype, kernel: np.dtype) -> None:
+def check_types(source: np.dtype, kernel: np.dtype) -> None:
+    """Raise unless blocks can be computed from samples and taps of these types."""
     for what, dtype in (("source", source), ("kernel", kernel)):
         if dtype.kind == "c":
             raise ConvbenchError(

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from algos.core.arrays import as_array
 from algos.core.causes import said
 from algos.core.errors import ConvbenchError, shown
 
@@ -77,7 +78,7 @@ def _copy(source: Any, box: tuple[Piece, ...], target: np.ndarray) -> None:
         raise
     except Exception as error:
         raise ConvbenchError(f"source cannot be read: {said(error)}") from None
-    taken = np.asarray(found)
+    taken = as_array("source", found)
     for axis, piece in enumerate(box):
         if piece.order is not None:
             taken = np.take(taken, piece.order, axis)

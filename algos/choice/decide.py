@@ -19,8 +19,8 @@ from algos.adapters import performer
 from algos.adapters.border_layout import layouts
 from algos.adapters.relaid import Relaid, channels_first
 from algos.backend import threads as pools
-from algos.core.arguments import choice, whole_number
-from algos.core.arrays import take
+from algos.core.arguments import choice, truth, whole_number
+from algos.core.arrays import check_addressable, take
 from algos.core.errors import ConvbenchError, shown
 from algos.core.family import CONVOLUTION, POOLING, check_problem
 from algos.core.memory_order import CHANNELS_FIRST
@@ -133,7 +133,7 @@ def resolve(
     if isinstance(algorithm, str) and algorithm == AUTO:
         order = order_of(problem, use, accuracy, memory, threads, deterministic)
         return registry.of(problem.family)[first(order, problem, w, *others).name]
-    if accuracy != "standard" or memory is not None or deterministic:
+    if accuracy != "standard" or memory is not None or truth("deterministic", deterministic):
         raise ConvbenchError(
             f"accuracy, memory and deterministic guide algorithm={AUTO!r}, but "
             f"{shown(algorithm)} was named; leave them out, or use {AUTO!r}"
@@ -153,7 +153,7 @@ def order_of(
     deterministic: bool,
 ) -> Order:  # fmt: skip
     """Return the candidates for `problem` in order of preference."""
-    count = 1 if deterministic else pools.check(threads)
+    count = 1 if truth("deterministic", deterministic) else pools.check(threads)
     try:
         return _order(problem, use, accuracy, memory, count, deterministic)
     except TypeError:  # an argument that cannot be looked up by, such as a list
@@ -166,6 +166,7 @@ def _order(
     deterministic: bool,
 ) -> Order:  # fmt: skip
     check_problem(problem, PoolProblem if getattr(problem, "family", None) is POOLING else Problem)
+    check_addressable(problem)
     choice("use", use, USES)
     accuracy = classes.check(accuracy)
     if memory is not None:

@@ -57,8 +57,8 @@ def write(file: Path, content: object) -> None:
             raise
     except OSError as error:
         raise ConvbenchError(
-            f"{file.parent} cannot be written: {error.strerror or error}; name another folder "
-            f"with the variable {VARIABLE}"
+            f"{file} cannot be written: {error.strerror or error}; name another file, or for "
+            f"wisdom another folder by the variable {VARIABLE}"
         ) from None
 
 

@@ -21,9 +21,17 @@ from .memory_order import (
 
 
 def as_array(what: str, array: Any) -> np.ndarray:
-    """Return `array` as NumPy's; `what` is its name in complaints."""
-    if isinstance(array, np.ndarray):
+    """Return `array` as a plain one of NumPy's; `what` is its name in complaints.
+
+    Samples that are masked are refused: only the image of `algos.convolve` may have some.
+    """
+    if type(array) is np.ndarray:
         return array
+    if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
+        raise ConvbenchError(
+            f"{what} has masked samples, and only the image of algos.convolve and correlate may; "
+            f"fill them with .filled(value)"
+        )
     try:
         return np.asarray(array)
     except Exception as error:  # of rows of unequal length, or from another library's array

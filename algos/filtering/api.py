@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from algos.core.algorithm import Algorithm
+from algos.core.arguments import choice, number
 from algos.core.arrays import as_array
 
 from . import complex_parts, masked, real
@@ -170,6 +171,7 @@ def _filtered(
     request: Request, image: Any, kernel: Any, mask: Any, nan: str, fill_value: float, products: int
 ) -> np.ndarray:
     """Return the convolution, by way of what the image and the kernel hold."""
+    complex_parts.check_products(products)
 
     def convolved(request: Request, image: Any, kernel: Any) -> np.ndarray:
         image, kernel = as_array("image", image), as_array("kernel", kernel)
@@ -179,8 +181,10 @@ def _filtered(
         return real.filtered(request, image, kernel)
 
     is_masked = mask is not None or isinstance(image, np.ma.MaskedArray)
-    if not is_masked and nan == "propagate" and fill_value == 0:
+    choice("nan", nan, masked.TREATMENTS)
+    fill = number("fill_value", fill_value, -np.inf, np.inf, "a finite number")
+    if not is_masked and nan == "propagate" and not fill:
         return convolved(request, image, kernel)
     inner = replace(request, dtype=None)
-    found = masked.filtered(inner, image, kernel, mask, nan, fill_value, convolved)
+    found = masked.filtered(inner, image, kernel, mask, nan, fill, convolved)
     return cast(found, request.dtype, request.overflow)

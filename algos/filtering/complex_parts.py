@@ -83,12 +83,16 @@ def filtered(request: Request, image: np.ndarray, kernel: np.ndarray, products: 
     return parts.joined(run(parts.x))
 
 
-def parts_of(request: Request, image: np.ndarray, kernel: np.ndarray, products: int = 4) -> Parts:
-    """Return the real layer that convolves or correlates two arrays."""
-    if products not in (3, 4):
+def check_products(products: Any) -> None:
+    """Raise unless complex products are made of 3 or 4 real ones."""
+    if not isinstance(products, int) or products not in (3, 4):
         raise ConvbenchError(
             f"products {shown(products)} must be 4, or 3 for Gauss's form of a complex product"
         )
+
+
+def parts_of(request: Request, image: np.ndarray, kernel: np.ndarray, products: int = 4) -> Parts:
+    """Return the real layer that convolves or correlates two arrays."""
     single = np.result_type(image, kernel) == np.complex64
     dtype = np.dtype("float32" if single else "float64")
     value = 0j

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from algos.core.arguments import choice, number
 from algos.core.arrays import as_array
 from algos.core.errors import ConvbenchError
 
@@ -39,15 +38,13 @@ Convolved = Callable[[Request, np.ndarray, np.ndarray], np.ndarray]
 
 
 def filtered(
-    request: Request, image: Any, kernel: Any, mask: Any, nan: str, fill_value: float,
+    request: Request, image: Any, kernel: Any, mask: Any, nan: str, fill: float,
     convolved: Convolved,
 ) -> np.ndarray:  # fmt: skip
     """Return the convolution of `image` where `mask` or NaN says which samples are missing."""
-    choice("nan", nan, TREATMENTS)
-    fill = number("fill_value", fill_value, -np.inf, np.inf, "a finite number")
     if fill and nan != "fill":
         raise ConvbenchError(f'fill_value {fill:g} goes with nan="fill", not with nan={nan!r}')
-    array = as_array("image", image)
+    array = as_array("image", np.ma.getdata(image, subok=False))
     missing = _missing(image, array, mask, nan)
     kernel = as_array("kernel", kernel)
     if missing is None or not missing.any():

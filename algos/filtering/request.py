@@ -14,7 +14,7 @@ from algos.choice import AUTO
 from algos.choice.decide import ALWAYS
 from algos.core.algorithm import Algorithm
 from algos.core.arguments import MOST, choice, is_several, several, whole_numbers
-from algos.core.boundary import real_value
+from algos.core.boundary import BOUNDARIES, real_value
 from algos.core.errors import ConvbenchError, shown
 from algos.core.problem import Problem
 
@@ -63,6 +63,7 @@ class Request:
 
     def __post_init__(self) -> None:
         choice("mode", self.mode, MODES)
+        choice("boundary", self.boundary, BOUNDARIES)
         if self.mode != "same" and any(several(self.origin)):
             raise ConvbenchError(
                 f'origin {shown(self.origin)} moves the kernel of mode="same", but mode is '

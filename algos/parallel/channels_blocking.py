@@ -48,6 +48,8 @@ BLOCK_TAPS = 576 if simd.REGISTERS == 32 else 144
 #: leave room in L1, too. Tuned on Ice Lake (48 KiB of L1).
 WEIGHTS_BYTES = 20 * 1024
 
+#: Items per thread from which any split loads the threads evenly.
+MANY = 500
 #: Products that take as long as the start and the write-out of a vector of sums. Fitted on Ice
 #: Lake, on Zen 4, and with 16 registers on Zen 3.
 WRITE_OUT = 25 if simd.FEW_LOADS else 6 if simd.REGISTERS == 32 else 22
@@ -332,6 +334,8 @@ def _split(
     fewest = -(-height // most)
     ideal = planes * (height * blocks + 0.1 * (height + fewest * shift)) / threads
     best, least = (fewest, blocks), math.inf
+    if planes * fewest > MANY * threads:
+        return best
     for chunks in range(1, min(blocks, 2 * threads) + 1):
         per_item = -(-blocks // chunks)
         share = np.diff([*range(0, blocks, per_item), blocks])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from algos.backend.compiler import kernel
 from algos.choice import AUTO, resolve
 from algos.core.arguments import per_axis, truth
 from algos.core.arrays import as_array, new
-from algos.core.errors import ConvbenchError
+from algos.core.errors import ConvbenchError, closest
 from algos.core.family import check_problem
 from algos.core.layouts import check_axes
 from algos.core.memory_order import layout_of
@@ -22,6 +23,9 @@ from algos.core.sizes import extent, output_positions, resolve_padding
 from .core.algorithm import PoolAlgorithm
 from .core.problem import DTYPES, PoolProblem
 from .plan import PoolPlan
+
+#: Names of the options that describe a pooling.
+OPTIONS = [field.name for field in fields(PoolProblem) if field.init]
 
 
 def pool(
@@ -198,6 +202,9 @@ def pool_problem_of(
             f"input has shape {x.shape}; expected (N, C, *size) with 1, 2 or 3 spatial axes, "
             f"no axis empty but that of the batch; x[None] adds a batch of one"
         )
+    unknown = [name for name in options if name not in OPTIONS]
+    if unknown:
+        raise TypeError(f"{unknown[0]!r} is no option of a pooling; {closest(unknown[0], OPTIONS)}")
     steps = {name: options.get(name) for name in ("stride", "dilation")}
     check_axes("x", x.shape, size=size, output_size=output_size, **steps)
     if x.dtype.name not in DTYPES:

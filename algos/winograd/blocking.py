@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from algos.core.problem import Problem
-from algos.parallel.channels_blocking import TILES, WEIGHTS_BYTES, evenly, slowdown
+from algos.parallel.channels_blocking import MANY, TILES, WEIGHTS_BYTES, evenly, slowdown
 from algos.simd import registers as simd
 
 from .transforms import NOWHERE
@@ -209,6 +209,9 @@ def _cost(
     each = vectors * inputs * size * size * (products + arrivals)
     each = each + OUTPUT * m * vectors * rows * columns
     chunks = np.diff([*range(0, blocks, per_item), blocks])
+    if rows.size * bands * problem.groups > MANY * threads:
+        whole = before.sum() * chunks.size + each.sum() * blocks
+        return float(whole) * bands * problem.groups / threads
     items = np.repeat(before[:, None] + each[:, None] * chunks, bands, axis=0)
     done = np.append(0, np.cumsum(np.tile(items.reshape(-1), problem.groups)))
     return float(np.diff(done[edges(done.size - 1, threads)]).max())

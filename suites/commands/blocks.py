@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from algos import blocks
+from algos.blocks.api import check_types
 from algos.blocks.journal import beside
 from algos.blocks.positions import Span
 from algos.core.boundary import BOUNDARIES
@@ -98,8 +99,12 @@ def execute(options: Options) -> int:
     axes = len(source.shape)
     if not 1 <= axes <= 3:
         raise ConvbenchError(f"{options.source!r} has {axes} axes; 1, 2 or 3 are supported")
+    if min(source.shape) < 1:
+        raise ConvbenchError(f"{options.source!r} has shape {source.shape}: it holds no sample")
     dtype = np.dtype(options.dtype or _usual(source.dtype))
-    kernel = filters.make(options.kernel, None, axes).astype(dtype)
+    kernel = filters.make(options.kernel, None, axes)
+    check_types(np.dtype(source.dtype), kernel.dtype)
+    kernel = kernel.astype(dtype)
     flip, boundary = not options.correlate, options.boundary
     spans = [
         Span.of(options.mode, n, k, flip, boundary)

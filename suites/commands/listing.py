@@ -51,6 +51,11 @@ def execute(options: Options) -> int:
     if options.what == "problems":
         _print_problems(options.suite)
         return 0
+    if options.suite:
+        raise ConvbenchError(
+            f"{options.suite!r} goes with problems, not with {options.what}; "
+            f"try convbench list problems {options.suite}"
+        )
     table = Table(box=None, pad_edge=False, header_style="bold")
     _TABLES[options.what](table)
     out.print(table)

@@ -90,6 +90,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(options: Options) -> int:
     """Judge the automatic choice on a run; return 1 if a limit is exceeded."""
     listed = options.problem or options.batch
+    if options.table:
+        _check_table(Path(options.table))
     if options.what and not is_suite(options.what):
         if listed or options.resume:
             raise ConvbenchError(
@@ -212,6 +214,15 @@ def _print_worst(each: pd.DataFrame) -> None:
             f"• {escape(str(row['label']))}, {plural(int(row['threads']), 'thread')}: "
             f"{row['chosen']}, {lead_text(1 + row['regret'])} the time of {row['best']}",
             soft_wrap=True,
+        )
+
+
+def _check_table(table: Path) -> None:
+    """Raise where no file can be written at `table`, before hours are spent on its content."""
+    folder = table.parent
+    if table.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise ConvbenchError(
+            f"{table} cannot be written: {folder} is no folder that takes it; name another file"
         )
 
 

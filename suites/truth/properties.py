@@ -44,6 +44,9 @@ def shift_equivariant(problem: Problem, rng: np.random.Generator, run: Run) -> b
     stride = problem.stride[-1] * tile
     if problem.extent[-1] + stride > size:
         return None
+    sides = zip(problem.extent, problem.size, problem.padding, strict=True)
+    if any(extent > n + before + after for extent, n, (before, after) in list(sides)[:-1]):
+        return None  # only a ragged output is there
     p = replace(problem, padding=(*problem.padding[:-1], (0, 0)), fit="floor")
     x, w = _input(p, rng), _kernel(p, rng)
     moved = np.concatenate([_input(p, rng)[..., :stride], x[..., : size - stride]], axis=-1)

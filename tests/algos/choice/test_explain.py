@@ -1,5 +1,7 @@
 """Explanations of a choice: complete, readable, and true to the choice."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -67,3 +69,18 @@ def test_pooling_is_explained():
     found = algos.explain(PoolProblem(size=(32, 32), window=3))
     assert found.algorithm == "parallel"
     assert len(found.candidates) >= 4
+
+
+@pytest.mark.parametrize("sizes", [{"padding": 10**6}, {"size": (2 * 10**5, 2 * 10**5)}], ids=str)
+def test_a_large_problem_is_explained_without_its_memory(sizes):
+    tracemalloc.start()
+    try:
+        algos.explain(algos.Problem(**{"size": (16, 16), "kernel": 3, **sizes}))
+        assert tracemalloc.get_traced_memory()[1] < 2**30
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_no_memory_holds_is_refused():
+    with pytest.raises(algos.ConvbenchError, match="more than there is"):
+        algos.explain(algos.Problem(size=(16, 16), kernel=3, padding=10**8))

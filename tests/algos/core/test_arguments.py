@@ -239,3 +239,25 @@ def test_out_may_not_lie_on_the_kernel():
         algos.grad_input(
             np.ones((1, 1, 1, 1)), w, size=3, out=memory.reshape(1, 1, 3, 3), algorithm="naive"
         )
+
+
+SEVERAL = np.array([1, 2])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"products": "junk"}, {"products": SEVERAL}, {"deterministic": "no"},
+        {"deterministic": SEVERAL}, {"boundary": SEVERAL}, {"nan": SEVERAL},
+        {"fill_value": SEVERAL},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_options_are_checked_even_where_nothing_asks_for_them(options):
+    with pytest.raises(ConvbenchError, match=next(iter(options))):
+        algos.convolve(np.ones(3), np.ones(2), **options)
+
+
+def test_an_unknown_option_of_a_pooling_is_named():
+    with pytest.raises(TypeError, match="'strode' is no option of a pooling; did you mean 'stri"):
+        algos.pool_grad(np.ones((1, 1, 2)), np.ones((1, 1, 4)), size=2, strode=1)

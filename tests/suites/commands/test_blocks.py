@@ -88,3 +88,13 @@ def test_mistakes_are_a_sentence_and_leave_nothing(here, capsys, words, sentence
     assert cli.main(["blocks", *words]) == 2
     assert sentence in capsys.readouterr().err
     assert [path.name for path in here.iterdir()] == ["scan.npy"]
+
+
+def test_complex_samples_and_empty_arrays_are_refused(here, capsys):
+    np.save("complex.npy", np.ones((8, 8)) * 1j)
+    np.save("empty.npy", np.ones((0, 5)))
+    assert cli.main(["blocks", "complex.npy", "gaussian:3", "out.npy"]) == 2
+    assert "source is complex128, and blocks hold real numbers" in capsys.readouterr().err
+    assert cli.main(["blocks", "empty.npy", "gaussian:3", "out.npy"]) == 2
+    assert "it holds no sample" in capsys.readouterr().err
+    assert not (here / "out.npy").exists()

@@ -202,3 +202,10 @@ def test_a_run_records_the_choice(monkeypatch, tmp_path):
         if len(marks) == len(run.groups[0].cells):
             break
     assert [name for name, auto in marks.items() if auto] == [automatic(case, 1)]
+
+
+def test_regret_checks_its_table_before_it_measures(tmp_path, capsys):
+    table = tmp_path / "none" / "regret.csv"
+    assert cli.main(["regret", "--table", str(table), "--runs", str(tmp_path)]) == 2
+    assert f"{table} cannot be written" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

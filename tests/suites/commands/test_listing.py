@@ -31,3 +31,8 @@ def test_what_is_not_installed_is_listed_as_such(monkeypatch, capsys):
     after = " ".join(capsys.readouterr().out.split())
     assert after.count("(not installed)") > before.count("(not installed)")
     assert "(not installed)" in after.split("torch-channels-last")[1].split("torch-prepacked")[0]
+
+
+def test_a_suite_goes_with_problems_alone(capsys):
+    assert cli.main(["list", "algorithms", "vgg16"]) == 2
+    assert "try convbench list problems vgg16" in capsys.readouterr().err

@@ -10,6 +10,7 @@ from problems import problems
 
 from algos import Plan
 from algos.adapters import performer
+from algos.notation import parse
 from algos.registry import convolutions
 from suites.cases.fills import largest_integer
 from suites.truth.properties import PROPERTIES
@@ -68,3 +69,10 @@ def test_law_applies_somewhere_and_can_be_broken(law):
     look()
     assert True in applied
     assert False in broken
+
+
+def test_laws_hold_where_only_a_ragged_output_is_there():
+    problem = parse("mb3_ic1ih6iw9_oc4_kh7kw6_sh2sw1_f64_biastile_ceil")
+    naive = runner(convolutions()["naive"])
+    for law in PROPERTIES:
+        assert law(problem, np.random.default_rng(0), naive) is not False
