@@ -60,8 +60,8 @@ def _standing(where: str, found: Sequence[Ratio]) -> str:
         held = sum(ratio.verdict != "behind" for ratio in here)
         mean = mean_ratio(here)
         lines.append(
-            f"- {plural(count, 'thread')}: at least as fast ({TIE} and above) in {held} of "
-            f"{plural(len(here), 'row')}, {mean.middle:.2f}× in the geometric mean"
+            f"- With {plural(count, 'thread')}: at least as fast ({TIE} and above) in {held} of "
+            f"{plural(len(here), 'row')}, {mean.middle:.2f}× in the geometric mean."
         )
     return "\n".join(lines)
 
