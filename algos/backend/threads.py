@@ -13,9 +13,9 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from algos.core.arguments import whole_number
@@ -87,7 +87,13 @@ class share:  # noqa: N801 - used as a context manager, like a function
             if _owner or count < 2:
                 return 1
             self.owns, _owner, _owned = True, me, count
-        thread_pool.give_to(me, count)
+        try:
+            thread_pool.give_to(me, count)
+        except BaseException:  # Ctrl-C while threads start: leave nothing taken
+            with _turn:
+                _callers -= 1
+                _owner = 0
+            raise
         return count
 
     def __exit__(self, *_: object) -> None:
@@ -119,11 +125,10 @@ def share_tasks(work: Callable[[Iterable], None], tasks: list, threads: int) -> 
         work(rest)
     finally:
         deque(rest, maxlen=0)  # after an error nothing more is begun
-        for number, helper in zip(numbers, helpers, strict=True):
-            if number in begun:
-                helper.result()
-            else:
-                helper.cancel()
+        running = [h for n, h in zip(numbers, helpers, strict=True) if n in begun or not h.cancel()]
+        wait(running)  # all of them, for they write into arrays of the caller
+        for helper in running:
+            helper.result()
 
 
 def divide(work: Callable[[Iterable], None], tasks: list, threads: int) -> None:
@@ -225,7 +230,6 @@ def load(library: str) -> Any:
     if library in sys.modules:
         return sys.modules[library]
     module = importlib.import_module(library)
-    _blas_pools.cache_clear()  # it may have brought a BLAS of its own
     if _in_use is not None:
         use(_in_use)
     return module
@@ -272,18 +276,20 @@ def _loaded() -> list[str]:
     return [library for library in _LIBRARIES if library in sys.modules]
 
 
-@cache
 def _blas_pools() -> list[Any]:
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController().select(user_api="blas").lib_controllers
+    return _pools("blas", len(sys.modules))
 
 
-@cache
 def _openmp_pools() -> list[Any]:
+    return _pools("openmp", len(sys.modules))
+
+
+@lru_cache(maxsize=2)
+def _pools(kind: str, _modules: int) -> list[Any]:
+    """Return the pools of this kind; a module imported since may have brought one more."""
     from threadpoolctl import ThreadpoolController
 
-    return ThreadpoolController().select(user_api="openmp").lib_controllers
+    return ThreadpoolController().select(user_api=kind).lib_controllers
 
 
 def use(threads: int) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -94,9 +95,10 @@ def convolve(
 
     Notes
     -----
-    "naive", "parallel" and "separable" give the same bits as for the whole array in memory, unless
-    the array is smaller than the smallest block. The others sum in an order that depends on the
-    shape of the block. Their results keep within their error bounds.
+    "naive" and "separable" give the same bits as for the whole array in memory, unless the array is
+    smaller than the smallest block. So does "parallel" where a block takes the same one of its
+    kernels as the whole array; see ``docs/large-arrays.md``. The others sum in an order that
+    depends on the shape of the block. Their results keep within their error bounds.
 
     The automatic choice is made before the array is read. So it may take an algorithm that spreads
     a NaN or infinity to nearby outputs. ``accuracy="direct"`` rules that out.
@@ -169,16 +171,28 @@ class _Call:
             "before": [span.before for span in self.spans],
             "boundary": self.boundary, "cval": self.cval, "flip": self.flip,
             "algorithm": named, "accuracy": self.accuracy, "threads": self.threads,
-            "memory": memory, "block": block, "source": _stamp(copying.place(source)),
+            "memory": memory, "block": block, "source": _stamp(source),
         }  # fmt: skip
 
 
-def _stamp(place: str | None) -> list[Any] | None:
-    """Return path, size and time of change of a file."""
+def _stamp(source: Any) -> list[Any] | None:
+    """Return what tells a source from others of its shape and type.
+
+    An array in memory is told by its samples, one in a file by its place in it and the file's size
+    and time of change.
+    """
+    source = getattr(source, "wrapped", source)  # read as another type
+    place = copying.place(source)
     if place is None or not Path(place).exists():
-        return None
+        if not isinstance(source, np.ndarray):
+            return None
+        return [zlib.crc32(np.ascontiguousarray(source).view(np.uint8).data)]
     found = Path(place).stat()
-    return [str(Path(place).resolve()), found.st_size, found.st_mtime_ns]
+    within = [getattr(source, "name", None), getattr(source, "path", None)]
+    if isinstance(source, np.ndarray):
+        start = source.ctypes.data - np.frombuffer(copying.mapping(source), np.uint8).ctypes.data
+        within = [start, source.strides]
+    return [str(Path(place).resolve()), found.st_size, found.st_mtime_ns, *within]
 
 
 def _call(

@@ -187,7 +187,9 @@ def _order(
     ranked.sort(key=lambda one: _rank(one.name, ranks.get(one.name, one.known.time_s)))
     if pin := pins.pinned(problem):
         return Order(_pin_first(ranked, pin, asked), reasons)
-    return Order(_within(ranked, memory, asked, count, reasons), reasons)
+    # The call may use every thread, also where the choice does not look at them.
+    used = pools.check(None) if deterministic else count
+    return Order(_within(ranked, memory, asked, used, reasons), reasons)
 
 
 def eligible(problem: Any) -> dict[str, Any]:

@@ -45,8 +45,17 @@ def as_array(what: str, array: Any) -> np.ndarray:
 ADDRESSABLE = 2**47
 
 
+#: Samples of an axis with its padding, which kernels count in 32 bits.
+LONGEST = 2**31 - 1
+
+
 def check_addressable(problem: Any) -> None:
-    """Raise where the arrays of `problem` are larger than any machine's memory."""
+    """Raise where an array of `problem` exceeds any machine's memory, or an axis is too long."""
+    if max(problem.size) > LONGEST:
+        raise ConvbenchError(
+            f"size {shown(problem.size)} has an axis of more than {LONGEST} samples, which kernels "
+            f"cannot count; convolve parts of it, as algos.blocks.convolve does"
+        )
     if problem.compulsory_bytes >= ADDRESSABLE:
         raise ConvbenchError(
             f"{shown(str(problem))} takes {problem.compulsory_bytes / 2**30:.3g} GiB, more than "

@@ -25,13 +25,14 @@ Arguments that mean the same in every kernel:
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from algos.adapters.adapter import Adapter
 from algos.adapters.parts import MOST_PARTS
 from algos.backend.compiler import by_ranges, kernel, threaded
+from algos.backend.threads import share
 from algos.core.algorithm import as_correlation
 from algos.core.problem import Problem
 from algos.simd.arithmetic import add_products, sum_lanes
@@ -92,6 +93,18 @@ def _take(x, n, first, corner, taps, dilation, patch):
                     inside = not outside and 0 <= s < x.shape[4]
                     patch[at] = x[n, c, d, r, s] if inside else 0
                     at += 1
+
+
+@kernel
+def _sample(tap, h, j, k, taps, stride, dilation, before):
+    """Return (channel, depth, row, column) of the sample under tap number `tap` of a kernel."""
+    rest, q = divmod(tap, taps[2])
+    rest, m = divmod(rest, taps[1])
+    c, p = divmod(rest, taps[0])
+    return (
+        c, h * stride[0] + p * dilation[0] - before[0],
+        j * stride[1] + m * dilation[1] - before[1], k * stride[2] + q * dilation[2] - before[2],
+    )  # fmt: skip
 
 
 @kernel
@@ -190,6 +203,32 @@ def _forward(x, w, bias, taps, tile, stride, dilation, before, groups, kernels, 
 
 @threaded
 @kernel
+def _forward_present_item(item, x, w, bias, taps, tile, stride, dilation, before, groups, y):
+    """Compute the outputs of one group of one kernel from the samples inside the input alone."""
+    outputs, inputs = w.shape[1] // groups, x.shape[1] // groups
+    number, group = divmod(item, groups)
+    phase, at, uses = _of_kernel(number, tile, y.shape[2:])
+    for i in range(x.shape[0] * uses[0] * uses[1] * uses[2]):
+        n, h, j, k = _place(i, phase, tile, uses)
+        for o in range(group * outputs, (group + 1) * outputs):
+            total = bias[o]
+            for t in range(w.shape[2]):
+                c, d, r, s = _sample(t, h, j, k, taps, stride, dilation, before)
+                if 0 <= d < x.shape[2] and 0 <= r < x.shape[3] and 0 <= s < x.shape[4]:
+                    total += w[at, o, t] * x[n, group * inputs + c, d, r, s]
+            y[n, o, h, j, k] = total
+
+
+@kernel
+def _forward_present(x, w, bias, taps, tile, stride, dilation, before, groups, kernels, y):
+    """Compute `y` for all used kernels, which may hold infinities: padding is not multiplied."""
+    _forward_present_item(
+        kernels * groups, x, w, bias, taps, tile, stride, dilation, before, groups, y
+    )
+
+
+@threaded
+@kernel
 def _spread_item(item, g, w, tile, groups, columns):
     """Compute the patches' gradients for one group of one kernel."""
     outputs = w.shape[1] // groups
@@ -263,6 +302,29 @@ def _correlate_item(item, x, g, taps, tile, stride, dilation, before, groups, pa
                 _add_scaled(row, g[n, o, h, j, k], patches[i])
 
 
+@threaded
+@kernel
+def _correlate_present_item(item, x, g, taps, tile, stride, dilation, before, groups, w):
+    """Compute the gradient of one group of one kernel from the samples inside the input alone."""
+    outputs, inputs = w.shape[1] // groups, x.shape[1] // groups
+    number, group = divmod(item, groups)
+    phase, at, uses = _of_kernel(number, tile, g.shape[2:])
+    for o in range(group * outputs, (group + 1) * outputs):
+        for t in range(w.shape[2]):
+            w[at, o, t] = 0
+            for i in range(x.shape[0] * uses[0] * uses[1] * uses[2]):
+                n, h, j, k = _place(i, phase, tile, uses)
+                c, d, r, s = _sample(t, h, j, k, taps, stride, dilation, before)
+                if 0 <= d < x.shape[2] and 0 <= r < x.shape[3] and 0 <= s < x.shape[4]:
+                    w[at, o, t] += g[n, o, h, j, k] * x[n, group * inputs + c, d, r, s]
+
+
+@kernel
+def _correlate_present(x, g, taps, tile, stride, dilation, before, groups, kernels, w):
+    """Compute the gradients of all used kernels where g may hold infinities."""
+    _correlate_present_item(kernels * groups, x, g, taps, tile, stride, dilation, before, groups, w)
+
+
 @by_ranges
 @kernel(allocates=True)
 def _correlate_some(_slot, first, last, x, g, taps, tile, stride, dilation, before, groups, block,
@@ -281,6 +343,13 @@ def _correlate(x, g, taps, tile, stride, dilation, before, groups, kernels, work
     )
 
 
+class Kernels(NamedTuple):
+    """Kernels as ``(kernels, O, C/groups · ΠF)``; zeros are multiplied by finite ones alone."""
+
+    w: np.ndarray
+    is_finite: bool
+
+
 class Unshared(Adapter):
     """Tiled layers with the kernels of this module, for the algorithm `parallel`."""
 
@@ -292,17 +361,25 @@ class Unshared(Adapter):
             held = problem.batch * problem.groups * math.prod(problem.output_size)
         return (kernels + held * problem.taps) * problem.itemsize
 
-    def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> np.ndarray:
-        """Return the kernels as ``(kernels, O, C/groups · ΠF)``, flipped for convolution."""
-        return as_correlation(problem, w).reshape(-1, problem.out_channels, problem.taps)
+    def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Kernels:
+        """Return the kernels, flipped for convolution."""
+        w = as_correlation(problem, w).reshape(-1, problem.out_channels, problem.taps)
+        return Kernels(w, bool(np.isfinite(w).all()))
 
     def forward(
         self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
         threads: int,
     ) -> None:  # fmt: skip
         v = problem.volume
+        if not prepared.is_finite:
+            with share(threads):
+                _forward_present(
+                    x.reshape(v.input_shape), prepared.w, bias, v.kernel, v.tile, v.stride,
+                    v.dilation, v.before, v.groups, _kernels(v), out.reshape(v.output_shape),
+                )  # fmt: skip
+            return
         _forward(
-            x.reshape(v.input_shape), prepared, bias, v.kernel, v.tile, v.stride, v.dilation,
+            x.reshape(v.input_shape), prepared.w, bias, v.kernel, v.tile, v.stride, v.dilation,
             v.before, v.groups, _kernels(v), threads, _block(v), out.reshape(v.output_shape),
         )  # fmt: skip
 
@@ -312,7 +389,7 @@ class Unshared(Adapter):
         v = problem.volume
         columns = np.empty((v.batch, v.groups, *v.output_size, v.taps), out.dtype)
         g = g.reshape(v.output_shape)
-        _spread(g, prepared, v.tile, v.groups, _kernels(v), columns)
+        _spread(g, prepared.w, v.tile, v.groups, _kernels(v), columns)
         _fold(columns, v.kernel, v.stride, v.dilation, v.before, out.reshape(v.input_shape))
 
     def grad_weight(
@@ -321,11 +398,14 @@ class Unshared(Adapter):
         v = problem.volume
         if _kernels(v) < math.prod(v.tile):
             out[...] = 0
-        _correlate(
-            x.reshape(v.input_shape), g.reshape(v.output_shape), v.kernel, v.tile, v.stride,
-            v.dilation, v.before, v.groups, _kernels(v), threads, _block(v),
-            out.reshape(-1, v.out_channels, v.taps),
-        )  # fmt: skip
+        x, g = x.reshape(v.input_shape), g.reshape(v.output_shape)
+        geometry = v.kernel, v.tile, v.stride, v.dilation, v.before, v.groups, _kernels(v)
+        kernels = out.reshape(-1, v.out_channels, v.taps)
+        if np.isfinite(g).all():
+            _correlate(x, g, *geometry, threads, _block(v), kernels)
+        else:  # the zeros of the padding must not be multiplied by it
+            with share(threads):
+                _correlate_present(x, g, *geometry, kernels)
         if problem.flip:
             out[...] = np.flip(out, tuple(range(out.ndim - problem.axes, out.ndim))).copy()
 

@@ -141,12 +141,12 @@ class _Cast:
     """Store whose samples are read as another type."""
 
     def __init__(self, store: Any, dtype: np.dtype) -> None:
-        self.store, self.dtype = store, dtype
+        self.wrapped, self.dtype = store, dtype
         self.shape = store.shape
         self.chunks = getattr(store, "chunks", None)
 
     def __getitem__(self, key: Any) -> np.ndarray:
-        return np.asarray(self.store[key]).astype(self.dtype)
+        return np.asarray(self.wrapped[key]).astype(self.dtype)
 
 
 def _cast(store: Any, dtype: np.dtype) -> Any:

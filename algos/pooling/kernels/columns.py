@@ -168,8 +168,8 @@ def slopes(
         return np.broadcast_to(grid.weights, columns.shape)
     if kind in ("l2", "lp"):
         value = norm(columns, problem.exponent)[..., None]
-        safe = (columns != 0) & (value > 0)
-        ratio = np.abs(columns, dtype=np.float64) / np.where(value > 0, value, 1)
+        safe = (columns != 0) & ~(value <= 0)  # NaN stays NaN
+        ratio = np.abs(columns, dtype=np.float64) / np.where(value <= 0, 1, value)
         ratio = np.where(safe, ratio, 1.0)
         return np.where(safe, np.sign(columns) * ratio ** (problem.exponent - 1), 0.0)
     if kind == "stochastic" and problem.mode == "test":

@@ -1,6 +1,8 @@
 """Thread counts are set for a call, read back, and put back."""
 
+import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numba
@@ -130,3 +132,51 @@ def test_an_error_ends_shared_tasks():
 
     with pytest.raises(KeyError):
         threads.share_tasks(work, list(range(100)), 4)
+
+
+def test_ctrl_c_while_threads_start_leaves_none_taken(monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threads.thread_pool, "give_to", interrupted)
+        with pytest.raises(KeyboardInterrupt), threads.share(2):
+            pass
+    assert (threads._callers, threads._owner) == (0, 0)
+    with threads.share(2) as count:
+        assert count == 2
+
+
+def test_after_an_error_no_helper_still_writes(monkeypatch):
+    pool = ThreadPoolExecutor(2)
+    monkeypatch.setattr(threads, "_helpers", lambda: pool)
+    begun, finished = threading.Barrier(3, timeout=10), []
+
+    def work(some):
+        me = threading.current_thread() is threading.main_thread()
+        for task in some:
+            if me:
+                continue
+            begun.wait()
+            if task == 0:
+                raise ValueError("of the first helper")
+            time.sleep(0.2)
+            finished.append(task)
+
+    class Tasks(list):
+        """The caller waits until both helpers have a task."""
+
+        def __iter__(self):
+            yield from super().__iter__()
+            begun.wait()
+
+    with pytest.raises(ValueError, match="of the first helper"):
+        threads.share_tasks(work, Tasks([0, 1, 2]), 3)
+    assert finished
+
+
+def test_a_pool_that_a_later_import_brings_is_seen(monkeypatch):
+    before = threads._blas_pools()
+    assert threads._blas_pools() is before
+    monkeypatch.setitem(sys.modules, "module_of_this_test", sys)
+    assert threads._blas_pools() is not before

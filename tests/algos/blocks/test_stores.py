@@ -84,3 +84,30 @@ def test_a_result_over_its_source_or_shut_is_refused(tmp_path, store):
         shut = h5py.File(tmp_path / "two", "r")["data"]
     with pytest.raises(algos.ConvbenchError, match="out cannot be written"):
         algos.blocks.convolve(x, W, shut)
+
+
+class StopError(Exception):
+    """The user's."""
+
+
+def stop(done, total):
+    if done == 3:
+        raise StopError
+
+
+def pairs_of_sources(tmp_path):
+    first, second = np.ones((64, 32)), np.full((64, 32), 100.0)
+    yield first, second
+    mapped = np.lib.format.open_memmap(tmp_path / "two.npy", "w+", "float64", (128, 32))
+    mapped[:64], mapped[64:] = first, second
+    yield mapped[:64], mapped[64:]
+
+
+@pytest.mark.parametrize("kind", [0, 1], ids=["in memory", "parts of one file"])
+def test_an_interrupted_call_is_not_continued_with_another_source(tmp_path, kind):
+    first, second = list(pairs_of_sources(tmp_path))[kind]
+    out = np.lib.format.open_memmap(tmp_path / "out.npy", "w+", "float64", (64, 32))
+    with pytest.raises(StopError):
+        algos.blocks.convolve(first, np.ones((3, 3)), out, block=(16, 16), progress=stop)
+    algos.blocks.convolve(second, np.ones((3, 3)), out, block=(16, 16))
+    assert (out[1:-1, 1:-1] == 900).all()

@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 
 import algos
+from algos import registry
+from algos.backend.threads import available
 from algos.choice import forget_choices, model
 from algos.choice.model import Time
 from algos.choice.wisdom import Entry, Measured, descriptor, remember
 from algos.core.errors import ConvbenchError
+from algos.core.problem import Problem
 from algos.pooling import PoolProblem
 from algos.pooling.plan import PoolPlan
 
@@ -253,3 +256,13 @@ def test_the_same_choice_twice(predicted):
     first = algos.choose(IMAGE)
     forget_choices()
     assert algos.choose(IMAGE) == first
+
+
+@pytest.mark.skipif(available() < 2, reason="needs two threads")
+def test_memory_holds_for_every_thread_that_a_deterministic_call_uses():
+    problem = Problem(size=(56, 56), kernel=3, in_channels=64, out_channels=64, padding=1)
+    one, several = (registry.get("parallel").workspace_bytes(problem, n) for n in (1, available()))
+    assert one < several
+    w = np.ones(problem.kernel_shape, "f4")
+    plan = algos.plan(problem, w, memory=one, deterministic=True, accuracy="direct")
+    assert plan.algorithm.workspace_bytes(problem, plan.threads) <= one
