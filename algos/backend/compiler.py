@@ -9,8 +9,7 @@ may choose the same file for their code, and one would later load the other's. O
 therefore saves. Worse, it tells functions of one name and signature apart by a counter that every
 process starts anew. Two variants made by one factory, compiled by two processes, may get the same
 symbol. A process that links both from the cache then calls one of them twice (numba issue 10486).
-Kernels
-here get a number drawn at random, see `linking`.
+Kernels here get a number drawn at random, see `linking`.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -21,11 +20,8 @@ from algos.core.memory_order import layout_of
 from algos.core.sizes import extent, output_positions, resolve_padding
 
 from .core.algorithm import PoolAlgorithm
-from .core.problem import DTYPES, PoolProblem
+from .core.problem import DTYPES, FIELDS, PoolProblem
 from .plan import PoolPlan
-
-#: Names of the options that describe a pooling.
-OPTIONS = [field.name for field in fields(PoolProblem) if field.init]
 
 
 def pool(
@@ -202,9 +198,11 @@ def pool_problem_of(
             f"input has shape {x.shape}; expected (N, C, *size) with 1, 2 or 3 spatial axes, "
             f"no axis empty but that of the batch; x[None] adds a batch of one"
         )
-    unknown = [name for name in options if name not in OPTIONS]
+    unknown = [name for name in options if name not in FIELDS]
     if unknown:
-        raise TypeError(f"{unknown[0]!r} is no option of a pooling; {closest(unknown[0], OPTIONS)}")
+        raise TypeError(
+            f"{unknown[0]!r} is no option of a pooling; {closest(unknown[0], list(FIELDS))}"
+        )
     steps = {name: options.get(name) for name in ("stride", "dilation")}
     check_axes("x", x.shape, size=size, output_size=output_size, **steps)
     if x.dtype.name not in DTYPES:
