@@ -326,8 +326,10 @@ def _run(
     progress: bool | Progress | None,
 ) -> Layout:  # fmt: skip
     allowed = bytes_of("memory", memory)
-    key = journal.digest(call.settings(source, out, allowed, block), call.kernel)
-    notes = journal.Journal(_journal_path(out, resume), key)
+    path = _journal_path(out, resume)
+    # Without a journal nothing is told apart, so the source need not be read for it.
+    key = journal.digest(call.settings(source, out, allowed, block), call.kernel) if path else ""
+    notes = journal.Journal(path, key)
     if notes.chosen:
         again = _with_algorithm(call, notes.chosen["algorithm"])
         laid = _laid_out(again, source, out, allowed, notes.chosen["block"])

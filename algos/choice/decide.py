@@ -153,7 +153,9 @@ def order_of(
     deterministic: bool,
 ) -> Order:  # fmt: skip
     """Return the candidates for `problem` in order of preference."""
-    count = 1 if truth("deterministic", deterministic) else pools.check(threads)
+    # Without a limit of memory, a deterministic choice does not look at the threads.
+    ignored = truth("deterministic", deterministic) and memory is None
+    count = 1 if ignored else pools.check(threads)
     try:
         return _order(problem, use, accuracy, memory, count, deterministic)
     except TypeError:  # an argument that cannot be looked up by, such as a list
@@ -172,10 +174,11 @@ def _order(
     if memory is not None:
         memory = whole_number("memory", memory, least=0, most=None)
     asked = problem.with_images
-    count = 1 if pools.is_small(asked.multiply_adds, asked.compulsory_bytes) else threads
+    alone = deterministic or pools.is_small(asked.multiply_adds, asked.compulsory_bytes)
+    count = 1 if alone else threads
     able, reasons = _able(asked, accuracy)
     known = _predicted(asked, count, use, not deterministic, able)
-    entry = _remembered(asked, {threads, count}, deterministic)
+    entry = _remembered(asked, {count} if deterministic else {threads, count}, deterministic)
     ranks = _with_wisdom(known, entry, use, able) if entry else {}
     for name in able.keys() - known.keys():
         if name != ALWAYS or known.keys() & able.keys():
@@ -188,7 +191,7 @@ def _order(
     if pin := pins.pinned(problem):
         return Order(_pin_first(ranked, pin, asked), reasons)
     # The call may use every thread, also where the choice does not look at them.
-    used = pools.check(None) if deterministic else count
+    used = threads if deterministic else count
     return Order(_within(ranked, memory, asked, used, reasons), reasons)
 
 

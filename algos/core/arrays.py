@@ -45,7 +45,7 @@ def as_array(what: str, array: Any) -> np.ndarray:
 ADDRESSABLE = 2**47
 
 
-#: Samples of an axis with its padding, which kernels count in 32 bits.
+#: Samples of the longest axis, which kernels count in 32 bits.
 LONGEST = 2**31 - 1
 
 
