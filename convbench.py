@@ -113,7 +113,7 @@ def verify(
     algorithms : sequence of str, optional
         Names of algorithms. By default all of ours, and every function that was registered.
     cases : int
-        Number of convolution problems. Pooling gets half as many.
+        Number of generated problems of convolution, and again of pooling.
     seed : int
         Seed of the random problems and their values.
     """

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import results
 from algos.core.errors import ConvbenchError
@@ -112,10 +113,10 @@ def page_text(frame: pd.DataFrame, pictures: Sequence[SavedFigure], folder: Path
             parts.append(f"## {heading}")
         file = picture.files[0].relative_to(folder).as_posix()
         parts.append(f"![{heading} {picture.detail}]({file})")
-    shown = sorted((folder / "pictures").glob("[!0-9]*.png"))
+    shown = sorted((folder / "pictures").glob("*.png"))
     if shown:
         parts.append("## What do the pictures look like?")
-        parts += [f"![{file.stem}](pictures/{file.name})" for file in shown]
+        parts += [f"![{file.stem}](pictures/{quote(file.name)})" for file in shown]
     found = ratios(frame)
     if found:
         parts += ["## How do our algorithms compare with the fastest peers?"]

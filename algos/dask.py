@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from . import registry
+from .blocks.layout import whole_of
 from .blocks.positions import Span, checked_border, pieces
 from .choice import AUTO, resolve
 from .core.algorithm import Algorithm
@@ -99,16 +101,15 @@ class Chunk:
     """Function of one chunk with its halo; it travels to other processes with its kernel."""
 
     kernel: np.ndarray
-    dtype: str
-    flip: bool
     algorithm: str | Algorithm
     threads: int
+    whole: Problem
     digest: str = field(default="")
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         if 0 in x.shape:  # Dask looks at an empty chunk for the type of the result
-            return np.empty((0,) * x.ndim, self.dtype)
-        x = np.ascontiguousarray(x, self.dtype)
+            return np.empty((0,) * x.ndim, self.whole.dtype)
+        x = np.ascontiguousarray(x, self.whole.dtype)
         return _plan(self, x.shape)(x[None, None])[0, 0]
 
     def __hash__(self) -> int:
@@ -124,9 +125,10 @@ class Chunk:
 @lru_cache(maxsize=64)
 def _plan(chunk: Chunk, size: tuple[int, ...]) -> Plan:
     """Return the plan for chunks of `size`: one in a process, shared by its threads."""
-    problem = Problem(size=size, kernel=chunk.kernel.shape, dtype=chunk.dtype, flip=chunk.flip)
+    problem = replace(chunk.whole, size=size, padding=0)
     w = chunk.kernel.reshape(problem.kernel_shape)
-    return Plan(problem, w, algorithm=chunk.algorithm, threads=chunk.threads)
+    algorithm = registry.get_for(problem, chunk.algorithm).part_of(chunk.whole)
+    return Plan(problem, w, algorithm=algorithm, threads=chunk.threads)
 
 
 def _filtered(
@@ -190,7 +192,8 @@ def _real(
         array = array.rechunk({axis: tuple(read)})
         chunks.append(outputs)
         depth[axis] = (front, span.kernel - 1 - front) if len(outputs) > 1 else (0, 0)
-    function = _function(w, dtype, flip, algorithm, accuracy, threads, chunks)
+    whole = whole_of(tuple(spans), dtype, flip)
+    function = _function(w, whole, algorithm, accuracy, threads, chunks)
     return da.map_overlap(
         function, array, depth=depth, boundary="none", trim=False, allow_rechunk=False,
         dtype=dtype, chunks=tuple(chunks), meta=np.empty((0,) * array.ndim, dtype),
@@ -207,20 +210,20 @@ def _check(array: Any, kernel: np.ndarray) -> None:
 
 
 def _function(
-    w: np.ndarray, dtype: str, flip: bool, algorithm: str | Algorithm, accuracy: str | float,
-    threads: int, chunks: list[tuple[int, ...]],
+    w: np.ndarray, whole: Problem, algorithm: str | Algorithm, accuracy: str | float, threads: int,
+    chunks: list[tuple[int, ...]],
 ) -> Chunk:  # fmt: skip
     """Return the function of a chunk, the algorithm chosen for the largest."""
     size = tuple(max(sizes) + k - 1 for sizes, k in zip(chunks, w.shape, strict=True))
-    problem = Problem(size=size, kernel=w.shape, dtype=dtype, flip=flip)
+    problem = replace(whole, size=size, padding=0)
     chosen = resolve(
         algorithm, problem, read_only(w.reshape(problem.kernel_shape)), accuracy=accuracy,
         threads=threads,
     )  # fmt: skip
     named = algorithm if isinstance(algorithm, Algorithm) else chosen.name
-    facts = f"{dtype} {flip} {chosen.name} {threads} {w.shape}".encode()
+    facts = f"{whole} {chosen.name} {threads}".encode()
     digest = hashlib.blake2b(facts + w.tobytes()).hexdigest()
-    return Chunk(w, dtype, flip, named, threads, digest)
+    return Chunk(w, named, threads, whole, digest)
 
 
 def _output_chunks(chunks: tuple[int, ...], span: Span, front: int) -> tuple[int, ...]:

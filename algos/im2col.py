@@ -28,7 +28,7 @@ from . import im2col_last
 from .adapters.dense import Dense, is_fully_connected
 from .backend.compiler import kernel
 from .backend.threads import blas_threads, divide
-from .core.algorithm import Algorithm, as_correlation
+from .core.algorithm import Algorithm, as_correlation, flipped_bytes
 from .core.arrays import new, take
 from .core.family import check_problem
 from .core.memory_order import CHANNELS_LAST
@@ -204,8 +204,12 @@ class Im2col(Algorithm):
         # Each product of the kernel gradient is held next to the sum of all.
         share = kernel // problem.groups if problem.operation == "grad_weight" else 0
         workers = threads if self._tasks(problem) >= threads else 1
-        turned = problem.flip or problem.layout == CHANNELS_LAST
-        return (workers * (columns + share) + kernel * turned) * problem.itemsize
+        working = workers * (columns + share) * problem.itemsize
+        if problem.layout == CHANNELS_LAST:
+            return kernel * problem.itemsize + max(working, flipped_bytes(problem))
+        if problem.operation == "grad_weight":  # the sum is flipped at the end
+            return max(working, flipped_bytes(problem))
+        return working + flipped_bytes(problem)
 
     def _tasks(self, problem: Problem) -> int:
         """Return the number of tasks that can be split among threads."""

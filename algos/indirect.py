@@ -211,9 +211,9 @@ class Indirect(Algorithm):
         """Return the table and the packed kernel."""
         v = problem.volume
         w = as_correlation(problem, w).reshape(*v.kernel_shape[:2], -1)
-        rows = np.ascontiguousarray(w.swapaxes(1, 2)).reshape(v.out_channels, -1)
+        w = np.ascontiguousarray(w.swapaxes(1, 2)).reshape(v.out_channels, -1)
         packed = simd.aligned(_packed(problem), w.dtype)
-        pack_weights(rows, v.groups, _stretch(problem), packed, threads)
+        pack_weights(w, v.groups, _stretch(problem), packed, threads)
         table = np.empty(_table_shape(problem), np.int32)
         with share(threads):
             _find(

@@ -29,7 +29,7 @@ import numpy as np
 
 from .backend.compiler import kernel
 from .backend.threads import divide
-from .core.algorithm import Algorithm, as_correlation
+from .core.algorithm import Algorithm, as_correlation, flipped_bytes
 from .core.problem import Problem
 from .parallel.generic import add_scaled
 
@@ -104,21 +104,17 @@ class KernelToRow(Algorithm):
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
         """Return the bytes of the kernel by taps, of each thread's product, and of the phases."""
         workers = threads if self._tasks(problem) >= threads else 1
-        elements = self._kernel(problem) + workers * _product(problem.volume)
+        elements = workers * _product(problem.volume)
         if max(problem.stride) > 1:
             elements += math.prod(problem.input_shape)
-        return elements * problem.itemsize
+        flipped = 0 if _is_ordered(problem) else flipped_bytes(problem)
+        held = max(elements * problem.itemsize, flipped)
+        return held + self.prepared_bytes(problem, threads)
 
     def prepared_bytes(self, problem: Problem, threads: int) -> int:
-        return self._kernel(problem) * problem.itemsize
-
-    def _kernel(self, problem: Problem) -> int:
-        """Return the elements of the copied kernel; 0 if it lies in the order of taps already."""
-        shape = problem.kernel_shape
-        is_ordered = math.prod(problem.kernel) == 1 or (problem.out_channels, shape[1]) == (
-            problem.groups, 1,
-        )  # fmt: skip
-        return 0 if is_ordered and not problem.flip else math.prod(shape)
+        """Return the bytes of the copied kernel; 0 if it lies in the order of taps already."""
+        is_kept = _is_ordered(problem) and not problem.flip
+        return 0 if is_kept else math.prod(problem.kernel_shape) * problem.itemsize
 
     def _tasks(self, problem: Problem) -> int:
         """Return the number of tasks that can be split among threads."""
@@ -146,6 +142,12 @@ class KernelToRow(Algorithm):
             for n, g, slab in itertools.product(range(v.batch), range(v.groups), _slabs(v))
         ]
         divide(lambda some: _accumulate(v, some), tasks, threads)
+
+
+def _is_ordered(problem: Problem) -> bool:
+    """Return True if the kernel lies in the order of taps."""
+    single = (problem.out_channels, problem.kernel_shape[1]) == (problem.groups, 1)
+    return single or math.prod(problem.kernel) == 1
 
 
 def _accumulate(v: Problem, tasks: Iterable[tuple]) -> None:

@@ -33,7 +33,7 @@ import numpy as np
 
 from .backend.compiler import kernel
 from .backend.threads import divide
-from .core.algorithm import Algorithm, as_correlation
+from .core.algorithm import Algorithm, as_correlation, flipped_bytes
 from .core.problem import Problem
 from .im2col import SLAB_BYTES, SLABS, unroll
 
@@ -75,13 +75,13 @@ class MemoryEfficient(Algorithm):
         """Return the bytes of each thread's slab of the lowered input, and of the kernel."""
         workers = threads if self._tasks(problem) >= threads else 1
         lowered = workers * _lowered(_turned(problem)) * problem.itemsize
-        return lowered + self.prepared_bytes(problem, threads)
+        flipped = 0 if _is_ordered(problem) else flipped_bytes(problem)
+        return max(lowered, flipped) + self.prepared_bytes(problem, threads)
 
     def prepared_bytes(self, problem: Problem, threads: int) -> int:
         """Return the bytes of the copied kernel; 0 if its channels need not change places."""
-        is_ordered = problem.kernel_shape[1] == 1 or problem.kernel[0] == 1
-        copied = 0 if is_ordered and not problem.flip else math.prod(problem.kernel_shape)
-        return copied * problem.itemsize
+        is_kept = _is_ordered(problem) and not problem.flip
+        return 0 if is_kept else math.prod(problem.kernel_shape) * problem.itemsize
 
     def _tasks(self, problem: Problem) -> int:
         """Return the number of tasks that can be split among threads."""
@@ -136,6 +136,11 @@ def _multiply(v: Problem, tasks: Iterable[tuple]) -> None:
                     writeable=False,
                 )  # fmt: skip
                 np.matmul(matrix, parts, out=some)
+
+
+def _is_ordered(problem: Problem) -> bool:
+    """Return True if the channels of the kernel need not change places."""
+    return problem.kernel_shape[1] == 1 or problem.kernel[0] == 1
 
 
 def _place(plane: int, planes: int, phases: int) -> int:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from .backend.compiler import kernel
-from .core.algorithm import Algorithm, as_correlation
+from .core.algorithm import Algorithm, as_correlation, flipped_bytes
 from .core.problem import Problem
 
 
@@ -182,6 +182,13 @@ class Naive(Algorithm):
     name = "naive"
     operations = ("forward", "grad_input", "grad_weight")
     any_layer = True
+
+    def workspace_bytes(self, problem: Problem, threads: int) -> int:
+        """Return the bytes of the flipped kernel."""
+        return flipped_bytes(problem)
+
+    def prepared_bytes(self, problem: Problem, threads: int) -> int:
+        return flipped_bytes(problem)
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> np.ndarray:
         """Return the kernels as volumes ``(*t, O, C/groups, *kernel)``, flipped for convolution."""

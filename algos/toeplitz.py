@@ -192,7 +192,7 @@ class Toeplitz(Algorithm):
         x, y = (a.reshape(problem.batch, problem.groups, -1) for a in (x, out))
         with blas_threads(threads), np.errstate(all="ignore"):
             for g, part in enumerate(prepared):
-                y[:, g] = x[:, g] @ part.T
+                np.matmul(x[:, g], part.T, out=y[:, g])
         out += bias.reshape(-1, *[1] * problem.axes)
 
     def grad_input(
@@ -201,7 +201,7 @@ class Toeplitz(Algorithm):
         g, result = (a.reshape(problem.batch, problem.groups, -1) for a in (g, out))
         with blas_threads(threads), np.errstate(all="ignore"):
             for number, part in enumerate(prepared):
-                result[:, number] = g[:, number] @ part
+                np.matmul(g[:, number], part, out=result[:, number])
 
 
 class SparseToeplitz(Algorithm):
@@ -215,10 +215,14 @@ class SparseToeplitz(Algorithm):
         return _too_large(problem, self.workspace_bytes(problem, 1))
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
-        """Return the bytes of elements and their columns, and of the group being built."""
+        """Return the bytes of elements and their columns, and of the group being built.
+
+        If there are many images, the product of a group takes more than building it.
+        """
         elements, places = problem.multiply_adds // problem.batch, _entry_count(problem)
-        building = elements // problem.groups * (8 + problem.itemsize)
-        return elements * (4 + problem.itemsize) + building + 24 * places
+        building = elements // problem.groups * (8 + problem.itemsize) + 24 * places
+        product = math.prod(problem.result_shape) // problem.groups * problem.itemsize
+        return elements * (4 + problem.itemsize) + max(building, product)
 
     def work(self, problem: Problem) -> float:
         """Return the products, each with its index, and two operations per output."""

@@ -8,12 +8,13 @@ gᵀ·x. BLAS reads all operands in place; each group is a product of its own.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from algos.backend.threads import blas_threads
-from algos.core.algorithm import as_correlation
+from algos.core.algorithm import as_correlation, flipped_bytes
 from algos.core.problem import Problem
 
 from .adapter import Adapter
@@ -38,8 +39,8 @@ class Dense(Adapter):
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
         """Bytes of the flipped kernel, and of the groups' product before it is copied."""
-        turned = int(np.prod(problem.kernel_shape)) if problem.flip else 0
-        return (turned + int(np.prod(problem.result_shape))) * problem.itemsize
+        result = math.prod(problem.result_shape) * problem.itemsize
+        return result + flipped_bytes(problem)
 
     def forward(
         self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,

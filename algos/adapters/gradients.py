@@ -239,7 +239,8 @@ class Derived(Adapter):
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> list[Any]:
         """Return the prepared kernel of every phase."""
-        w = as_correlation(problem, w).reshape(w.shape)
+        if problem.flip:  # a view: each phase copies its part
+            w = np.flip(w, tuple(range(2, w.ndim)))
         return [
             self.algorithm.prepare(phase.problem, read_only(phase.kernel(w)), threads)
             for phase in phases(problem)

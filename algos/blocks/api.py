@@ -25,7 +25,7 @@ from algos.filtering.request import MODES, check_axes, check_real
 from algos.plan import Plan
 
 from . import copying, journal, loop
-from .layout import Layout, choose, memory_of, problem_of, smallest
+from .layout import Layout, choose, memory_of, problem_of, smallest, whole_of
 from .positions import Span, checked_border
 
 Progress = Callable[[int, int], object]
@@ -95,10 +95,9 @@ def convolve(
 
     Notes
     -----
-    "naive" and "separable" give the same bits as for the whole array in memory, unless the array is
-    smaller than the smallest block. So does "parallel" where a block takes the same one of its
-    kernels as the whole array; see ``docs/large-arrays.md``. The others sum in an order that
-    depends on the shape of the block. Their results keep within their error bounds.
+    "naive", "parallel" and "separable" give the same bits as for the whole array in memory, unless
+    the array is smaller than the smallest block. The others sum in an order that depends on the
+    shape of the block. Their results keep within their error bounds.
 
     The automatic choice is made before the array is read. So it may take an algorithm that spreads
     a NaN or infinity to nearby outputs. ``accuracy="direct"`` rules that out.
@@ -161,6 +160,10 @@ class _Call:
     algorithm: str | Algorithm
     accuracy: str | float
     threads: int | None
+
+    def part(self, algorithm: Algorithm) -> Algorithm:
+        """Return `algorithm` as it computes parts of the whole array."""
+        return algorithm.part_of(whole_of(self.spans, self.dtype, self.flip))
 
     def settings(self, source: Any, out: Any, memory: int, block: Any) -> dict[str, Any]:
         """Return what must be the same for a call to go on with an earlier one."""
@@ -289,7 +292,7 @@ def _laid_out(
     chosen = _resolved(call, choose(spans, memory, alone, *stores) if fits else least)
     needed = needed_by(chosen)
     if call.algorithm == AUTO and needed(least) > memory:
-        chosen = registry.convolutions()["parallel"]
+        chosen = call.part(registry.convolutions()["parallel"])
         needed = needed_by(chosen)
     shape = choose(spans, memory, needed, *stores)
     return Layout(spans, shape, chosen.name, needed(shape))
@@ -318,7 +321,7 @@ def _resolved(call: _Call, shape: tuple[int, ...]) -> Algorithm:
             f"{chosen.name} rounds sums of integers; choose a direct algorithm, or give the "
             f"kernel as float64"
         )
-    return chosen
+    return call.part(chosen)
 
 
 def _run(
@@ -357,7 +360,8 @@ def _with_algorithm(call: _Call, name: str) -> _Call:
 
 
 def _plan(call: _Call, problem: Problem, algorithm: str) -> Plan:
-    chosen = call.algorithm if isinstance(call.algorithm, Algorithm) else algorithm
+    named = call.algorithm if isinstance(call.algorithm, Algorithm) else algorithm
+    chosen = call.part(registry.get_for(problem, named))
     w = call.kernel.reshape(problem.kernel_shape)
     return Plan(problem, w, algorithm=chosen, threads=call.threads, copy=False)
 

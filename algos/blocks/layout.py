@@ -147,6 +147,12 @@ def problem_of(block: tuple[int, ...], spans: tuple[Span, ...], dtype: str, flip
     return Problem(size=halo(block, spans), kernel=kernel, dtype=dtype, flip=flip)
 
 
+def whole_of(spans: tuple[Span, ...], dtype: str, flip: bool) -> Problem:
+    """Return the problem of the whole array, with zeros beyond its border."""
+    size, kernel, padding = zip(*((s.size, s.kernel, s.padding) for s in spans), strict=True)
+    return Problem(size=size, kernel=kernel, padding=padding, dtype=dtype, flip=flip)
+
+
 def memory_of(
     block: tuple[int, ...], spans: tuple[Span, ...], itemsize: int, workspace: int, source: Store,
     out: Store, rounded: bool,

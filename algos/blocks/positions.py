@@ -126,6 +126,11 @@ class Span:
         outputs = {"full": size + kernel - 1, "same": size, "valid": size - kernel + 1}[mode]
         return cls(size, kernel, before, outputs)
 
+    @property
+    def padding(self) -> tuple[int, int]:
+        """Positions before and after the samples that outputs read."""
+        return self.before, self.outputs + self.kernel - 1 - self.size - self.before
+
     def read_by(self, start: int, stop: int) -> tuple[int, int]:
         """Return the first position that outputs `start` to `stop` read, and one past the last."""
         return start - self.before, stop - self.before + self.kernel - 1

@@ -6,6 +6,7 @@ discovered, listed, verified, timed and plotted without another line anywhere.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -85,6 +86,13 @@ class Algorithm(AlgorithmBase):
         """
         return None
 
+    def part_of(self, whole: Problem) -> Algorithm:
+        """Return the algorithm for problems that are parts of `whole`, with `whole`'s bits.
+
+        An algorithm that sums directly, in an order it chooses by the size, keeps that of `whole`.
+        """
+        return self
+
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Any:
         """Return what can be computed once from the kernel `w` and used for many inputs."""
         return w
@@ -162,6 +170,11 @@ def gamma(n: int, dtype: str) -> float:
 def subnormal_error(problem: Problem) -> float:
     """Return the bound of gradual underflow: half the smallest subnormal per product."""
     return (problem.terms + 1) * float(np.finfo(problem.dtype).smallest_subnormal)
+
+
+def flipped_bytes(problem: Problem) -> int:
+    """Return the bytes of the copy that `as_correlation` makes: 0 without `problem.flip`."""
+    return math.prod(problem.kernel_shape) * problem.itemsize if problem.flip else 0
 
 
 def as_correlation(problem: Problem, w: np.ndarray) -> np.ndarray:

@@ -39,7 +39,7 @@ from algos.adapters.dense import Dense, is_fully_connected
 from algos.adapters.gradients import Derived, exchanged
 from algos.adapters.relaid import channels_first, through, to_first
 from algos.backend.threads import share
-from algos.core.algorithm import Algorithm, as_correlation
+from algos.core.algorithm import Algorithm, as_correlation, flipped_bytes
 from algos.core.memory_order import CHANNELS_LAST
 from algos.core.problem import Problem
 
@@ -110,13 +110,22 @@ class Parallel(Algorithm):
     name = "parallel"
     operations = ("forward", "grad_weight")
 
+    def __init__(self, path: str | None = None) -> None:
+        """Take `path`, a key of `PATHS`, wherever it applies; by default the cheapest."""
+        self.path = path
+
+    def part_of(self, whole: Problem) -> Algorithm:
+        """Return the algorithm that takes the path of `whole`: each adds in an order of its own."""
+        by_path = whole.layout != CHANNELS_LAST and self.stand_in(whole) is None
+        return _taking(choose_path(whole)) if by_path else self
+
     def stand_in(self, problem: Problem) -> Algorithm | None:
         """Return the adapter for layers that have kernels of their own, else None.
 
         A fully connected layer is a matrix product. Where few positions share a kernel, each
         kernel is read once. Channels with connections of their own are summed one by one.
         """
-        if is_fully_connected(problem):
+        if is_fully_connected(problem) and not self.path:
             return Dense(self)
         if own_connections(problem) and not isinstance(problem.bias, str):
             return Tables(self, performer)
@@ -136,25 +145,37 @@ class Parallel(Algorithm):
         if problem.operation == "grad_weight":
             path = choose_weights_path(problem)
             if path in WEIGHTS_PATHS:
-                return WEIGHTS_PATHS[path].workspace_bytes(problem, threads)
+                held = WEIGHTS_PATHS[path].workspace_bytes(problem, threads)
+                return held + flipped_bytes(problem)
             return Derived(self).workspace_bytes(problem, threads)
-        return ALL_PATHS[choose_path(problem)].workspace_bytes(problem, threads)
+        held = self._path_bytes(problem, threads)
+        return max(held, self.prepared_bytes(problem, threads) + flipped_bytes(problem))
 
     def prepared_bytes(self, problem: Problem, threads: int) -> int:
         kernel = math.prod(problem.kernel_shape) * problem.itemsize
-        return min(kernel, self.workspace_bytes(problem, threads))
+        return min(kernel, self._path_bytes(problem, threads))
+
+    def _path_bytes(self, problem: Problem, threads: int) -> int:
+        """Return the bytes that the path of a forward problem needs."""
+        return ALL_PATHS[self._path_of(problem)].workspace_bytes(problem, threads)
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Prepared:
         """Choose a path and put the kernel into the order in which it is read."""
         w = as_correlation(problem, w)
         if not _is_finite(w):
             return Prepared("generic", w)
-        path = choose_path(problem)
+        path = self._path_of(problem)
         return Prepared(path, ALL_PATHS[path].prepare(problem, w, threads))
 
     def tap_order(self, problem: Problem) -> np.ndarray | None:
         """Return the order of the path that `problem` takes."""
-        return direct_rows.tap_order(problem) if choose_path(problem) == "rows" else None
+        return direct_rows.tap_order(problem) if self._path_of(problem) == "rows" else None
+
+    def _path_of(self, problem: Problem) -> str:
+        """Return the path that `problem` takes."""
+        if self.path is not None and PATHS[self.path].cost(problem) < math.inf:
+            return self.path
+        return choose_path(problem)
 
     def forward(
         self, problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray,
@@ -177,6 +198,12 @@ class Parallel(Algorithm):
         WEIGHTS_PATHS[path].grad_weight(problem, x, g, target, threads)
         if problem.flip:
             out[...] = np.flip(target, tuple(range(2, out.ndim)))
+
+
+@lru_cache
+def _taking(path: str) -> Parallel:
+    """Return the algorithm that takes `path` wherever it applies."""
+    return Parallel(path)
 
 
 def _generic(

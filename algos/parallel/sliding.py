@@ -61,9 +61,8 @@ class SlidingGeometry(NamedTuple):
     out_width: int
     rows_before: int
     columns_before: int
-    #: Output rows of a run; runs above one another; columns of a run; runs side by side; all runs;
-    #: elements of a thread's copy of a run's input.
-    rows: int
+    #: Runs above one another; columns of a run; runs side by side; all runs; elements of a thread's
+    #: copy of a run's input.
     blocks: int
     columns: int
     bands: int
@@ -220,7 +219,7 @@ def blocking(problem: Problem, threads: int) -> np.ndarray:
     wide = columns + -(-(taps - 1) // lane) * lane  # whole vectors
     shape = SlidingGeometry._make((
         v.out_channels, v.out_channels // v.groups, v.in_channels, *v.size[1:], height, width,
-        v.padding[1][0], v.padding[2][0], rows, blocks, columns, bands, around * blocks,
+        v.padding[1][0], v.padding[2][0], blocks, columns, bands, around * blocks,
         (rows + taps - 1) * wide,
     ))  # fmt: skip
     return np.array(shape, np.int64)

@@ -33,7 +33,7 @@ from algos.adapters.adapter import Adapter
 from algos.adapters.parts import MOST_PARTS
 from algos.backend.compiler import by_ranges, kernel, threaded
 from algos.backend.threads import share
-from algos.core.algorithm import as_correlation
+from algos.core.algorithm import as_correlation, flipped_bytes
 from algos.core.problem import Problem
 from algos.simd.arithmetic import add_products, sum_lanes
 from algos.simd.copies import clear
@@ -355,11 +355,10 @@ class Unshared(Adapter):
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
         """Bytes of each thread's patches, or of all patches for the gradient of the input."""
-        kernels = math.prod(problem.kernel_shape) if problem.flip else 0
         held = threads * _block(problem)
         if problem.operation == "grad_input":
             held = problem.batch * problem.groups * math.prod(problem.output_size)
-        return (kernels + held * problem.taps) * problem.itemsize
+        return held * problem.taps * problem.itemsize + flipped_bytes(problem)
 
     def prepare(self, problem: Problem, w: np.ndarray, threads: int) -> Kernels:
         """Return the kernels, flipped for convolution."""

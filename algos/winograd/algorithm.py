@@ -25,7 +25,7 @@ from . import error as winograd_error
 from . import kernels as winograd_kernels
 from . import weights as winograd_weights
 from . import weights_blocking as winograd_weights_blocking
-from .blocking import TilesBlocking, blocking, tiles, workspace
+from .blocking import TilesBlocking, blocking, tiles, transformed, workspace
 from .points import TAPS
 from .rearranged import Rearranged, dense
 
@@ -80,6 +80,12 @@ class Winograd(Algorithm):
             return elements * problem.itemsize
         return workspace(problem, self.step, threads) * problem.itemsize
 
+    def prepared_bytes(self, problem: Problem, threads: int) -> int:
+        """Return the bytes of the transformed kernel."""
+        if problem.operation == "grad_weight":
+            return 0
+        return transformed(problem, self.step, threads) * problem.itemsize
+
     def work(self, problem: Problem) -> float:
         """Return the number of products of transforms."""
         rows, columns = tiles(problem, self.step)
@@ -94,10 +100,10 @@ class Winograd(Algorithm):
         s = blocks.shape
         count = s.groups * s.blocks
         packed = simd.aligned(count * s.inputs * s.taps * s.taps * blocks.stretch, w.dtype)
-        correlating = as_correlation(problem, w)
-        rows = correlating.reshape(problem.out_channels, -1)
-        pack_weights(rows, s.groups, blocks.stretch, packed, threads)
-        weights = simd.aligned(count * s.points * s.inputs * blocks.stretch, w.dtype)
+        w = as_correlation(problem, w).reshape(problem.out_channels, -1)
+        pack_weights(w, s.groups, blocks.stretch, packed, threads)
+        del w  # a flipped copy need not stay beside the transformed kernel
+        weights = simd.aligned(count * s.points * s.inputs * blocks.stretch, packed.dtype)
         winograd_kernels.transform_weights(
             packed.reshape(count, -1), s.inputs, blocks.stretch, self.step, s.taps,
             weights.reshape(count, -1),

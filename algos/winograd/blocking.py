@@ -233,7 +233,17 @@ FAR_BYTES = 16 << 20
 def workspace(problem: Problem, m: int, threads: int) -> int:
     """Return the elements of the transformed kernel, the packed one, and every thread's buffers."""
     blocks = blocking(problem, m, threads)
-    size, taps = tile_size(problem, m), problem.kernel[0]
-    kernel = blocks.shape.groups * blocks.shape.blocks * blocks.stretch * blocks.shape.inputs
     per_thread = blocks.transforms + blocks.sums + blocks.outputs + blocks.starts
-    return kernel * (size * size + taps * taps) + threads * per_thread
+    packed = _kernels(blocks) * problem.kernel[0] ** 2
+    return transformed(problem, m, threads) + packed + threads * per_thread
+
+
+def transformed(problem: Problem, m: int, threads: int) -> int:
+    """Return the elements of the transformed kernel."""
+    return _kernels(blocking(problem, m, threads)) * tile_size(problem, m) ** 2
+
+
+def _kernels(blocks: TilesBlocking) -> int:
+    """Return the number of kernels, one for each pair of channels, padded to whole blocks."""
+    s = blocks.shape
+    return s.groups * s.blocks * blocks.stretch * s.inputs

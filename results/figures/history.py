@@ -9,8 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from results.tables.history import VERDICTS, History, Series
-from results.tables.history_rows import percent
-from results.tables.labels import in_order, plural, shortened
+from results.tables.labels import in_order, percent, plural, shortened
 
 from .looks import look
 from .style import GREY, INK, Sheet, halo, joined, new_sheet, spread_out

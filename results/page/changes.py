@@ -9,7 +9,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from results.tables.changes_text import interval_text, opening, value_text, verdict_text
-from results.tables.comparison import Comparison, percent
+from results.tables.comparison import Comparison
+from results.tables.labels import percent
 
 _FOLDER = Path(__file__).parent
 #: Width of the drawing of a change, and the margin at each end, in pixels.

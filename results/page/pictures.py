@@ -13,12 +13,13 @@ LONGEST_SIDE, MOST = 900, 6
 def pictures(folder: Path) -> list[tuple[str, str]]:
     """Return name and data URL of the pictures that the run in `folder` left.
 
-    Files that are no pictures are left out.
+    The sheet of all comes first. Files that are no pictures are left out.
     """
     from PIL import Image, UnidentifiedImageError
 
+    files = (folder / "pictures").glob("*.png")
     found = []
-    for file in sorted((folder / "pictures").glob("[!0-9]*.png"))[:MOST]:
+    for file in sorted(files, key=lambda file: (file.stem != "sheet", file.name))[:MOST]:
         try:
             with Image.open(file) as image:
                 small = image.convert("RGB")

@@ -63,7 +63,7 @@ def check_groups(run: RunRecords) -> None:
     group_of: dict[tuple[Any, ...], int] = {}
     for at, cell in enumerate(run.cells, start=1):
         where = f"{run.path / FILE}, cell record {at}"
-        key = tuple(getattr(cell, name) or "" for name in GROUP)
+        key = cell.asked
         known = asked.setdefault(cell.group, key)
         first = group_of.setdefault(key, cell.group)
         if known != key:

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from .fields import Anything, Choice, Field, ListOf, Number, TableOf, Text, Truth, Whole
 from .record import Record, entries, entry
 
+OPERATIONS = ("forward", "grad_input", "grad_weight")
 STATUSES = ("ok", "unsupported", "failed", "refused", "skipped")
 #: Classes of accuracy.
 ACCURACIES = ("direct", "normwise")
@@ -69,7 +70,7 @@ class Identity(Record):
     name: str = column(
         "str", "", "name that the suite gives the problem", Text(optional=True), default=""
     )
-    operation: str = column("str", "", "forward, grad_input or grad_weight", Text())
+    operation: str = column("str", "", "forward, grad_input or grad_weight", Choice(OPERATIONS))
     kind: str = column(
         "str", "", '"convolution", "inception", "deblur", or the kind of pooling', Text(),
         default="convolution",
@@ -141,6 +142,11 @@ class Outcome:
     )
 
 
+def is_late(status: str, reason: str) -> bool:
+    """Return True if a cell of this status has no time because the budget was spent."""
+    return status == "skipped" and "--call-limit" not in reason
+
+
 @dataclass(frozen=True, kw_only=True)
 class CellRecord(Outcome, Identity):
     """A problem × algorithm × thread count: its problem's size, and its outcome."""
@@ -189,6 +195,11 @@ class CellRecord(Outcome, Identity):
     stride: Sequence[int] = entry(_SIZES)
     dilation: Sequence[int] = entry(_SIZES)
     output_size: Sequence[int] = entry(ListOf(Whole(), 1, len(AXES)))
+
+    @property
+    def asked(self) -> tuple[Any, ...]:
+        """The values of `GROUP`. Cells that share them ask for the same computation."""
+        return tuple(getattr(self, name) or "" for name in GROUP)
 
     @property
     def outcome(self) -> Outcome:

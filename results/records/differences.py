@@ -23,7 +23,7 @@ def clauses(then: Mapping[str, Any] | None, now: Mapping[str, Any] | None) -> It
     """Yield a clause like "numba was 0.64.0, is 0.65.1" for each entry that differs."""
     before, after = then or {}, now or {}
     for key in dict.fromkeys([*before, *after]):
-        if before.get(key) != after.get(key):
+        if comparable(key, before.get(key)) != comparable(key, after.get(key)):
             name = key.replace("_", " ")
             yield f"{name} was {_shown(before.get(key))}, is {_shown(after.get(key))}"
 
@@ -35,7 +35,12 @@ def same_machine(then: Mapping[str, Any] | None, now: Mapping[str, Any] | None) 
     """
     before, after = then or {}, now or {}
     known = [key for key in MACHINE if before.get(key) and after.get(key)]
-    return all(before[key] == after[key] for key in known)
+    return all(comparable(key, before[key]) == comparable(key, after[key]) for key in known)
+
+
+def comparable(key: str, value: Any) -> Any:
+    """Return what is compared of a fact: memory to a GiB, for the kernel's share of it varies."""
+    return round(value / 2**30) if key == "memory_bytes" and value else value
 
 
 def sorted_differences(then: RunRecords, now: RunRecords) -> dict[str, list[str]]:

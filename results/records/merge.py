@@ -10,9 +10,9 @@ from typing import Any
 
 from algos.core.errors import ConvbenchError
 
-from .columns import GROUP, CellRecord
+from .columns import CellRecord
 from .differences import clauses
-from .run import EndRecord, PassRecord, RunHeader, RunRecords
+from .run import EndRecord, PassRecord, RunHeader, RunRecords, names_of
 
 #: Settings that may differ between shards: what each of them measures, and for how long.
 FREE = ("algorithms", "budget", "seed", "elastic", "needed")
@@ -35,13 +35,13 @@ def merged(runs: Sequence[RunRecords]) -> RunRecords:
     """
     if len(runs) < 2:
         raise ConvbenchError("one run was given, and joining takes two or more")
-    for one, other in combinations(runs, 2):
+    for one, other in combinations(zip(names_of(runs), runs, strict=True), 2):
         _check_shards(one, other)
     groups: dict[tuple[Any, ...], int] = {}
     cells: dict[tuple[int, str], CellRecord] = {}
     passes: list[PassRecord] = []
     for run in runs:
-        numbers = {cell.group: groups.setdefault(_asked(cell), len(groups)) for cell in run.cells}
+        numbers = {cell.group: groups.setdefault(cell.asked, len(groups)) for cell in run.cells}
         for cell in {(cell.group, cell.algorithm): cell for cell in run.cells}.values():
             own = replace(cell, group=numbers[cell.group])
             place = own.group, own.algorithm
@@ -58,27 +58,20 @@ def merged(runs: Sequence[RunRecords]) -> RunRecords:
     return RunRecords(Path(), _header(runs), [*cells.values()], passes, _end(runs))
 
 
-def _check_shards(one: RunRecords, other: RunRecords) -> None:
-    """Raise an error unless two runs are shards of one suite on one machine."""
-    names = [run.header.id or str(run.path) for run in (one, other)]
-    if names[0] == names[1]:
-        raise ConvbenchError(f"run {names[0]} was given twice; give each run once")
+def _check_shards(one: tuple[str, RunRecords], other: tuple[str, RunRecords]) -> None:
+    """Raise an error unless two named runs are shards of one suite on one machine."""
     before, after = (
         {"suite": run.header.suite, "baseline": run.header.baseline,
          "min_effect": run.header.min_effect, **(run.header.environment or {}),
          **{k: v for k, v in (run.header.settings or {}).items() if k not in FREE}}
-        for run in (one, other)
+        for _, run in (one, other)
     )  # fmt: skip
     if found := [*clauses(before, after)]:
         raise ConvbenchError(
-            f"runs {names[0]} and {names[1]} cannot be joined: {'; '.join(found)}. Runs of "
+            f"runs {one[0]} and {other[0]} cannot be joined: {'; '.join(found)}. Runs of "
             f"different suites, machines, versions or settings are never mixed; see them side by "
             f"side with `convbench compare`"
         )
-
-
-def _asked(cell: CellRecord) -> tuple[Any, ...]:
-    return tuple(getattr(cell, name) or "" for name in GROUP)
 
 
 def _gravity(cell: CellRecord) -> int:
@@ -92,8 +85,11 @@ def _header(runs: Sequence[RunRecords]) -> RunHeader:
         lists = [getattr(header, name) or [] for header in headers]
         return [*dict.fromkeys(entry for one in lists for entry in one)] or None
 
+    descriptions = {
+        name: about for header in headers for name, about in (header.descriptions or {}).items()
+    }
     return replace(
-        headers[0], id=None, words=None, problems=None,
+        headers[0], id=None, words=None, problems=None, descriptions=descriptions or None,
         command=" && ".join(header.command for header in headers if header.command),
         started=max((header.started for header in headers if header.started), default=None),
         budget_s=sum(header.budget_s or 0.0 for header in headers),

@@ -1,8 +1,10 @@
 """Runs as JSON of pytest-benchmark, written and read.
 
 A run becomes one file. A cell is a benchmark, a problem is its group, and a sample is a round.
-The format has no passes, so ``extra_info`` keeps the cell and the number of rounds in each pass.
-The header is kept in ``machine_info``. A file written here is read back as the same run.
+The format has no passes, so ``extra_info`` keeps the cell and the samples of each pass, null where
+one is missing. Header and end of the run are kept in ``machine_info``. A file written here is read
+back as a run with the same times and verdicts. Cells without a sample, times to load, the budget
+spent before each pass and names of hosts are lost.
 
 A file of pytest-benchmark itself has no problems. Its groups take their place, and the benchmarks
 of a group are compared as algorithms are. Each file is one process, and therefore one pass.
@@ -13,7 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -26,20 +28,20 @@ from .files import words
 from .records import plain
 from .run import EndRecord, PassRecord, RunHeader, RunRecords
 
-#: Key of our entries in ``machine_info`` and ``extra_info``.
-OURS = "convbench"
-END = EndRecord().as_json()
+#: Keys of our entries in ``machine_info`` and ``extra_info``: of header or cell, and of the end.
+OURS, END = "convbench", "convbench_end"
 _EXPECTED = "give a file that pytest --benchmark-json=FILE wrote"
+#: Samples by number of the pass; None where one is missing.
+_Passes = dict[int, Sequence[float | None]]
 
 
 def exported(run: RunRecords) -> str:
     """Return the timed cells of `run` as JSON that ``pytest-benchmark compare`` reads."""
     cells = {(cell.group, cell.algorithm): cell for cell in run.cells}
-    samples: dict[tuple[int, str], dict[int, list[float]]] = {}
+    samples: dict[tuple[int, str], _Passes] = {}
     for record in run.passes:
         for name, entries in record.samples_s.items():
-            kept = [entry for entry in entries if entry is not None]
-            samples.setdefault((record.group, name), {})[record.number] = kept
+            samples.setdefault((record.group, name), {})[record.number] = entries
     about = run.header.environment or {}
     content = {
         "machine_info": {
@@ -48,12 +50,13 @@ def exported(run: RunRecords) -> str:
             "python_version": about.get("python"),
             "cpu": {"brand_raw": about.get("cpu"), "count": about.get("cores")},
             OURS: run.header.as_json(),
+            END: run.end.as_json() if run.end else None,
         },
         "commit_info": {"id": about.get("git_commit"), "time": None, "project": OURS},
         "benchmarks": [
             _benchmark(cell, samples[place])
             for place, cell in cells.items()
-            if cell.status == "ok" and any(samples.get(place, {}).values())
+            if cell.status == "ok" and _rounds(samples.get(place, {}))
         ],
         "datetime": run.header.started,
         "version": "5.0.0",
@@ -61,7 +64,7 @@ def exported(run: RunRecords) -> str:
     return json.dumps(plain(content), ensure_ascii=True, allow_nan=False, indent=1) + "\n"
 
 
-def _benchmark(cell: CellRecord, passes: dict[int, list[float]]) -> dict[str, Any]:
+def _benchmark(cell: CellRecord, passes: _Passes) -> dict[str, Any]:
     """Return one entry of ``benchmarks``; `passes` are the samples of each pass."""
     problem = "; ".join(
         part
@@ -80,15 +83,15 @@ def _benchmark(cell: CellRecord, passes: dict[int, list[float]]) -> dict[str, An
         "fullname": f"{cell.suite}::{problem}::{cell.algorithm}",
         "params": params,
         "param": cell.algorithm,
-        "extra_info": {
-            OURS: {
-                "cell": cell.as_json(),
-                "rounds": {number: len(one) for number, one in passes.items()},
-            }
-        },
+        "extra_info": {OURS: {"cell": cell.as_json(), "samples_s": passes}},
         "options": {},
-        "stats": _statistics([sample for one in passes.values() for sample in one], cell.loops),
+        "stats": _statistics(_rounds(passes), cell.loops),
     }
+
+
+def _rounds(passes: _Passes) -> list[float]:
+    """Return the samples of all passes, without missing ones."""
+    return [sample for entries in passes.values() for sample in entries if sample is not None]
 
 
 def _statistics(samples: Sequence[float], loops: int) -> dict[str, Any]:
@@ -117,10 +120,12 @@ def read_files(files: Sequence[Path]) -> RunRecords:
         If a file is not JSON of pytest-benchmark, or if the files are of different machines.
     """
     contents = [_content(file) for file in files]
-    if header := contents[0]["machine_info"].get(OURS):
+    about = contents[0]["machine_info"]
+    if header := about.get(OURS):
         if len(files) > 1:
             raise ConvbenchError(f"{files[0]} is a whole run of convbench already; import it alone")
-        return _checked(files[0], [header, *_own_lines(files[0], contents[0]), END])
+        end = [about[END]] if about.get(END) else []
+        return _checked(files[0], [header, *_own_lines(files[0], contents[0]), *end])
     machine = _machine(contents[0])
     for file, content in zip(files, contents, strict=True):
         other = _machine(content)
@@ -167,22 +172,16 @@ def _own_lines(file: Path, content: Mapping[str, Any]) -> Iterator[Any]:
     """Yield the cells and passes that `exported` wrote, as lines of a result file."""
     for at, entry in enumerate(content["benchmarks"]):
         try:
-            kept, left = entry["extra_info"][OURS], list(entry["stats"]["data"])
+            kept = entry["extra_info"][OURS]
             yield kept["cell"]
-            for number, rounds in kept["rounds"].items():
-                taken, left = left[:rounds], left[rounds:]
+            for number, samples in kept["samples_s"].items():
                 yield PassRecord(
                     group=kept["cell"]["group"], number=int(number),
-                    samples_s={kept["cell"]["algorithm"]: taken},
+                    samples_s={kept["cell"]["algorithm"]: samples},
                 ).as_json()  # fmt: skip
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            _damaged(file, at, f"{error} is missing or not of the expected type")
-        if left:
-            _damaged(file, at, f"{len(left)} rounds belong to no pass")
-
-
-def _damaged(file: Path, at: int, clause: str) -> NoReturn:
-    raise ConvbenchError(f"{file}, benchmark {at}: {clause}; export the run again")
+            clause = f"{error} is missing or not of the expected type; export the run again"
+            raise ConvbenchError(f"{file}, benchmark {at}: {clause}") from None
 
 
 def _machine(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ record.
 
 Cells and passes of one problem and thread count share a number, their ``group``.
 Every line is on the disk before the next is measured. A crash, even a power cut, therefore costs
-only the measurement in progress.
+only the measurement in progress. A run that is known from the start is written at once.
 """
 
 from __future__ import annotations
@@ -46,10 +46,12 @@ class RunWriter:
     ----------
     folder : path
         Folder of all runs; created if missing. The new run gets a subfolder named after its
-        id. The subfolder appears only with its first record in it.
+        id. The subfolder appears only with `header` and `records` in it.
     header : RunHeader
         The first record. Its id is set here. The id is built from ``started`` (ISO 8601) and
         ``suite``; a number is appended if the id exists.
+    records : sequence of Record
+        Records that are known from the start. They are written all or none.
 
     Attributes
     ----------
@@ -64,7 +66,9 @@ class RunWriter:
         stay whole; an unfinished record is removed.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], header: RunHeader) -> None:
+    def __init__(
+        self, folder: str | os.PathLike[str], header: RunHeader, records: Sequence[Record] = ()
+    ) -> None:
         self.folder = Path(folder)
         self._descriptor = -1
         try:
@@ -74,7 +78,7 @@ class RunWriter:
         except OSError as error:
             raise disk_error(self.folder, error) from None
         try:
-            self.id, self.path = self._settle(staging, header)
+            self.id, self.path = self._settle(staging, header, records)
             self._open()
         except OSError as error:
             raise disk_error(self.folder, error) from None
@@ -113,8 +117,11 @@ class RunWriter:
         if self._end < len(written):
             os.ftruncate(self._descriptor, self._end)
 
-    def _settle(self, staging: Path, header: RunHeader) -> tuple[str, Path]:
-        """Write the header into `staging`, then rename `staging` to the first free id."""
+    def _settle(
+        self, staging: Path, header: RunHeader, records: Sequence[Record]
+    ) -> tuple[str, Path]:
+        """Write the first records into `staging`, then rename `staging` to the first free id."""
+        lines = b"".join(map(_line, records))
         wanted = header.id or _new_id(header)
         number = 1
         while True:
@@ -123,9 +130,8 @@ class RunWriter:
             path = self.folder / name
             if path.exists():
                 continue
-            line = _line(replace(header, id=name))
             with (staging / FILE).open("wb") as file:
-                file.write(line)
+                file.write(_line(replace(header, id=name)) + lines)
                 file.flush()
                 os.fsync(file.fileno())
             try:
@@ -179,11 +185,10 @@ class RunWriter:
 
 
 def write_records(folder: str | os.PathLike[str], run: RunRecords) -> Path:
-    """Write `run` as a new run in `folder`; return the new run's own folder."""
-    with RunWriter(folder, replace(run.header, id=None)) as writer:
-        for record in [*run.cells, *run.passes, *([run.end] if run.end else [])]:
-            writer.append(record)
-    return writer.path
+    """Write `run`, whole or not at all, as a new run in `folder`; return the new run's folder."""
+    records: list[Record] = [*run.cells, *run.passes, *([run.end] if run.end else [])]
+    with RunWriter(folder, replace(run.header, id=None), records) as writer:
+        return writer.path
 
 
 def read_records(path: str | os.PathLike[str]) -> RunRecords:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 from typing import Any, ClassVar, Self
+
+from algos.core.errors import ConvbenchError
 
 from .columns import GROUP_NUMBER, CellRecord
 from .fields import Anything, Field, ListOf, Number, Seconds, TableOf, Text, Whole, shown
@@ -165,3 +168,15 @@ class RunRecords:
     def budget_s(self) -> float | None:
         """Seconds allowed in all; more than the header says if the run was resumed with more."""
         return (self.end.budget_s if self.end else None) or self.header.budget_s
+
+
+def names_of(runs: Sequence[RunRecords]) -> tuple[str, ...]:
+    """Return a name for each run: its id, or its path where ids are shared.
+
+    Raises `ConvbenchError` if a run is given twice.
+    """
+    found = tuple(run.header.id or str(run.path) for run in runs)
+    for (name, run), (_, other) in combinations(zip(found, runs, strict=True), 2):
+        if run.path.resolve() == other.path.resolve() and run.header.id == other.header.id:
+            raise ConvbenchError(f"run {name} was given twice; give each run once")
+    return found if len(set(found)) == len(found) else tuple(str(run.path) for run in runs)

@@ -14,7 +14,7 @@ import pandas as pd
 
 from algos.core.errors import ConvbenchError
 from results.records.differences import same_machine, sorted_differences
-from results.records.run import RunRecords
+from results.records.run import RunRecords, names_of
 from results.verdicts.changes import (
     FEWEST_FOR_SHIFT,
     Change,
@@ -26,8 +26,8 @@ from results.verdicts.changes import (
 from results.verdicts.decide import MIN_EFFECT
 from results.verdicts.statistics import paired_ratios, ratio_interval
 
-from .comparison import Comparison, as_table, percent, row_of
-from .labels import listed, plural
+from .comparison import Comparison, as_table, row_of
+from .labels import listed, percent, plural
 from .matched import KEY, Key, Pair, broken, key_of, matched, sides, unmatched
 from .table import tabulate_run
 
@@ -57,7 +57,9 @@ def compare_runs(
     ConvbenchError
         If the runs cannot be compared.
     """
-    names = _names(runs)
+    if len(runs) < 2:
+        raise ConvbenchError("one run was given, and comparing takes two or more")
+    names = names_of(runs)
     frames = [_table(run, name) for run, name in zip(runs, names, strict=True)]
     base = baseline or _shared_baseline(runs, names)
     _check_holds(base, frames, names)
@@ -110,7 +112,7 @@ def compare_in_turns(
     The change is that of neighbouring samples. The time after is the time before, changed by it.
     `verdicts` holds verdict and doubt of each cell by `KEY`, as the session found them.
     """
-    names = _names((before, after))
+    names = names_of((before, after))
     one, other = (
         sides(_table(run, name)) for run, name in zip((before, after), names, strict=True)
     )
@@ -125,17 +127,6 @@ def compare_in_turns(
         names, as_table(rows), MIN_EFFECT if effect is None else effect, notes=notes,
         unmatched=unmatched(one, other, (names[0], names[1])), broken=broken(one, other),
     )  # fmt: skip
-
-
-def _names(runs: Sequence[RunRecords]) -> tuple[str, ...]:
-    """Return a name for each run: its id, or its path where ids are shared."""
-    if len(runs) < 2:
-        raise ConvbenchError("one run was given, and comparing takes two or more")
-    names = tuple(run.header.id or str(run.path) for run in runs)
-    for (name, run), (_, other) in combinations(zip(names, runs, strict=True), 2):
-        if run.path.resolve() == other.path.resolve() and run.header.id == other.header.id:
-            raise ConvbenchError(f"run {name} was given twice; give each run once")
-    return names if len(set(names)) == len(names) else tuple(str(run.path) for run in runs)
 
 
 def _table(run: RunRecords, name: str) -> pd.DataFrame:

@@ -17,8 +17,8 @@ from rich.text import Text
 from results.records.records import plain
 from results.verdicts.decide import UNDECIDED
 
-from .comparison import ORDER, Comparison, percent
-from .labels import listed, plural, time_text, times_text
+from .comparison import ORDER, Comparison
+from .labels import listed, percent, plural, time_text, times_text
 
 #: Bytes that GitHub takes for a comment or the body of an issue are 65 536. The summary of a job
 #: may be longer.

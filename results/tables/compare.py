@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from results.records.columns import is_late
 from results.records.run import RunHeader
 from results.verdicts.decide import (
     MIN_EFFECT,
@@ -141,7 +142,7 @@ def _not_beaten(
     wanting = [
         one.algorithm
         for one in cells
-        if _lacks_budget(one.status, one.reason) and "would take" not in one.reason
+        if is_late(one.status, one.reason) and "would take" not in one.reason
     ]
     doubts = []
     least = min(one.passes for one in [winner, *open_])
@@ -176,12 +177,7 @@ def _left_behind(winner: Row, other: Row) -> bool:
     return other.passes < MIN_PASSES <= winner.passes and behind >= OUT_OF_THE_RUNNING
 
 
-def _lacks_budget(status: str, reason: str) -> bool:
-    """Return True if a row has no time because the budget was spent."""
-    return status == "skipped" and "--call-limit" not in reason
-
-
 def lacks_budget(frame: pd.DataFrame) -> pd.Series:
     """Mark the rows that have no time because the budget was spent."""
-    marks = map(_lacks_budget, frame["status"], frame["reason"])
+    marks = map(is_late, frame["status"], frame["reason"])
     return pd.Series(list(marks), index=frame.index, dtype=bool)

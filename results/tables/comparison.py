@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from results.verdicts.changes import Change
 from results.verdicts.decide import ERROR_RATE, UNDECIDED
 from results.verdicts.statistics import geometric_mean
 
-from .labels import plural, times_text
+from .labels import plural
 from .matched import KEY, Pair
 
 #: Verdicts on a change, in the order in which they are shown.
@@ -117,18 +116,3 @@ def as_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 def _first_seen(values: pd.Series) -> dict[Any, int]:
     return {value: at for at, value in enumerate(dict.fromkeys(values))}
-
-
-def percent(ratio: float) -> str:
-    """Return a ratio as a change in percent.
-
-    >>> percent(1.052), percent(0.5), percent(1.0), percent(12.3)
-    ('+5.2 %', '−50.0 %', '0.0 %', '12×')
-    """
-    if math.isnan(ratio):
-        return "–"
-    if ratio >= 10:
-        return times_text(ratio)
-    change = round(100 * (ratio - 1), 1) + 0.0
-    sign = "+" if change > 0 else "−" if change < 0 else ""
-    return f"{sign}{abs(change):.1f} %"

@@ -27,8 +27,7 @@ QUIET, NOTE, DISTRUST = "quiet", "note", "distrust"
 
 def disturbance(frame: pd.DataFrame) -> dict[str, Any]:
     """Return the ``level`` of the run in `frame`, and the ``sentences`` that explain it."""
-    cores = (frame.attrs.get("environment") or {}).get("cores")
-    found = facts(frame.attrs.get("noise") or {}, cores)
+    found = facts(frame.attrs.get("noise") or {})
     timed = frame[frame["time_s"].notna()]
     if not found or timed.empty:
         return {"level": QUIET, "sentences": []}

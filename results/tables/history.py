@@ -19,7 +19,7 @@ import pandas as pd
 
 from algos.core.errors import ConvbenchError, closest
 from results.records.columns import GROUP, SHAPES, CellRecord
-from results.records.differences import MACHINE, clauses
+from results.records.differences import MACHINE, clauses, comparable
 from results.records.locate import of_suite
 from results.records.records import read_records
 from results.records.run import RunHeader, RunRecords
@@ -156,7 +156,7 @@ def _readable(paths: Sequence[Path]) -> tuple[list[RunRecords], list[str]]:
 def _machine(header: RunHeader) -> tuple[str, ...]:
     """Return what identifies the machine of a run; runs that share it form a history."""
     about = header.environment or {}
-    facts = [json.dumps(about.get(name), sort_keys=True) for name in MACHINE]
+    facts = [json.dumps(comparable(name, about.get(name)), sort_keys=True) for name in MACHINE]
     return (*facts, str(bool((header.settings or {}).get("cold_cache"))))
 
 
@@ -165,7 +165,7 @@ def _history(suite: str, anchor: str, min_effect: float, runs: Sequence[RunRecor
     cells: dict[tuple[Any, ...], CellRecord] = {}
     for number, run in enumerate(runs):
         for cell, log, error in _ratios(run, anchor):
-            key = (*_asked(cell), cell.algorithm)
+            key = (*cell.asked, cell.algorithm)
             found.setdefault(key, []).append((number, log, error))
             cells[key] = cell
     labels = dict(zip(cells, _labels(list(cells.values())), strict=True))
@@ -203,14 +203,10 @@ def _ratios(run: RunRecords, anchor: str) -> list[tuple[CellRecord, float, float
     return found
 
 
-def _asked(cell: CellRecord) -> tuple[Any, ...]:
-    return tuple(getattr(cell, name) or "" for name in GROUP)
-
-
 def _labels(cells: Sequence[CellRecord]) -> list[str]:
     rows = [
         {
-            **{name: getattr(cell, name) or "" for name in GROUP},
+            **dict(zip(GROUP, cell.asked, strict=True)),
             **{name: getattr(cell, name) for name in _LABELLED},
             **{name: _size(getattr(cell, field)) for name, (field, _) in SHAPES.items()},
         }

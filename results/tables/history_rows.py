@@ -16,7 +16,7 @@ from results.records.run import RunHeader
 from results.verdicts.statistics import Interval
 
 from .history import SLOWER, History, Series
-from .labels import listed, plural, shortened
+from .labels import listed, percent, plural, shortened
 
 HEADINGS = ("input · kernel", "threads", "algorithm", "change", "95 %", "since", "now", "beside it")
 _LONGEST = 160
@@ -91,17 +91,6 @@ def name(run: RunHeader) -> str:
     commit = (run.environment or {}).get("git_commit")
     known = run.id or str(run.started or "a run")
     return f"{known} ({commit})" if commit else known
-
-
-def percent(ratio: float) -> str:
-    """Return a change as a signed percentage.
-
-    >>> percent(1.083), percent(0.5), percent(2.5)
-    ('+8.3 %', '−50 %', '+150 %')
-    """
-    value = 100 * (ratio - 1)
-    digits = 1 if abs(value) < 9.95 else 0
-    return f"{'−' if value < 0 else '+'}{abs(value):.{digits}f} %"
 
 
 def between(interval: Interval) -> str:

@@ -86,6 +86,21 @@ def lead_text(ratio: float) -> str:
     return f"{ratio:.2f}×" if 0.0995 <= ratio < 1.95 else times_text(ratio)
 
 
+def percent(ratio: float) -> str:
+    """Return a ratio as a change in percent.
+
+    >>> percent(1.052), percent(0.5), percent(1.0), percent(12.3)
+    ('+5.2 %', '−50.0 %', '0.0 %', '12×')
+    """
+    if math.isnan(ratio):
+        return "–"
+    if ratio >= 10:
+        return times_text(ratio)
+    change = round(100 * (ratio - 1), 1) + 0.0
+    sign = "+" if change > 0 else "−" if change < 0 else ""
+    return f"{sign}{abs(change):.1f} %"
+
+
 def bytes_text(count: float) -> str:
     """Return a number of bytes in a readable unit.
 

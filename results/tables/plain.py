@@ -6,6 +6,8 @@ import json
 
 import pandas as pd
 
+from results.records.records import plain
+
 from .summary import verdicts
 
 
@@ -14,10 +16,11 @@ def run_as_json(frame: pd.DataFrame) -> str:
 
     ``id``, ``suite``, ``path`` and ``status`` are texts and ``verdicts`` is a list of sentences.
     ``cells`` has one object per row, by the names of the columns, without the samples. A value
-    that was not measured is null.
+    that was not measured is null, and infinity is the text "inf".
     """
-    cells = frame.drop(columns="samples").to_json(orient="records", double_precision=15)
-    about = {name: frame.attrs.get(name) for name in ("id", "suite", "path", "status")}
-    return json.dumps(
-        {**about, "verdicts": verdicts(frame), "cells": json.loads(cells)}, ensure_ascii=False
-    )
+    content = {
+        **{name: frame.attrs.get(name) for name in ("id", "suite", "path", "status")},
+        "verdicts": verdicts(frame),
+        "cells": frame.drop(columns="samples").to_dict("records"),
+    }
+    return json.dumps(plain(content), ensure_ascii=False, allow_nan=False)

@@ -2,8 +2,7 @@
 
 Both times come from the same interleaved passes. The fastest is the fastest of our algorithms that
 were timed and that the default accuracy admits, so noise can only make a regret look larger. The
-module knows no rule of choice: it is
-given the choices.
+module knows no rule of choice: it is given the choices.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ import pandas as pd
 
 from results.verdicts.statistics import Passes, geometric_mean, ratio_interval, recentred
 
+from .best import call
 from .labels import GROUP, lead_text, plural, time_text
 
 #: Values of the columns `GROUP` of a problem at one thread count.
@@ -187,7 +187,7 @@ def auto_sentences(frame: pd.DataFrame) -> list[str]:
                 f'algorithm="auto" takes {row["chosen"]}: {time_text(row["chosen_s"])} a call, '
                 f"{lead_text(1 + row['regret'])} the time of {row['best']}."
             ]
-        return said + _ruled_out(frame) + _call(row)
+        return [*said, *_ruled_out(frame), _call(row)]
     hits = int((found["chosen"] == found["best"]).sum())
     about = figures(found)
     text = f'algorithm="auto" takes the fastest in {hits} of {plural(len(found), "problem")}'
@@ -205,7 +205,7 @@ def auto_sentences(frame: pd.DataFrame) -> list[str]:
         f"{lead_text(1 + about.worst)} at worst ({worst['label']}{threads}: {worst['chosen']}; "
         f"the fastest is {worst['best']})."
     )
-    return [text, *_ruled_out(frame), *_call(worst), *_learn(frame)]
+    return [text, *_ruled_out(frame), _call(worst), *_learn(frame)]
 
 
 def _ruled_out(frame: pd.DataFrame) -> list[str]:
@@ -225,15 +225,9 @@ def _ruled_out(frame: pd.DataFrame) -> list[str]:
     ]
 
 
-def _call(row: pd.Series) -> list[str]:
-    """Return the line of Python that calls the fastest, for a convolution."""
-    if row["kind"] != "convolution":
-        return []
-    operands = "" if row["operation"] == "grad_weight" else ", w"
-    return [
-        f"To call the fastest: f = convbench.plan(convbench.parse_descriptor("
-        f'"{row["problem"]}"){operands}, algorithm="{row["best"]}")'
-    ]
+def _call(row: pd.Series) -> str:
+    """Return the line of Python that calls the fastest on the operands of a row of `regret`."""
+    return f"To call the fastest: {call(row.to_dict() | {'algorithm': row['best']})}"
 
 
 def _learn(frame: pd.DataFrame) -> list[str]:

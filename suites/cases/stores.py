@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import shutil
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -75,16 +76,50 @@ def path_of(spec: str) -> Path:
     return _parts(spec)[0]
 
 
+def name_of(spec: str) -> str:
+    """Return the name of the array inside the file; empty if `spec` names none."""
+    return _parts(spec)[1]
+
+
+def exists(spec: str) -> bool:
+    """Return True if the file exists and holds the array that `spec` names in it, if any."""
+    path, name, ending = _parts(spec)
+    if not path.exists() or not name:
+        return path.exists()
+    library = _library(ending)
+    try:
+        if LIBRARIES[ending] == "h5py":
+            with library.File(path, "r") as file:
+                return name in file
+        return name in library.open_group(path, mode="r")
+    except Exception as error:
+        raise ConvbenchError(f"{spec!r} cannot be read: {said(error)}") from None
+
+
+def remove(spec: str) -> None:
+    """Remove the array that `spec` names in a file, or the whole file if it names none."""
+    path, name, ending = _parts(spec)
+    if not name:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    elif LIBRARIES[ending] == "h5py":
+        with _library(ending).File(path, "r+") as file:
+            del file[name]
+    else:
+        del _library(ending).open_group(path, mode="r+")[name]
+
+
 def _parts(spec: str) -> tuple[Path, str, str]:
     """Return path, name inside and ending of ``scan.h5:/raw``."""
     path, _, name = spec.partition(":")
-    ending = Path(path).suffix.lower()
+    ending, name = Path(path).suffix.lower(), name.strip("/")
     if ending not in LIBRARIES:
         raise ConvbenchError(
             f"{spec!r}: files of arrays end in {', '.join(LIBRARIES)}; "
             f"an array inside one is named as in scan.h5:/raw"
         )
-    return Path(path).expanduser(), name.strip("/"), ending
+    if name and LIBRARIES[ending] not in ("h5py", "zarr"):
+        raise ConvbenchError(f"{spec!r}: {ending} files hold one array; leave out :{name}")
+    return Path(path).expanduser(), name, ending
 
 
 def _library(ending: str) -> ModuleType:
@@ -134,7 +169,8 @@ def _made(
         large = math.prod(shape) * dtype.itemsize >= BIG_TIFF
         return library.memmap(path, shape=shape, dtype=dtype, bigtiff=large)
     if LIBRARIES[ending] == "h5py":
-        made = library.File(path, "w").create_dataset(name or USUAL_NAME, shape, dtype)
+        file = library.File(path, "a" if name else "w")  # a named array leaves others alone
+        made = file.create_dataset(name or USUAL_NAME, shape, dtype)
         made.file.flush()
         return made
     chunks = getattr(like, "chunks", None) or _chunks(shape, dtype.itemsize)

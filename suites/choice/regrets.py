@@ -144,5 +144,5 @@ def check_cases(frame: pd.DataFrame) -> None:
     if not (counts > 1).any():
         raise ConvbenchError(
             "the run holds no problem for which two algorithms were timed, so a choice between "
-            "them cannot be judged; give a run of several algorithms"
+            "them cannot be judged; give a run of several algorithms, or a longer --budget"
         )

@@ -147,25 +147,27 @@ class Fleet:
     def _look_at_workers(self) -> None:
         """Take in workers that have come, and give the tasks of those that are gone to others."""
         present = self.connection.workers()
-        for address in [*self._known]:
-            if address not in present:
-                host = self._known.pop(address)
-                if address in self._busy and not self._collect(address):
-                    lost = self._busy.pop(address)
-                    lost.future.cancel()
-                    self.tell(f"{host.name if host else address} is gone; "
-                              f"{lost.task.case.problem} goes to another host")  # fmt: skip
+        gone = [address for address in self._known if address not in present]
+        for address in gone:
+            host = self._known.pop(address)
+            if address in self._busy and not self._collect(address):
+                lost = self._busy.pop(address)
+                lost.future.cancel()
+                self.tell(f"{host.name if host else address} is gone; "
+                          f"{lost.task.case.problem} goes to another host")  # fmt: skip
+        if gone:  # a worker that was refused for the sake of one of them is asked again
+            self._known = {address: host for address, host in self._known.items() if host}
         for address in present:
             if address not in self._known:
                 host = self.connection.ask(address)
                 reason = self._refusal(host)
                 self._known[address] = None if reason else host
-                if reason:
-                    self._reasons.append(reason)
-                    self.tell(reason)
-                else:
+                if not reason:
                     self._ledger(host.kind)
                     self.tell(f"{host.name} measures: {host.title}")
+                elif reason not in self._reasons:
+                    self._reasons.append(reason)
+                    self.tell(reason)
 
     def _refusal(self, host: Host) -> str:
         """Return why a worker may not measure; empty if it may."""

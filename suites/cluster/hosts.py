@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from results.records.differences import comparable
 from suites.machine.environment import environment
 
 #: Variable that replaces the identity of a host. "process" gives every worker process its own: for
@@ -64,7 +65,7 @@ class Host:
         """Text that is equal for all hosts of one kind."""
         facts = self.environment or {}
         known = {name: facts.get(name) for name in ALIKE}
-        known["GiB"] = round((facts.get("memory_bytes") or 0) / 2**30)
+        known["GiB"] = comparable("memory_bytes", facts.get("memory_bytes") or 0)
         return json.dumps(known, sort_keys=True)
 
     @property

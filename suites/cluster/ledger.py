@@ -14,6 +14,7 @@ from typing import Any
 
 import results
 from algos.core.errors import ConvbenchError
+from results.records.columns import is_late
 from results.records.files import write_whole
 from results.records.merge import joined_noise
 from results.records.record import Record
@@ -41,22 +42,20 @@ class Ledger:
         self.cases, self.settings = cases, settings
         self.done: set[int] = set()
         self.writer: results.RunWriter | None = None
-        self.hosts: dict[str, int] = {}
         self._noise: dict[str, float] = {}
 
     def take_up(self, path: Path) -> None:
         """Go on with an earlier run; what it holds of unfinished problems is removed."""
         records = results.read_records(path)
+        results.RunWriter.reopen(path).close()  # refused if another process writes it
         cells: dict[int, set[str]] = {}
         for cell in records.cells:
-            cells.setdefault(cell.group, set()).add(cell.algorithm)
+            if not is_late(cell.status, cell.reason):
+                cells.setdefault(cell.group, set()).add(cell.algorithm)
         for number, case in enumerate(self.cases):
             wanted = set(case.entrants(self.settings.algorithms))
             if all(wanted <= cells.get(group, set()) for group in self._groups(number)):
                 self.done.add(number)
-        for one in records.passes:
-            if one.host and one.number == 0:
-                self.hosts[one.host] = self.hosts.get(one.host, 0) + 1
         self._noise = joined_noise([records])
         self._drop_unfinished(path)
         self.writer = results.RunWriter.reopen(path)
@@ -91,7 +90,6 @@ class Ledger:
         }.values()
         self.writer.append_all([*passes, *cells])
         self.done.add(number)
-        self.hosts[host.name] = self.hosts.get(host.name, 0) + 1
         self._noise = joined_noise([found], self._noise)
 
     def _header(self, header: RunHeader, measured: RunHeader, host: Host) -> RunHeader:
@@ -130,8 +128,16 @@ def siblings(earlier: Path) -> Iterator[tuple[str, Path]]:
             f"run {earlier.name} was measured without a cluster; leave out --cluster to go on"
         )
     for file in sorted(earlier.parent.glob(f"*/{FILE}")):
-        with file.open(encoding="utf-8") as stream:
-            header: dict[str, Any] = json.loads(stream.readline())
-        known = header.get("cluster") or {}
+        known = _cluster_of(file)
         if known.get("session") == cluster.get("session"):
             yield known["kind"], file.parent
+
+
+def _cluster_of(file: Path) -> dict[str, Any]:
+    """Return what the header of a run says of its cluster; empty if the file is damaged."""
+    try:
+        with file.open(encoding="utf-8") as stream:
+            header = json.loads(stream.readline())
+    except (OSError, ValueError):
+        return {}
+    return (header.get("cluster") or {}) if isinstance(header, dict) else {}

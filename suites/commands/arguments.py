@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 from algos.core.amounts import bytes_of
 from algos.core.errors import ConvbenchError
@@ -44,6 +46,24 @@ def add_runs(parser: argparse._ActionsContainer, more: str = "") -> None:
         "--runs", metavar="DIR",
         help=f"folder of runs{more} (default: CONVBENCH_RUNS, or ./results/runs)",
     )  # fmt: skip
+
+
+def output_file(option: str, text: str | None) -> Path | None:
+    """Return the file that `option` names, or None if it was not given.
+
+    Raise if it cannot be written, so that nobody waits for content that is lost.
+    """
+    if text is None:
+        return None
+    path = Path(text).expanduser()
+    if path.is_dir():
+        raise ConvbenchError(f"{option} {path} is a folder; give the name of a file")
+    folder = next((parent for parent in path.parents if parent.exists()), path.parent)
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise ConvbenchError(
+            f"{option} {path} cannot be written: {folder} takes no files; name another file"
+        )
+    return path
 
 
 #: Seconds by unit; a number without a unit is of seconds.

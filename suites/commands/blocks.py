@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import glob
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import numpy as np
 from algos import blocks
 from algos.blocks.api import check_types
 from algos.blocks.journal import beside
-from algos.blocks.positions import Span
+from algos.blocks.positions import Span, checked_border
 from algos.core.boundary import BOUNDARIES
 from algos.core.errors import ConvbenchError
 from algos.filtering.request import MODES
@@ -110,18 +109,29 @@ def execute(options: Options) -> int:
         Span.of(options.mode, n, k, flip, boundary)
         for n, k in zip(source.shape, kernel.shape, strict=True)
     ]
-    result, again = _result(options, source, tuple(s.outputs for s in spans), dtype)
+    shape = tuple(s.outputs for s in spans)
+    settings: dict[str, Any] = {
+        "memory": options.memory, "mode": options.mode, "boundary": boundary,
+        "algorithm": options.algorithm, "threads": options.threads,
+    }  # fmt: skip
+    again = _goes_on(options)
+    if not again:
+        # Refused before anything is made or replaced.
+        if min(shape) < 1:
+            raise ConvbenchError("the kernel exceeds the input; use --mode same or full")
+        checked_border(boundary, options.cval)
+        blocks.layout(_cast(source, dtype), kernel, _Shape(shape, dtype), flip=flip, **settings)
+        _make_room(options.result)
+    result = stores.open_result(options.result, shape, dtype, source, again=again)
     function = blocks.correlate if options.correlate else blocks.convolve
     try:
         laid = function(
-            _cast(source, dtype), kernel, result, memory=options.memory, mode=options.mode,
-            boundary=options.boundary, cval=options.cval, algorithm=options.algorithm,
-            threads=options.threads, progress=True if out.is_terminal else None,
+            _cast(source, dtype), kernel, result, cval=options.cval,
+            progress=True if out.is_terminal else None, **settings,
         )  # fmt: skip
     except ConvbenchError:
-        path = stores.path_of(options.result)
-        if not again and not _journals(path):  # nothing was written yet
-            _remove(path)
+        if not again and not _journals(options.result):  # nothing was written yet
+            stores.remove(options.result)
         raise
     blocks_made = "1 block" if laid.blocks == 1 else f"{laid.blocks} blocks"
     out.print(
@@ -154,34 +164,59 @@ def _cast(store: Any, dtype: np.dtype) -> Any:
     return store if np.result_type(store.dtype, dtype) == dtype else _Cast(store, dtype)
 
 
-def _result(
-    options: Options, source: Any, shape: tuple[int, ...], dtype: np.dtype
-) -> tuple[Any, bool]:
-    """Return the array to write, and True if an interrupted call has begun it."""
-    path = stores.path_of(options.result)
-    if path.exists() and path.resolve() == stores.path_of(options.source).resolve():
-        raise ConvbenchError(f"{options.result!r} is the input; name another file")
-    if path.exists() and options.overwrite:
-        for journal in _journals(path):
-            journal.unlink()
-        _remove(path)
-    if not path.exists():
-        if min(shape) < 1:
-            raise ConvbenchError("the kernel exceeds the input; use --mode same or full")
-        return stores.open_result(options.result, shape, dtype, source, again=False), False
-    if not _journals(path):
-        raise ConvbenchError(f"{options.result!r} exists; --overwrite replaces it")
-    notes.print(f"[yellow]note:[/] going on with {options.result}", soft_wrap=True)
-    return stores.open_result(options.result, shape, dtype, source, again=True), True
+@dataclass(frozen=True)
+class _Shape:
+    """Stands for a result that does not exist yet."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        raise NotImplementedError
+
+    __setitem__ = __getitem__
 
 
-def _journals(path: Path) -> list[Path]:
-    """Return the journals of interrupted calls that wrote to `path`."""
+def _goes_on(options: Options) -> bool:
+    """Return True if an interrupted call has begun the result."""
+    spec = options.result
+    if _is_input(options):
+        raise ConvbenchError(f"{spec!r} is the input, or holds it; name another file")
+    if not stores.exists(spec) or options.overwrite:
+        return False
+    if not _journals(spec):
+        raise ConvbenchError(f"{spec!r} exists; --overwrite replaces it")
+    notes.print(f"[yellow]note:[/] going on with {spec}", soft_wrap=True)
+    return True
+
+
+def _is_input(options: Options) -> bool:
+    """Return True if writing the result would write to the file of the input.
+
+    Two arrays in a .zarr folder are files of their own.
+    """
+    source, result = map(stores.path_of, (options.source, options.result))
+    if source.resolve() != result.resolve():
+        return False
+    names = {stores.name_of(options.source), stores.name_of(options.result)}
+    return not (source.is_dir() and len(names) == 2 and "" not in names)
+
+
+def _make_room(spec: str) -> None:
+    """Remove the result of an earlier call, and its journals."""
+    for journal in _journals(spec):
+        journal.unlink()
+    if stores.exists(spec):
+        stores.remove(spec)
+
+
+def _journals(spec: str) -> list[Path]:
+    """Return the journals of interrupted calls that wrote to `spec`."""
+    path, name = stores.path_of(spec), stores.name_of(spec)
+    if name:
+        found = [path.with_name(beside(f"{path.name}-{name.replace('/', '-')}"))]
+        return [journal for journal in found if journal.exists()]
     return [*path.parent.glob(f"{glob.escape(path.name)}*{beside('')}")]
-
-
-def _remove(path: Path) -> None:
-    shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _times(shape: tuple[int, ...]) -> str:

@@ -9,10 +9,10 @@ from pathlib import Path
 from rich.markup import escape
 
 import results
-from algos.core.errors import ConvbenchError
 from results.records.files import disk_error
 from suites.claims import catalogue, checking, page, terminal
 
+from .arguments import output_file
 from .command import Command
 from .command import Options as BaseOptions
 from .consoles import notes, out
@@ -58,31 +58,29 @@ def execute(options: Options) -> int:
     """
     chosen = catalogue.chosen(options.names)
     folder = Path(options.folder or results.runs_folder() / "claims").expanduser()
-    _check_places(folder, options.json)
+    file = output_file("--json", options.json)
+    _make(folder)
     checked = []
     for found in checking.check_each(chosen):
         terminal.show(found, out, working=bool(options.names))
-        for file in page.save_figures(found, folder):
+        for figure in page.save_figures(found, folder):
             if options.names:
-                notes.print(f"figure: {escape(str(file))}", soft_wrap=True)
+                notes.print(f"figure: {escape(str(figure))}", soft_wrap=True)
         checked.append(found)
     terminal.show_exceptions(checked, out)
     if not options.names:
         notes.print(f"page: {escape(str(page.save_page(checked, folder)))}", soft_wrap=True)
-    if options.json:
-        page.save_json(checked, Path(options.json).expanduser())
+    if file:
+        page.save_json(checked, file)
     return UNCHECKED if any(found.unchecked for found in checked) else 0
 
 
-def _check_places(folder: Path, file: str | None) -> None:
-    """Raise before minutes are spent if `folder` or the JSON `file` cannot be written."""
-    for place in (folder, *((Path(file).expanduser().parent,) if file else ())):
-        try:
-            place.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise disk_error(place, error) from None
-    if file and Path(file).expanduser().is_dir():
-        raise ConvbenchError(f"--json {file} is a folder; give the name of a file")
+def _make(folder: Path) -> None:
+    """Make `folder`, or raise before minutes are spent on what goes there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise disk_error(folder, error) from None
 
 
 COMMAND = Command("claims", Options, add_arguments, execute, EXAMPLES)

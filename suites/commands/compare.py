@@ -22,7 +22,7 @@ from results.tables.changes_text import as_json, as_markdown, show
 from results.tables.comparison import Comparison
 from results.tables.labels import plural
 
-from .arguments import add_runs, percent, seconds, whole_number
+from .arguments import add_runs, output_file, percent, seconds, whole_number
 from .command import Command
 from .command import Options as BaseOptions
 from .consoles import notes, out, remark
@@ -125,8 +125,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(options: Options) -> int:
     """Show what changed; return 1 if --fail-on asks for it, else 0."""
     _check(options)
+    path = output_file("--output", options.output)
     found = _of_revisions(options) if options.rev else _of_runs(options)
-    _write(found, options)
+    _write(found, options.format, path)
     if options.fail_on is None:
         return 0
     if found.counts["withheld"]:
@@ -207,19 +208,15 @@ def _of_revisions(options: Options) -> Comparison:
         )  # fmt: skip
 
 
-def _write(found: Comparison, options: Options) -> None:
+def _write(found: Comparison, form: str, path: Path | None) -> None:
     """Write the comparison to a file or to standard output."""
-    if options.format == "terminal" and not options.output:
+    if path:
+        content = _formats()[form](found)
+        notes.print(f"written  {write_whole(path, content)}", soft_wrap=True, markup=False)
+    elif form == "terminal":
         show(found, out)
-        return
-    content = _formats()[options.format](found)
-    if not options.output:
-        sys.stdout.write(content)
-        return
-    path = Path(options.output).expanduser()
-    if path.is_dir():
-        raise ConvbenchError(f"--output {path} is a folder; give the name of a file")
-    notes.print(f"written  {write_whole(path, content)}", soft_wrap=True, markup=False)
+    else:
+        sys.stdout.write(_formats()[form](found))
 
 
 def _formats() -> dict[str, Callable[[Comparison], str]]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import results
 from algos.core.errors import ConvbenchError
 from results.records.files import write_whole
 from results.tables.formats import FORMATS
 
-from .arguments import add_runs
+from .arguments import add_runs, output_file
 from .command import Command
 from .command import Options as BaseOptions
 from .consoles import notes
@@ -53,14 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: Options) -> int:
     """Write the table of a run to a file or to standard output; return the exit code."""
+    path = output_file("--output", options.output)
     folder = (
         results.find(options.run, options.runs) if options.run else results.latest(options.runs)
     )
     content = FORMATS[options.format](results.read_records(folder))
-    if options.output:
-        path = Path(options.output).expanduser()
-        if path.is_dir():
-            raise ConvbenchError(f"--output {path} is a folder; give the name of a file")
+    if path:
         notes.print(f"written  {write_whole(path, content)}", soft_wrap=True, markup=False)
     elif isinstance(content, str):
         sys.stdout.write(content)

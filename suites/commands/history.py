@@ -14,7 +14,7 @@ from results.records.files import write_whole
 from results.tables.history import History, histories
 from results.tables.history_rows import as_json, markdown, show
 
-from .arguments import add_min_effect, add_runs
+from .arguments import add_min_effect, add_runs, output_file
 from .command import Command
 from .command import Options as BaseOptions
 from .consoles import notes, out, remark
@@ -67,8 +67,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: Options) -> int:
     """Show the history of a suite; return 1 if asked to fail and the newest run is slower."""
-    figure = _path("--figure", options.figure)
-    output = _path("--output", options.output)
+    figure = output_file("--figure", options.figure)
+    output = output_file("--output", options.output)
     if figure and figure.suffix not in (".png", ".svg"):
         raise ConvbenchError(f"--figure {figure} ends in {figure.suffix!r}; use .png or .svg")
     if output and options.format == "terminal":
@@ -112,15 +112,6 @@ def _draw(history: History, file: Path) -> None:
         )
     notes.print(f"figure   {write_whole(file, figure_bytes(history, file.suffix[1:]))}",
                 soft_wrap=True, markup=False)  # fmt: skip
-
-
-def _path(option: str, text: str | None) -> Path | None:
-    if text is None:
-        return None
-    path = Path(text).expanduser()
-    if path.is_dir():
-        raise ConvbenchError(f"{option} {path} is a folder; give the name of a file")
-    return path
 
 
 COMMAND = Command("history", Options, add_arguments, execute, EXAMPLES)

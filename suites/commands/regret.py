@@ -16,6 +16,7 @@ from rich.table import Table
 import results
 from algos.backend.threads import available
 from algos.core.errors import ConvbenchError
+from results.records.files import write_whole
 from results.tables.labels import lead_text, plural
 from results.tables.regret import Figures, regret
 from suites.cases import everyday
@@ -26,10 +27,11 @@ from suites.timing.estimate import seconds_needed
 from suites.timing.progress import interrupted, measure
 from suites.timing.schedule import Settings
 
-from .arguments import add_runs, seconds
+from .arguments import add_runs, output_file, seconds
 from .command import Command
 from .consoles import out, remark
 from .everyday_suite import ChoiceCases, add_cases, chosen_suite, is_suite
+from .resuming import resumed
 from .selection import thread_counts
 
 EXAMPLES = """examples:
@@ -89,32 +91,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: Options) -> int:
     """Judge the automatic choice on a run; return 1 if a limit is exceeded."""
-    listed = options.problem or options.batch
-    if options.table:
-        _check_table(Path(options.table))
+    if options.resume:
+        options = resumed(COMMAND, options, options.resume)
+    table = output_file("--table", options.table)
     if options.what and not is_suite(options.what):
-        if listed or options.resume:
+        if options.problem or options.batch or options.earlier:
             raise ConvbenchError(
                 f"{options.what} names no suite, so it is taken for a finished run; leave out "
                 f"--problem, --batch and --resume"
             )
         path = results.find(options.what, options.runs)
     else:
-        path = _measured(_resumed(options) if options.resume else options)
-    return judge(results.read(path), options.tuned, options.table)
-
-
-def _resumed(options: Options) -> Options:
-    """Return the options of the earlier measurement, for its folder."""
-    earlier = results.find(options.resume or "", options.runs)
-    words = tuple(results.read_records(earlier).header.words or [""])
-    if words[0] != COMMAND.name:
-        raise ConvbenchError(
-            f"run {options.resume} was not made by convbench regret; resume it with convbench run"
-        )
-    before = COMMAND.parse(list(words[1:]))
-    budget = options.budget or before.budget
-    return replace(before, words=words, earlier=earlier, runs=options.runs, budget=budget)
+        path = _measured(options)
+    return judge(results.read(path), options.tuned, table)
 
 
 def _measured(options: Options) -> Path:
@@ -150,7 +139,7 @@ def _measured(options: Options) -> Path:
     return done.path
 
 
-def judge(frame: pd.DataFrame, tuned: bool = False, table: str | None = None) -> int:
+def judge(frame: pd.DataFrame, tuned: bool = False, table: Path | None = None) -> int:
     """Print the regret of the automatic choice and of simpler rules; return 1 if it is too large.
 
     Unless `tuned`, choices know nothing that was measured by the user.
@@ -165,7 +154,8 @@ def judge(frame: pd.DataFrame, tuned: bool = False, table: str | None = None) ->
     each = regret(frame, rules[0].chosen)
     _print_worst(each)
     if table:
-        _write(each, table)
+        written = write_whole(table, each.to_csv(index=False))
+        out.print(f"table    {written}", soft_wrap=True, markup=False)
     foreign = os.environ.get("NUMBA_CPU_NAME")
     bars = BARS["tuned" if tuned else "foreign" if foreign else "untuned"]
     said = [
@@ -215,25 +205,6 @@ def _print_worst(each: pd.DataFrame) -> None:
             f"{row['chosen']}, {lead_text(1 + row['regret'])} the time of {row['best']}",
             soft_wrap=True,
         )
-
-
-def _check_table(table: Path) -> None:
-    """Raise where no file can be written at `table`, before hours are spent on its content."""
-    folder = table.parent
-    if table.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise ConvbenchError(
-            f"{table} cannot be written: {folder} is no folder that takes it; name another file"
-        )
-
-
-def _write(each: pd.DataFrame, table: str) -> None:
-    try:
-        each.to_csv(table, index=False)
-    except OSError as error:
-        raise ConvbenchError(
-            f"{table} cannot be written: {error.strerror or error}; name another file"
-        ) from None
-    out.print(f"table    {table}", soft_wrap=True, markup=False)
 
 
 COMMAND = Command("regret", Options, add_arguments, execute, EXAMPLES)

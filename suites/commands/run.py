@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.markup import escape
@@ -34,6 +34,7 @@ from .arguments import (
 )
 from .command import Command
 from .consoles import notes, out, remark
+from .resuming import resumed
 
 EXAMPLES = """examples:
   convbench run
@@ -169,7 +170,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(options: Options) -> int:
     """Time algorithms, and leave a run folder behind."""
     if options.resume:
-        options = _resumed(options, options.resume)
+        options = resumed(COMMAND, options, options.resume)
     files, more = choose.algorithm_files(options.algorithm_file, options.threads)
     chosen, remarks = choose.run_suite(options)
     remark(remarks)
@@ -215,24 +216,6 @@ def _on_cluster(
         chosen, settings, address, folder, out, options.words, options.earlier, options.manner,
         options.wait,
     )  # fmt: skip
-
-
-def _resumed(options: Options, run: str) -> Options:
-    """Return the options of the earlier run, changed by the ones given now.
-
-    The records of `run` hold its command line. Timing later refuses options that disagree.
-    """
-    earlier = results.find(run, options.runs)
-    words = tuple(results.read_records(earlier).header.words or ["run"])
-    if words[0] != COMMAND.name:
-        raise ConvbenchError(
-            f"run {run} was made by convbench {words[0]}, but convbench run can only resume runs "
-            f"of its own; see convbench {words[0]} --help"
-        )
-    before, usual = COMMAND.parse(list(words[1:])), COMMAND.parse([])
-    given = {field.name: getattr(options, field.name) for field in fields(options)}
-    changed = {name: value for name, value in given.items() if value != getattr(usual, name)}
-    return replace(before, **{**changed, "words": words, "earlier": earlier, "resume": None})
 
 
 def _refuse_the_impossible(chosen: Suite, settings: Settings) -> None:

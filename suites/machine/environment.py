@@ -37,7 +37,7 @@ def environment() -> dict[str, Any]:
         "cores": psutil.cpu_count(logical=False) or psutil.cpu_count() or 1,
         "usable_cores": usable_cores(),
         "caches": _caches(),
-        "memory_bytes": psutil.virtual_memory().total,
+        "memory_bytes": total_memory(),
         "governor": _read(_CPU / "cpufreq" / "scaling_governor"),
         "os": platform.platform(),
         "host": platform.node(),
@@ -84,6 +84,11 @@ def cache_folder() -> Path:
     """Return the folder that keeps measurements of this machine between runs."""
     named = os.environ.get("CONVBENCH_CACHE")
     return Path(named).expanduser() if named else user_cache_path("convbench")
+
+
+def total_memory() -> int:
+    """Return the bytes of memory that the machine has."""
+    return int(psutil.virtual_memory().total)
 
 
 def available_memory() -> int:

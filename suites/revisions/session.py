@@ -15,7 +15,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,12 +84,19 @@ class Session:
         self._starting = self._sampling = 0.0  # seconds of the last pass: to get ready, and by cell
 
     def build(self) -> None:
-        """Compile what both revisions need, at the same time, and verify every result."""
+        """Compile what both revisions need, at the same time, and verify every result.
+
+        Raises
+        ------
+        ConvbenchError
+            If a revision cannot be imported. The other one is then stopped at once.
+        """
         self._tell("building and verifying both revisions")
         try:
             with ThreadPoolExecutor(len(SIDES)) as pool:
                 try:
-                    list(pool.map(self._build, SIDES))
+                    for built in as_completed([pool.submit(self._build, one) for one in SIDES]):
+                        built.result()
                 except BaseException:
                     self._turns.stop()  # the other side must not go on
                     raise
@@ -104,7 +111,7 @@ class Session:
             instance = instance_of(case, self.settings.seed)
             positions = instance.positions(*_ORACLE, self.settings.seed)
             for cell in cells:
-                self._turns.ask(side, BUILDING, "drop")
+                self._turns.drop((side,), BUILDING)
                 mine = cell.sides[side]
                 result = Path(cell.arrays[0]).with_name(f"{side}-{cell.number}.npy")
                 if not self._turns.load(cell, side, BUILDING, str(result)):
@@ -115,7 +122,7 @@ class Session:
                 if not verdict.passed:
                     mine.end("failed", verdict.reason)
                     continue
-                mine.once = self._turns.shortest(cell, side)
+                self._turns.shortest(cell, side, BUILDING)
                 if mine.once > CALL_LIMIT:
                     mine.end("skipped", f"one call takes {mine.once:.3g} s, above {CALL_LIMIT:g} s")
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from algos.core.errors import ConvbenchError
 from suites.machine import clock, cores
 from suites.timing.bench import STAY
 from suites.workers.process import WorkerDiedError
@@ -43,10 +44,23 @@ class Turns:
             self._children[side] = Child(self._revisions[side], self._threads)
         self.drop()
 
-    def drop(self) -> None:
-        """Free the memory of all cells, on both sides."""
-        for side in SIDES:
-            self.ask(side, WAITING, "drop")
+    def drop(self, sides: Sequence[str] = SIDES, timeout: float = WAITING) -> None:
+        """Free the memory of all cells on `sides`; each answers within `timeout` seconds.
+
+        Raises
+        ------
+        ConvbenchError
+            If a process cannot import its revision, or has died meanwhile.
+        """
+        for side in sides:
+            try:
+                self._ask(side, timeout, "drop")
+            except WorkerDiedError as death:
+                raise ConvbenchError(
+                    f"revision {self._revisions[side]} cannot be timed: {death}; install what it "
+                    f"needs, or give another revision"
+                ) from None
+            self._children[side].loaded.clear()
 
     def stop(self) -> None:
         """End all processes, and every request that waits for an answer in another thread."""
@@ -59,57 +73,59 @@ class Turns:
         mine = cell.sides[side]
         if not cell.alive or not self.load(cell, side, WAITING):
             return
-        try:
-            answer = self.ask(
-                side, WAITING, "sample", cell=cell.number, loops=mine.loops, warm=mine.warming
-            )
-        except (UnableError, WorkerDiedError) as error:
-            mine.end("failed", str(error))
-            return
-        if mine.threads > 1:
-            self._children[side].pause()
-        mine.samples.setdefault(number, []).append(answer["seconds"])
+        answer = self._ask_about(cell, side, WAITING, "sample", loops=mine.loops, warm=mine.warming)
+        if answer:
+            mine.samples.setdefault(number, []).append(answer["seconds"])
 
-    def shortest(self, cell: TwoSided, side: str) -> float:
-        """Return the seconds of the shortest call of a cell that is loaded."""
-        return float(self.ask(side, WAITING, "shortest", cell=cell.number)["seconds"])
+    def shortest(self, cell: TwoSided, side: str, timeout: float) -> None:
+        """Note the seconds of the shortest call of a cell that is loaded; a failure ends it."""
+        if answer := self._ask_about(cell, side, timeout, "shortest"):
+            cell.sides[side].once = answer["seconds"]
 
     def load(self, cell: TwoSided, side: str, timeout: float, result: str = "") -> bool:
         """Make a cell ready on one side, unless it is; return False if that ends it."""
         mine = cell.sides[side]
         if side in self._children and cell.number in self._children[side].loaded:
             return True
-        try:
-            self.ask(
-                side, timeout, "load", cell=cell.number, problem=str(mine.case.problem),
-                arrays=list(cell.arrays), algorithm=mine.algorithm, threads=mine.threads,
-                result=result,
-            )  # fmt: skip
-        except UnableError as error:
-            mine.end(error.status, error.reason)
-        except WorkerDiedError as death:
-            mine.end("failed", str(death))
-        else:
+        answer = self._ask_about(
+            cell, side, timeout, "load", problem=str(mine.case.problem), arrays=list(cell.arrays),
+            algorithm=mine.algorithm, threads=mine.threads, result=result,
+        )  # fmt: skip
+        if answer is not None:
             self._children[side].loaded.add(cell.number)
-            if mine.threads > 1:
-                self._children[side].pause()
         return mine.alive
 
-    def ask(self, side: str, timeout: float, do: str, **arguments: Any) -> dict[str, Any]:
+    def _ask_about(
+        self, cell: TwoSided, side: str, timeout: float, do: str, **arguments: Any
+    ) -> dict[str, Any] | None:
+        """Ask the process of a side about a cell; return None if that fails, which ends the cell.
+
+        A process of several threads is then paused.
+        """
+        mine = cell.sides[side]
+        try:
+            answer = self._ask(side, timeout, do, cell=cell.number, **arguments)
+        except UnableError as error:
+            mine.end(error.status, error.reason)
+            return None
+        except WorkerDiedError as death:
+            mine.end("failed", str(death))
+            return None
+        if mine.threads > 1:
+            self._children[side].pause()
+        return answer
+
+    def _ask(self, side: str, timeout: float, do: str, **arguments: Any) -> dict[str, Any]:
         """Ask the process of a side; one that died is replaced at the next request."""
-        if self._stopped:
-            raise StoppedError
         if side not in self._children:
             self._children[side] = Child(self._revisions[side], self._threads)
-        child = self._children[side]
+        if self._stopped:  # asked last, so that `stop` misses no process
+            raise StoppedError
         try:
-            answer = child.ask(timeout, do, **arguments)
+            return self._children[side].ask(timeout, do, **arguments)
         except WorkerDiedError:
             self._children.pop(side).close()
             raise
-        if do == "drop":
-            child.loaded.clear()
-        return answer
 
     def close(self) -> None:
         """End all processes."""

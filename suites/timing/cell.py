@@ -217,3 +217,8 @@ def gibibytes(count: int) -> str:
 def memory_allowed() -> int:
     """Return the bytes that the cells of a problem may take together now."""
     return int(machine.available_memory() * MEMORY_SHARE)
+
+
+def memory_of_machine() -> int:
+    """Return the bytes that they might take if nothing else ran."""
+    return int(machine.total_memory() * MEMORY_SHARE)

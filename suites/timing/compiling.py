@@ -19,11 +19,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from algos import registry
 from algos.backend.threads import available
-from algos.core.errors import ConvbenchError
 from algos.core.family import CONVOLUTION, POOLING, Family
 from algos.notation import parse
 from suites.cases import generate
@@ -31,7 +31,7 @@ from suites.cases.suite import Case
 from suites.machine import clock
 from suites.truth.families import FAMILY_CASES
 from suites.workers.messages import Compile, Compiled, Unable
-from suites.workers.process import Worker
+from suites.workers.process import Worker, WorkerDiedError
 
 from .cell import obstacle
 
@@ -66,6 +66,7 @@ class Cost:
 
     Times are seconds beyond those of the same calls made again. `compiled_s` is the time in the
     first process, `cpu_s` its processor time on all cores, `loaded_s` the time in the second.
+    `failure` says on which problem it failed, and why; it is empty otherwise.
     """
 
     algorithm: str
@@ -75,6 +76,7 @@ class Cost:
     compiled_s: float = 0.0
     cpu_s: float = 0.0
     loaded_s: float = 0.0
+    failure: str = ""
 
 
 def cases(family: Family, dtype: str) -> list[Case]:
@@ -87,26 +89,73 @@ def cases(family: Family, dtype: str) -> list[Case]:
     return list(dict.fromkeys(cast))
 
 
-def measure(family: Family, dtype: str, names: Sequence[str]) -> list[Cost]:
-    """Return the costs of the algorithms `names` of `family`, in this order."""
-    costs = {name: Cost(name, family.name, dtype) for name in names}
-    asked = [(name, call) for name in names for call in calls(name, family, dtype)]
-    again = []
-    compiler, loader = Worker(available()), Worker(available())
-    try:
-        for name, call in asked:
-            answer = _compile(compiler, name, *call)
-            if answer.seconds > MADE:
-                again.append((name, call))
-            costs[name].kernels += answer.kernels
-            costs[name].compiled_s += answer.seconds
-            costs[name].cpu_s += answer.cpu
-        for name, call in again:
-            costs[name].loaded_s += _compile(loader, name, *call).seconds
-    finally:
-        compiler.close()
-        loader.close()
-    return [*costs.values()]
+class Lane:
+    """Algorithms of a family in one data type, which take turns in one process.
+
+    A process that dies is replaced. The first failure of an algorithm is noted in its cost, and the
+    rest of its calls are left out.
+    """
+
+    def __init__(self, family: Family, dtype: str, names: Sequence[str]) -> None:
+        self.family, self.dtype = family, dtype
+        self.costs = {name: Cost(name, family.name, dtype) for name in names}
+        self._worker: Worker | None = None
+        self._stopped = False
+
+    def measure(self) -> list[Cost]:
+        """Return the costs of the algorithms, in their order."""
+        asked = [
+            (cost, call)
+            for name, cost in self.costs.items()
+            for call in calls(name, self.family, self.dtype)
+        ]
+        again = []
+        try:
+            for cost, call in asked:
+                answer = self._compile(cost, *call)
+                if answer.seconds > MADE:
+                    again.append((cost, call))
+                cost.kernels += answer.kernels
+                cost.compiled_s += answer.seconds
+                cost.cpu_s += answer.cpu
+            self._close()
+            for cost, call in again:
+                cost.loaded_s += self._compile(cost, *call).seconds
+        finally:
+            self._close()
+        return [*self.costs.values()]
+
+    def stop(self) -> None:
+        """End the process, so that `measure` returns soon in its thread."""
+        self._stopped = True
+        if worker := self._worker:
+            worker.kill()
+
+    def _compile(self, cost: Cost, case: Case, count: int, spoilt: bool) -> Compiled:
+        """Return what a call compiles; nothing if its algorithm fails, now or before."""
+        if cost.failure:
+            return Compiled()
+        request = Compile(
+            case=case.as_words(), algorithm=cost.algorithm, threads=count, spoilt=spoilt
+        )
+        try:
+            self._worker = self._worker or Worker(available())
+            if self._stopped:  # asked last, so that `stop` misses no process
+                return Compiled()
+            reply = self._worker.ask(TIMEOUT, request)
+        except WorkerDiedError as death:
+            self._close()
+            reply = Unable("failed", str(death))
+        if not isinstance(reply, Unable):
+            return reply
+        if reply.status != "unsupported":
+            cost.failure = f"{case.problem}: {reply.reason}"
+        return Compiled()
+
+    def _close(self) -> None:
+        if self._worker:
+            self._worker.close()
+            self._worker = None
 
 
 def calls(name: str, family: Family, dtype: str) -> list[tuple[Case, int, bool]]:
@@ -125,22 +174,22 @@ def calls(name: str, family: Family, dtype: str) -> list[tuple[Case, int, bool]]
     ]
 
 
-def _compile(worker: Worker, name: str, case: Case, count: int, spoilt: bool) -> Compiled:
-    request = Compile(case=case.as_words(), algorithm=name, threads=count, spoilt=spoilt)
-    reply = worker.ask(TIMEOUT, request)
-    if isinstance(reply, Unable):
-        raise ConvbenchError(f"{name} cannot compute {case.problem}: {reply.reason}")
-    return reply
-
-
 def compile_and_show(
     dtypes: Sequence[str], chosen: Sequence[str] | None, cold: bool, out: Console, notes: Console
 ) -> int:
-    """Compile what is not compiled yet, or everything if `cold`, and show the costs."""
-    lanes = list(_lanes(dtypes, chosen))
+    """Compile what is not compiled yet, or everything if `cold`, and show the costs.
+
+    Returns 1 if an algorithm failed, else 0.
+    """
+    lanes = [Lane(*algorithms) for algorithms in _lanes(dtypes, chosen)]
     said = notes.status("compiling, which takes a minute where nothing is compiled yet")
     with _cache(cold), said, clock.stopwatch() as whole, ThreadPoolExecutor(available()) as pool:
-        costs = list(itertools.chain(*pool.map(lambda lane: measure(*lane), lanes)))
+        try:
+            costs = list(itertools.chain(*pool.map(Lane.measure, lanes)))
+        except BaseException:  # after Ctrl-C nobody waits for their answers
+            for lane in lanes:
+                lane.stop()
+            raise
     costs.sort(key=lambda cost: (cost.family, cost.dtype, cost.algorithm))
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("algorithm")
@@ -148,13 +197,16 @@ def compile_and_show(
     table.add_column("in")
     for heading in ("kernels", "compiled", "CPU", "loaded"):
         table.add_column(heading, justify="right")
+    failed = any(cost.failure for cost in costs)
+    table.add_column("failed" if failed else "")
     for cost in costs:
-        table.add_row(cost.algorithm, cost.family, cost.dtype, *_figures([cost]))
+        failure = escape(cost.failure)
+        table.add_row(cost.algorithm, cost.family, cost.dtype, *_figures([cost]), failure)
     table.add_section()
     table.add_row("everything", "", "", *_figures(costs))
     out.print(table)
     out.print(f"\n{whole.seconds:.1f} s in all, on {available()} cores, compiling and loading.")
-    return 0
+    return int(failed)
 
 
 def _lanes(

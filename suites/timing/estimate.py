@@ -1,18 +1,19 @@
 """Time that a run needs for verdicts: its first pass, and four more of the contenders.
 
-The estimate is made before any measurement, and is good to a factor of two. It does not depend on
-the machine, so a run that is resumed later asks for the same budget. It was tuned on a 2-core
-AVX-512 machine.
+The estimate is made before any measurement, and is good to a factor of two. Of the machine it knows
+only the memory that is built in, so a run that is resumed later asks for the same budget. It was
+tuned on a 2-core AVX-512 machine.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from results.verdicts.decide import MIN_PASSES
 from suites.cases.suite import Case
 
-from .cell import memory_allowed, obstacle, performer_of
+from .cell import memory_of_machine, obstacle, performer_of
 
 #: Seconds to verify, weigh and calibrate a cell, and to load it in a later pass, without calls.
 VERIFYING, LOADING = 0.25, 0.05
@@ -46,7 +47,7 @@ def seconds_needed(
 
 
 def _able(case: Case, name: str) -> bool:
-    return obstacle(case.problem, name, 1, memory_allowed()) is None
+    return obstacle(case.problem, name, 1, memory_of_machine()) is None
 
 
 def _work(case: Case, name: str) -> float:
@@ -57,8 +58,9 @@ def shortfall(budget: float, needed: float) -> str:
     """Return a sentence on a budget below the need; empty if it suffices."""
     if budget >= needed:
         return ""
+    enough = math.ceil(needed)
     return (
-        f"Five passes of the contenders need about {needed:.0f} s, more than the budget of "
+        f"Five passes of the contenders need about {enough} s, more than the budget of "
         f"{budget:g} s: algorithms far behind are left out after the first pass, and verdicts may "
-        f"stay open; give --budget {needed:.0f}."
+        f"stay open; give --budget {enough}."
     )

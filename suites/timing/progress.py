@@ -20,6 +20,7 @@ from rich.progress import Progress as Bar
 import results
 from algos.core.errors import ConvbenchError
 from algos.registry import get, load_file
+from results.records.merge import joined_noise
 from results.records.run import EndRecord, RunHeader
 from results.tables.labels import plural, time_text
 from results.verdicts.audit import AUDITS, objection
@@ -114,8 +115,8 @@ def measure(
             )
     with tempfile.TemporaryDirectory() as scratch, _writer(folder, header, earlier) as writer:
         run = Run(suite.cases, settings, Path(scratch))
-        if earlier is not None:
-            before = results.read_records(earlier)
+        before = results.read_records(earlier) if earlier else None
+        if earlier and before:
             more = before.status == "out of budget" and resume.is_extended(before, header)
             if before.status in ("complete", "out of budget") and not more:
                 return Finished(earlier, (), before.status)
@@ -129,7 +130,7 @@ def measure(
             state = "interrupted"
             for record in run.unfinished():
                 writer.append(record)
-        heard = {**watch.found(), **run.bench.noise}
+        heard = joined_noise([before] if before else [], {**watch.found(), **run.bench.noise})
         ended = clock.utc().isoformat()
         writer.append(
             EndRecord(finished=ended, status=state, noise=heard, budget_s=settings.budget)
@@ -257,20 +258,24 @@ def _winner_line(event: Settled, baseline: str) -> str:
 def _pictures(filtered: list[FilteredImage], folder: Path) -> list[Path]:
     """Turn filtered arrays into PNG files and one contact sheet; return their paths."""
     sheet: dict[str, np.ndarray] = {}
-    made = []
+    made: dict[str, np.ndarray] = {}
     for case, array in _distinct(filtered):
-        source, filter_name = pictures.label(case.pixels), pictures.label(case.weights)
+        source = pictures.label(case.pixels)
+        label = first = f"{source}:{pictures.label(case.weights)}"
+        number = 1
+        while (name := label.replace(":", "-")) in made:  # another boundary, size or type
+            number += 1
+            label = f"{first}-{number}"
         sheet.setdefault(source, pictures.read(case.pixels))
-        sheet[f"{source}:{filter_name}"] = array
-        made.append((f"{source}-{filter_name}".replace(":", "-"), array))
+        sheet[label] = made[name] = array
     if not made:
         return []
     target = folder / "pictures"
     target.mkdir(exist_ok=True)
-    for name, array in made:
+    for name, array in made.items():
         pictures.save(target / f"{name}.png", array)
     pictures.contact_sheet(sheet, target / "sheet.png")
-    return [target / "sheet.png", *(target / f"{name}.png" for name, _ in made)]
+    return [target / "sheet.png", *(target / f"{name}.png" for name in made)]
 
 
 def _distinct(filtered: list[FilteredImage]) -> Iterator[tuple[Case, np.ndarray]]:

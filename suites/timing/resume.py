@@ -9,10 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 from algos.core.errors import ConvbenchError
-from results.records.columns import CellRecord
+from results.records.columns import CellRecord, is_late
 from results.records.differences import differences
 from results.records.run import PassRecord, RunHeader, RunRecords
-from results.verdicts.decide import looks
+from results.verdicts.decide import MIN_PASSES, looks
 
 from .cell import Cell, Group, performer_of
 from .schedule import Run
@@ -21,13 +21,16 @@ from .schedule import Run
 def check_same(records: RunRecords, header: RunHeader) -> None:
     """Raise `ConvbenchError` if the run to resume differs from the present `header`.
 
-    A larger budget is not a difference: it lets a run go on that had too little.
+    A larger budget is not a difference: it lets a run go on that had too little. Nor is an estimate
+    of what it needs.
     """
     written = RunHeader.from_json(json.loads(json.dumps(header.as_json())))
-    if is_extended(records, header):
-        before = records.header.settings or {}
-        kept = {name: before[name] for name in ("budget", "elastic") if name in before}
-        written = replace(written, settings={**(written.settings or {}), **kept})
+    before = records.header.settings or {}
+    free = ["needed"]
+    if (header.budget_s or 0.0) >= (records.header.budget_s or math.inf):
+        free += ["budget", "elastic"]
+    kept = {name: before[name] for name in free if name in before}
+    written = replace(written, settings={**(written.settings or {}), **kept})
     found = list(differences(records.header, written))
     if found:
         raise ConvbenchError(
@@ -48,7 +51,11 @@ def fingerprint(cases: Any) -> int:
 
 def take_up(run: Run, records: RunRecords) -> None:
     """Set `run` to the state in which `records` ended, so that nothing is measured twice."""
-    known = {(cell.group, cell.algorithm): cell for cell in records.cells}
+    known = {
+        (cell.group, cell.algorithm): cell
+        for cell in records.cells
+        if not is_late(cell.status, cell.reason)
+    }
     by_group: dict[int, list[PassRecord]] = {}
     for record in records.passes:
         by_group.setdefault(record.group, []).append(record)
@@ -56,12 +63,12 @@ def take_up(run: Run, records: RunRecords) -> None:
         mine = by_group.get(group.number, [])
         told = [known.get((group.number, cell.algorithm)) for cell in group.cells]
         unknown = any(record is None for record in told)
-        if not mine and (unknown or any(record.status == "ok" for record in told if record)):
-            continue  # it was interrupted: all of it is measured again
+        if unknown or (not mine and any(record.status == "ok" for record in told if record)):
+            continue  # it was interrupted, or came too late: all of it is measured again
         for cell, result in zip(group.cells, told, strict=True):
             if result is not None:
                 _restore(cell, result, mine)
-        _pace(group, mine)
+        _pace(run, group, mine)
         run.mark_done(group, [record.number for record in mine] or [0])
     run.spent = max((record.spent_s for record in records.passes), default=0.0)
     reached = max((record.number for record in records.passes), default=0)
@@ -82,11 +89,21 @@ def _restore(cell: Cell, record: CellRecord, passes: list[PassRecord]) -> None:
                 cell.samples[one.number] = list(one.samples_s[cell.algorithm])
 
 
-def _pace(group: Group, passes: list[PassRecord]) -> None:
-    """Restore the number of blocks in a pass over `group`, and its approximate duration."""
+def _pace(run: Run, group: Group, passes: list[PassRecord]) -> None:
+    """Restore the number of blocks in a pass over `group`, and what a pass takes.
+
+    The run is lean again if a cell left the race before the fewest passes. The last pass may have
+    been interrupted, so it tells nothing of that.
+    """
     if not passes:
         return
     group.blocks = max(len(samples) for samples in passes[0].samples_s.values())
-    for cell in group.cells:
-        samples = passes[-1].samples_s.get(cell.algorithm, [])
-        cell.seconds = cell.loops * sum(sample or 0.0 for sample in samples)
+    if not run.settings.cold_cache:  # the time to empty caches is not known
+        group.blocks = max(group.blocks, run.blocks_of(group, group.alive))
+    for cell in group.alive:
+        if cell.samples:
+            last = cell.samples[max(cell.samples)]
+            cell.seconds = cell.loading + cell.loops * sum(sample or 0.0 for sample in last)
+    whole = [one for one in passes[1:-1] if one.number < MIN_PASSES]
+    if any(cell.algorithm not in one.samples_s for one in whole for cell in group.alive):
+        run.lean = True

@@ -153,7 +153,7 @@ class Run:
         blocks = []
         for group in self.groups:
             cells = self._contenders(group)
-            blocks.append(self._blocks(group, cells))
+            blocks.append(self.blocks_of(group, cells))
             fixed = sum(cell.loading for cell in cells)
             loading += fixed
             taken = max(sum(cell.seconds for cell in cells) - fixed, 0.0)
@@ -172,7 +172,9 @@ class Run:
         times = {cell.algorithm: pass_times(cell.samples) for cell in group.alive}
         levels = shared_levels({name: found for name, found in times.items() if found})
         for cell in group.alive:
-            if cell.once and cell.algorithm in levels:
+            # It finds warm caches, so it tells nothing where they are emptied.
+            warm = cell.once and not self.settings.cold_cache
+            if warm and cell.algorithm in levels:
                 levels[cell.algorithm] = min(levels[cell.algorithm], math.log(cell.once))
         ranked = sorted(levels, key=lambda name: levels[name])
         near = levels[ranked[0]] + math.log(OUT_OF_THE_RUNNING) if ranked else 0.0
@@ -344,9 +346,9 @@ class Run:
             self.bench.calibrate(cell)
             if cell.alive:
                 self._learn_pace(cell)
-        group.blocks = self._blocks(group, group.alive)
+        group.blocks = self.blocks_of(group, group.alive)
 
-    def _blocks(self, group: Group, cells: list[Cell]) -> int:
+    def blocks_of(self, group: Group, cells: list[Cell]) -> int:
         """Return the number of blocks of `cells` that fit the group's share of a pass."""
         block = sum(cell.sampling for cell in cells if cell.alive)
         return max(1, min(MAX_BLOCKS, round(self._share(group) / block))) if block else 1
@@ -381,7 +383,6 @@ class Run:
         """Yield the pictures of groups that an earlier run has filtered."""
         for group in self.groups:
             if (0, group.number) in self._done and group.case.pixels != "random":
-                for cell in group.alive:
-                    self.bench.again(cell)
                 yield from self._picture(group)
+                self.bench.drop()
         self.bench.close()

@@ -74,13 +74,19 @@ class _ForkServer:
         return self._process.poll() is None
 
     def ask(self, request: Request[R], handles: Sequence[int] = ()) -> R:
-        try:
-            with self._turn:  # of one thread at a time
+        with self._turn:  # of one thread at a time
+            try:
                 socket.send_fds(self._socket, [encode(request)], list(handles))
                 reply: R = decode(self._answers.readline())
                 return reply
-        except (OSError, ValueError):
-            raise WorkerDiedError("the process that workers are made from has died") from None
+            except BaseException as error:  # a late answer would be that of the next request
+                self._process.kill()
+                self._process.wait()
+                if isinstance(error, OSError | ValueError):
+                    raise WorkerDiedError(
+                        "the process that workers are made from has died"
+                    ) from None
+                raise
 
     def close(self) -> None:
         self._answers.close()
@@ -102,11 +108,20 @@ def _close_fork_servers() -> None:
         fork_server.close()
 
 
+#: Held while a fork server is looked for, so that two threads do not start one each.
+_looking = threading.Lock()
+
+
 def _fork_server(max_threads: int, libraries: Sequence[str]) -> _ForkServer:
-    found, key = _fork_servers(), (max_threads, tuple(sorted(libraries)))
-    if key not in found or not found[key].alive:
-        found[key] = _ForkServer(*key)
-    return found[key]
+    """Return the fork server for these threads and libraries; one that died is replaced."""
+    key = max_threads, tuple(sorted(libraries))
+    with _looking:
+        found = _fork_servers()
+        if key in found and not found[key].alive:
+            found.pop(key).close()
+        if key not in found:
+            found[key] = _ForkServer(*key)
+        return found[key]
 
 
 class Worker(Pausing):
@@ -170,7 +185,7 @@ class Worker(Pausing):
     def _epitaph(self) -> str:
         code = self._ended(5.0)
         if code is None:  # it closed its end of the socket but still runs
-            self._kill()
+            self._end()
             return "its process stopped answering and was ended"
         self._complaints.seek(0)
         last = self._complaints.read().decode(errors="replace").strip().split("\n")[-1]
@@ -186,11 +201,19 @@ class Worker(Pausing):
             self._code = self._fork_server.ask(Reap(self.pid, seconds)).code
         return self._code
 
-    def _kill(self) -> None:
+    def kill(self) -> None:
+        """End the process; a request that waits for an answer in another thread then fails."""
+        if self._code is not None:  # another process may have its number by now
+            return
         try:
             os.killpg(self.pid, signal.SIGKILL)
-        except ProcessLookupError:  # too young to have a group of its own
-            os.kill(self.pid, signal.SIGKILL)
+        except ProcessLookupError:  # it is too young to have a group of its own, or gone
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
+    def _end(self) -> None:
+        """End the process, and wait for its end."""
+        self.kill()
         with suppress(WorkerDiedError):
             self._ended(5.0)
 
@@ -198,7 +221,6 @@ class Worker(Pausing):
         """End the process at once."""
         if self._socket.fileno() < 0:
             return
-        if self._code is None:
-            self._kill()
+        self._end()
         self._socket.close()
         self._complaints.close()

@@ -4,6 +4,7 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pytest
 import algos
 import algos.dask
 from algos.core.boundary import BOUNDARIES
+from algos.parallel import algorithm as parallel
 
 pytestmark = pytest.mark.scale
 
@@ -69,6 +71,20 @@ def test_kernels_of_even_size_are_centred_as_in_memory(da, boundary):
             )
             expected = getattr(algos, name)(x, w, "same", "naive", boundary=boundary, cval=cval)
             assert np.array_equal(lazy.compute(), expected), (name, size, taps)
+
+
+def test_chunks_take_the_kernel_of_the_whole(da):
+    """Two kernels of `parallel` add 3 × 3 taps in different orders, so their bits differ."""
+    rng = np.random.default_rng(12)
+    x, w = rng.standard_normal((90, 71)), rng.standard_normal((3, 3))
+
+    def path(problem):
+        return "planes" if problem.size == x.shape else "rows"
+
+    with mock.patch.object(parallel, "choose_path", path):
+        expected = algos.convolve(x, w, "same", "parallel")
+        lazy = algos.dask.convolve(da.from_array(x, chunks=(40, 33)), w, algorithm="parallel")
+        assert np.array_equal(lazy.compute(scheduler="sync"), expected)
 
 
 @pytest.mark.parametrize("kernel", ["complex64", "float32"])

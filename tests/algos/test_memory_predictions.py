@@ -30,11 +30,12 @@ PROBLEMS = {
     "volume": ("mb1_ic4id40_oc8_kd3_pd1", "rank1"),
     "picture": ("mb2_ic3ih40_oc4_kh5", "random"),  # small enough for a matrix of it
     "border": ("mb1_ic2ih1200_oc2_kh9_ph4_mirror", "rank1"),
+    "flipped": ("mb1_ic512ih8_oc512_kh3_ph1_flip", "random"),  # mostly kernel
     "groups": ("mb2_g8ic8ih50_oc16_kh7_ph3", "random"),
 }
 #: Seconds that an answer may take, kernels compiled for half a minute on a busy machine included.
 COMPILING = 600.0
-QUICK = ("image", "layer", "picture", "border")
+QUICK = ("image", "layer", "picture", "border", "flipped")
 OPERATIONS = ("forward", "grad_input", "grad_weight")
 OURS = [name for name, algorithm in convolutions().items() if not algorithm.is_peer]
 

@@ -11,6 +11,7 @@ import pytest
 from synthetic import grid, measured, troubled, write_run
 
 import report
+import results
 from algos.core.errors import ConvbenchError
 from algos.core.problem import Problem
 
@@ -55,15 +56,14 @@ def test_the_page_has_question_verdict_figures_table_reasons_and_machine(tmp_pat
     assert all((run / link).is_file() for link in linked)
 
 
-@pytest.mark.slow
 def test_pictures_that_the_run_left_are_shown(tmp_path: Path) -> None:
     run = small_run(tmp_path)
     (run / "pictures").mkdir()
-    for name in ("photograph.png", "01-photograph-gaussian.png"):
-        (run / "pictures" / name).write_bytes(b"")
-    text = report.build(run)[0].read_text(encoding="utf-8")
-    assert "(pictures/photograph.png)" in text
-    assert "01-photograph" not in text
+    for name in ("photograph-edge", "2024-gaussian-15", "my cat-edge"):
+        (run / "pictures" / f"{name}.png").write_bytes(b"")
+    text = report.page_text(results.read(run), [], run)
+    for name in ("photograph-edge", "2024-gaussian-15", "my%20cat-edge"):
+        assert f"(pictures/{name}.png)" in text
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Convolution in blocks: equal to the whole in memory, within a limit, and resumed after a kill."""
 
 import itertools
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 import algos
 from algos.blocks import journal, positions
 from algos.core.boundary import BOUNDARIES, sources
+from algos.parallel import algorithm as parallel
 
 MODES = ("full", "same", "valid")
 
@@ -73,6 +75,27 @@ def test_direct_sums_have_the_bits_of_the_whole(size, dtype, algorithm):
         laid = algos.blocks.convolve(x, w, out, memory=need // 2, algorithm=algorithm)
         assert laid.blocks > 1
         assert np.array_equal(out, expected), taps
+
+
+@pytest.mark.parametrize("of_whole", ["planes", "rows"])
+@pytest.mark.parametrize("mode", ["same", "valid"])
+def test_blocks_take_the_kernel_of_the_whole(of_whole, mode):
+    """Two kernels of `parallel` add 3 × 3 taps in different orders, so their bits differ."""
+    rng = np.random.default_rng(12)
+    x, w = rng.standard_normal((90, 70)), rng.standard_normal((3, 3))
+    of_parts = {"planes": "rows", "rows": "planes"}[of_whole]
+
+    def path(problem):
+        return of_whole if problem.size == x.shape else of_parts
+
+    with mock.patch.object(parallel, "choose_path", path):
+        expected = algos.convolve(x, w, mode, "parallel")
+        out = np.empty_like(expected)
+        laid = algos.blocks.convolve(x, w, out, mode=mode, block=(40, 33), algorithm="parallel")
+    assert laid.blocks > 3
+    assert np.array_equal(out, expected)
+    other = algos.convolve(x, w, mode, parallel.Parallel(of_parts))
+    assert not np.array_equal(out, other)
 
 
 @pytest.mark.parametrize(("size", "kernel"), [((90000,), (700,)), ((1, 90000), (1, 60))])

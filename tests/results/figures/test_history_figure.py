@@ -31,7 +31,7 @@ def test_changed_series_are_drawn_strongly_in_their_colour(tmp_path: Path) -> No
     assert marks["im2col"].get_color() == look("im2col").colour
     assert marks["fft"].get_alpha() < marks["im2col"].get_alpha() == 1.0
     (change,) = [text.get_text() for text in axes.texts]
-    assert re.fullmatch(r"\+(19|20|21) %", change)
+    assert re.fullmatch(r"\+(19|20|21)\.\d %", change)
 
 
 def test_the_most_changed_problems_come_first_and_the_rest_is_counted(

@@ -141,11 +141,12 @@ def test_pictures_stand_inside_the_page(tmp_path: Path) -> None:
 
     run = write_run(tmp_path, measured(SMALL))
     (run / "pictures").mkdir()
-    Image.new("L", (8, 8)).save(run / "pictures" / "sheet.png")
+    for name in ("sheet", "2024-edge"):
+        Image.new("L", (8, 8)).save(run / "pictures" / f"{name}.png")
     (run / "pictures" / "broken.png").write_bytes(b"no picture")
     images = [given for tag, given in Reader(page_text(results.read(run), run)).elements
               if tag == "img"]  # fmt: skip
-    assert [given["alt"] for given in images] == ["sheet"]
+    assert [given["alt"] for given in images] == ["sheet", "2024-edge"]
     assert str(images[0]["src"]).startswith("data:image/jpeg;base64,")
 
 

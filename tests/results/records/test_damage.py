@@ -141,6 +141,7 @@ def test_many_damaged_files(whole: Path, tmp_path: Path, start: int) -> None:
         ("pass", {"samples_s": {"naive": [[1e-3]]}}, r"'naive': entry 0: sample \[0.001\] is not"),
         ("cell", {"size": [64, "64"]}, "size entry 1: '64' is not of the expected type"),
         ("cell", {"kernel": []}, "expected 1 to 3 entries"),
+        ("cell", {"operation": "ahead"}, "operation 'ahead' is not known"),
         ("cell", {"threads": 0}, "threads 0 is out of range, expected 1 to 65536"),
         ("cell", {"name": "\ud800"}, "holds signs that no file can"),
         ("cell", {"compile_s": "fast"}, "compile_s 'fast' is not of the expected type, a number"),

@@ -80,3 +80,21 @@ def test_shares_are_not_added_up(tmp_path):
     runs = [shard(tmp_path, LAYERS[at]) for at in (0, 2)]
     loud = [replace(run, end=replace(run.end, noise={"steal": 0.2, "switches": 3})) for run in runs]
     assert merged(loud).end.noise == {"steal": 0.2, "switches": 6}
+
+
+def test_shards_that_started_in_one_second_are_joined(tmp_path):
+    one, other = shard(tmp_path / "a", LAYERS[0]), shard(tmp_path / "b", LAYERS[2])
+    assert one.header.id == other.header.id
+    assert len(merged([one, other]).cells) == 4
+    elsewhere = {**ENVIRONMENT, "host": "other"}
+    stranger = shard(tmp_path / "c", LAYERS[2], environment=elsewhere)
+    with pytest.raises(ConvbenchError, match=r"a/2026.* and .*c/2026.* cannot be joined"):
+        merged([one, stranger])
+
+
+def test_descriptions_of_all_shards_are_kept(tmp_path):
+    about = [{name: {"does": f"It is {name}."}} for name in NAMES]
+    runs = [
+        shard(tmp_path, LAYERS[at], descriptions=one) for at, one in zip((0, 2), about, strict=True)
+    ]
+    assert merged(runs).header.descriptions == about[0] | about[1]

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from synthetic import LAYERS, cell, measured, write_run
@@ -10,6 +11,7 @@ from synthetic import LAYERS, cell, measured, write_run
 from algos.core.errors import ConvbenchError
 from results.records.pytest_benchmark import exported, read_files
 from results.records.records import read_records
+from results.records.run import EndRecord, PassRecord
 from results.tables.table import tabulate_run
 
 MACHINE = {"node": "bench", "system": "Linux", "python_version": "3.12.4",
@@ -55,6 +57,15 @@ def test_an_exported_run_is_read_back(tmp_path, run):
     before = before[before["status"] == "ok"].reset_index(drop=True)
     for name in ("label", "algorithm", "time_s", "speedup", "verdict", "passes", "loops"):
         assert after[name].equals(before[name]), name
+
+
+def test_missing_samples_and_the_end_are_read_back(tmp_path, run):
+    taken = [PassRecord(group=0, number=0, samples_s={"naive": [1e-3, None, 2e-3]})]
+    file = tmp_path / "run.json"
+    for end in (EndRecord(status="interrupted", noise={"steal": 0.2}), None):
+        file.write_text(exported(replace(run, passes=taken, end=end)))
+        back = read_files([file])
+        assert (back.passes, back.end) == (taken, end)
 
 
 def test_statistics_are_those_of_the_samples(tmp_path, run):

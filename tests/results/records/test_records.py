@@ -17,6 +17,7 @@ import results
 from algos.core.errors import ConvbenchError
 from results import RunWriter, read_records
 from results.records.locate import find, latest
+from results.records.records import write_records
 from results.records.run import FILE, SCHEMA, EndRecord, RunHeader
 
 HEADLINE = Path(results.__file__).parent / "runs" / "headline"
@@ -98,6 +99,18 @@ def test_every_record_is_on_the_disk_at_once(tmp_path: Path) -> None:
     writer.close()
     with pytest.raises(ConvbenchError, match="closed"):
         writer.append(record_of(cell("fft")))
+
+
+def test_a_whole_run_appears_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def watched(descriptor: int) -> None:
+        seen.append([len(read_records(path).cells) for path in folder.glob("[!.]*")])
+
+    run, folder = read_records(write(tmp_path, cells=3)), tmp_path / "copies"
+    seen: list[list[int]] = []
+    monkeypatch.setattr(os, "fsync", watched)
+    copy = read_records(write_records(folder, run))
+    assert seen == [[], [3]]  # the file, then the folder
+    assert (copy.cells, copy.end) == (run.cells, run.end)
 
 
 def test_a_run_without_an_end_is_unfinished(tmp_path: Path) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from pathlib import Path
 
 from rich.console import Console
-from synthetic import measured, troubled, write_run
+from synthetic import cell, measured, troubled, write_run
 
 import results
 from algos.core.problem import Problem
@@ -23,6 +24,12 @@ def test_json_holds_every_row(tmp_path: Path) -> None:
     assert [cell["algorithm"] for cell in found["cells"]] == list(frame["algorithm"])
     assert [cell["time_s"] is None for cell in found["cells"]] == list(frame["time_s"].isna())
     assert found["verdicts"]
+
+
+def test_json_keeps_small_and_infinite_values(tmp_path: Path) -> None:
+    exact = cell("fft", relative_error=1.7e-15, error_over_bound=math.inf)
+    (found,) = json.loads(run_as_json(results.read(write_run(tmp_path, [exact]))))["cells"]
+    assert (found["relative_error"], found["error_over_bound"]) == (1.7e-15, "inf")
 
 
 def test_a_terminal_without_unicode_gets_plain_letters_in_columns(tmp_path: Path) -> None:

@@ -6,10 +6,12 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from synthetic import cell, write_run
 
+import convbench
 import results
 from algos.core.errors import ConvbenchError
 from algos.core.problem import Problem
@@ -95,7 +97,7 @@ def test_sentences_tell_distance_and_call(frame: pd.DataFrame) -> None:
     far, call, learn = auto_sentences(frame)
     assert far.startswith('algorithm="auto" takes the fastest in 1 of 2 problems')
     assert "1.25× at worst" in far
-    assert f'parse_descriptor("{LARGE}"), w, algorithm="fft")' in call
+    assert f"parse_descriptor('{LARGE}'), w, algorithm='fft', threads=1)(x)" in call
     assert f'convbench.wisdom(convbench.read("{frame.attrs["id"]}"))' in learn
     assert {far, call, learn} <= set(verdicts(frame))
 
@@ -120,22 +122,28 @@ def test_one_problem_has_a_sentence_of_its_own(tmp_path: Path) -> None:
     first, call = auto_sentences(frame[frame["problem"] == str(LARGE)])
     assert "takes parallel" in first
     assert "1.25× the time of fft" in first
-    assert call.endswith('algorithm="fft")')
+    assert call.endswith("algorithm='fft', threads=1)(x)")
 
 
 def test_a_run_that_does_not_know_the_choice_says_nothing(tmp_path: Path) -> None:
     assert auto_sentences(frame_of(tmp_path, {})) == []
 
 
-def test_the_line_of_python_runs(frame: pd.DataFrame) -> None:
-    import numpy as np
-
-    import convbench
-
-    _, call, _ = auto_sentences(frame)
-    names = {"convbench": convbench, "w": np.ones((1, 1, 3, 3), "float32")}
-    exec(call.partition(": ")[2], names)
-    assert names["f"].algorithm.name == "fft"
+def test_the_line_of_python_runs(tmp_path: Path) -> None:
+    layer = Problem(size=(9, 9), kernel=3, bias=True)
+    cells = [
+        cell(name, layer, samples=[seconds] * 3, threads=2, auto=name == "parallel")
+        for name, seconds in (("parallel", 5.0), ("im2col", 4.0))
+    ]
+    _, call = auto_sentences(results.read(write_run(tmp_path, cells)))
+    assert "threads=2" in call
+    names = {
+        "convbench": convbench,
+        "x": np.ones((1, 1, 9, 9), "float32"),
+        "w": np.ones((1, 1, 3, 3), "float32"),
+        "bias": np.ones(1, "float32"),
+    }
+    np.testing.assert_allclose(eval(call.partition(": ")[2], names), 10 * np.ones((1, 1, 7, 7)))
 
 
 @pytest.mark.parametrize("auto", [3, "yes", None])

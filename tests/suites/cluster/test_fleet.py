@@ -133,7 +133,11 @@ def test_unlike_hosts_are_not_pooled(tmp_path):
         records = results.read_records(path)
         assert {one.host for one in records.passes} == {name}
         assert records.header.environment["host"] == name
-    assert [path for _, path in siblings(paths[1])] == sorted(paths)
+    for content in ("", "[]\n", "{half"):  # neighbours that are none of ours
+        damaged = paths[0].parent / "damaged"
+        damaged.mkdir(exist_ok=True)
+        (damaged / "records.jsonl").write_text(content)
+        assert [path for _, path in siblings(paths[1])] == sorted(paths)
 
 
 def test_a_task_whose_host_dies_goes_to_another(tmp_path):
@@ -150,6 +154,22 @@ def test_a_task_whose_host_dies_goes_to_another(tmp_path):
     assert groups_of(*measured.paths.values()) == set(range(8))
     assert sum(number == 3 for _, number in cluster.given) == 2
     assert any("node1 is gone" in sentence for sentence in said)
+
+
+def test_a_host_whose_first_worker_is_gone_measures_with_its_second(tmp_path):
+    cluster = Cluster(tmp_path, [host(1), host(2, identity="m1"), host(3, resources={})])
+
+    def die():
+        del cluster.hosts["tcp://10.0.0.1:1"]
+
+    cluster.plan[1] = Future(None, "pending")
+    cluster.script = iter([lambda: None, die])
+    one, said = fleet(tmp_path, cluster)
+    measured = one.run()
+    assert measured.status == "complete"
+    assert groups_of(*measured.paths.values()) == set(range(8))
+    assert {address for address, _ in cluster.given[1:]} == {"tcp://10.0.0.2:1"}
+    assert sum("10.0.0.3" in sentence for sentence in said) == 1  # asked twice, told once
 
 
 def test_a_result_that_arrived_before_the_host_died_counts(tmp_path):

@@ -72,8 +72,40 @@ def test_an_interrupted_call_goes_on(here, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    "words",
+    [
+        ["gaussian:3", "out.npy", "--algorithm", "ftt"],
+        ["box:99", "out.npy", "--mode", "valid"],
+        ["gaussian:3", "out.npy", "--memory", "10"],
+        ["gaussian:3", "out.npy", "--cval", "2"],
+    ],
+)
+def test_a_mistake_leaves_the_earlier_result(here, words):
+    np.save("out.npy", np.arange(3))
+    assert cli.main(["blocks", "scan.npy", *words, "--overwrite"]) == 2
+    assert np.array_equal(np.load("out.npy"), np.arange(3))
+
+
+@pytest.mark.scale
+@pytest.mark.parametrize("file", ["out.h5", "out.zarr"])
+def test_an_array_inside_a_file_leaves_the_others(here, capsys, file):
+    pytest.importorskip("zarr"), pytest.importorskip("h5py")
+    for name, kernel in (("a", "identity"), ("deep/b", "box:3")):
+        assert cli.main(["blocks", "scan.npy", kernel, f"{file}:/{name}"]) == 0
+    assert cli.main(["blocks", "scan.npy", "identity", f"{file}:/deep/b"]) == 2
+    assert f"'{file}:/deep/b' exists" in capsys.readouterr().err
+    assert cli.main(["blocks", "scan.npy", "identity", f"{file}:/deep/b", "--overwrite"]) == 0
+    for name in ("a", "deep/b"):
+        found = stores.open_source(f"{file}:/{name}")
+        assert np.array_equal(found[...], np.load("scan.npy"))
+    assert cli.main(["blocks", f"{file}:/a", "identity", file, "--overwrite"]) == 2
+    assert "is the input, or holds it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("words", "sentence"),
     [
+        (["scan.npy", "box", "out.npy:/a"], "leave out :a"),
         (["none.npy", "box", "out.npy"], "'none.npy' does not exist"),
         (["scan.npy", "box", "out.xyz"], "files of arrays end in .npy"),
         (["scan.npy", "boxx", "out.npy"], "did you mean 'box'"),

@@ -10,8 +10,11 @@ from algos.choice import forget_choices, model, wisdom
 from algos.choice.machine import versions
 from algos.choice.model import Time
 from algos.core.problem import Problem
+from results.records.run import SCHEMA
 from suites import cli
 from suites.commands import tune
+from suites.commands.regret import COMMAND as REGRET
+from suites.commands.resuming import resumed
 from suites.timing import schedule
 from suites.timing.progress import Finished
 
@@ -93,6 +96,18 @@ def test_regret_of_a_finished_run(capsys, tmp_path):
     assert "differed" not in said
     assert code == int("Exceeded" in said)
     assert str(LAYER) in (tmp_path / "each.csv").read_text()
+
+
+def test_a_resumed_regret_keeps_its_options(tmp_path):
+    run = tmp_path / "20260101-000000-everyday"
+    run.mkdir()
+    words = ["regret", "everyday", "--tuned", "--table", "t.csv", "--count", "40"]
+    header = {"record": "run", "schema": SCHEMA, "suite": "everyday", "words": words}
+    (run / "records.jsonl").write_text(json.dumps(header) + "\n")
+    now = REGRET.parse(["--resume", run.name, "--runs", str(tmp_path), "--threads", "2"])
+    told = resumed(REGRET, now, run.name)
+    assert (told.what, told.tuned, told.table, told.count) == ("everyday", True, "t.csv", 40)
+    assert (told.threads, told.earlier, told.resume) == ("2", run, None)
 
 
 def test_regret_beyond_a_limit_is_a_finding(capsys, monkeypatch, tmp_path):
@@ -205,7 +220,8 @@ def test_a_run_records_the_choice(monkeypatch, tmp_path):
 
 
 def test_regret_checks_its_table_before_it_measures(tmp_path, capsys):
-    table = tmp_path / "none" / "regret.csv"
+    (tmp_path / "file").write_text("")
+    table = tmp_path / "file" / "regret.csv"
     assert cli.main(["regret", "--table", str(table), "--runs", str(tmp_path)]) == 2
     assert f"{table} cannot be written" in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -99,6 +99,7 @@ MISTAKES = {
     "verify --cases 0": "whole number from 1 on",
     "verify --algorithms nope": "there is no algorithm 'nope'",
     "verify --threads 9999": "this machine offers",
+    "verify --threads 1,2": "one number of threads",
     "verify --problem zzz": "column 1",
     "verify --weights rank1": "with --problem or --batch",
     "explain": "explain takes one thing",

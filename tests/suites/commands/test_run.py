@@ -14,7 +14,8 @@ from command_line import CONVBENCH, complaint, convbench, environment
 
 from results.records.run import SCHEMA
 from suites import cli
-from suites.commands.run import COMMAND, _resumed
+from suites.commands.resuming import resumed
+from suites.commands.run import COMMAND
 
 BROKEN = str(Path(__file__).parents[2] / "helpers" / "broken.py")
 PROBLEM = "mb1_ic2ih12_oc2_kh3"
@@ -221,11 +222,19 @@ def test_resumed_options_are_those_of_the_run_and_what_is_given_now(tmp_path):
     words = ("--problem", PROBLEM, "--algorithms", "naive", "--budget", "9", "--peers")
     earlier = recorded(tmp_path, *words)
     now = ["--resume", earlier.name, "--runs", str(tmp_path), "--threads", "2", "--budget", "5"]
-    told = _resumed(COMMAND.parse(now), earlier.name)
+    told = resumed(COMMAND, COMMAND.parse(now), earlier.name)
     assert told.problem == (PROBLEM,)
     assert (told.algorithms, told.peers) == ("naive", True)
     assert (told.threads, told.budget, told.runs) == ("2", 5.0, str(tmp_path))
     assert (told.words, told.earlier, told.resume) == (("run", *words), earlier, None)
+
+
+def test_a_run_that_was_extended_keeps_its_budget(tmp_path):
+    earlier = recorded(tmp_path, "--problem", PROBLEM, "--budget", "9")
+    with (earlier / "records.jsonl").open("a") as file:
+        file.write(json.dumps({"record": "end", "status": "interrupted", "budget_s": 60.0}) + "\n")
+    now = COMMAND.parse(["--resume", earlier.name, "--runs", str(tmp_path)])
+    assert resumed(COMMAND, now, earlier.name).budget == 60.0
 
 
 @pytest.mark.slow

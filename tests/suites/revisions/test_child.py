@@ -3,10 +3,16 @@
 import json
 import os
 import random
+import subprocess
+import sys
+from contextlib import suppress
 
 import numpy as np
+import psutil
 import pytest
 
+from algos.core.errors import ConvbenchError
+from suites.revisions import driver
 from suites.revisions.cells import SIDES, TwoSided
 from suites.revisions.child import Child, UnableError
 from suites.revisions.trees import Revision
@@ -32,8 +38,12 @@ def plan(problem, w, bias=None, *, algorithm, threads):
     if algorithm == "dies":
         os._exit(7)
     print("what an algorithm prints")
+    calls = []
 
     def call(x, out):
+        calls.append(algorithm)
+        if calls == ["tires", "tires"]:
+            os._exit(5)
         if algorithm == "hangs":
             time.sleep(60)
         out[...] = x * w
@@ -139,6 +149,38 @@ def test_the_environment_is_that_of_the_revision(revision):
     assert told == [os.path.realpath(revision.tree), str(revision.kernels), "3"]
 
 
+#: A process that pauses its child, and waits.
+PARENT = """
+import os, signal, subprocess, sys, time
+
+child = subprocess.Popen(
+    [sys.executable, "-P", *sys.argv[1:]], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    bufsize=0, start_new_session=True,
+)
+child.stdin.write(b'{"do": "drop"}\\n')
+child.stdout.readline()
+os.kill(child.pid, signal.SIGSTOP)
+os.waitpid(child.pid, os.WUNTRACED)
+print(child.pid, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
+def test_a_paused_process_ends_with_its_parent(revision):
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, driver.__file__, revision.tree],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    child = psutil.Process(int(parent.stdout.readline()))
+    parent.kill()
+    parent.communicate()
+    _, alive = psutil.wait_procs([child], timeout=10.0)
+    with suppress(psutil.NoSuchProcess):
+        child.kill()
+    assert not alive
+
+
 class _Case:
     problem = "p"
 
@@ -146,6 +188,29 @@ class _Case:
 def two_sided(number, algorithm, arrays):
     sides = {side: Cell(_Case(), algorithm, 1, number) for side in SIDES}
     return TwoSided(number, sides, arrays)
+
+
+@pytest.fixture
+def turns(revision):
+    made = Turns([revision, revision], 1, random.Random(0))
+    yield made
+    made.close()
+
+
+def test_a_death_in_a_later_call_ends_the_cell(turns, arrays):
+    cell = two_sided(0, "tires", arrays)
+    assert turns.load(cell, SIDES[0], 20.0)
+    turns.shortest(cell, SIDES[0], 20.0)
+    outcome = cell.sides[SIDES[0]].outcome
+    assert outcome.status == "failed"
+    assert outcome.reason.startswith("its process exited with code 5")
+
+
+def test_a_revision_that_cannot_be_imported_is_a_sentence(turns, revision):
+    (revision.tree / "algos" / "__init__.py").write_text("import nosuchmodule\n")
+    said = r"revision HEAD \(0{12}\) cannot be timed: .*No module named 'nosuchmodule'; install"
+    with pytest.raises(ConvbenchError, match=said):
+        turns.start()
 
 
 @pytest.mark.slow

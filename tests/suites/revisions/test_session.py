@@ -1,11 +1,13 @@
 """Decisions of a session on simulated samples, with a clock that counts passes."""
 
+import threading
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from algos import Problem
+from algos import ConvbenchError, Problem
 from suites.cases.suite import Case
 from suites.revisions import session as module
 from suites.revisions.cells import AFTER, SIDES, TwoSided, records, two_sided
@@ -110,6 +112,22 @@ def test_both_sides_of_a_sample_are_treated_alike(calls):
     cell.calibrate()
     before, after = cell.sides.values()
     assert (before.loops, before.warming) == (after.loops, after.warming)
+
+
+def test_a_side_that_cannot_be_built_stops_the_other_at_once(monkeypatch):
+    stopped, seen = threading.Event(), []
+
+    def build(session, side):
+        if side == AFTER:
+            raise ConvbenchError("it cannot be imported")
+        seen.append(stopped.wait(5.0))
+
+    turns = SimpleNamespace(stop=stopped.set, close=lambda: None)
+    monkeypatch.setattr(module, "Turns", lambda *_: turns)
+    monkeypatch.setattr(Session, "_build", build)
+    with pytest.raises(ConvbenchError, match="it cannot be imported"):
+        Session([None, None], cells(1), Settings()).build()
+    assert seen == [True]
 
 
 def test_equals_are_not_red_and_five_percent_are_found(simulate):

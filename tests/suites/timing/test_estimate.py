@@ -67,3 +67,13 @@ def test_an_audit_is_refused_from_the_command_line(capsys, tmp_path):
     assert main(["audit", "--budget", "60", "--runs", str(tmp_path)]) == 2
     assert "give --budget 150 or more" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_the_advice_is_enough():
+    assert "give --budget 61." in shortfall(60.0, 60.3)
+
+
+def test_other_programs_do_not_change_the_estimate(monkeypatch):
+    before = seconds_needed([LARGE], ALL, (1,), 2.0)
+    monkeypatch.setattr("suites.machine.environment.available_memory", lambda: 1)
+    assert seconds_needed([LARGE], ALL, (1,), 2.0) == before

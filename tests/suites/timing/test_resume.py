@@ -19,7 +19,7 @@ from algos import Problem
 from algos.core.errors import ConvbenchError
 from results.records.record import Record
 from results.records.records import RunWriter
-from results.records.run import FILE, EndRecord, RunHeader
+from results.records.run import FILE, EndRecord, PassRecord, RunHeader
 from suites.cases.suite import Case
 from suites.timing import resume, schedule
 from suites.timing.schedule import Run, Settings
@@ -121,6 +121,52 @@ def test_a_larger_budget_lets_a_run_go_on(whole, tmp_path):
     less = header(budget_s=5.0, settings={"seed": 0, "budget": 5.0, "elastic": True})
     with pytest.raises(ConvbenchError, match=r"budget was 10\.0, is 5\.0"):
         resume.check_same(before, less)
+
+
+def test_cells_that_came_too_late_are_measured_with_a_larger_budget(whole, tmp_path):
+    before = cut_short(whole, tmp_path, len(whole))
+    late = "the time budget of 1 s was spent; raise --budget"
+    cells = [
+        replace(cell, status="skipped", reason=late) if cell.group == 1 else cell
+        for cell in before.cells
+    ]
+    passes = [one for one in before.passes if one.number == 0 and one.group != 1]
+    run = Run(CASES, settings(), tmp_path)
+    resume.take_up(run, replace(before, cells=cells, passes=passes))
+    made = [(event.number, event.group) for event in run if isinstance(event, PassRecord)]
+    assert made[0] == (0, 1)
+    assert {group for number, group in made if number == 1} == {0, 1, 2}
+
+
+def test_an_extended_run_goes_on_with_its_budget(whole, tmp_path):
+    short = {"seed": 0, "budget": 10.0, "elastic": True, "needed": 9.0}
+    before = replace(cut_short(whole, tmp_path, 1), header=header(budget_s=10.0, settings=short))
+    extended = replace(before, end=EndRecord(status="interrupted", budget_s=20.0))
+    same = {"seed": 0, "budget": 20.0, "elastic": False, "needed": 8.0}
+    resume.check_same(extended, header(budget_s=20.0, settings=same))
+
+
+def test_a_pass_that_was_interrupted_does_not_shorten_the_others(whole, tmp_path):
+    before = cut_short(whole, tmp_path, len(whole))
+    (first, *_) = [one for one in before.passes if one.number == 0]
+    cut = replace(first, samples_s={name: one[:1] for name, one in first.samples_s.items()})
+    run = Run(CASES, settings(), tmp_path)
+    resume.take_up(run, replace(before, passes=[cut]))
+    assert run.groups[first.group].blocks == schedule.MAX_BLOCKS == 2
+
+
+def test_a_lean_run_stays_lean(whole, tmp_path):
+    before = cut_short(whole, tmp_path, len(whole))
+    passes = [
+        replace(one, samples_s={"im2col": one.samples_s["im2col"]})
+        if (one.number, one.group) == (1, 0) else one
+        for one in before.passes
+        if one.number < 3
+    ]  # fmt: skip
+    run = Run(CASES, settings(), tmp_path)
+    resume.take_up(run, replace(before, passes=passes))
+    assert run.lean
+    assert all(cell.seconds > 0 for group in run.groups for cell in group.cells)
 
 
 def test_another_machine_version_setting_or_suite_is_refused(whole, tmp_path):

@@ -354,6 +354,15 @@ def test_one_disturbed_sample_ends_no_race(tmp_path):
     assert [c.algorithm for c in run._contenders(group)] == ["naive", "slow", "prints"]
 
 
+def test_warm_calls_say_nothing_of_cold_ones(tmp_path):
+    """The first is fastest with cold caches, and last with warm ones."""
+    run = Run((SMALL,), settings("naive", "slow", "prints", cold_cache=True), tmp_path)
+    (group,) = run.groups
+    for cell_, cold, warm in zip(group.cells, (1.0, 1.2, 1.2), (0.9, 0.2, 0.2), strict=True):
+        cell_.samples, cell_.once = {0: [cold]}, warm
+    assert "naive" in [c.algorithm for c in run._contenders(group)]
+
+
 @pytest.mark.slow
 def test_every_cell_is_measured_once_before_any_is_twice(tmp_path):
     events = events_of([SMALL, RANK1], settings("naive", "prints"), tmp_path)

@@ -2,13 +2,17 @@
 
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
 from algos.registry import get
-from suites.workers.messages import Again, Calibrate, Done, Drop, Load, Sample, decode, encode
+from suites.workers import process as module
+from suites.workers.messages import Again, Calibrate, Done, Drop, Load, Reap, Sample, decode, encode
 from suites.workers.process import Worker, WorkerDiedError
 
 BROKEN = str(Path(__file__).parents[2] / "helpers" / "broken.py")
@@ -142,6 +146,60 @@ def test_workers_are_forked_from_one_process_without_pools():
     assert psutil.Process(parents.pop()).num_threads() == 1
     first.close()
     second.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
+def test_the_death_of_a_fork_server_costs_its_workers_alone():
+    worker = Worker(1)
+    assert load(worker, "naive").status == "ok"
+    process = psutil.Process(worker.pid)
+    process.parent().kill()
+    with pytest.raises(WorkerDiedError, match="the process that workers are made from has died"):
+        load(worker, "naive")
+    psutil.wait_procs([process], timeout=5.0)
+    worker.close()
+    other = Worker(1)
+    assert load(other, "naive").status == "ok"
+    other.close()
+
+
+class Interrupted:
+    """Stream whose reader presses Ctrl-C."""
+
+    def readline(self):
+        raise KeyboardInterrupt
+
+
+def test_a_request_that_was_interrupted_leaves_no_answer_behind(monkeypatch):
+    worker = Worker(1)
+    fork_server = worker._fork_server
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(fork_server, "_answers", Interrupted())
+        fork_server.ask(Reap(worker.pid, 0.0))
+    other = Worker(1)
+    assert load(other, "naive").status == "ok"
+    other.close()
+    worker.close()
+
+
+def test_threads_start_one_fork_server_together(monkeypatch):
+    both, made, found = threading.Barrier(2), [], {}
+
+    class Slow:
+        """Fork server that starts slowly, so that two threads could meet in it."""
+
+        alive = True
+
+        def __init__(self, *key):
+            made.append(key)
+            with suppress(threading.BrokenBarrierError):
+                both.wait(0.5)
+
+    monkeypatch.setattr(module, "_fork_servers", lambda: found)
+    monkeypatch.setattr(module, "_ForkServer", Slow)
+    with ThreadPoolExecutor(2) as pool:
+        assert len({*pool.map(lambda _: module._fork_server(1, ()), range(2))}) == 1
+    assert made == [(1, ())]
 
 
 def test_the_fork_server_imports_no_library_of_tables():
