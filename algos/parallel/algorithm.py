@@ -111,7 +111,7 @@ class Parallel(Algorithm):
     operations = ("forward", "grad_weight")
 
     def __init__(self, path: str | None = None) -> None:
-        """Take `path`, a key of `PATHS`, wherever it applies; by default the cheapest."""
+        """Take `path`, a key of `PATHS`, if it applies. By default take the cheapest path."""
         self.path = path
 
     def part_of(self, whole: Problem) -> Algorithm:
@@ -202,7 +202,7 @@ class Parallel(Algorithm):
 
 @lru_cache
 def _taking(path: str) -> Parallel:
-    """Return the algorithm that takes `path` wherever it applies."""
+    """Return the algorithm that takes `path` if it applies."""
     return Parallel(path)
 
 

@@ -49,7 +49,7 @@ class RunWriter:
         id. The subfolder appears only with `header` and `records` in it.
     header : RunHeader
         The first record. Its id is set here. The id is built from ``started`` (ISO 8601) and
-        ``suite``; a number is appended if the id exists.
+        ``suite``. A number is appended if the id exists.
     records : sequence of Record
         Records that are known from the start. They are written all or none.
 

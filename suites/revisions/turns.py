@@ -50,7 +50,7 @@ class Turns:
         Raises
         ------
         ConvbenchError
-            If a process cannot import its revision, or has died meanwhile.
+            If a process cannot import its revision, or has died since.
         """
         for side in sides:
             try:

@@ -54,7 +54,7 @@ def test_a_failure_costs_one_row(compiled):
     assert rows["segfault"].rstrip().endswith("its process was ended by SIGSEGV")
     assert str(CASE.problem) in rows["segfault"]
     assert "it raised RuntimeError: first line second line" in rows["raises"]
-    for name in ("refuses", "naive"):  # a refusal is no failure
+    for name in ("refuses", "naive"):  # a refusal is not a failure
         assert rows[name].rstrip().endswith(" s")
 
 
