@@ -112,7 +112,9 @@ def _make_tile(pixels: int, vectors: int) -> Any:
     return tile
 
 
-_tile0, _tile1, _tile2, _tile3 = (_make_tile(m, v) for m, v in TILES)
+_tiles = [_make_tile(m, v) for m, v in TILES]
+#: Where there are four, the last stands for a fifth that is never asked for.
+_tile0, _tile1, _tile2, _tile3, _tile4 = (*_tiles, _tiles[-1])[:5]
 
 
 @kernel
@@ -126,8 +128,10 @@ def run_tile(
         _tile1(source, pixel, offsets, taps, weights, block, ahead, step, sums, at, start, is_first)
     elif which == 2:
         _tile2(source, pixel, offsets, taps, weights, block, ahead, step, sums, at, start, is_first)
-    else:
+    elif which == 3:
         _tile3(source, pixel, offsets, taps, weights, block, ahead, step, sums, at, start, is_first)
+    else:
+        _tile4(source, pixel, offsets, taps, weights, block, ahead, step, sums, at, start, is_first)
 
 
 @kernel

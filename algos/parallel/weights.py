@@ -46,8 +46,8 @@ from algos.simd.registers import (
     store_rows,
 )
 
-from .channels_blocking import TILES, merged
-from .weights_blocking import WeightsGeometry, blocking, cost, elements
+from .channels_blocking import merged
+from .weights_blocking import TILES, WeightsGeometry, blocking, cost, elements
 
 __all__ = ["blocking", "cost", "grad_weight", "lay_row", "workspace_bytes"]
 

@@ -15,8 +15,11 @@ import numpy as np
 from algos.core.problem import Problem
 from algos.simd import registers as simd
 
-from .channels_blocking import LOAD, TILES, merged
+from .channels_blocking import LOAD, merged
+from .channels_blocking import TILES as FORWARD_TILES
 
+#: Register tiles, (scalars, vectors of output channels).
+TILES = FORWARD_TILES[:4]
 #: Most input channels of a block; the same for kernels of fewer than FEW_TAPS taps, where more
 #: channels must reuse a stretch. Tuned on Zen 4.
 BLOCK_CHANNELS, BLOCK_CHANNELS_FEW_TAPS, FEW_TAPS = 16, 64, 4

@@ -11,6 +11,7 @@ from direct import check, reference
 import algos
 from algos import Problem
 from algos.parallel import channels as direct_channels
+from algos.parallel import channels_blocking
 from algos.parallel import pixels as direct_pixels
 from algos.parallel import rows as direct_rows
 from algos.parallel.algorithm import choose_path
@@ -33,6 +34,23 @@ def test_channels_around_vectors_of_outputs(outputs, dtype):
 def test_channels_around_tiles_of_pixels(width):
     problem = Problem(size=(7, width), kernel=3, in_channels=9, out_channels=32, padding=1)
     check(problem, path="channels")
+
+
+@pytest.mark.parametrize("outputs", [48, 64, 65])
+@pytest.mark.parametrize("width", [4, 5, 9, 10, 11])
+def test_channels_around_short_rows(width, outputs):
+    problem = Problem(size=(7, width + 2), kernel=3, in_channels=9, out_channels=outputs)
+    check(problem, path="channels")
+
+
+@pytest.mark.skipif(
+    len(channels_blocking.TILES) < 5, reason="five register tiles are for AVX-512 of many loads"
+)
+@pytest.mark.parametrize("width", [5, 7, 10, 14, 28])
+def test_a_register_tile_fills_its_rows(width):
+    problem = Problem(size=(9, width + 2), kernel=3, in_channels=64, out_channels=64)
+    pixels = channels_blocking.blocking(problem, 1).shape.pixels
+    assert width % pixels == 0
 
 
 @pytest.mark.parametrize("inputs", [1, 63, 64, 65, 128, 129, 200])
