@@ -118,10 +118,9 @@ def conv(
         algorithm, problem, w, x, use="once", accuracy=accuracy, memory=memory, threads=threads,
         deterministic=deterministic,
     )  # fmt: skip
-    f = Plan(problem, w, bias, algorithm=chosen, threads=threads, copy=out is not None)
     if isinstance(out, np.ndarray):
         check_apart(out, "kernel", w)
-    return f(x, out=out)
+    return Plan(problem, w, bias, algorithm=chosen, threads=threads, copy=False)(x, out=out)
 
 
 def plan(

@@ -195,6 +195,6 @@ def _holds(ready: Any, w: np.ndarray) -> bool:
     """Return True if what was made ready refers to the memory of `w`."""
     if isinstance(ready, np.ndarray):
         return np.may_share_memory(ready, w)
-    if isinstance(ready, tuple | list):
-        return any(_holds(part, w) for part in ready)
+    if isinstance(ready, tuple | list):  # often the numbers of a blocking
+        return any(_holds(part, w) for part in ready if type(part) is not int)
     return hasattr(ready, "__dict__") and any(_holds(part, w) for part in vars(ready).values())
