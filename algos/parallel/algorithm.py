@@ -152,6 +152,8 @@ class Parallel(Algorithm):
         return max(held, self.prepared_bytes(problem, threads) + flipped_bytes(problem))
 
     def prepared_bytes(self, problem: Problem, threads: int) -> int:
+        if problem.operation == "grad_weight":
+            return 0
         kernel = math.prod(problem.kernel_shape) * problem.itemsize
         return min(kernel, self._path_bytes(problem, threads))
 

@@ -17,6 +17,7 @@ from algos.blocks.positions import Span, checked_border
 from algos.core.boundary import BOUNDARIES
 from algos.core.errors import ConvbenchError
 from algos.filtering.request import MODES
+from results.tables.labels import bytes_text
 from suites.cases import filters, stores
 
 from .arguments import bytes_count, whole_number
@@ -136,7 +137,7 @@ def execute(options: Options) -> int:
     blocks_made = "1 block" if laid.blocks == 1 else f"{laid.blocks} blocks"
     out.print(
         f"{options.result}: {_times(result.shape)} {dtype}, {blocks_made} of "
-        f"{_times(laid.block)} by {laid.algorithm}, at most {laid.bytes / 1e6:.0f} MB",
+        f"{_times(laid.block)} by {laid.algorithm}, at most {bytes_text(laid.bytes)}",
         soft_wrap=True, markup=False,
     )  # fmt: skip
     return 0
@@ -173,8 +174,6 @@ class _Shape:
 
     def __getitem__(self, key: Any) -> np.ndarray:
         raise NotImplementedError
-
-    __setitem__ = __getitem__
 
 
 def _goes_on(options: Options) -> bool:

@@ -28,7 +28,7 @@ from .command import Command
 from .command import Options as BaseOptions
 from .consoles import out, remark
 from .everyday_suite import is_suite
-from .selection import RunCases, run_suite, thread_counts
+from .selection import RunCases, run_suite, thread_count
 
 EXAMPLES = """examples:
   convbench explain "mb1_ic64ih56_oc64_kh3_ph1"
@@ -150,11 +150,7 @@ def _is_descriptor(text: str) -> bool:
 def _explained(case: Case, options: Options) -> Explanation:
     threads = None
     if options.threads:
-        threads, *others = thread_counts(options.threads)
-        if others:
-            raise ConvbenchError(
-                f"--threads {options.threads}: a choice is explained for one count; give one"
-            )
+        threads = thread_count(options.threads, "a choice is explained for one count")
     return explained(
         case, threads, use=options.use, accuracy=options.accuracy, memory=options.memory
     )

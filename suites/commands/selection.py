@@ -227,6 +227,14 @@ def thread_counts(text: str, here: bool = True) -> tuple[int, ...]:
     return tuple(dict.fromkeys(counts))
 
 
+def thread_count(text: str, why: str) -> int:
+    """Return the thread count in `text`; several are refused for the reason `why`."""
+    count, *others = thread_counts(text)
+    if others:
+        raise ConvbenchError(f"--threads {text}: {why}; give one")
+    return count
+
+
 def algorithm_files(
     paths: tuple[str, ...], threads: str | None
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:

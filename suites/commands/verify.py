@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from algos import registry
 from algos.backend.threads import available
-from algos.core.errors import ConvbenchError
 from suites.verification.progress import Campaign, verify_and_show
 from suites.verification.verifier import Verifier
 
@@ -96,11 +95,9 @@ def execute(options: Options) -> int:
             if (name in wanted if wanted else options.peers or not algorithm.is_peer)
         ]
         rounds.append(Campaign(family, names, [c for c in cases if c.problem.family is family]))
-    threads, *others = choose.thread_counts(options.threads or str(available()))
-    if others:
-        raise ConvbenchError(
-            f"--threads {options.threads}: cases are verified with one number of threads; give one"
-        )
+    threads = choose.thread_count(
+        options.threads or str(available()), "cases are verified with one number of threads"
+    )
     listed = choose.words_for_cases(options)
     verifier = Verifier(threads, options.seed, options.timeout, files, listed)
     everything = not (options.problem or options.batch or options.algorithms or found)

@@ -61,13 +61,13 @@ def take_up(run: Run, records: RunRecords) -> None:
         by_group.setdefault(record.group, []).append(record)
     for group in run.groups:
         mine = by_group.get(group.number, [])
-        told = [known.get((group.number, cell.algorithm)) for cell in group.cells]
-        unknown = any(record is None for record in told)
-        if unknown or (not mine and any(record.status == "ok" for record in told if record)):
+        places = [(group.number, cell.algorithm) for cell in group.cells]
+        told = [known[place] for place in places if place in known]
+        unknown = len(told) < len(places)
+        if unknown or (not mine and any(result.status == "ok" for result in told)):
             continue  # it was interrupted, or came too late: all of it is measured again
         for cell, result in zip(group.cells, told, strict=True):
-            if result is not None:
-                _restore(cell, result, mine)
+            _restore(cell, result, mine)
         _pace(run, group, mine)
         run.mark_done(group, [record.number for record in mine] or [0])
     run.spent = max((record.spent_s for record in records.passes), default=0.0)

@@ -140,14 +140,19 @@ def test_unlike_hosts_are_not_pooled(tmp_path):
         assert [path for _, path in siblings(paths[1])] == sorted(paths)
 
 
-def test_a_task_whose_host_dies_goes_to_another(tmp_path):
-    cluster = Cluster(tmp_path, [host(1), host(2)])
+def let_first_die(cluster):
+    """Let the first worker vanish while a task of its own is under way."""
 
     def die():
         del cluster.hosts["tcp://10.0.0.1:1"]
 
     cluster.plan[1] = Future(None, "pending")
     cluster.script = iter([lambda: None, die])
+
+
+def test_a_task_whose_host_dies_goes_to_another(tmp_path):
+    cluster = Cluster(tmp_path, [host(1), host(2)])
+    let_first_die(cluster)
     one, said = fleet(tmp_path, cluster)
     measured = one.run()
     assert measured.status == "complete"
@@ -158,12 +163,7 @@ def test_a_task_whose_host_dies_goes_to_another(tmp_path):
 
 def test_a_host_whose_first_worker_is_gone_measures_with_its_second(tmp_path):
     cluster = Cluster(tmp_path, [host(1), host(2, identity="m1"), host(3, resources={})])
-
-    def die():
-        del cluster.hosts["tcp://10.0.0.1:1"]
-
-    cluster.plan[1] = Future(None, "pending")
-    cluster.script = iter([lambda: None, die])
+    let_first_die(cluster)
     one, said = fleet(tmp_path, cluster)
     measured = one.run()
     assert measured.status == "complete"
