@@ -240,8 +240,11 @@ def _predicted(
     """Return what the model says of each of `able`, summed over the parts of `problem`.
 
     It was fitted to channels first. With channels last, an algorithm that reads them in place is
-    expected to take as long; the others take the time of their copies in addition.
+    expected to take as long; the others take the time of their copies in addition. Of a problem
+    smaller than those of the fit, it says only how long `ALWAYS` takes.
     """
+    if problem.family is CONVOLUTION and problem.compulsory_bytes < model.FEWEST_BYTES:
+        able = {ALWAYS: able[ALWAYS]}
     first = problem if problem.layout == CHANNELS_FIRST else channels_first(problem)
     parts = [model.predict(part, threads, calibrated) for part in _parts(first)]
     copying = model.copying(problem, calibrated) if first is not problem else 0.0

@@ -35,6 +35,9 @@ WIDTHS = (512, 256)
 #: Bytes moved at the machine's bandwidth that take as long as copying one byte between layouts.
 #: Measured on Zen 3: 1.1 to 1.5 for 64 channels or more of 56² and 112².
 TRANSPOSED = 1.5
+#: Bytes of input, kernel and output of the smallest convolutions that models are fitted to. For
+#: smaller ones, it is the calls that take the time, and predicted differences are wrong.
+FEWEST_BYTES = 8192
 
 
 class Time(NamedTuple):

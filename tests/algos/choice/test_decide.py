@@ -50,6 +50,16 @@ def test_the_fastest_by_the_model_is_chosen(predicted):
     assert algos.choose(IMAGE) == "im2col"
 
 
+@pytest.mark.parametrize("use", ["prepared", "once"])
+def test_below_the_sizes_of_the_fit_nothing_is_compared(predicted, use):
+    predicted(parallel=2e-3, im2col=1e-3)
+    layer = algos.Problem(size=(28, 28), kernel=3, padding=1)
+    small = algos.Problem(size=(4, 4), kernel=3)
+    assert small.compulsory_bytes < layer.compulsory_bytes < model.FEWEST_BYTES
+    assert {algos.choose(one, use=use) for one in (small, layer)} == {"parallel"}
+    assert algos.choose(replace(layer, size=(32, 32)), use=use) == "im2col"
+
+
 def test_copies_between_layouts_count(predicted, monkeypatch):
     last = replace(LAYER, layout="channels_last")
     predicted(parallel=2e-3, winograd4=1.5e-3, im2col=3e-3)

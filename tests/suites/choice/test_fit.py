@@ -7,12 +7,13 @@ import pytest
 import algos
 from algos.choice import model
 from algos.choice.terms import arithmetic
+from algos.core.family import CONVOLUTION
 from algos.notation import parse
 from suites.cases import everyday
 from suites.cases.suite import Case
 from suites.choice import blocks
 from suites.choice.blocks import timed
-from suites.choice.fit import Fit, Table, best_fit, regrets, report
+from suites.choice.fit import Fit, Table, best_fit, cases_of, regrets, report
 
 RATES = {"parallel": 5e10, "winograd4": 3e10, "fft-fused": 2e10}
 
@@ -32,6 +33,11 @@ def planted(count):
             rows.append((text, weights, 1, name, seconds * factor, 1e-5))
     columns = ["problem", "weights", "threads", "algorithm", "time_s", "prepare_s"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def test_a_model_says_nothing_of_smaller_problems_than_it_is_fitted_to():
+    sizes = [case.problem.compulsory_bytes for case in cases_of(CONVOLUTION)]
+    assert model.FEWEST_BYTES <= min(sizes) < 1.1 * model.FEWEST_BYTES
 
 
 @pytest.mark.slow
