@@ -45,7 +45,7 @@ def ours(x: Any, w: Any, s: int, p: int, g: int, threads: int) -> Calls:
     import algos
 
     problem = algos.problem_of(x, w, stride=s, padding=p, groups=g)
-    names = {"parallel", "winograd4", "winograd2"} - set(algos.why_not(problem))
+    names = {"parallel", "winograd6", "winograd4", "winograd2"} - set(algos.why_not(problem))
     out = np.empty(problem.output_shape, "f4")
     plans = {name: algos.plan(problem, w, algorithm=name, threads=threads) for name in names}
     return {name: partial(plan, x, out) for name, plan in plans.items()}

@@ -110,8 +110,8 @@ def _separable(problem: Problem) -> float:
 
 #: Multiply-adds of an algorithm, by its name. Other algorithms do those of the definition.
 _ARITHMETIC: Mapping[str, Callable[[Problem], float]] = {
-    "winograd2": _winograd(2), "winograd4": _winograd(4), "fft": _spectral,
-    "fft-fused": _spectral, "separable": _separable,
+    "winograd2": _winograd(2), "winograd4": _winograd(4), "winograd6": _winograd(6),
+    "fft": _spectral, "fft-fused": _spectral, "separable": _separable,
 }  # fmt: skip
 
 

@@ -159,8 +159,12 @@ def _places(problem: Problem, m: int) -> np.ndarray:
 
 
 def _fold(m: int, columns: int, lane: int) -> int:
-    """Return the number of rows of `columns` tiles that one register holds: 1, 2 or m."""
-    return max(rows for rows in (1, 2, m) if rows == 1 or rows * columns <= lane)
+    """Return the number of rows of `columns` tiles that one register holds: 1, 2 or 4.
+
+    It divides m, so that each row of tiles takes as many whole vectors of samples.
+    """
+    halves = [rows for rows in (2, 4) if m % rows == 0 and rows * columns <= lane]
+    return max(halves, default=1)
 
 
 def _strips(all_rows: int, columns: int) -> list[int]:

@@ -16,7 +16,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from algos.core.algorithm import as_correlation, gamma
 from algos.core.problem import Problem
 
-from .points import Matrices, matrices
+from .points import TAPS, Matrices, matrices
 
 #: Roundings that a term meets on its way through both axes. Bᵀ has no rounded coefficients; it
 #: takes a product, one or two sums, and the sum of two halves. G takes one more, since its
@@ -39,8 +39,8 @@ def bound(
 
     Write U = G w Gᵀ and V = Bᵀ x B for one channel's kernel and tile. Write U*, V* for the products
     of the absolute matrices with |w| and |x|. Each transform errs by δU = γ_8·U* and δV = γ_6·V*,
-    a little more for 5 × 5 taps (`_further`). The products of a point, summed over C channels in
-    any order, err by this ΔM:
+    a little more with a third pair of points (`_further`). The products of a point, summed over C
+    channels in any order, err by this ΔM:
 
         ``ΔM = Σ [γ_C·|U||V| + |U|·δV + δU·|V|]``
 
@@ -96,17 +96,19 @@ def weights_bound(problem: Problem, m: int, x: np.ndarray, g: np.ndarray) -> flo
     """
     dtype, (a, weights, b) = problem.dtype, matrices(m)
     least = 64 * float(np.finfo(dtype).smallest_subnormal)
-    u, u_wrong = _largest_norms(a.T, _output_tiles(problem, m, g), dtype, least)
-    v, v_wrong = _largest_norms(b, _input_tiles(problem, m, x), dtype, least)
+    further = _further(m, TAPS)
+    roundings = INPUT + further
+    u, u_wrong = _largest_norms(a.T, _output_tiles(problem, m, g), roundings, dtype, least)
+    v, v_wrong = _largest_norms(b, _input_tiles(problem, m, x), roundings, dtype, least)
     count = problem.batch * math.prod(-(-outputs // m) for outputs in problem.output_size)
-    products = gamma(count + GRADIENT + 1, dtype) * u * v
+    products = gamma(count + GRADIENT + further + 1, dtype) * u * v
     wrong = products + u * v_wrong + u_wrong * v + count * least
     out = np.kron(abs(weights.T), abs(weights.T))
     return float((wrong @ out.T).max()) * (1 + 1e-6) + least
 
 
 def _largest_norms(
-    matrix: np.ndarray, tiles: Iterator[np.ndarray], dtype: str, least: float
+    matrix: np.ndarray, tiles: Iterator[np.ndarray], roundings: int, dtype: str, least: float
 ) -> list[np.ndarray]:
     """Return norms over tiles of M X Mᵀ and of its error bound, for each group's worst channel.
 
@@ -114,7 +116,7 @@ def _largest_norms(
     """
     squares: list[Any] = [0.0, 0.0]
     for found in tiles:
-        size, wrong = _transform(matrix, found, INPUT, dtype)
+        size, wrong = _transform(matrix, found, roundings, dtype)
         for i, part in enumerate((size, wrong + least)):
             squares[i] = squares[i] + np.einsum("gctp,gctp->gcp", part, part)
     return [np.sqrt(total).max(axis=1) for total in squares]

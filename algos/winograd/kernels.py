@@ -75,9 +75,7 @@ def _make_way_in(m: int, taps: int) -> Any:
         """
         lane = lanes(transforms)
         left = band * s.columns * m
-        shift = 0
-        while s.fold << shift < m:
-            shift += 1
+        run = m // s.fold
         for c in range(s.inputs):
             plane = (channel + c) * s.height * s.width
             for r in range(0, rows, s.fold):
@@ -90,7 +88,7 @@ def _make_way_in(m: int, taps: int) -> Any:
                                 prefetch(x, ahead + k * lane)
                         row = load_windows(
                             x, plane, places, i, column, s.columns_before, s.width, zeros, zero,
-                            shift, m, taps,
+                            s.fold, run, m, taps,
                         )  # fmt: skip
                         store_spaced(transform(row, m, taps, INPUT), turned, q * size * lane, lane)
                     for k in range(size):
@@ -107,7 +105,9 @@ def _make_way_in(m: int, taps: int) -> Any:
     return way_in
 
 
-_way_in2, _way_in4, _way_in45 = _make_way_in(2, 3), _make_way_in(4, 3), _make_way_in(4, 5)
+_way_in2, _way_in4, _way_in45, _way_in6 = (
+    _make_way_in(2, 3), _make_way_in(4, 3), _make_way_in(4, 5), _make_way_in(6, 3)
+)  # fmt: skip
 
 
 def _make_way_out(m: int, taps: int) -> Any:
@@ -143,8 +143,8 @@ def _make_way_out(m: int, taps: int) -> Any:
     return way_out
 
 
-_way_out2, _way_out4, _way_out45 = (
-    _make_way_out(2, 3), _make_way_out(4, 3), _make_way_out(4, 5)
+_way_out2, _way_out4, _way_out45, _way_out6 = (
+    _make_way_out(2, 3), _make_way_out(4, 3), _make_way_out(4, 5), _make_way_out(6, 3)
 )  # fmt: skip
 
 
@@ -189,6 +189,8 @@ def _item(x, weights, bias, offsets, places, out, s, item, transforms, sums, til
     rows = (strip + 1) * s.all_rows // s.strips - first
     if s.step == 2:
         _way_in2(x, g * s.inputs, first, rows, band, s, starts, stretch, places, tiles, transforms)
+    elif s.step == 6:
+        _way_in6(x, g * s.inputs, first, rows, band, s, starts, stretch, places, tiles, transforms)
     elif s.taps == 3:
         _way_in4(x, g * s.inputs, first, rows, band, s, starts, stretch, places, tiles, transforms)
     else:
@@ -206,6 +208,8 @@ def _item(x, weights, bias, offsets, places, out, s, item, transforms, sums, til
             base = (b - begin) * s.points * s.pitch * stretch
             if s.step == 2:
                 _way_out2(sums, base, b, g, first, rows, band, s, starts, tiles, out)
+            elif s.step == 6:
+                _way_out6(sums, base, b, g, first, rows, band, s, starts, tiles, out)
             elif s.taps == 3:
                 _way_out4(sums, base, b, g, first, rows, band, s, starts, tiles, out)
             else:
@@ -250,6 +254,9 @@ def _transform_block(packed, first, inputs, stretch, step, taps, target, at):
             if step == 2:
                 points = transform_square(packed, here, stretch, 2, 3, WEIGHTS)
                 store_spaced(points, target, there, inputs * stretch)
+            elif step == 6:
+                wide = transform_square(packed, here, stretch, 6, 3, WEIGHTS)
+                store_spaced(wide, target, there, inputs * stretch)
             elif taps == 3:
                 more = transform_square(packed, here, stretch, 4, 3, WEIGHTS)
                 store_spaced(more, target, there, inputs * stretch)

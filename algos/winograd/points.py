@@ -35,11 +35,12 @@ def _with_pairs(*sizes: Fraction) -> tuple[Fraction, ...]:
 #: Points at which polynomials are evaluated, besides infinity, by (m, r). Zero comes first, then
 #: pairs ±p, which share computations. All are dyadic, so A and B hold no rounded number. For
 #: F(4, 3) they are the most accurate of the form ±i/16, ±j/16. For F(4, 5) no triple of sixteenths
-#: is more accurate by more than a hundredth; docs/kernels.md compares them with others.
+#: is more accurate by more than a hundredth. docs/kernels.md compares them with others.
 POINTS = {
     (2, 3): _with_pairs(Fraction(1)),
     (4, 3): _with_pairs(Fraction(5, 8), Fraction(13, 8)),
     (4, 5): _with_pairs(Fraction(1, 2), Fraction(1), Fraction(2)),
+    (6, 3): _with_pairs(Fraction(1, 2), Fraction(1), Fraction(9, 4)),
 }
 
 

@@ -175,12 +175,12 @@ NOWHERE = -(1 << 62)
 
 @intrinsic(prefer_literal=True)
 def load_windows(
-    typing, x, start, places, at, first, before, width, zeros, zero, shift, OUTPUTS, TAPS
+    typing, x, start, places, at, first, before, width, zeros, zero, fold, run, OUTPUTS, TAPS
 ):
     """Return one row of a register's width of tiles: lane l of vector k is column k of tile l.
 
     Reads m = OUTPUTS vectors' worth of columns, from column `first` of the padded image on. Of
-    these vectors 2^shift come from one row, the next from m rows further down.
+    these vectors `run` come from one row, the next from m rows further down, `fold` rows in all.
 
     `start`, `places`: the rows lie at ``x[start + places[at]]``, ``x[start + places[at + n]]`` for
         n = m + TAPS − 1, and so on. A place of NOWHERE stands for a row of zeros.
@@ -191,13 +191,14 @@ def load_windows(
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
-        x_, start_, places_, at_, first_, before_, width_, zeros_, zero_, shift_, *_ = arguments
+        x_, start_, places_, at_, first_, before_, width_, zeros_, zero_ = arguments[:9]
+        fold_, run_ = arguments[9:11]
         zeros_ = builder.gep(zeros_, [zero_])
         near: list[Any] = []
         far: list[Any] = []
         for j in range(m):
-            below = builder.lshr(number(j), shift_)
-            across = builder.sub(number(j), builder.shl(below, shift_))
+            below = builder.udiv(builder.mul(number(j), fold_), number(m))
+            across = builder.sub(number(j), builder.mul(below, run_))
             across = builder.mul(across, number(kind.lanes))
             row = builder.add(at_, builder.mul(below, number(m + taps - 1)))
             place = builder.load(builder.gep(places_, [row]), typ=at_.type)
@@ -210,25 +211,36 @@ def load_windows(
                 values.append(simd.load_lanes(builder.gep(pixels, [number(plus)]), mask))
         return simd.tuple_of(_every(simd, near) + _every(simd, far)[: taps - 1])
 
-    numbers = [types.intp] * 4
+    before, after = [types.intp] * 4, [types.intp] * 3
     return _tile(kind, m + taps - 1)(
-        x, types.intp, places, *numbers, zeros, types.intp, types.intp, OUTPUTS, TAPS
+        x, types.intp, places, *before, zeros, *after, OUTPUTS, TAPS
     ), emit
 
 
 def _every(simd: Emitter, values: Sequence[Any]) -> list[Any]:
     """Return n vectors: the elements k, k + n, … of the `values` taken as one, for k < n."""
     parts = [list(values)]
-    while len(parts[0]) > 1:  # split every part into its even and its odd elements
+    while (count := len(parts[0])) > 1:  # split every part, into two while that is possible
+        ways = 2 if count % 2 == 0 else count
         parts = [
-            [
-                simd.shuffle(a, b, list(range(odd, 2 * simd.kind.lanes, 2)))
-                for a, b in zip(part[::2], part[1::2], strict=True)
-            ]
-            for odd in (0, 1)
+            [_one_in(simd, part[i : i + ways], first) for i in range(0, count, ways)]
+            for first in range(ways)
             for part in parts
         ]
     return [part[0] for part in parts]
+
+
+def _one_in(simd: Emitter, values: Sequence[Any], first: int) -> Any:
+    """Return a vector: the elements first, first + n, … of the n `values` taken as one."""
+    lanes = simd.kind.lanes
+    wanted = range(first, len(values) * lanes, len(values))
+    found = simd.shuffle(values[0], values[1], [k % (2 * lanes) for k in wanted])
+    for seen, value in enumerate(values[2:], 2):
+        places = [k - (seen - 1) * lanes for k in wanted]
+        found = simd.shuffle(
+            found, value, [i if p < lanes else p % (2 * lanes) for i, p in enumerate(places)]
+        )
+    return found
 
 
 @intrinsic(prefer_literal=True)

@@ -108,8 +108,8 @@ def _make_way_in(m: int, taken: Any, which: Any) -> Any:
     return way_in
 
 
-_input2, _input4 = (_make_way_in(m, m + TAPS - 1, INPUT) for m in (2, 4))
-_output2, _output4 = (_make_way_in(m, m, OUTPUT_TURNED) for m in (2, 4))
+_input2, _input4, _input6 = (_make_way_in(m, m + TAPS - 1, INPUT) for m in (2, 4, 6))
+_output2, _output4, _output6 = (_make_way_in(m, m, OUTPUT_TURNED) for m in (2, 4, 6))
 
 
 @apart
@@ -143,14 +143,20 @@ def _transform(x, is_input, s, item, first, rows, lines, target):
     if is_input and s.step == 2:
         _input2(x, source, inside - c, height, width, rows_before, columns_before, i,
                 s.columns, s.band, s.line, lines, target, at, block, plane)  # fmt: skip
-    elif is_input:
+    elif is_input and s.step == 4:
         _input4(x, source, inside - c, height, width, rows_before, columns_before, i,
+                s.columns, s.band, s.line, lines, target, at, block, plane)  # fmt: skip
+    elif is_input:
+        _input6(x, source, inside - c, height, width, rows_before, columns_before, i,
                 s.columns, s.band, s.line, lines, target, at, block, plane)  # fmt: skip
     elif s.step == 2:
         _output2(x, source, inside - c, height, width, rows_before, columns_before, i,
                  s.columns, s.band, s.line, lines, target, at, block, plane)  # fmt: skip
-    else:
+    elif s.step == 4:
         _output4(x, source, inside - c, height, width, rows_before, columns_before, i,
+                 s.columns, s.band, s.line, lines, target, at, block, plane)  # fmt: skip
+    else:
+        _output6(x, source, inside - c, height, width, rows_before, columns_before, i,
                  s.columns, s.band, s.line, lines, target, at, block, plane)  # fmt: skip
 
 
@@ -178,7 +184,7 @@ def _make_way_out(m: int) -> Any:
     return way_out
 
 
-_way_out2, _way_out4 = _make_way_out(2), _make_way_out(4)
+_way_out2, _way_out4, _way_out6 = (_make_way_out(m) for m in (2, 4, 6))
 
 
 @apart
@@ -219,8 +225,10 @@ def _item(transforms, offsets, s, item, chunk, tiles, sums, zeros, turned, out):
             at, steps = k * stretch + v - o * stretch, (stretch, s.pitch * stretch)
             if s.step == 2:
                 _way_out2(sums, at, steps, count, s.flip, turned)
-            else:
+            elif s.step == 4:
                 _way_out4(sums, at, steps, count, s.flip, turned)
+            else:
+                _way_out6(sums, at, steps, count, s.flip, turned)
             first = ((group * s.outputs + v) * s.inputs + c * s.block + k) * size
             finish(
                 turned, 0, size * count, 1, out, first, s.inputs * size, s.outputs - v, 0,

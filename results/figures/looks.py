@@ -30,6 +30,7 @@ KNOWN = {
     "toeplitz": Look("#56B4E9", "X", (3.5, 1.4, 1.2, 1.4)),
     "fft-fused": Look("#332288", "<", (5, 1.2)),
     "winograd2": Look("#882255", ">", (8, 1.4, 2, 1.4)),
+    "winograd6": Look("#AA3377", "^", (10, 2)),
     "low-rank": Look("#999933", "p", (2, 1)),
     "torch": Look("#EE3377", "*", (4, 1.2, 1, 1.2, 1, 1.2)),
     "onnxruntime": Look("#117733", "h", (10, 2)),

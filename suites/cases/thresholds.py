@@ -110,11 +110,11 @@ CONVOLUTION: Thresholds = (
     ([passes.CHUNK], lambda n: f"mb1_ic1ih7iw{n}_oc1_kh7kw7_ph3pw3"),
     ([sweeps.ROWS, 2 * sweeps.ROWS], lambda n: f"mb1_ic1ih{n}iw40_oc1_kh5kw5_ph2pw2"),
     (
-        [winograd_blocking.STRIP_TILES * m for m in (2, 4)],
+        [winograd_blocking.STRIP_TILES * m for m in (2, 4, 6)],
         lambda n: f"mb1_ic3ih6iw{n}_oc4_kh3kw3_ph1pw1",
     ),
     (
-        [winograd_weights_blocking.BAND_TILES * m for m in (2, 4)],
+        [winograd_weights_blocking.BAND_TILES * m for m in (2, 4, 6)],
         lambda n: f"mb1_ic5ih6iw{n}_oc20_kh3kw3_ph1pw1_bwdw",
     ),
     ([threads.SMALL_WORK // (576 * 60)], lambda n: f"mb1_ic8ih{n}iw60_oc8_kh3kw3_ph1pw1"),

@@ -19,7 +19,7 @@ from suites.truth.instance import ConvolutionInstance
 
 OURS = [name for name, a in convolutions().items() if ".peers" not in type(a).__module__]
 DIRECT = [name for name in ("naive", "im2col", "parallel", "separable") if name in OURS]
-NARROW = ("winograd2", "winograd4")  # do few of the problems that there are
+NARROW = ("winograd2", "winograd4", "winograd6")  # do few of the problems that there are
 EXACT = ("naive", "im2col", "parallel")
 COUNTS = sorted({1, min(2, threads.available())})
 

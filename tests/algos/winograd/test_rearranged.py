@@ -52,7 +52,7 @@ FIVE = [
 
 @pytest.mark.parametrize(
     ("name", "fields"),
-    [(name, fields) for name in ("winograd2", "winograd4") for fields in FIELDS]
+    [(name, fields) for name in ("winograd2", "winograd4", "winograd6") for fields in FIELDS]
     + [("winograd4", fields) for fields in FIVE],
     ids=str,
 )
