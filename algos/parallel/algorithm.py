@@ -1,7 +1,7 @@
 """Direct convolution at the speed of the machine: vector registers, cache blocks, threads.
 
 Every product of the definition is computed, none twice over, so the operation count is
-that of `naive`; what differs is how many happen at once. Eleven kernels share the work, each
+that of `naive`; what differs is how many happen at once. Twelve kernels share the work, each
 compiled once for all sizes:
 
 - `parallel.channels`: output channels in the lanes of vector registers. For network layers.
@@ -12,8 +12,8 @@ compiled once for all sizes:
 - `parallel.sliding`: the same for kernels of 5×5, 7×7 and 9×9.
 - `parallel.unshared`: a patch for every position. For layers where few positions share a kernel.
 - `parallel.tables`: one connected channel after the other. For tables of connections.
-- `parallel.last`, `parallel.last_depthwise`: output channels in the lanes, for arrays that have
-  their channels last. They are read and written in place.
+- `parallel.last`, `parallel.last_shallow`, `parallel.last_depthwise`: output channels in the lanes,
+  for arrays that have their channels last. They are read and written in place.
 - `parallel.generic`: plain loops. For kernels that hold inf or NaN, which others would
   multiply by the zeros of the padding.
 
@@ -48,6 +48,7 @@ from . import dots as direct_dots
 from . import generic as direct_generic
 from . import last as direct_last
 from . import last_depthwise as direct_last_depthwise
+from . import last_shallow as direct_last_shallow
 from . import pixels as direct_pixels
 from . import planes as direct_planes
 from . import rows as direct_rows
@@ -92,7 +93,10 @@ PATHS: dict[str, CostedPath] = {
     "rows": direct_rows, "shallow": direct_shallow, "sliding": direct_sliding,
 }  # fmt: skip
 #: Paths for arrays that have their channels last.
-LAST_PATHS: dict[str, Path] = {"last": direct_last, "last_depthwise": direct_last_depthwise}
+LAST_PATHS: dict[str, Path] = {
+    "last": direct_last, "last_depthwise": direct_last_depthwise,
+    "last_shallow": direct_last_shallow,
+}  # fmt: skip
 ALL_PATHS: dict[str, Path] = {**PATHS, **LAST_PATHS}
 WEIGHTS_PATHS: dict[str, WeightsPath] = {"weights": direct_weights, "dots": direct_dots}
 
@@ -234,7 +238,9 @@ def choose_weights_path(problem: Problem) -> str:
 def choose_path(problem: Problem) -> str:
     """Return the key of the path that needs the fewest register operations per product."""
     if problem.layout == CHANNELS_LAST:
-        return "last_depthwise" if direct_last_depthwise.suits(problem) else "last"
+        if direct_last_depthwise.suits(problem):
+            return "last_depthwise"
+        return "last_shallow" if direct_last_shallow.suits(problem) else "last"
     return min(PATHS, key=lambda path: PATHS[path].cost(problem))
 
 

@@ -8,7 +8,7 @@ import algos
 from algos import Problem
 from algos.adapters import performer
 from algos.core.memory_order import has_layout, laid_out
-from algos.parallel import last, last_blocking, last_depthwise
+from algos.parallel import last, last_blocking, last_depthwise, last_shallow
 from algos.parallel.algorithm import choose_path
 from algos.registry import get
 from algos.simd import registers as simd
@@ -119,6 +119,47 @@ def test_depthwise_shapes(fields):
     check(layer(in_channels=channels, out_channels=channels, groups=channels, **fields))
 
 
+SHALLOW = {"in_channels": 3, "out_channels": LANES + 3}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"padding": 1},
+        {"stride": 2, "padding": 2, "batch": 2},
+        {"stride": 3, "padding": 1, "fit": "ceil"},
+        {"stride": (1, 2), "dilation": (2, 1), "padding": ((0, 3), (2, 1))},
+        {"stride": (3, 2), "dilation": (2, 1), "kernel": (4, 5), "flip": True},
+        {"kernel": 1},
+        {"kernel": (2, 1), "dilation": (1, 3), "stride": 2, "padding": 3},
+        {"kernel": (1, 7), "padding": "full"},
+        {"kernel": 5, "padding": 8},
+        {"size": (30,), "kernel": 4, "stride": 3},
+        {"size": (4, 1), "kernel": (1, 5), "padding": (0, 9)},
+    ],
+    ids=str,
+)
+def test_shallow_shapes(fields, dtype):
+    problem = layer(**SHALLOW, dtype=dtype, **fields)
+    assert choose_path(problem) == "last_shallow"
+    check(problem)
+
+
+@pytest.mark.parametrize("extra", [-1, 0, 1])
+@pytest.mark.parametrize("tiles", [1, 2])
+def test_shallow_around_tiles_of_positions(tiles, extra):
+    width = tiles * last_blocking.POSITIONS + extra
+    check(layer(size=(2, width), kernel=(2, 3), padding=(0, 1), **SHALLOW))
+
+
+def test_shallow_rows_are_cut_into_pieces():
+    problem = layer(size=(2, 900), padding=1, in_channels=TAPS // 9, out_channels=2 * LANES)
+    assert choose_path(problem) == "last_shallow"
+    assert last_shallow.ROWS_BYTES < 900 * TAPS // 9 * 4
+    check(problem)
+
+
 def test_threads_change_no_bit():
     for groups in (1, 64):
         problem = layer(size=(33, 35), in_channels=64, out_channels=64, groups=groups, padding=1)
@@ -129,11 +170,11 @@ def test_threads_change_no_bit():
 def test_inputs_are_read_and_outputs_written_in_place(monkeypatch):
     """No copy of either: the kernels get the caller's own memory."""
     given = {}
-    for module in (last, last_depthwise):
+    for module in (last, last_depthwise, last_shallow):
         work = module._work
         monkeypatch.setattr(module, "_work", lambda *a, work=work: given.update(a=a) or work(*a))
-    for groups in (1, 32):
-        problem = layer(in_channels=32, out_channels=32, groups=groups)
+    for inputs, groups in ((TAPS, 1), (32, 32), (3, 1)):
+        problem = layer(in_channels=inputs, out_channels=32, groups=groups)
         x = laid_out(np.ones(problem.input_shape, "f4"), LAST)
         out = laid_out(np.empty(problem.output_shape, "f4"), LAST)
         w, bias = np.ones(problem.kernel_shape, "f4"), np.ones(32, "f4")

@@ -1,0 +1,242 @@
+"""Direct convolution of shallow layers with their channels last, with output channels in the lanes.
+
+A layer is shallow if the weights of a tile's output channels stay in L1: images of a few colours,
+or a single tap. The register tile is that of `parallel.last`, M output positions × V vectors of
+output channels, and so are its steps. But there a tile spends as long on finding its positions,
+and on the border, as on the few products of such a layer. Here, the input rows under a piece of an
+output row are first copied to scratch with the zeros of the padding around them. Then all tiles of
+the piece are alike.
+
+The last tile of a piece ends with it, and may overlap the one before.
+
+Arguments that mean the same in every kernel; indices and lengths count elements:
+
+`x`, `out`: pointers to the input (N, H, W, C) and to the output (N, H, W, O), both contiguous.
+`weights`: pointer to the packed kernel, [block of channels][tap][input channel][channel].
+`s`: a `ShallowGeometry`.
+`rows`: pointer to scratch for the laid-out input rows, `s.pitch` elements apart.
+`starts`: pointer to the M offsets of a tile's positions in a laid-out row.
+
+Measurements: docs/kernels.md.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from algos.backend.compiler import by_ranges, fixed_tuple, kernel
+from algos.core.memory_order import CHANNELS_LAST, in_memory
+from algos.core.problem import Problem
+from algos.simd import registers as simd
+from algos.simd.arithmetic import add_gathered, repeat
+from algos.simd.copies import clear, copy
+from algos.simd.registers import further, lanes, load, pointer, to_boundary
+from algos.simd.window import store_block
+
+from . import last as direct_last
+from .last_blocking import PIECE_TAPS, POSITIONS, vectors_of
+
+#: Bytes of laid-out rows, which stay in L1 beside the weights of a tile. Not tuned.
+ROWS_BYTES = 16 * 1024
+
+
+class ShallowGeometry(NamedTuple):
+    """Numbers the compiled kernel works from."""
+
+    #: Input and output channels.
+    inputs: int
+    outputs: int
+    height: int
+    width: int
+    out_height: int
+    out_width: int
+    row_stride: int
+    column_stride: int
+    row_dilation: int
+    rows_before: int
+    columns_before: int
+    row_taps: int
+    #: Elements of a kernel row, which lie side by side.
+    run: int
+    #: Vectors of output channels of a register tile, and blocks of output channels.
+    vectors: int
+    blocks: int
+    #: Pieces of an output row; elements from one laid-out row to the next.
+    pieces: int
+    pitch: int
+
+
+_NUMBERS = len(ShallowGeometry._fields)
+
+
+@kernel
+def _lay(x, s, image, h, first, count, rows):
+    """Lay out the input rows under `count` output columns from column `first` of row `h` on."""
+    length = (count - 1) * s.column_stride * s.inputs + s.run
+    left = first * s.column_stride - s.columns_before
+    skip = min(max(-left, 0) * s.inputs, length)
+    end = max(min((s.width - left) * s.inputs, length), skip)
+    for m in range(s.row_taps):
+        r, at = h * s.row_stride - s.rows_before + m * s.row_dilation, m * s.pitch
+        if 0 <= r < s.height:
+            clear(rows, at, skip)
+            if end > skip:
+                origin = ((image * s.height + r) * s.width + left) * s.inputs
+                copy(x, origin + skip, rows, at + skip, end - skip)
+            clear(rows, at + end, length - end)
+        else:
+            clear(rows, at, length)
+
+
+def _make_tile(vectors: int) -> Any:
+    """Return the innermost kernel for a register tile of POSITIONS × `vectors`."""
+
+    @kernel
+    def tile(rows, starts, row_taps, run, pitch, weights, near, begin, out, target, step, positions,
+             channels):  # fmt: skip
+        """Compute one tile.
+
+        `rows`: pointer to where the tile's first position begins.
+        `near`: index into `weights` of the block's first element.
+        `begin`: pointer to the vectors that sums start from.
+        `target`: index into `out` of the first position. `positions` of them are written, `step`
+            elements apart, of `channels` channels each.
+        """
+        width = vectors * lanes(weights)
+        total = repeat(load(begin, 0, vectors), POSITIONS)
+        for m in range(row_taps):
+            row = further(rows, m * pitch)
+            for c in range(run):
+                total = add_gathered(
+                    total, row, starts, c, weights, near + c * width, POSITIONS, vectors
+                )
+            near += run * width
+        store_block(total, out, target, step, positions, channels, POSITIONS, vectors)
+
+    return tile
+
+
+_tile1, _tile2 = _make_tile(1), _make_tile(2)
+
+
+@kernel
+def _item(x, weights, bias, out, s, item, rows, starts, begin):
+    """Compute one piece of an output row.
+
+    `bias`: pointer to one element per output channel. `begin`: pointer to scratch.
+    """
+    stretch = s.vectors * lanes(weights)
+    line, piece = item // s.pieces, item % s.pieces
+    image, h = line // s.out_height, line % s.out_height
+    first, end = piece * s.out_width // s.pieces, (piece + 1) * s.out_width // s.pieces
+    count = end - first
+    _lay(x, s, image, h, first, count, rows)
+    for block in range(s.blocks):
+        o = block * stretch
+        for v in range(stretch):
+            begin[v] = bias[o + v] if o + v < s.outputs else 0
+        near = o * s.row_taps * s.run
+        for t in range(0, count, POSITIONS):
+            k = max(min(t, count - POSITIONS), 0)
+            here = further(rows, k * s.column_stride * s.inputs)
+            target = (line * s.out_width + first + k) * s.outputs + o
+            positions, channels = min(POSITIONS, count), min(stretch, s.outputs - o)
+            if s.vectors == 1:
+                _tile1(here, starts, s.row_taps, s.run, s.pitch, weights, near, begin, out, target,
+                       s.outputs, positions, channels)  # fmt: skip
+            else:
+                _tile2(here, starts, s.row_taps, s.run, s.pitch, weights, near, begin, out, target,
+                       s.outputs, positions, channels)  # fmt: skip
+
+
+@kernel(allocates=True)
+def _work(_slot, first, last, x, weights, bias, table, out):
+    """Compute items `first` to `last` − 1; `x`, `weights`, `bias` and `out` are flat arrays."""
+    s = ShallowGeometry(*fixed_tuple(table, _NUMBERS))
+    lane = lanes(weights)
+    room = np.zeros(s.row_taps * s.pitch + (s.vectors + 1) * lane, weights.dtype)
+    numbers = np.empty(POSITIONS, np.int64)
+    for k in range(POSITIONS):
+        numbers[k] = k * s.column_stride * s.inputs
+    begin = further(pointer(room), to_boundary(pointer(room), 0))
+    rows = further(begin, s.vectors * lane)
+    for item in range(first, last):
+        _item(
+            pointer(x), pointer(weights), pointer(bias), pointer(out), s, item, rows,
+            pointer(numbers), begin,
+        )  # fmt: skip
+    # Use the arrays after the last pointer into them, so that Numba keeps them alive.
+    room[0] = 0
+    numbers[0] = 0
+
+
+_work_shared = by_ranges(_work)
+
+
+@kernel
+def _share(threads, items, x, weights, bias, table, out):
+    """Compute all `items`, split among `threads` threads."""
+    _work_shared(threads, items, x, weights, bias, table, out)
+
+
+def suits(problem: Problem) -> bool:
+    """Return True for shallow layers of one or two axes whose kernel rows are read as one run."""
+    taps = math.prod(problem.kernel) * problem.in_channels
+    is_run = problem.dilation[-1] == 1 or problem.kernel[-1] == 1
+    is_flat = problem.axes <= 2 and problem.groups == 1
+    return is_flat and is_run and taps <= PIECE_TAPS and direct_last.suits(problem)
+
+
+@lru_cache(maxsize=256)
+def _blocking(problem: Problem) -> tuple[np.ndarray, int, int]:
+    """Return the geometry of `problem` as an array, the elements of scratch, and the items."""
+    v, itemsize = problem.volume, problem.itemsize
+    lane, vectors = simd.lanes_of(itemsize), vectors_of(problem)
+    run, step = v.kernel[2] * v.in_channels, v.stride[2] * v.in_channels
+    columns = v.output_size[2]
+    most = max(POSITIONS, ROWS_BYTES // (v.kernel[1] * step * itemsize))
+    pieces = -(-columns // most)
+    longest = max(-(-columns // pieces), POSITIONS)
+    # Whole vectors, and an odd number of them, so that rows fall into different cache sets.
+    pitch = (-(-((longest - 1) * step + run) // lane) | 1) * lane
+    shape = ShallowGeometry(
+        v.in_channels, v.out_channels, *v.size[1:], *v.output_size[1:], *v.stride[1:],
+        v.dilation[1], *v.before[1:], v.kernel[1], run, vectors,
+        -(-v.out_channels // (vectors * lane)), pieces, pitch,
+    )  # fmt: skip
+    scratch = v.kernel[1] * pitch + (vectors + 1) * lane
+    return np.array(shape), scratch, v.batch * v.output_size[1] * pieces
+
+
+def _packed(problem: Problem) -> int:
+    """Return the elements of the packed kernel."""
+    stretch = vectors_of(problem) * simd.lanes_of(problem.itemsize)
+    return -(-problem.out_channels // stretch) * stretch * problem.terms
+
+
+def workspace_bytes(problem: Problem, threads: int) -> int:
+    """Return the bytes of the packed kernel and of each thread's rows."""
+    kernel = _packed(problem) + problem.parameters  # in another order before it is packed
+    _, scratch, _ = _blocking(problem)
+    return (threads * scratch + kernel) * problem.itemsize + threads * POSITIONS * 8
+
+
+prepare = direct_last.prepare
+
+
+def forward(
+    problem: Problem, x: np.ndarray, prepared: Any, bias: np.ndarray, out: np.ndarray, threads: int
+) -> None:
+    """Write the output for `x`, with `prepared` as returned by `prepare`."""
+    _, packed = prepared
+    table, _, items = _blocking(problem)
+    x, out = (in_memory(array, CHANNELS_LAST).reshape(-1) for array in (x, out))
+    arguments = items, x, packed, bias, table, out
+    if threads == 1:
+        _work(0, 0, *arguments)
+    else:
+        _share(threads, *arguments)
