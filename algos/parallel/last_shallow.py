@@ -1,13 +1,13 @@
 """Direct convolution of shallow layers with their channels last, with output channels in the lanes.
 
-A layer is shallow if the weights of a tile's output channels stay in L1: images of a few colours,
-or a single tap. The register tile is that of `parallel.last`, M output positions × V vectors of
-output channels, and so are its steps. But there a tile spends as long on finding its positions,
-and on the border, as on the few products of such a layer. Here, the input rows under a piece of an
-output row are first copied to scratch with the zeros of the padding around them. Then all tiles of
-the piece are alike.
+A layer is shallow if it has few products per output, such as one of images of three colours. The
+register tile is that of `parallel.last`, M output positions × V vectors of output channels, and so
+are its steps. But there a tile spends as long on finding its positions, and on the border, as on
+the few products of such a layer. Here, the input rows under a piece of an output row are first
+copied to scratch, with the zeros of the padding around them. Then all tiles of the piece are alike.
 
-The last tile of a piece ends with it, and may overlap the one before.
+All output channels of a tile's positions are computed one block after the other, so the output is
+written from front to back. The last tile of a piece ends with it, and may overlap the one before.
 
 Arguments that mean the same in every kernel; indices and lengths count elements:
 
@@ -42,6 +42,8 @@ from .last_blocking import PIECE_TAPS, POSITIONS, vectors_of
 
 #: Bytes of laid-out rows, which stay in L1 beside the weights of a tile. Not tuned.
 ROWS_BYTES = 16 * 1024
+#: Input channels up to which a single tap is worth laying out rows. Measured on Zen 3 (AVX2).
+SINGLE_TAP = 64
 
 
 class ShallowGeometry(NamedTuple):
@@ -108,12 +110,19 @@ def _make_tile(vectors: int) -> Any:
         """
         width = vectors * lanes(weights)
         total = repeat(load(begin, 0, vectors), POSITIONS)
+        whole = run - run % 3
         for m in range(row_taps):
             row = further(rows, m * pitch)
-            for c in range(run):
-                total = add_gathered(
-                    total, row, starts, c, weights, near + c * width, POSITIONS, vectors
-                )
+            for c in range(0, whole, 3):  # the colours of a pixel, or any three channels
+                at = near + c * width
+                total = add_gathered(total, row, starts, c, weights, at, POSITIONS, vectors)
+                at += width
+                total = add_gathered(total, row, starts, c + 1, weights, at, POSITIONS, vectors)
+                at += width
+                total = add_gathered(total, row, starts, c + 2, weights, at, POSITIONS, vectors)
+            for c in range(whole, run):
+                at = near + c * width
+                total = add_gathered(total, row, starts, c, weights, at, POSITIONS, vectors)
             near += run * width
         store_block(total, out, target, step, positions, channels, POSITIONS, vectors)
 
@@ -127,7 +136,8 @@ _tile1, _tile2 = _make_tile(1), _make_tile(2)
 def _item(x, weights, bias, out, s, item, rows, starts, begin):
     """Compute one piece of an output row.
 
-    `bias`: pointer to one element per output channel. `begin`: pointer to scratch.
+    `bias`: pointer to one element per output channel.
+    `begin`: pointer to scratch, an element for each channel of all blocks.
     """
     stretch = s.vectors * lanes(weights)
     line, piece = item // s.pieces, item % s.pieces
@@ -135,22 +145,21 @@ def _item(x, weights, bias, out, s, item, rows, starts, begin):
     first, end = piece * s.out_width // s.pieces, (piece + 1) * s.out_width // s.pieces
     count = end - first
     _lay(x, s, image, h, first, count, rows)
-    for block in range(s.blocks):
-        o = block * stretch
-        for v in range(stretch):
-            begin[v] = bias[o + v] if o + v < s.outputs else 0
-        near = o * s.row_taps * s.run
-        for t in range(0, count, POSITIONS):
-            k = max(min(t, count - POSITIONS), 0)
-            here = further(rows, k * s.column_stride * s.inputs)
-            target = (line * s.out_width + first + k) * s.outputs + o
-            positions, channels = min(POSITIONS, count), min(stretch, s.outputs - o)
+    for v in range(s.blocks * stretch):
+        begin[v] = bias[v] if v < s.outputs else 0
+    positions = min(POSITIONS, count)
+    for t in range(0, count, POSITIONS):
+        k = max(min(t, count - POSITIONS), 0)
+        here = further(rows, k * s.column_stride * s.inputs)
+        target = (line * s.out_width + first + k) * s.outputs
+        for o in range(0, s.outputs, stretch):
+            near, channels = o * s.row_taps * s.run, min(stretch, s.outputs - o)
             if s.vectors == 1:
-                _tile1(here, starts, s.row_taps, s.run, s.pitch, weights, near, begin, out, target,
-                       s.outputs, positions, channels)  # fmt: skip
+                _tile1(here, starts, s.row_taps, s.run, s.pitch, weights, near, further(begin, o),
+                       out, target + o, s.outputs, positions, channels)  # fmt: skip
             else:
-                _tile2(here, starts, s.row_taps, s.run, s.pitch, weights, near, begin, out, target,
-                       s.outputs, positions, channels)  # fmt: skip
+                _tile2(here, starts, s.row_taps, s.run, s.pitch, weights, near, further(begin, o),
+                       out, target + o, s.outputs, positions, channels)  # fmt: skip
 
 
 @kernel(allocates=True)
@@ -158,12 +167,12 @@ def _work(_slot, first, last, x, weights, bias, table, out):
     """Compute items `first` to `last` − 1; `x`, `weights`, `bias` and `out` are flat arrays."""
     s = ShallowGeometry(*fixed_tuple(table, _NUMBERS))
     lane = lanes(weights)
-    room = np.zeros(s.row_taps * s.pitch + (s.vectors + 1) * lane, weights.dtype)
+    room = np.zeros(s.row_taps * s.pitch + (s.blocks * s.vectors + 1) * lane, weights.dtype)
     numbers = np.empty(POSITIONS, np.int64)
     for k in range(POSITIONS):
         numbers[k] = k * s.column_stride * s.inputs
     begin = further(pointer(room), to_boundary(pointer(room), 0))
-    rows = further(begin, s.vectors * lane)
+    rows = further(begin, s.blocks * s.vectors * lane)
     for item in range(first, last):
         _item(
             pointer(x), pointer(weights), pointer(bias), pointer(out), s, item, rows,
@@ -187,8 +196,9 @@ def suits(problem: Problem) -> bool:
     """Return True for shallow layers of one or two axes whose kernel rows are read as one run."""
     taps = math.prod(problem.kernel) * problem.in_channels
     is_run = problem.dilation[-1] == 1 or problem.kernel[-1] == 1
+    most = SINGLE_TAP if taps == problem.in_channels else PIECE_TAPS
     is_flat = problem.axes <= 2 and problem.groups == 1
-    return is_flat and is_run and taps <= PIECE_TAPS and direct_last.suits(problem)
+    return is_flat and is_run and taps <= most and direct_last.suits(problem)
 
 
 @lru_cache(maxsize=256)
@@ -208,7 +218,7 @@ def _blocking(problem: Problem) -> tuple[np.ndarray, int, int]:
         v.dilation[1], *v.before[1:], v.kernel[1], run, vectors,
         -(-v.out_channels // (vectors * lane)), pieces, pitch,
     )  # fmt: skip
-    scratch = v.kernel[1] * pitch + (vectors + 1) * lane
+    scratch = v.kernel[1] * pitch + (shape.blocks * vectors + 1) * lane
     return np.array(shape), scratch, v.batch * v.output_size[1] * pieces
 
 
