@@ -213,11 +213,11 @@ def _blocking(problem: Problem) -> tuple[np.ndarray, int, int]:
     longest = max(-(-columns // pieces), POSITIONS)
     # Whole vectors, and an odd number of them, so that rows fall into different cache sets.
     pitch = (-(-((longest - 1) * step + run) // lane) | 1) * lane
-    shape = ShallowGeometry(
+    shape = ShallowGeometry._make((
         v.in_channels, v.out_channels, *v.size[1:], *v.output_size[1:], *v.stride[1:],
         v.dilation[1], *v.before[1:], v.kernel[1], run, vectors,
         -(-v.out_channels // (vectors * lane)), pieces, pitch,
-    )  # fmt: skip
+    ))  # fmt: skip
     scratch = v.kernel[1] * pitch + (shape.blocks * vectors + 1) * lane
     return np.array(shape), scratch, v.batch * v.output_size[1] * pieces
 
