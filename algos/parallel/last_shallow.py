@@ -1,10 +1,10 @@
 """Direct convolution of shallow layers with their channels last, with output channels in the lanes.
 
 A layer is shallow if it has few products per output, such as one of images of three colours. The
-register tile is that of `parallel.last`, M output positions × V vectors of output channels, and so
-are its steps. But there a tile spends as long on finding its positions, and on the border, as on
-the few products of such a layer. Here, the input rows under a piece of an output row are first
-copied to scratch, with the zeros of the padding around them. Then all tiles of the piece are alike.
+register tile and its steps are those of `parallel.last`: M output positions × V vectors of output
+channels. But there a tile spends as long on finding its positions, and on the border, as on the few
+products of such a layer. Here, the input rows under a piece of an output row are first copied to
+scratch, with the zeros of the padding around them. Then no tile of the piece meets the border.
 
 All output channels of a tile's positions are computed one block after the other, so the output is
 written from front to back. The last tile of a piece ends with it, and may overlap the one before.
