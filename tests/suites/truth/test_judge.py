@@ -39,7 +39,10 @@ def test_every_canary_is_caught(canary):
 
 
 #: Algorithms that take long to compile, or whose matrices take long to make.
-LONG = ("parallel", "low-rank", "winograd2", "winograd4", "toeplitz", "toeplitz-sparse")
+LONG = (
+    "parallel", "parallel-channels-last", "low-rank", "winograd2", "winograd4", "winograd6",
+    "toeplitz", "toeplitz-sparse",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(

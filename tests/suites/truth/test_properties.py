@@ -18,7 +18,10 @@ from suites.truth.properties import PROPERTIES
 OURS = [name for name, algorithm in convolutions().items() if not algorithm.is_peer]
 
 #: Algorithms that take long to compile.
-LONG = ("parallel", "separable", "low-rank", "winograd2", "winograd4", "im2win", "fft-gauss")
+LONG = (
+    "parallel", "parallel-channels-last", "separable", "low-rank", "winograd2", "winograd4",
+    "winograd6", "im2win", "fft-gauss",
+)  # fmt: skip
 
 
 def runner(algorithm):
