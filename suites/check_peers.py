@@ -1,5 +1,7 @@
 """Check the headline without the harness: the same calls, timed by a plain loop in one process.
 
+Call it as ``python -m suites.check_peers [--threads 2] [--only NAME]``.
+
 Each library gets its own tensors in the layout that suits it, and packs its weights beforehand. In
 each of 15 rounds every side takes its turn: rest until no pool of threads spins, uncounted calls
 for `WAKE` seconds, then counted ones for `TIMED` seconds. A ratio is the peer's time over ours in
@@ -42,13 +44,11 @@ Calls = dict[str, Callable[[], Any]]
 def ours(x: Any, w: Any, s: int, p: int, g: int, threads: int) -> Calls:
     import algos
 
-    pose = partial(algos.problem_of, x, w, stride=s, padding=p, groups=g)
-    names = {"parallel", "winograd6", "winograd4", "winograd2"} - set(algos.why_not(pose()))
-    plans = {name: algos.plan(pose(), w, algorithm=name, threads=threads) for name in names}
-    calls = {name: partial(plan, x, plan(x)) for name, plan in plans.items()}
-    x = x.transpose(0, 2, 3, 1).copy().transpose(0, 3, 1, 2)  # channels last
-    plan = algos.plan(pose(layout="channels_last"), w, algorithm="parallel", threads=threads)
-    return {**calls, "parallel-channels-last": partial(plan, x, plan(x))}
+    problem = algos.problem_of(x, w, stride=s, padding=p, groups=g)
+    names = {"parallel", "winograd6", "winograd4", "winograd2"} - set(algos.why_not(problem))
+    out = np.empty(problem.output_shape, "f4")
+    plans = {name: algos.plan(problem, w, algorithm=name, threads=threads) for name in names}
+    return {name: partial(plan, x, out) for name, plan in plans.items()}
 
 
 def torch(x: Any, w: Any, s: int, p: int, g: int, threads: int) -> Calls:
@@ -129,7 +129,7 @@ def check(name: str, threads: int) -> None:
     middle = {side: statistics.median(found) for side, found in times.items()}
     best, peer = (min(sides, key=middle.__getitem__) for sides in (mine, peers))
     ratios = sorted(b / a for a, b in zip(times[best], times[peer], strict=True))
-    print(f"{name:24s} {best:22s} {1e3 * middle[best]:8.3f} ms  {peer:20s}", end="")
+    print(f"{name:24s} {best:10s} {1e3 * middle[best]:8.3f} ms  {peer:20s}", end="")
     print(f"{1e3 * middle[peer]:8.3f} ms  {statistics.median(ratios):5.2f}  "
           f"[{ratios[LOW]:.2f}, {ratios[HIGH]:.2f}]", flush=True)  # fmt: skip
 

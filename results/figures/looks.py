@@ -31,7 +31,6 @@ KNOWN = {
     "fft-fused": Look("#332288", "<", (5, 1.2)),
     "winograd2": Look("#882255", ">", (8, 1.4, 2, 1.4)),
     "winograd6": Look("#AA3377", "^", (10, 2)),
-    "parallel-channels-last": Look("#F28E5C", "v", (8, 1.4, 2, 1.4)),
     "low-rank": Look("#999933", "p", (2, 1)),
     "torch": Look("#EE3377", "*", (4, 1.2, 1, 1.2, 1, 1.2)),
     "onnxruntime": Look("#117733", "h", (10, 2)),

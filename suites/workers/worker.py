@@ -24,7 +24,7 @@ import psutil
 from algos import registry
 from algos.adapters import performer
 from algos.backend import threads
-from algos.core.bound import Bindable, Bound
+from algos.core.bound import Bound
 from algos.core.causes import said, whole
 from algos.core.errors import ConvbenchError, KernelRefusedError
 from algos.registry import load_file
@@ -133,8 +133,8 @@ class Session:
             prepare_s = clock.shortest(prepare, PREPARING)
             plan, given = instance.plan(chosen, request.threads)
             bound = plan.bind(*given, out=out)
-            convert_s = 0.0  # most of ours compute where the operands are
-            if isinstance(chosen, Bindable):
+            convert_s = 0.0  # ours computes where the operands are
+            if chosen.is_peer:
                 result = bound.call()
 
                 def convert() -> None:

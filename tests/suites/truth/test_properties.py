@@ -19,8 +19,8 @@ OURS = [name for name, algorithm in convolutions().items() if not algorithm.is_p
 
 #: Algorithms that take long to compile.
 LONG = (
-    "parallel", "parallel-channels-last", "separable", "low-rank", "winograd2", "winograd4",
-    "winograd6", "im2win", "fft-gauss",
+    "parallel", "separable", "low-rank", "winograd2", "winograd4", "winograd6", "im2win",
+    "fft-gauss",
 )  # fmt: skip
 
 
