@@ -49,8 +49,10 @@ def test_both_sides_compute_the_same():
     x = rng.standard_normal((1, 8, 12, 12), "f4")
     w = rng.standard_normal((4, 8, 3, 3), "f4")
     layer = (x, w, 1, 1, 1, 1)
-    results = [call().copy() for call in check_peers.ours(*layer).values()]
-    results += [call().numpy() for call in check_peers.torch(*layer).values()]
+    results = {name: call().copy() for name, call in check_peers.ours(*layer).items()}
+    results |= {name: call().numpy() for name, call in check_peers.torch(*layer).items()}
     assert len(results) == 6
-    for result in results:
-        np.testing.assert_allclose(result, results[0], atol=1e-4)
+    for name, result in results.items():
+        # Its errors are about five times those of winograd4, as its class of accuracy says.
+        tolerance = 5e-4 if name == "winograd6" else 1e-4
+        np.testing.assert_allclose(result, results["parallel"], atol=tolerance)
