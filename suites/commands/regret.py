@@ -39,7 +39,7 @@ EXAMPLES = """examples:
   convbench regret --count 40 --seed 7 --budget 10min
   convbench regret vgg16 --threads 1
   convbench regret 20261120-104212-sizes         a finished run
-  convbench regret everyday --tuned              after: convbench tune everyday
+  convbench regret everyday --tuned   after: convbench tune everyday --threads 1,2
   NUMBA_CPU_NAME=haswell convbench regret        with the instructions of another processor
 """
 #: Number of problems that are listed, those with the largest regret.
