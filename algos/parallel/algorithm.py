@@ -12,8 +12,9 @@ compiled once for all sizes:
 - `parallel.sliding`: the same for kernels of 5×5, 7×7 and 9×9.
 - `parallel.unshared`: a patch for every position. For layers where few positions share a kernel.
 - `parallel.tables`: one connected channel after the other. For tables of connections.
-- `parallel.last`, `parallel.last_shallow`, `parallel.last_depthwise`: output channels in the lanes,
-  for arrays that have their channels last. They are read and written in place.
+- `parallel.last`, `parallel.last_depthwise`: output channels in the lanes, for arrays that have
+  their channels last. They are read and written in place.
+- `parallel.last_shallow`: the same for few channels. It copies the rows under an output row.
 - `parallel.generic`: plain loops. For kernels that hold inf or NaN, which others would
   multiply by the zeros of the padding.
 

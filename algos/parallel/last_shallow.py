@@ -38,7 +38,7 @@ from algos.simd.registers import further, lanes, load, pointer, to_boundary
 from algos.simd.window import store_block
 
 from . import last as direct_last
-from .last_blocking import PIECE_TAPS, POSITIONS, vectors_of
+from .last_blocking import PIECE_TAPS, POSITIONS, blocking, vectors_of
 
 #: Bytes of laid-out rows, which stay in L1 beside the weights of a tile. Not tuned.
 ROWS_BYTES = 16 * 1024
@@ -70,6 +70,8 @@ class ShallowGeometry(NamedTuple):
     #: Pieces of an output row; elements from one laid-out row to the next.
     pieces: int
     pitch: int
+    #: Elements of scratch of one thread: biases, rows, and a vector to align them.
+    room: int
 
 
 _NUMBERS = len(ShallowGeometry._fields)
@@ -166,13 +168,12 @@ def _item(x, weights, bias, out, s, item, rows, starts, begin):
 def _work(_slot, first, last, x, weights, bias, table, out):
     """Compute items `first` to `last` − 1; `x`, `weights`, `bias` and `out` are flat arrays."""
     s = ShallowGeometry(*fixed_tuple(table, _NUMBERS))
-    lane = lanes(weights)
-    room = np.zeros(s.row_taps * s.pitch + (s.blocks * s.vectors + 1) * lane, weights.dtype)
+    room = np.zeros(s.room, weights.dtype)
     numbers = np.empty(POSITIONS, np.int64)
     for k in range(POSITIONS):
         numbers[k] = k * s.column_stride * s.inputs
     begin = further(pointer(room), to_boundary(pointer(room), 0))
-    rows = further(begin, s.blocks * s.vectors * lane)
+    rows = further(begin, s.blocks * s.vectors * lanes(weights))
     for item in range(first, last):
         _item(
             pointer(x), pointer(weights), pointer(bias), pointer(out), s, item, rows,
@@ -202,8 +203,8 @@ def suits(problem: Problem) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _blocking(problem: Problem) -> tuple[np.ndarray, int, int]:
-    """Return the geometry of `problem` as an array, the elements of scratch, and the items."""
+def _blocking(problem: Problem) -> tuple[np.ndarray, ShallowGeometry, int]:
+    """Return the geometry of `problem`, as an array and by name, and the number of items."""
     v, itemsize = problem.volume, problem.itemsize
     lane, vectors = simd.lanes_of(itemsize), vectors_of(problem)
     run, step = v.kernel[2] * v.in_channels, v.stride[2] * v.in_channels
@@ -213,26 +214,21 @@ def _blocking(problem: Problem) -> tuple[np.ndarray, int, int]:
     longest = max(-(-columns // pieces), POSITIONS)
     # Whole vectors, and an odd number of them, so that rows fall into different cache sets.
     pitch = (-(-((longest - 1) * step + run) // lane) | 1) * lane
+    blocks = -(-v.out_channels // (vectors * lane))
     shape = ShallowGeometry._make((
         v.in_channels, v.out_channels, *v.size[1:], *v.output_size[1:], *v.stride[1:],
         v.dilation[1], *v.before[1:], v.kernel[1], run, vectors,
-        -(-v.out_channels // (vectors * lane)), pieces, pitch,
+        blocks, pieces, pitch, v.kernel[1] * pitch + (blocks * vectors + 1) * lane,
     ))  # fmt: skip
-    scratch = v.kernel[1] * pitch + (shape.blocks * vectors + 1) * lane
-    return np.array(shape), scratch, v.batch * v.output_size[1] * pieces
-
-
-def _packed(problem: Problem) -> int:
-    """Return the elements of the packed kernel."""
-    stretch = vectors_of(problem) * simd.lanes_of(problem.itemsize)
-    return -(-problem.out_channels // stretch) * stretch * problem.terms
+    return np.array(shape), shape, v.batch * v.output_size[1] * pieces
 
 
 def workspace_bytes(problem: Problem, threads: int) -> int:
     """Return the bytes of the packed kernel and of each thread's rows."""
-    kernel = _packed(problem) + problem.parameters  # in another order before it is packed
-    _, scratch, _ = _blocking(problem)
-    return (threads * scratch + kernel) * problem.itemsize + threads * POSITIONS * 8
+    packed = blocking(problem, threads).packed
+    kernel = packed + problem.parameters  # in another order before it is packed
+    _, shape, _ = _blocking(problem)
+    return (threads * shape.room + kernel) * problem.itemsize + threads * POSITIONS * 8
 
 
 prepare = direct_last.prepare

@@ -17,6 +17,7 @@ from algos.parallel import channels_blocking as direct_blocking
 from algos.parallel import dots as direct_dots
 from algos.parallel import last_blocking as direct_last
 from algos.parallel import last_depthwise as direct_last_depthwise
+from algos.parallel import last_shallow as direct_last_shallow
 from algos.parallel import pixels as direct_pixels
 from algos.parallel import planes_blocking as direct_runs
 from algos.parallel import rows_blocking as direct_rows
@@ -121,6 +122,7 @@ CONVOLUTION: Thresholds = (
     ([direct_last.POSITIONS], lambda n: f"mb1_ic5ih2iw{n}_oc16_kh3kw3_ph1pw1_axb"),
     (_LANES, lambda n: f"mb1_ic3ih5iw9_oc{n}_kh3kw3_ph1pw1_axb"),
     ([direct_last.PIECE_TAPS, direct_last.PIECE_TAPS // 3], lambda n: f"mb1_ic{n}ih4_oc8_kh3_axb"),
+    ([direct_last_shallow.SINGLE_TAP], lambda n: f"mb1_ic{n}ih4_oc16_kh1_axb"),
     ([2 * n for n in _LANES], lambda n: f"g{n}_mb1_ic{n}ih5iw9_oc{n}_kh3kw3_ph1pw1_axb"),
     (
         [direct_last_depthwise.SHORT[0], direct_last_depthwise.WIDE[0]],

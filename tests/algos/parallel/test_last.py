@@ -15,6 +15,7 @@ from algos.simd import registers as simd
 
 LAST = "channels_last"
 LANES = simd.lanes_of(4)
+TAPS = last_blocking.PIECE_TAPS
 DTYPES = ["float32", pytest.param("float64", marks=pytest.mark.slow)]
 
 
@@ -28,16 +29,14 @@ def layer(**fields):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("outputs", [LANES - 1, LANES, LANES + 1, 2 * LANES, 2 * LANES + 1, 64])
 def test_around_vectors_of_outputs(outputs, dtype):
-    check(layer(in_channels=5, out_channels=outputs, padding=1, dtype=dtype))
+    for inputs in (5, TAPS // 3):
+        check(layer(in_channels=inputs, out_channels=outputs, padding=1, dtype=dtype))
 
 
 @pytest.mark.parametrize("width", [1, 2, 5, 6, 7, 11, 12, 13, 25])
 def test_around_tiles_of_positions(width):
-    for height in (1, 5):
-        check(layer(size=(height, width), in_channels=9, out_channels=32, padding=1))
-
-
-TAPS = last_blocking.PIECE_TAPS
+    for height, inputs in ((1, 9), (5, 9), (1, TAPS // 3), (5, TAPS // 3)):
+        check(layer(size=(height, width), in_channels=inputs, out_channels=32, padding=1))
 
 
 @pytest.mark.parametrize("inputs", [1, TAPS // 9, TAPS // 9 + 1, TAPS // 3 + 1, TAPS, TAPS + 1])
@@ -82,6 +81,9 @@ def test_pieces_cover_the_sum_once(rows, columns, channels):
 )
 def test_shapes(fields, dtype):
     check(layer(in_channels=6, out_channels=32, dtype=dtype, **fields))
+    problem = layer(in_channels=TAPS // 3, out_channels=32, dtype=dtype, **fields)
+    assert choose_path(problem) == "last"
+    check(problem)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -143,26 +145,29 @@ SHALLOW = {"in_channels": 3, "out_channels": LANES + 3}
 def test_shallow_shapes(fields, dtype):
     problem = layer(**SHALLOW, dtype=dtype, **fields)
     assert choose_path(problem) == "last_shallow"
-    check(problem)
+    check(problem, threads=1)  # one thread keeps its scratch from row to row
 
 
 @pytest.mark.parametrize("extra", [-1, 0, 1])
 @pytest.mark.parametrize("tiles", [1, 2])
 def test_shallow_around_tiles_of_positions(tiles, extra):
     width = tiles * last_blocking.POSITIONS + extra
-    check(layer(size=(2, width), kernel=(2, 3), padding=(0, 1), **SHALLOW))
+    check(layer(size=(2, width), kernel=(2, 3), padding=(0, 1), **SHALLOW), threads=1)
 
 
 def test_shallow_rows_are_cut_into_pieces():
     problem = layer(size=(2, 900), padding=1, in_channels=TAPS // 9, out_channels=2 * LANES)
     assert choose_path(problem) == "last_shallow"
     assert last_shallow.ROWS_BYTES < 900 * TAPS // 9 * 4
-    check(problem)
+    for threads in (1, 2):
+        check(problem, threads=threads)
 
 
 def test_threads_change_no_bit():
-    for groups in (1, 64):
-        problem = layer(size=(33, 35), in_channels=64, out_channels=64, groups=groups, padding=1)
+    for inputs, groups in ((3, 1), (TAPS // 3, 1), (64, 64)):
+        problem = layer(
+            size=(33, 35), in_channels=inputs, out_channels=64, groups=groups, padding=1
+        )
         one, two = (check(problem, threads=n) for n in (1, 2))
         np.testing.assert_array_equal(one, two)
 
