@@ -15,6 +15,7 @@ import numpy as np
 from algos.core.family import POOLING
 from algos.core.problem import Problem
 from algos.pooling.core.problem import PoolProblem
+from algos.winograd.form import form, volume
 
 #: Elements of a vector, by which the waste at the ends of rows and channels is counted.
 VECTOR = 16
@@ -82,13 +83,19 @@ def _direct(problem: Problem) -> float:
 
 def _winograd(step: int) -> Callable[[Problem], float]:
     def count(problem: Problem) -> float:
-        tiles = math.prod(-(-n // step) for n in problem.output_size) * (problem.batch or 1)
-        taps = max(-(-k // s) for k, s in zip(problem.kernel, problem.stride, strict=True))
-        phases = math.prod(problem.stride)  # each a channel of its own
-        inputs = problem.in_channels // problem.groups * phases
-        transforms = 8 * (problem.in_channels * phases + problem.out_channels)
-        points = (step + (2 if taps <= 3 else 4)) ** 2
-        return tiles * points * (inputs * problem.out_channels + transforms)
+        inputs = problem.in_channels // problem.groups
+        if found := form(problem, step, (3, 5), (3, 5, 7, 9)):
+            tiles, points = math.prod(found.tiles(problem)), found.points
+            tiles *= volume(problem.output_size)[0]
+            repeats = found.sums(problem)  # each an input channel of its own
+        else:  # made dense
+            tiles = math.prod(-(-n // step) for n in problem.output_size)
+            taps = max(-(-k // s) for k, s in zip(problem.kernel, problem.stride, strict=True))
+            points = (step + (2 if taps <= 3 else 4)) ** 2
+            repeats = math.prod(problem.stride)
+        transforms = 8 * (problem.in_channels * repeats + problem.out_channels)
+        products = inputs * repeats * problem.out_channels
+        return (problem.batch or 1) * tiles * points * (products + transforms)
 
     return count
 

@@ -14,6 +14,7 @@ from algos.backend.threads import load, tell
 from algos.core.bound import Bound
 from algos.core.problem import Problem
 from algos.winograd import error as winograd_error
+from algos.winograd.form import Form
 from algos.winograd.points import TAPS, matrices_of
 
 from .images import as_image, for_correlation, zeros
@@ -113,9 +114,12 @@ class Ncnn(Peer):
             return direct
         largest = float(np.max(magnitude))
         tiles = (
-            winograd_error.bound(problem, m, x, w, largest, matrices_of(_POINTS[: m + 1]))
+            winograd_error.bound(
+                problem, Form((m, TAPS), (m, TAPS)), x, w, largest,
+                (matrices_of(_POINTS[: m + 1]),) * 2,
+            )
             for m in TILES
-        )
+        )  # fmt: skip
         return np.maximum(direct, SCALED * max(tiles))
 
 

@@ -13,6 +13,7 @@ from algos.core.problem import Problem
 from algos.parallel.channels_blocking import MANY, TILES, WEIGHTS_BYTES, evenly, slowdown
 from algos.simd import registers as simd
 
+from .form import Form, volume
 from .transforms import NOWHERE
 
 #: Input tiles that one item transforms at a time, approximately. Tuned on Zen 4. On Ice Lake, 14,
@@ -26,21 +27,24 @@ SUMS_BYTES = 128 * 1024
 class TilesGeometry(NamedTuple):
     """Numbers the compiled kernel works from."""
 
-    #: Outputs from tile to tile, m; taps r; points of a tile, (m + r − 1)².
-    step: int
-    taps: int
+    #: Points of a tile.
     points: int
     groups: int
-    #: Input channels of one group, then output channels of one group.
+    #: Inputs of one group, which are its channels times the taps summed like channels, `summed`;
+    #: then output channels of one group.
     inputs: int
+    summed: int
     outputs: int
-    height: int
+    #: Elements of a channel of the input, and of a row of it; zeros ahead of a row.
+    volume: int
     width: int
+    columns_before: int
+    #: Elements of a table of places.
+    table: int
+    out_depth: int
     out_height: int
     out_width: int
-    rows_before: int
-    columns_before: int
-    #: Rows of tiles in an image; rows of tiles in the batch; strips that the latter are cut into;
+    #: Rows of tiles in a slice; rows of tiles in the batch; strips that the latter are cut into;
     #: columns of tiles in a strip.
     image_rows: int
     all_rows: int
@@ -59,7 +63,7 @@ class TilesGeometry(NamedTuple):
     vectors: int
     last_tile: int
     last_pixels: int
-    #: Input channels whose products are summed before those of the next ones.
+    #: Inputs whose products are summed before those of the next ones.
     inputs_together: int
     #: Blocks of output channels in a group, in an item, and multiplied before the way back.
     blocks: int
@@ -72,6 +76,8 @@ class TilesBlocking:
     """Blocking of one problem, and the elements of each buffer that a thread needs."""
 
     shape: TilesGeometry
+    form: Form
+    constants: tuple[Any, Any]
     numbers: np.ndarray
     offsets: np.ndarray
     places: np.ndarray
@@ -83,24 +89,14 @@ class TilesBlocking:
     starts: int
 
 
-def tile_size(problem: Problem, m: int) -> int:
-    """Return the samples along one axis that m outputs depend on, m + r − 1."""
-    return m + problem.kernel[0] - 1
-
-
-def tiles(problem: Problem, m: int) -> tuple[int, int]:
-    """Return (rows, columns) of tiles of m × m outputs in one image; the last may be ragged."""
-    rows, columns = problem.output_size
-    return -(-rows // m), -(-columns // m)
-
-
 @lru_cache(maxsize=256)
-def blocking(problem: Problem, m: int, threads: int) -> TilesBlocking:
-    """Choose the blocking of F(m × m, r × r); the order of summation does not depend on it."""
-    lane, size = simd.lanes_of(problem.itemsize), tile_size(problem, m)
-    inputs, outputs = (n // problem.groups for n in (problem.in_channels, problem.out_channels))
-    image_rows, image_columns = tiles(problem, m)
-    all_rows = problem.batch * image_rows
+def blocking(problem: Problem, form: Form, threads: int) -> TilesBlocking:
+    """Choose the blocking of a form; the order of summation does not depend on it."""
+    lane, points = simd.lanes_of(problem.itemsize), form.points
+    inputs, outputs = _channels(problem, form)
+    image_rows, image_columns = form.tiles(problem)
+    out_depth, out_height, out_width = volume(problem.output_size)
+    all_rows = problem.batch * out_depth * image_rows
     bands = -(-image_columns // STRIP_TILES)
     columns = -(-image_columns // bands)
     strips, tile, blocks_per_item = min(
@@ -110,31 +106,39 @@ def blocking(problem: Problem, m: int, threads: int) -> TilesBlocking:
             for tile in range(len(TILES))
             for per_item in _shares(-(-outputs // (TILES[tile][1] * lane)), threads)
         ),
-        key=lambda choice: _cost(problem, m, threads, bands, columns, *choice),
+        key=lambda choice: _cost(problem, form, threads, bands, columns, *choice),
     )
     (pixels, vectors), last = TILES[tile], last_tile(tile)
     stretch = vectors * lane
     blocks = -(-outputs // stretch)
     pitch = int(covered(-(-all_rows // strips) * columns, tile))
-    sums = size * size * pitch * stretch
+    sums = points * pitch * stretch
     together = max(1, min(blocks_per_item, SUMS_BYTES // (sums * problem.itemsize)))
+    places = _places(problem, form)
     shape = TilesGeometry._make((
-        m, problem.kernel[0], size * size, problem.groups, inputs, outputs, *problem.size,
-        *problem.output_size,
-        *problem.before, image_rows, all_rows, strips, columns, pitch, inputs * pitch + lane,
-        _fold(m, columns, lane), tile, pixels, vectors, last, TILES[last][0],
+        points, problem.groups, inputs, form.sums(problem), outputs,
+        math.prod(problem.size), problem.size[-1], problem.before[-1], places.shape[-1],
+        out_depth, out_height, out_width, image_rows, all_rows, strips, columns,
+        pitch, inputs * pitch + lane, _fold(form, columns, lane),
+        tile, pixels, vectors, last, TILES[last][0],
         inputs_together(inputs, stretch * problem.itemsize), blocks, blocks_per_item, together,
     ))  # fmt: skip
     items = problem.groups * bands * strips * -(-blocks // blocks_per_item)
     return TilesBlocking(
-        shape, np.array(shape), evenly(inputs, pitch, stretch),
-        _places(problem, m), items, stretch, *(
+        shape, form, form.constants, np.array(shape), evenly(inputs, pitch, stretch),
+        places.reshape(-1), items, stretch, *(
             -(-n // lane) * lane for n in (
-                size * size * shape.plane + pixels, together * sums,
-                max(m * m * columns + lane, size * size) * lane, 2 * stretch + m,
+                points * shape.plane + pixels, together * sums,
+                max(form.outputs * columns + lane, points) * lane, 2 * stretch + sum(form.across),
             )
         ),
     )  # fmt: skip
+
+
+def _channels(problem: Problem, form: Form) -> tuple[int, int]:
+    """Return the inputs and the output channels of a group."""
+    inputs, outputs = (n // problem.groups for n in (problem.in_channels, problem.out_channels))
+    return inputs * form.sums(problem), outputs
 
 
 def inputs_together(inputs: int, nbytes: int) -> int:
@@ -146,23 +150,37 @@ def inputs_together(inputs: int, nbytes: int) -> int:
     return -(-inputs // parts)
 
 
-def _places(problem: Problem, m: int) -> np.ndarray:
-    """Return the index in `x`, first channel, of every input row of every row of tiles."""
-    height, width = problem.size
-    size = tile_size(problem, m)
-    images, tiles_down, q = np.ogrid[: problem.batch, : tiles(problem, m)[0], :size]
-    rows = tiles_down * m + q - problem.before[0]
-    places = (images * problem.in_channels * height + rows) * width
+def _places(problem: Problem, form: Form) -> np.ndarray:
+    """Return the index in `x`, first channel, of every row of samples of every row of tiles.
+
+    The shape is ``(summed taps, rows of samples)``.
+    """
+    depth, height, width = volume(problem.size)
+    (deep, down, _), (deep_taps, down_taps, _) = map(volume, (problem.stride, problem.kernel))
+    deep_dilation, down_dilation, _ = volume(problem.dilation)
+    deep_before, down_before, _ = volume(problem.before, 0)
+    m, taps = form.down
+    k, j, image, z, i, q = np.ogrid[
+        :deep_taps, : down_taps // taps, : problem.batch, : volume(problem.output_size)[0],
+        : form.tiles(problem)[0], : m + taps - 1,
+    ]  # fmt: skip
+    slices = z * deep + k * deep_dilation - deep_before
+    rows = i * m * down + q + j * down_dilation - down_before
+    places = ((image * problem.in_channels * depth + slices) * height + rows) * width
+    inside = (slices >= 0) & (slices < depth) & (rows >= 0) & (rows < height)
+    places = np.where(inside, places, NOWHERE).reshape(deep_taps * down_taps // taps, -1)
     # A register may hold up to m rows of tiles, so it may read m rows of tiles past the last.
-    places = np.where((rows >= 0) & (rows < height), places, NOWHERE).reshape(-1, size)
-    return np.pad(places, [(0, m), (0, 0)], constant_values=NOWHERE).reshape(-1)
+    return np.pad(
+        places, [(0, 0), (0, form.across[0] * (m + taps - 1))], constant_values=NOWHERE
+    )  # fmt: skip
 
 
-def _fold(m: int, columns: int, lane: int) -> int:
+def _fold(form: Form, columns: int, lane: int) -> int:
     """Return the number of rows of `columns` tiles that one register holds: 1, 2 or 4.
 
     It divides m, so that each row of tiles takes as many whole vectors of samples.
     """
+    m = form.across[0]
     halves = [rows for rows in (2, 4) if m % rows == 0 and rows * columns <= lane]
     return max(halves, default=1)
 
@@ -196,22 +214,23 @@ def covered(tiles: Any, tile: int) -> Any:
 
 
 def _cost(
-    problem: Problem, m: int, threads: int, bands: int, columns: int,
+    problem: Problem, form: Form, threads: int, bands: int, columns: int,
     strips: int, tile: int, per_item: int,
 ) -> float:  # fmt: skip
     """Estimate the register operations of the busiest thread; weights from memory cost extra."""
     vectors = TILES[tile][1]
-    lane, size = simd.lanes_of(problem.itemsize), tile_size(problem, m)
-    inputs, outputs = (n // problem.groups for n in (problem.in_channels, problem.out_channels))
+    lane, points = simd.lanes_of(problem.itemsize), form.points
+    inputs, outputs = _channels(problem, form)
     blocks = -(-outputs // (vectors * lane))
-    rows = np.diff(edges(problem.batch * tiles(problem, m)[0], strips))
-    registers = -(-rows // _fold(m, columns, lane)) * -(-columns // lane)
-    before = INPUT * size * inputs * registers
-    weights = problem.groups * blocks * vectors * lane * inputs * size * size * problem.itemsize
+    slices = problem.batch * volume(problem.output_size)[0]
+    rows = np.diff(edges(slices * form.tiles(problem)[0], strips))
+    registers = -(-rows // _fold(form, columns, lane)) * -(-columns // lane)
+    before = INPUT * form.size[0] * inputs * registers
+    weights = problem.groups * blocks * vectors * lane * inputs * points * problem.itemsize
     arrivals = -(-rows * columns // TILES[tile][0]) * STREAM + FAR * (weights > FAR_BYTES)
     products = covered(rows * columns, tile) * slowdown(sum(TILES[tile]), math.prod(TILES[tile]))
-    each = vectors * inputs * size * size * (products + arrivals)
-    each = each + OUTPUT * m * vectors * rows * columns
+    each = vectors * inputs * points * (products + arrivals)
+    each = each + OUTPUT * form.down[0] * vectors * rows * columns
     chunks = np.diff([*range(0, blocks, per_item), blocks])
     if rows.size * bands * problem.groups > MANY * threads:
         whole = before.sum() * chunks.size + each.sum() * blocks
@@ -234,20 +253,20 @@ INPUT, OUTPUT, STREAM, FAR = 70.0, 40.0, 0.5, 2.0 if simd.REGISTERS == 32 else 6
 FAR_BYTES = 16 << 20
 
 
-def workspace(problem: Problem, m: int, threads: int) -> int:
+def workspace(problem: Problem, form: Form, threads: int) -> int:
     """Return the elements of the transformed kernel, the packed one, and every thread's buffers."""
-    blocks = blocking(problem, m, threads)
+    blocks = blocking(problem, form, threads)
     per_thread = blocks.transforms + blocks.sums + blocks.outputs + blocks.starts
-    packed = _kernels(blocks) * problem.kernel[0] ** 2
-    return transformed(problem, m, threads) + packed + threads * per_thread
+    packed = _kernels(blocks) * form.taps
+    return transformed(problem, form, threads) + packed + threads * per_thread
 
 
-def transformed(problem: Problem, m: int, threads: int) -> int:
+def transformed(problem: Problem, form: Form, threads: int) -> int:
     """Return the elements of the transformed kernel."""
-    return _kernels(blocking(problem, m, threads)) * tile_size(problem, m) ** 2
+    return _kernels(blocking(problem, form, threads)) * form.points
 
 
 def _kernels(blocks: TilesBlocking) -> int:
-    """Return the number of kernels, one for each pair of channels, padded to whole blocks."""
+    """Return the number of kernels, one for each input and output channel, in whole blocks."""
     s = blocks.shape
     return s.groups * s.blocks * blocks.stretch * s.inputs

@@ -36,11 +36,20 @@ def _with_pairs(*sizes: Fraction) -> tuple[Fraction, ...]:
 #: pairs ±p, which share computations. All are dyadic, so A and B hold no rounded number. For
 #: F(4, 3) they are the most accurate of the form ±i/16, ±j/16. For F(4, 5) no triple of sixteenths
 #: is more accurate by more than a hundredth. docs/kernels.md compares them with others.
-POINTS = {
+POINTS: dict[tuple[int, int], tuple[Fraction, ...]] = {
+    (1, 1): (),
     (2, 3): _with_pairs(Fraction(1)),
     (4, 3): _with_pairs(Fraction(5, 8), Fraction(13, 8)),
     (4, 5): _with_pairs(Fraction(1, 2), Fraction(1), Fraction(2)),
     (6, 3): _with_pairs(Fraction(1, 2), Fraction(1), Fraction(9, 4)),
+    (2, 5): _with_pairs(Fraction(5, 8), Fraction(3, 2)),
+    (2, 7): _with_pairs(Fraction(1, 2), Fraction(1), Fraction(2)),
+    (2, 9): _with_pairs(Fraction(3, 8), Fraction(7, 8), Fraction(5, 4), Fraction(19, 8)),
+    (4, 7): _with_pairs(Fraction(3, 8), Fraction(7, 8), Fraction(5, 4), Fraction(19, 8)),
+    (4, 9): _with_pairs(
+        Fraction(3, 8), Fraction(3, 4), Fraction(1), Fraction(3, 2), Fraction(11, 4)
+    ),
+    (6, 5): _with_pairs(Fraction(3, 8), Fraction(3, 4), Fraction(5, 4), Fraction(19, 8)),
 }
 
 

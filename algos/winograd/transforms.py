@@ -2,7 +2,8 @@
 """Vector instructions of Winograd's transforms: small constant matrices times vectors.
 
 `array`, `x`, `bias`, `zeros` are pointers or arrays, addressed by element. `tile` is a tuple of
-vectors. Arguments in capitals must be compile-time constants.
+vectors. Arguments in capitals must be compile-time constants. A number among them may also be a
+tuple of that length. DOWN and ACROSS are F(m, r) along an axis: such numbers m, r and m + r − 1.
 """
 
 from __future__ import annotations
@@ -21,10 +22,15 @@ from .points import matrices
 OUTPUT, WEIGHTS, INPUT, OUTPUT_TURNED, WEIGHTS_TURNED = range(5)
 
 
-def _matrix(outputs: int, taps: int, which: int) -> np.ndarray:
-    """Return one of the matrices of F(`outputs`, `taps`), or its transpose."""
-    a, g, b = matrices(outputs, taps)
-    return (a, g, b, a.T, g.T)[which]
+def _constant(kind: Any) -> int:
+    """Return the number that a constant or the length of a tuple stands for."""
+    return kind.count if isinstance(kind, types.UniTuple) else kind.literal_value
+
+
+def _matrix(outputs: Any, taps: Any, which: Any) -> np.ndarray:
+    """Return one of the matrices of F(`outputs`, `taps`), or its transpose; constants."""
+    a, g, b = matrices(_constant(outputs), _constant(taps))
+    return (a, g, b, a.T, g.T)[which.literal_value]
 
 
 def _multiply(simd: Emitter, matrix: np.ndarray, values: list[Any]) -> list[Any]:
@@ -34,6 +40,8 @@ def _multiply(simd: Emitter, matrix: np.ndarray, values: list[Any]) -> list[Any]
     sign of every other column. A pair's columns of Aᵀ differ only in the sign of every other row.
     """
     rows, columns = matrix.shape
+    if rows == columns == 1:  # F(1, 1)
+        return list(values)
     pairs = range(1, max(rows, columns) - 2, 2)
     if rows < columns:
         both = list(values)
@@ -74,7 +82,7 @@ def _tile(kind: Vector, count: int) -> types.UniTuple:
 @intrinsic(prefer_literal=True)
 def transform(typing, tile, OUTPUTS, TAPS, WHICH):
     """Return the matrix WHICH of F(OUTPUTS, TAPS) times the vectors of `tile`."""
-    matrix = _matrix(OUTPUTS.literal_value, TAPS.literal_value, WHICH.literal_value)
+    matrix = _matrix(OUTPUTS, TAPS, WHICH)
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, tile.dtype)
@@ -89,9 +97,25 @@ def transform_square(typing, array, index, step, OUTPUTS, TAPS, WHICH):
 
     X is square, row-major. Its i-th element is the vector from ``array[index + i·step]`` on.
     """
+    matrix = _matrix(OUTPUTS, TAPS, WHICH)
+    result, emit = _two_sided(array, matrix, matrix)
+    return result(array, types.intp, types.intp, OUTPUTS, TAPS, WHICH), emit
+
+
+@intrinsic(prefer_literal=True)
+def transform_tile(typing, array, index, step, DOWN, ACROSS, WHICH):
+    """Return M X Nᵀ, row by row, for M and N the matrices WHICH of DOWN and of ACROSS.
+
+    X is row-major. Its i-th element is the vector from ``array[index + i·step]`` on.
+    """
+    result, emit = _two_sided(array, *(_matrix(axis[0], axis[1], WHICH) for axis in (DOWN, ACROSS)))
+    return result(array, types.intp, types.intp, DOWN, ACROSS, WHICH), emit
+
+
+def _two_sided(array: Any, left: np.ndarray, right: np.ndarray) -> tuple[Any, Any]:
+    """Return the type of `left` X `right`ᵀ, and a function that emits it, row by row."""
     kind = Vector(array.dtype)
-    matrix = _matrix(OUTPUTS.literal_value, TAPS.literal_value, WHICH.literal_value)
-    rows, columns = matrix.shape
+    rows, columns = left.shape[1], right.shape[1]
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
@@ -99,24 +123,23 @@ def transform_square(typing, array, index, step, OUTPUTS, TAPS, WHICH):
         turned = []
         for j in range(columns):
             column = []
-            for i in range(columns):
+            for i in range(rows):
                 shift = builder.mul(step_, ir.Constant(ir.IntType(64), i * columns + j))
                 at = simd.pointer(signature.args[0], array_, builder.add(index_, shift))
                 column.append(simd.load(at))
-            turned.append(_multiply(simd, matrix, column))
+            turned.append(_multiply(simd, left, column))
         found: list[Any] = []
-        for i in range(rows):
-            found += _multiply(simd, matrix, [column[i] for column in turned])
+        for i in range(len(left)):
+            found += _multiply(simd, right, [column[i] for column in turned])
         return simd.tuple_of(found)
 
-    numbers = [types.intp] * 2
-    return _tile(kind, rows * rows)(array, *numbers, OUTPUTS, TAPS, WHICH), emit
+    return _tile(kind, len(left) * len(right)), emit
 
 
 @intrinsic(prefer_literal=True)
 def load_spaced(typing, array, index, step, COUNT):
     """Return a tuple of COUNT vectors, the i-th from ``array[index + i·step]`` on."""
-    kind, count = Vector(array.dtype), COUNT.literal_value
+    kind, count = Vector(array.dtype), _constant(COUNT)
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
@@ -152,7 +175,7 @@ def store_tile(typing, tile, array, index, step, bias, first, COLUMNS):
 
     Rows lie `step` elements apart from `index` on. The bias is the vector at ``bias[first]``.
     """
-    kind, columns = tile.dtype, COLUMNS.literal_value
+    kind, columns = tile.dtype, _constant(COLUMNS)
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
@@ -175,43 +198,44 @@ NOWHERE = -(1 << 62)
 
 @intrinsic(prefer_literal=True)
 def load_windows(
-    typing, x, start, places, at, first, before, width, zeros, zero, fold, run, OUTPUTS, TAPS
+    typing, x, start, places, at, below, first, before, width, zeros, zero, fold, run, OUTPUTS, TAPS
 ):
     """Return one row of a register's width of tiles: lane l of vector k is column k of tile l.
 
     Reads m = OUTPUTS vectors' worth of columns, from column `first` of the padded image on. Of
     these vectors `run` come from one row, the next from m rows further down, `fold` rows in all.
 
-    `start`, `places`: the rows lie at ``x[start + places[at]]``, ``x[start + places[at + n]]`` for
-        n = m + TAPS − 1, and so on. A place of NOWHERE stands for a row of zeros.
+    `start`, `places`: the rows lie at ``x[start + places[at]]``, ``x[start + places[at + below]]``
+        and so on. A place of NOWHERE stands for a row of zeros.
     `before`, `width`: zeros ahead of a row, and columns of it. No other column is read.
-    `zeros`: holds a register's width of zeros and m more, from `zero` on.
+    `zeros`: holds a register's width of zeros and m + TAPS − 1 more, from `zero` on.
     """
-    kind, m, taps = Vector(x.dtype), OUTPUTS.literal_value, TAPS.literal_value
+    kind, m, taps = Vector(x.dtype), _constant(OUTPUTS), _constant(TAPS)
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         simd = Emitter(context, builder, kind)
-        x_, start_, places_, at_, first_, before_, width_, zeros_, zero_ = arguments[:9]
-        fold_, run_ = arguments[9:11]
+        x_, start_, places_, at_, below_, first_, before_, width_, zeros_, zero_ = arguments[:10]
+        fold_, run_ = arguments[10:12]
         zeros_ = builder.gep(zeros_, [zero_])
-        near: list[Any] = []
-        far: list[Any] = []
+        shifts = range(0, m + taps - 1, m)
+        columns: list[list[Any]] = [[] for _ in shifts]
         for j in range(m):
-            below = builder.udiv(builder.mul(number(j), fold_), number(m))
-            across = builder.sub(number(j), builder.mul(below, run_))
+            down = builder.udiv(builder.mul(number(j), fold_), number(m))
+            across = builder.sub(number(j), builder.mul(down, run_))
             across = builder.mul(across, number(kind.lanes))
-            row = builder.add(at_, builder.mul(below, number(m + taps - 1)))
+            row = builder.add(at_, builder.mul(down, below_))
             place = builder.load(builder.gep(places_, [row]), typ=at_.type)
             column = builder.add(builder.sub(first_, before_), across)
             pixels = builder.gep(x_, [builder.add(builder.add(start_, place), column)])
             is_somewhere = builder.icmp_signed(">", place, number(NOWHERE))
             pixels = builder.select(is_somewhere, pixels, zeros_)
-            for plus, values in ((0, near), (m, far)):
+            for plus, values in zip(shifts, columns, strict=True):
                 mask = simd.lanes_below(column, plus, width_)
                 values.append(simd.load_lanes(builder.gep(pixels, [number(plus)]), mask))
-        return simd.tuple_of(_every(simd, near) + _every(simd, far)[: taps - 1])
+        found = [vector for values in columns for vector in _every(simd, values)]
+        return simd.tuple_of(found[: m + taps - 1])
 
-    before, after = [types.intp] * 4, [types.intp] * 3
+    before, after = [types.intp] * 5, [types.intp] * 3
     return _tile(kind, m + taps - 1)(
         x, types.intp, places, *before, zeros, *after, OUTPUTS, TAPS
     ), emit

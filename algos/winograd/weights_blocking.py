@@ -13,7 +13,8 @@ from algos.core.problem import Problem
 from algos.parallel.channels_blocking import LOAD, TILES, evenly
 from algos.simd import registers as simd
 
-from .blocking import covered, last_tile, tiles
+from .blocking import covered, last_tile
+from .form import Form
 from .points import TAPS
 
 #: Most tiles of a row that are laid out and transformed at a time; it bounds a thread's lines.
@@ -100,7 +101,7 @@ def blocking(problem: Problem, m: int, threads: int) -> WeightsBlocking:
     stretch = vectors * lane
     block = _block(inputs, input_blocks, lane)
     input_blocks, output_blocks = -(-inputs // block), -(-outputs // stretch)
-    image_rows, columns = tiles(problem, m)
+    image_rows, columns = Form((m, TAPS), (m, TAPS)).tiles(problem)
     all_rows = problem.batch * image_rows
     channels = groups * (input_blocks * block + output_blocks * stretch)
     row = channels * points * columns * problem.itemsize

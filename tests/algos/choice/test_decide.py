@@ -221,7 +221,7 @@ def test_pinned_choices_come_first(predicted, monkeypatch, tmp_path):
     assert algos.choose(LAYER) == "parallel"
     for content, sentence in (
         (json.dumps({descriptor(IMAGE): "nosuch"}), "there is no algorithm 'nosuch'"),
-        (json.dumps({descriptor(IMAGE): "winograd2"}), "which cannot do this"),
+        (json.dumps({descriptor(IMAGE): "winograd6"}), "which cannot do this"),
         ("[", "is not JSON of the form"),
     ):
         other = tmp_path / f"{len(content)}.json"

@@ -58,7 +58,7 @@ FIVE = [
 )
 def test_within_the_bound_at_every_output(name, fields):
     problem = Problem(**fields)
-    assert dense(problem, get(name).sizes)
+    assert dense(problem, tuple(get(name).sizes))
     trial = ConvolutionInstance(Case(problem, "random"), seed=1)
     positions = oracle.every_position(problem.result_shape)
     results = []
