@@ -27,29 +27,29 @@ import numpy as np
 TAPS = 3
 
 
-def _with_pairs(*sizes: Fraction) -> tuple[Fraction, ...]:
+def with_pairs(*sizes: Fraction) -> tuple[Fraction, ...]:
     """Return 0 and the pairs ±p."""
     return (Fraction(0), *(sign * size for size in sizes for sign in (1, -1)))
 
 
 #: Points at which polynomials are evaluated, besides infinity, by (m, r). Zero comes first, then
-#: pairs ±p, which share computations. All are dyadic, so A and B hold no rounded number. For
-#: F(4, 3) they are the most accurate of the form ±i/16, ±j/16. For F(4, 5) no triple of sixteenths
-#: is more accurate by more than a hundredth. docs/kernels.md compares them with others.
+#: pairs ±p, which share computations. All are dyadic, so A and B hold no rounded number. `python -m
+#: suites.measures.points` searches for the most accurate. Those of F(4, 3), F(4, 5) and F(6, 3)
+#: were chosen among the best by simulation; docs/kernels.md compares them with others.
 POINTS: dict[tuple[int, int], tuple[Fraction, ...]] = {
     (1, 1): (),
-    (2, 3): _with_pairs(Fraction(1)),
-    (4, 3): _with_pairs(Fraction(5, 8), Fraction(13, 8)),
-    (4, 5): _with_pairs(Fraction(1, 2), Fraction(1), Fraction(2)),
-    (6, 3): _with_pairs(Fraction(1, 2), Fraction(1), Fraction(9, 4)),
-    (2, 5): _with_pairs(Fraction(5, 8), Fraction(3, 2)),
-    (2, 7): _with_pairs(Fraction(1, 2), Fraction(1), Fraction(2)),
-    (2, 9): _with_pairs(Fraction(3, 8), Fraction(7, 8), Fraction(5, 4), Fraction(19, 8)),
-    (4, 7): _with_pairs(Fraction(3, 8), Fraction(7, 8), Fraction(5, 4), Fraction(19, 8)),
-    (4, 9): _with_pairs(
+    (2, 3): with_pairs(Fraction(1)),
+    (4, 3): with_pairs(Fraction(5, 8), Fraction(13, 8)),
+    (4, 5): with_pairs(Fraction(1, 2), Fraction(1), Fraction(2)),
+    (6, 3): with_pairs(Fraction(1, 2), Fraction(1), Fraction(9, 4)),
+    (2, 5): with_pairs(Fraction(5, 8), Fraction(3, 2)),
+    (2, 7): with_pairs(Fraction(1, 2), Fraction(1), Fraction(2)),
+    (2, 9): with_pairs(Fraction(3, 8), Fraction(7, 8), Fraction(5, 4), Fraction(19, 8)),
+    (4, 7): with_pairs(Fraction(3, 8), Fraction(7, 8), Fraction(5, 4), Fraction(19, 8)),
+    (4, 9): with_pairs(
         Fraction(3, 8), Fraction(3, 4), Fraction(1), Fraction(3, 2), Fraction(11, 4)
     ),
-    (6, 5): _with_pairs(Fraction(3, 8), Fraction(3, 4), Fraction(5, 4), Fraction(19, 8)),
+    (6, 5): with_pairs(Fraction(3, 8), Fraction(3, 4), Fraction(5, 4), Fraction(19, 8)),
 }
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from scipy import ndimage, signal
 
-from suites.measures import borders, integers, masks, neighbours, recipes
+from algos.winograd.points import POINTS
+from suites.measures import borders, integers, masks, neighbours, points, recipes
 from suites.measures.turns import in_turns
 
 PAGE = Path(__file__).parents[3] / "docs" / "recipes.md"
@@ -43,6 +44,22 @@ def test_every_call_has_its_turn():
     times = in_turns(calls, 4)
     assert count == {"a": 5, "b": 5}
     assert times["a"].shortest <= times["a"].median
+
+
+def test_the_search_for_points_finds_none_much_better(capsys):
+    points.main(["F(2,3)", "F(2, 5)", "--starts", "4"])
+    *_, three, five = capsys.readouterr().out.splitlines()
+    assert three == "| F(2, 3) | ±1 | 1.29 | ±1 | 1.29 |"
+    assert five == "| F(2, 5) | ±5/8, ±3/2 | 2.32 | ±5/8, ±3/2 | 2.32 |"
+    # Of these, simulations with rounded numbers chose among the best.
+    for m, r in ((4, 3), (4, 5), (6, 3)):
+        best, _ = points.search(m, r, 4, 3)
+        assert points.amplification(POINTS[m, r], r) < 1.05 * best
+
+
+def test_a_search_for_points_asks_for_a_form():
+    with pytest.raises(SystemExit, match="write F"):
+        points.main(["4x3"])
 
 
 RECIPES = ("oaconvolve", "fftconvolve", "gaussian_filter", "uniform_filter")
