@@ -2,8 +2,8 @@
 
 Square kernels are filtered along the last two axes, as are the slices of a volume's kernel. Others
 are filtered along their last axis, or along the one before if they are one tap wide. The taps of
-all other axes are summed like channels, before the way back. So F(4 × 4, 3 × 3) saves a kernel of 3
-× 3 × 3 the products of each of its slices, 4 of 9, and every output is transformed back once.
+all other axes are summed like channels, before the way back. So every slice of a kernel of 3 × 3 ×
+3 takes four times fewer products with F(4 × 4, 3 × 3), and outputs are transformed back once.
 """
 
 from __future__ import annotations

@@ -29,8 +29,8 @@ Arguments that mean the same in every kernel; indices and lengths count elements
 `down`, `across`: F(m, r) along the last axis but one and along the last: three tuples, of lengths
     m, r and m + r − 1. So the compiler knows these numbers, and compiles a kernel for each form.
 `offsets`: pointer to the offsets of a register tile, one pair per input.
-`places`: pointer to the index in `x`, first channel, of every row of samples of every row of tiles,
-    or NOWHERE; one table of `s.table` for each summed tap.
+`places`: pointer to indices in `x`, one for every row of samples of every row of tiles, in the
+    first channel, or NOWHERE. Each summed tap has a table of `s.table` of them.
 `transforms`, `sums`, `tiles`, `starts`: a thread's scratch for transforms [point][input][tile],
     for sums [block][point][tile][output channel], for tiles on their way out, and for biases
     followed by zeros.
