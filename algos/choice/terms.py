@@ -84,13 +84,14 @@ def _direct(problem: Problem) -> float:
 def _winograd(step: int) -> Callable[[Problem], float]:
     def count(problem: Problem) -> float:
         inputs = problem.in_channels // problem.groups
-        if found := form(problem, step, (3, 5), (3, 5, 7, 9)):
+        if found := form(problem, step, (2, 3, 5), (3, 5, 7, 9)):
             tiles, points = math.prod(found.tiles(problem)), found.points
             tiles *= volume(problem.output_size)[0]
             repeats = found.sums(problem)  # each an input channel of its own
         else:  # made dense
-            tiles = math.prod(-(-n // step) for n in problem.output_size)
             taps = max(-(-k // s) for k, s in zip(problem.kernel, problem.stride, strict=True))
+            outputs = step + 1 if taps == 2 else step
+            tiles = math.prod(-(-n // outputs) for n in problem.output_size)
             points = (step + (2 if taps <= 3 else 4)) ** 2
             repeats = math.prod(problem.stride)
         transforms = 8 * (problem.in_channels * repeats + problem.out_channels)

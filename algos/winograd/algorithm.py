@@ -164,7 +164,7 @@ class Winograd2(Winograd):
 
     name = "winograd2"
     step = 2
-    sizes: Mapping[int, float] = {3: 2.0}
+    sizes: Mapping[int, float] = {2: 2.0, 3: 2.0}
     lines: Mapping[int, float] = {3: 2.0, 5: 2.0, 7: 4.0, 9: 14.0}
 
 
@@ -173,7 +173,7 @@ class Winograd4(Winograd):
 
     name = "winograd4"
     step = 4
-    sizes: Mapping[int, float] = {3: 4.0, 5: 7.0}
+    sizes: Mapping[int, float] = {2: 4.0, 3: 4.0, 5: 7.0}
     lines: Mapping[int, float] = {3: 4.0, 5: 4.0, 7: 9.0, 9: 22.0}
 
 
@@ -182,5 +182,5 @@ class Winograd6(Winograd):
 
     name = "winograd6"
     step = 6
-    sizes: Mapping[int, float] = {3: 19.0}
+    sizes: Mapping[int, float] = {2: 19.0, 3: 19.0}
     lines: Mapping[int, float] = {3: 6.0, 5: 11.0}

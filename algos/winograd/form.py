@@ -66,15 +66,17 @@ class Form(NamedTuple):
 
 @lru_cache(maxsize=256)
 def form(problem: Problem, m: int, squares: tuple[int, ...], lines: tuple[int, ...]) -> Form | None:
-    """Return the form with `m` outputs of a tile along an axis, or None if no kernel fits one.
+    """Return the form of the tiles of F(m, 3) for a kernel, or None if it fits none.
 
     `squares` are the taps r for which tiles have two axes, `lines` those for which they have one.
+    A tile has m outputs along an axis, and one more with two taps, which takes as many products.
     """
     steps = zip(volume(problem.stride), volume(problem.dilation), strict=True)
     _, down, across = (stride == dilation == 1 for stride, dilation in steps)
     _, rows, columns = volume(problem.kernel)
     if rows == columns and rows in squares and down and across:
-        return Form((m, rows), (m, columns))
+        outputs = m + 1 if rows == 2 else m
+        return Form((outputs, rows), (outputs, columns))
     if columns in lines and across:
         return Form(NONE, (m, columns))
     if columns == 1 and rows in lines and down and across:

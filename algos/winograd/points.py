@@ -38,6 +38,9 @@ def with_pairs(*sizes: Fraction) -> tuple[Fraction, ...]:
 #: were chosen among the best by simulation; docs/kernels.md compares them with others.
 POINTS: dict[tuple[int, int], tuple[Fraction, ...]] = {
     (1, 1): (),
+    (3, 2): with_pairs(Fraction(1)),
+    (5, 2): with_pairs(Fraction(5, 8), Fraction(3, 2)),
+    (7, 2): with_pairs(Fraction(1, 2), Fraction(1), Fraction(2)),
     (2, 3): with_pairs(Fraction(1)),
     (4, 3): with_pairs(Fraction(5, 8), Fraction(13, 8)),
     (4, 5): with_pairs(Fraction(1, 2), Fraction(1), Fraction(2)),

@@ -41,6 +41,11 @@ FIELDS = [
     {"size": (9, 9), "kernel": 3, "dilation": 4},
     {"size": (14, 14), "kernel": 5, "stride": 2, "fit": "ceil", "padding": 1},
 ]
+#: Layers of two taps along an axis, dense.
+TWO = [
+    {"size": (23, 24), "kernel": 4, "stride": 2, "padding": 1, "in_channels": 3, "out_channels": 9},
+    {"size": (16, 17), "kernel": 2, "dilation": 3, "padding": 1, "in_channels": 2, "bias": True},
+]
 #: Layers of five taps along an axis, dense.
 FIVE = [
     {"size": (30, 33), "kernel": 7, "stride": 2, "padding": 3, "in_channels": 3, "out_channels": 9},
@@ -53,6 +58,7 @@ FIVE = [
 @pytest.mark.parametrize(
     ("name", "fields"),
     [(name, fields) for name in ("winograd2", "winograd4", "winograd6") for fields in FIELDS]
+    + [("winograd4", fields) for fields in TWO]
     + [("winograd4", fields) for fields in FIVE],
     ids=str,
 )
@@ -73,12 +79,12 @@ def test_within_the_bound_at_every_output(name, fields):
         np.testing.assert_array_equal(results[0], other)
 
 
-@pytest.mark.parametrize("fields", [*FIELDS, *FIVE], ids=str)
+@pytest.mark.parametrize("fields", [*FIELDS, *TWO, *FIVE], ids=str)
 def test_the_dense_layer_is_the_same_sum(fields):
     problem = Problem(**{**fields, "dtype": "float64", "bias": False})
     rng = np.random.default_rng(0)
     x, w = rng.standard_normal(problem.input_shape), rng.standard_normal(problem.kernel_shape)
-    inner = dense(problem, (3, 5))
+    inner = dense(problem, (2, 3, 5))
     y = algos.plan(inner, dense_kernel(problem, inner, w), algorithm="naive")(
         dense_input(problem, inner, x)
     )
@@ -111,13 +117,13 @@ def test_the_dense_layer_is_the_same_sum(fields):
     ids=str,
 )
 def test_other_layers_are_left_alone(fields):
-    assert dense(Problem(**fields), (3, 5)) is None
+    assert dense(Problem(**fields), (2, 3, 5)) is None
 
 
 def test_memory_is_predicted():
     problem = Problem(size=(227, 227), kernel=11, stride=4, in_channels=3, out_channels=96)
     able = performer(get("winograd4"), problem)
-    inner = dense(problem, (3, 5))
+    inner = dense(problem, (2, 3, 5))
     copied = 4 * (48 * 57 * 57 + 96 * 48 * 9)
     assert inner.multiply_adds > 0
     assert able.workspace_bytes(problem, 1) == copied + get("winograd4").workspace_bytes(inner, 1)

@@ -147,6 +147,8 @@ VOLUMES = [
      "out_channels": 6, "bias": True},
     {"size": (4, 8, 7), "kernel": (5, 3, 3), "padding": "full", "flip": True, "dtype": "float64"},
     {"size": (3, 9, 9), "kernel": (1, 3, 3), "in_channels": 7, "out_channels": 2},
+    {"size": (4, 9, 12), "kernel": 2, "padding": 1, "in_channels": 5, "out_channels": 3},
+    {"size": (14, 33), "kernel": 2, "in_channels": 3, "out_channels": 9, "batch": 2},
 ]  # fmt: skip
 
 
@@ -192,6 +194,7 @@ def test_other_forms_are_within_the_bound_at_every_output(name, fields, operatio
     [
         ((3,), (1, 1), (4, 3), 1),
         ((3, 3), (4, 3), (4, 3), 1),
+        ((2, 2), (5, 2), (5, 2), 1),
         ((1, 7), (1, 1), (4, 7), 1),
         ((7, 1), (4, 7), (1, 1), 1),
         ((7, 7), (1, 1), (4, 7), 7),
@@ -222,7 +225,7 @@ def test_a_tap_that_is_summed_costs_no_way_back():
         for name, most in (("winograd2", 9), ("winograd4", 9), ("winograd6", 5))
         for taps in range(3, most + 1, 2)
     ]
-    + [(name, {"size": (14, 18, 22), "kernel": 3}) for name in NAMES]
+    + [(name, {"size": (14, 18, 22), "kernel": taps}) for name in NAMES for taps in (2, 3)]
     + [(name, {"size": (60, 64), "kernel": 7}) for name in ("winograd2", "winograd4")],
     ids=str,
 )
