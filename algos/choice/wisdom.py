@@ -145,6 +145,8 @@ def entries_of(frame: pd.DataFrame) -> list[Entry]:
     timed = frame[(frame["status"] == "ok") & frame["time_s"].notna()]
     if "convert_s" in timed:  # other people's libraries are never chosen
         timed = timed[~timed["algorithm"].isin(frame.attrs.get("peers") or ())]
+    # Names with a layout (`results.records.entrants`) were called on arrays of another problem.
+    timed = timed[["@" not in str(name) for name in timed["algorithm"]]]
     found: dict[tuple[str, int], dict[str, Measured]] = {}
     for row in timed.to_dict("records"):
         place = nameless(str(row["problem"])), int(row["threads"])

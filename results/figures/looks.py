@@ -2,13 +2,16 @@
 
 Colours are those of Okabe & Ito (2008) and Tol (2021), distinct under every common colour
 blindness. Within the first twelve names no two share a colour. Over all names, no two share
-colour and marker, so figures stay readable in grey.
+colour and marker, so figures stay readable in grey. An algorithm that is called in another layout
+keeps its colour, with another marker and other dashes.
 """
 
 from __future__ import annotations
 
 import zlib
 from typing import NamedTuple
+
+from results.records.entrants import Entrant
 
 
 class Look(NamedTuple):
@@ -65,6 +68,9 @@ _MORE_DASHES = ((5, 1.2), (2, 1), (8, 1.4, 2, 1.4), (4, 1.2, 1, 1.2, 1, 1.2), (1
 
 def look(algorithm: str) -> Look:
     """Return the style of `algorithm`; an unknown name determines its own."""
+    name, layout = Entrant.of(algorithm)
+    if layout is not None:
+        return _in_layout(look(name))
     if algorithm in KNOWN:
         return KNOWN[algorithm]
     number = zlib.crc32(algorithm.encode())
@@ -72,3 +78,14 @@ def look(algorithm: str) -> Look:
     marker, number = number % len(_MORE_MARKERS), number // len(_MORE_MARKERS)
     dashes = _MORE_DASHES[number % len(_MORE_DASHES)]
     return Look(_MORE_COLOURS[colour], _MORE_MARKERS[marker], dashes)
+
+
+def _in_layout(own: Look) -> Look:
+    """Return the style of an algorithm with the look `own` where it is called in another layout.
+
+    The marker is one that no known algorithm has in that colour.
+    """
+    taken = {own.marker, *(known.marker for known in KNOWN.values() if known.colour == own.colour)}
+    marker = next(marker for marker in _MORE_MARKERS if marker not in taken)
+    dashes = next(dashes for dashes in _MORE_DASHES if dashes != own.dashes)
+    return Look(own.colour, marker, dashes)

@@ -8,6 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from results.records.entrants import Entrant
+
 from .labels import GROUP
 
 #: Columns of `best`, with their pandas types.
@@ -37,7 +39,8 @@ def best(frame: pd.DataFrame) -> pd.DataFrame:
         its time over the winner's. ``decided`` is False where the samples do not separate the
         winner from others; ``doubt`` says why. ``call`` is an expression of Python with the
         modules ``convbench`` and ``algos`` and the operands ``x``, ``w``, ``bias`` and ``g`` (the
-        gradient of the output). Problems without a time are left out.
+        gradient of the output); operands of another layout than its own are copied by it.
+        Problems without a time are left out.
     """
     rows = []
     for _, group in frame[frame["time_s"].notna()].groupby(list(GROUP), sort=False):
@@ -61,7 +64,8 @@ def best(frame: pd.DataFrame) -> pd.DataFrame:
 
 def call(row: Any) -> str:
     """Return the expression that computes the problem of `row` by its algorithm."""
-    text, how = str(row["problem"]), f"algorithm={row['algorithm']!r}, threads={row['threads']}"
+    text, (algorithm, layout) = str(row["problem"]), Entrant.of(str(row["algorithm"]))
+    how = f"algorithm={algorithm!r}, threads={row['threads']}"
     given, kind = _OPERANDS[str(row["operation"])], str(row["kind"])
     if kind == "inception":
         plan, parse, kernel = "algos.inception.plan.InceptionPlan", "algos.notation.parse", "w, "
@@ -75,4 +79,7 @@ def call(row: Any) -> str:
         plan, parse = "algos.pooling.PoolPlan", "algos.pooling.parse_pool_descriptor"
         given = "g, x" if given == "g" and kind not in _LINEAR else given
         kernel = "gate, " if kind == "gated" else ""
-    return f"{plan}({parse}({text!r}), {kernel}{how})({given})"
+    problem = f"{text!r}"
+    if layout is not None:  # the text would come before it
+        problem = f"{re.sub('_axb(?=_|$)', '', text)!r}, layout={layout!r}"
+    return f"{plan}({parse}({problem}), {kernel}{how})({given})"

@@ -10,6 +10,7 @@ from pathlib import PurePath
 import pandas as pd
 
 from results.records.columns import GROUP
+from results.records.entrants import Entrant
 
 #: Display order of the algorithms; others follow by name.
 KNOWN = ("naive", "im2col", "fft", "separable", "parallel", "winograd", "toeplitz")
@@ -29,9 +30,19 @@ STATUS_WORDS = {
 
 
 def in_order(algorithms: Iterable[str]) -> list[str]:
-    """Return `algorithms` without repeats: first those of `KNOWN`, then the rest by name."""
+    """Return `algorithms` without repeats: first those of `KNOWN`, then the rest by name.
+
+    An algorithm in another layout follows the algorithm itself.
+
+    >>> in_order(["toeplitz", "parallel@channels_last", "parallel"])
+    ['parallel', 'parallel@channels_last', 'toeplitz']
+    """
     rank = {name: position for position, name in enumerate(KNOWN)}
-    return sorted(set(algorithms), key=lambda name: (rank.get(name, len(KNOWN)), name))
+
+    def place(name: str) -> tuple[int, str]:
+        return rank.get(Entrant.of(name).algorithm, len(KNOWN)), name
+
+    return sorted(set(algorithms), key=place)
 
 
 def three_digits(value: float) -> str:

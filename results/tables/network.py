@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from results.records.entrants import Entrant
+
 from .labels import GROUP, in_order, plural, time_text
 from .regret import chosen_by_auto, key_of
 
@@ -72,9 +74,9 @@ def whole_network(frame: pd.DataFrame) -> list[Whole]:
     -------
     list of Whole
         The first way is the automatic choice. Next comes the one algorithm of ours that does all
-        layers in the shortest time, if there is one. The fastest of ours for each layer and the
-        peers follow. A sum is NaN where a layer has no time. Only algorithms that the run timed
-        count.
+        layers in the shortest time, if there is one. The fastest of ours for each layer, ours in
+        other layouts and the peers follow. The first three take arrays as the problem has them.
+        A sum is NaN where a layer has no time. Only algorithms that the run timed count.
     """
     if frame.empty or any(count_of(str(name)) is None for name in frame["name"].unique()):
         return []
@@ -96,10 +98,11 @@ def _whole(threads: int, frame: pd.DataFrame) -> Whole:
         count = count_of(str(first["name"])) or 1
         layers.append((count, part, times, chosen.get(key_of(first), "")))
     names = in_order(frame["algorithm"])
-    ours = [name for name in names if name not in peers]
+    relaid = [name for name in names if Entrant.of(name).layout is not None]
+    ours = [name for name in names if name not in peers and name not in relaid]
     single = [_way(name, layers, [name] * len(layers), "single") for name in ours]
     best = [
-        min((n for n in times if n not in peers), key=lambda n: times[n], default="")
+        min((n for n in times if n in ours), key=lambda n: times[n], default="")
         for _, _, times, _ in layers
     ]
     able = [way for way in single if not way.lacking]
@@ -107,6 +110,7 @@ def _whole(threads: int, frame: pd.DataFrame) -> Whole:
     if able:
         ways.append(min(able, key=lambda way: way.seconds["all layers"]))
     ways.append(_way(FASTEST, layers, best))
+    ways += [_way(name, layers, [name] * len(layers)) for name in relaid]
     ways += [_way(name, layers, [name] * len(layers), "peer") for name in names if name in peers]
     numbers = {
         part: sum(count for count, own, *_ in layers if part in (own, "all layers"))

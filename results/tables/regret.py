@@ -1,7 +1,8 @@
 """Regret of a choice of algorithms: its time over that of the fastest, minus 1.
 
 Both times come from the same interleaved passes. The fastest is the fastest of our algorithms that
-were timed and that the default accuracy admits, so noise can only make a regret look larger. The
+were timed and that the default accuracy admits, so noise can only make a regret look larger. It
+takes the arrays as the problem has them, because a choice does not change the caller's layout. The
 module knows no rule of choice: it is given the choices.
 """
 
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from results.records.entrants import as_given
 from results.verdicts.statistics import Passes, geometric_mean, ratio_interval, recentred
 
 from .best import call
@@ -124,7 +126,11 @@ class _Cell(NamedTuple):
 
 
 def _cells(frame: pd.DataFrame) -> dict[Key, list[_Cell]]:
-    """Return the rows of a run by `key_of`; an unknown time of preparing counts as none."""
+    """Return the rows of a run by `key_of`, those in the problem's own layout.
+
+    An unknown time of preparing counts as none.
+    """
+    frame = as_given(frame)
     peers = set(frame.attrs.get("peers") or [])
     names = ("algorithm", "time_s", "prepare_s", "samples", "label", "kind", "ruled_out")
     found: dict[Key, list[_Cell]] = {}
@@ -174,6 +180,7 @@ def auto_sentences(frame: pd.DataFrame) -> list[str]:
 
     Empty if the run does not know the choices, or timed one algorithm alone.
     """
+    frame = as_given(frame)
     found = regret(frame, chosen_by_auto(frame))
     found = found[found["regret"].notna()]
     if found.empty or frame["algorithm"].nunique() < 2:

@@ -11,6 +11,7 @@ from algos.choice import forget_choices
 from algos.core.errors import ConvbenchError
 from algos.core.family import CONVOLUTION
 from algos.notation import parse
+from results.records.entrants import as_given
 from results.tables.labels import GROUP
 from results.tables.regret import Figures, Key, figures, key_of, regret
 from suites.cases.choosing import automatic, is_admitted, without_wisdom
@@ -131,8 +132,9 @@ def unsteady(frame: pd.DataFrame, before: Mapping[Key, str]) -> int:
 def admitted(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of algorithms that may be chosen by default, by their typical errors.
 
-    The rows need not come from a run that knew it.
+    The rows need not come from a run that knew it. An entrant of another layout is never chosen.
     """
+    frame = as_given(frame)
     pairs = zip(frame["problem"], frame["algorithm"], strict=True)
     return frame[[is_admitted(parse(str(text)), str(name)) for text, name in pairs]]
 

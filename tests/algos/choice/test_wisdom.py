@@ -169,3 +169,15 @@ def test_shipped_wisdom_can_be_read():
     for entry in wisdom.shipped().values():
         assert entry.source == "shipped"
         assert entry.times
+
+
+def test_times_in_another_layout_are_not_learnt():
+    rows = [
+        {
+            "problem": TEXT, "threads": 1, "algorithm": name, "status": "ok", "time_s": 1e-3,
+            "time_low_s": 1e-3, "time_high_s": 1e-3, "prepare_s": 0.0,
+        }
+        for name in ("parallel", "parallel@channels_last")
+    ]  # fmt: skip
+    assert wisdom.learn(pd.DataFrame(rows)) == 1
+    assert set(wisdom.lookup(PROBLEM, {1}).times) == {"parallel"}

@@ -26,3 +26,12 @@ def test_the_algorithms_of_the_suite_papers_have_a_colour_each() -> None:
 def test_an_unknown_name_has_a_look_of_its_own() -> None:
     assert look("somebody-elses") == look("somebody-elses") != look("another")
     assert look("somebody-elses").colour not in {entry.colour for entry in KNOWN.values()}
+
+
+def test_another_layout_keeps_the_colour_and_changes_marker_and_dashes() -> None:
+    for name in (*KNOWN, "somebody-elses"):
+        own, last = look(name), look(f"{name}@channels_last")
+        assert last.colour == own.colour
+        assert last.marker != own.marker
+        assert last.dashes != own.dashes
+        assert (last.colour, last.marker) not in {(o.colour, o.marker) for o in KNOWN.values()}

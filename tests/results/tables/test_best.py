@@ -73,3 +73,18 @@ def test_the_call_of_a_pooling_runs(kind: str, direction: str) -> None:
            "algorithm": "naive", "threads": 1}  # fmt: skip
     y = eval(call(row), {"convbench": convbench, "algos": algos, **arrays})
     assert y.shape == problem.result_shape
+
+
+def test_the_call_of_a_winner_in_another_layout_names_the_layout() -> None:
+    x = RNG.random((1, 4, 9, 9), dtype="f4")
+    w = RNG.random((6, 4, 3, 3), dtype="f4")
+    last = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
+    row = {"problem": "mb1_ic4ih9_oc6_kh3", "threads": 1, "operation": "forward",
+           "kind": "convolution"}  # fmt: skip
+    text = call(row | {"algorithm": "parallel@channels_last"})
+    y = eval(text, {"convbench": convbench, "x": last, "w": w})
+    np.testing.assert_allclose(y, algos.conv(x, w), rtol=1e-5)
+    assert np.moveaxis(y, 1, -1).flags.c_contiguous
+    row["problem"] += "_axb"
+    text = call(row | {"algorithm": "parallel@channels_first"})
+    assert eval(text, {"convbench": convbench, "x": x, "w": w}).flags.c_contiguous

@@ -93,3 +93,13 @@ def test_the_report_shows_the_sums(tmp_path):
     assert "2.54 ms with auto; 2.54 ms with parallel, the best single algorithm; 1.52 ms" in said
     assert "4.00 ms with torch, convolution alone" in said
     assert said in page.page_text(frame, tmp_path)
+
+
+def test_an_algorithm_in_another_layout_has_a_row_of_its_own(tmp_path):
+    seconds = {"parallel": 3e-3, "fft": 2e-3, "parallel@channels_last": 1e-3}
+    cells = [cell(name, FIRST, samples=times(time)) for name, time in seconds.items()]
+    (whole,) = whole_network(results.read(write_run(tmp_path, cells, algorithms=[*seconds])))
+    sums = {way.name: way.seconds["all layers"] for way in whole.ways}
+    assert sums["the fastest of ours for each layer"] == pytest.approx(2e-3)
+    assert sums["parallel@channels_last"] == pytest.approx(1e-3)
+    assert [way.name for way in whole.ways if way.kind == "single"] == ["fft"]

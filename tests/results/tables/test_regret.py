@@ -169,3 +169,19 @@ def test_the_figure_names_the_worst(frame: pd.DataFrame) -> None:
 def test_no_figure_without_choices(tmp_path: Path) -> None:
     with rc_context():
         assert draw_regret(frame_of(tmp_path, {}), "") is None
+
+
+def test_a_layout_that_the_caller_did_not_choose_is_no_regret(tmp_path: Path) -> None:
+    cells = [
+        cell(name, SMALL, samples=[seconds, seconds, seconds], auto=name == "parallel")
+        for name, seconds in {"parallel": 2.0, "fft": 4.0, "parallel@channels_last": 1.0}.items()
+    ]
+    path = write_run(tmp_path, cells, algorithms=["parallel", "fft", "parallel@channels_last"])
+    frame = results.read(path)
+    (row,) = regret(frame, chosen_by_auto(frame)).to_dict("records")
+    assert (row["best"], row["regret"]) == ("parallel", 0.0)
+    said = auto_sentences(frame)
+    assert said[0] == 'algorithm="auto" takes parallel, the fastest of these.'
+    assert "@" not in " ".join(said)
+    both = frame[frame["algorithm"] != "fft"]
+    assert auto_sentences(both) == []  # there was one algorithm to choose

@@ -14,6 +14,8 @@ from suites.choice.networks import Layer, best_times, layer_of, sentences, sum_u
 
 FIRST = Layer("first", {"parallel": 4.0, "fft": 1.0}, {"parallel": 0, "fft": 4096}, "fft", 1.0)
 SECOND = Layer("second", {"parallel": 2.0, "fft": 8.0, "im2col": 3.0}, {"parallel": 16}, "parallel")
+#: Times of a peer and of another layout are not ours to choose.
+SECONDS = {"parallel": 3.0, "fft": 2.0, "torch": 1.0, "parallel@channels_last": 1.0}
 
 
 def test_sums_of_one_algorithm_and_of_the_choice():
@@ -59,10 +61,7 @@ def test_an_explanation_becomes_a_layer():
 
 def test_measured_times_are_those_of_ours(tmp_path):
     problem = Problem(size=(64, 64), kernel=3)
-    cells = [
-        cell(name, problem, samples=[seconds] * 3)
-        for name, seconds in {"parallel": 3.0, "fft": 2.0, "torch": 1.0}.items()
-    ]
+    cells = [cell(name, problem, samples=[seconds] * 3) for name, seconds in SECONDS.items()]
     frame = results.read(write_run(tmp_path, cells, peers=["torch"]))
     assert best_times(frame) == {key_of(Case(problem), 1): pytest.approx(2.0)}
 
