@@ -13,6 +13,7 @@ from algos.choice import Explanation, accuracy, forget_choices, machine
 from algos.choice.wisdom import descriptor
 from algos.core.errors import ConvbenchError
 from results.records.columns import GROUP
+from results.records.entrants import Entrant
 
 from . import data
 from .suite import Case
@@ -40,9 +41,10 @@ def automatic(case: Case, threads: int, seed: int = 0, use: str = "prepared") ->
 def is_admitted(problem: Any, algorithm: str) -> bool:
     """Return True if the automatic choice may take `algorithm` at its default accuracy.
 
-    A faster algorithm that errs more is not a missed choice. Unknown algorithms are admitted.
+    A faster algorithm that errs more is not a missed choice. Unknown algorithms are admitted. An
+    entrant of another layout is like its algorithm.
     """
-    found = registry.of(problem.family).get(algorithm)
+    found = registry.of(problem.family).get(Entrant.of(algorithm).algorithm)
     return found is None or accuracy.admits("standard", found, problem)
 
 

@@ -30,6 +30,10 @@ The keys of a sweep are the fields of `Problem`, and these:
 ``algorithms``
     Names the algorithms to be timed here, out of those of the suite or the command line.
 
+Wherever algorithms are named, ``parallel@channels_last`` stands for `parallel` on the same problem
+with its arrays laid out channels last. It is compared with the others as if it were another
+algorithm. Only algorithms of ours that read such arrays in place can be named so.
+
 The sweep runs over every combination, the last key fastest. It leaves out those whose kernel is
 larger than the padded input. If ``pixels`` is a picture, size and batch may be left out; if
 ``weights`` is a hand-made kernel, the kernel may be left out.
@@ -50,6 +54,7 @@ from algos.notation import parse
 from algos.pooling import PoolProblem
 
 from . import filters, offered, pictures
+from .entrants import check_layout
 
 _HERE = Path(__file__).parents[1]
 
@@ -107,7 +112,8 @@ class Suite:
     cases : `tuple of Case`
         All of them differ.
     algorithms : `tuple of str`
-        Names; ``()`` stands for all algorithms but those that must be asked for by name.
+        Names, perhaps with a layout as in ``parallel@channels_last``; ``()`` stands for all
+        algorithms but those that must be asked for by name.
     also : `tuple of str`
         Names of further algorithms, such as those that must be asked for by name.
     baseline : `str`
@@ -278,6 +284,11 @@ def _expand(sweep: dict[str, Any], folder: Path, where: str) -> Iterator[Case]:
             f"{where}: {key} cannot stand beside problems; the descriptors spell it themselves"
         )
     entrants = tuple(sweep.get("algorithms", ()))
+    for name in entrants:
+        try:
+            check_layout(name)
+        except ConvbenchError as error:
+            raise ConvbenchError(f"{where}: {error}") from None
     sweep = {key: value for key, value in sweep.items() if key != "algorithms"}
     choices = [v if isinstance(v, list) else [v] for v in sweep.values()]
     for combination in itertools.product(*choices):

@@ -14,9 +14,9 @@ from rich.markup import escape
 
 import results
 from algos.core.errors import ConvbenchError
-from algos.registry import get
 from results.records.differences import clauses
 from results.records.run import RunHeader
+from suites.cases.entrants import algorithm_of
 from suites.cases.suite import Suite
 from suites.machine import clock
 from suites.timing.progress import conclude
@@ -114,7 +114,7 @@ def _check_same(before: RunHeader, header: RunHeader) -> None:
 
 
 def _header(suite: Suite, settings: Settings, address: str, words: Sequence[str]) -> RunHeader:
-    peers = [get(name).name for name in settings.algorithms if get(name).is_peer]
+    peers = [name for name in settings.algorithms if algorithm_of(name).is_peer]
     return RunHeader(
         suite=suite.name, title=suite.title, question=suite.question, baseline=settings.baseline,
         algorithms=settings.algorithms, peers=peers, threads=settings.threads, seed=settings.seed,

@@ -44,6 +44,7 @@ def execute(options: Options) -> int:
     algorithms = None
     if options.algorithms:
         algorithms = choose.algorithms(options.algorithms, (), compiling.FAMILIES)
+        choose.without_layouts(algorithms, "convbench compile")
     types = (options.dtype,) if options.dtype else DTYPES
     return compiling.compile_and_show(types, algorithms, options.cold, out, notes)
 

@@ -41,6 +41,7 @@ EXAMPLES = """examples:
   convbench run vgg16 --threads 1,2 --budget 300
   convbench run headline --peers --threads 1,2
   convbench run my.toml --algorithms fft,parallel --baseline fft
+  convbench run resnet50 --algorithms parallel,parallel@channels_last
   convbench run --problem "mb1_ic3ih227_oc96_kh11_sh4ph0" --dtype float64
   convbench run --batch shapes_resnet_50
   convbench run --input picture.png --kernel gaussian:15 --boundary reflect
@@ -120,8 +121,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     how = parser.add_argument_group("how")
     how.add_argument(
-        "--algorithms", metavar="A,B", help="algorithms to time (default: the suite's)"
-    )
+        "--algorithms", metavar="A,B",
+        help="algorithms to time (default: the suite's); parallel@channels_last has its arrays "
+        "laid out channels last",
+    )  # fmt: skip
     add_algorithm_file(how)
     how.add_argument("--peers", action="store_true", help="also time other libraries, if installed")
     how.add_argument("--baseline", metavar="A", help="algorithm that the others are compared with")

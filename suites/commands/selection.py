@@ -12,8 +12,10 @@ from algos.backend.threads import available
 from algos.core.errors import ConvbenchError, closest
 from algos.core.family import Family
 from algos.notation import parse
-from algos.registry import get, load_file
+from algos.registry import load_file
+from results.records.entrants import Entrant
 from suites.cases import batch, data, fills, filters, generate, pictures, suite
+from suites.cases.entrants import algorithm_of
 from suites.cases.suite import Case, Suite
 from suites.models.model import summary
 from suites.models.onnx_model import read_onnx
@@ -265,11 +267,12 @@ def algorithms(
 ) -> tuple[str, ...]:
     """Return the algorithms named in `text`, by default those of `default` and `more`.
 
-    An empty `default` stands for every algorithm of `families` that is not opt-in.
+    An empty `default` stands for every algorithm of `families` that is not opt-in. A name may give
+    a layout, such as ``parallel@channels_last``.
     """
     if text is None:
         for name in default + more:
-            get(name, families)
+            algorithm_of(name, families)
         usual = default or tuple(
             name for f in families for name, a in registry.of(f).items() if not a.opt_in
         )
@@ -279,7 +282,19 @@ def algorithms(
         known = ", ".join(dict.fromkeys(name for f in families for name in registry.of(f)))
         raise ConvbenchError(f"--algorithms {text!r} names none; known algorithms: {known}")
     for name in names:
-        get(name, families)
+        algorithm_of(name, families)
+    return names
+
+
+def without_layouts(names: tuple[str, ...], command: str) -> tuple[str, ...]:
+    """Return `names`; raise if one gives a layout, which `command` takes from the problem."""
+    for name in names:
+        algorithm, layout = Entrant.of(name)
+        if layout is not None:
+            raise ConvbenchError(
+                f"{name!r} gives a layout, which {command} takes from the problem instead; write "
+                f"{algorithm}"
+            )
     return names
 
 
@@ -311,7 +326,7 @@ def baseline(asked: str | None, default: str, chosen: tuple[str, ...]) -> str:
     """Return the baseline: the one asked for, the suite's, or the first chosen algorithm."""
     if asked is None:
         return default if default in chosen else chosen[0]
-    get(asked)  # raises an error with the nearest name if `asked` is unknown
+    algorithm_of(asked)  # raises an error with the nearest name if `asked` is unknown
     if asked not in chosen:
         raise ConvbenchError(
             f"--baseline {asked} is not among the algorithms to be timed ({', '.join(chosen)}); "

@@ -83,7 +83,11 @@ def execute(options: Options) -> int:
     remark(remarks)
     among = choose.families_of(cases)
     wanted = (
-        set(choose.algorithms(options.algorithms, found, among))
+        set(
+            choose.without_layouts(
+                choose.algorithms(options.algorithms, found, among), "convbench verify"
+            )
+        )
         if (options.algorithms or found)
         else None
     )

@@ -21,10 +21,10 @@ from pathlib import Path
 
 import numpy as np
 
-from algos import registry
 from results.tables.matched import Key
 from results.verdicts.decide import MIN_EFFECT, MIN_PASSES, UNDECIDED, Referee, looks
 from results.verdicts.statistics import paired_ratios
+from suites.cases.entrants import algorithm_of
 from suites.machine import clock
 from suites.timing.cell import memory_allowed, memory_needed
 from suites.truth.families import instance_of
@@ -116,7 +116,7 @@ class Session:
                 result = Path(cell.arrays[0]).with_name(f"{side}-{cell.number}.npy")
                 if not self._turns.load(cell, side, BUILDING, str(result)):
                     continue
-                chosen = registry.get_for(case.problem, mine.algorithm)
+                chosen = algorithm_of(mine.entrant, (case.problem.family,))
                 verdict = instance.check(chosen, np.load(result), positions)
                 result.unlink()
                 if not verdict.passed:

@@ -87,9 +87,10 @@ class Turns:
         mine = cell.sides[side]
         if side in self._children and cell.number in self._children[side].loaded:
             return True
+        case, algorithm = mine.called
         answer = self._ask_about(
-            cell, side, timeout, "load", problem=str(mine.case.problem), arrays=list(cell.arrays),
-            algorithm=mine.algorithm, threads=mine.threads, result=result,
+            cell, side, timeout, "load", problem=str(case.problem), arrays=list(cell.arrays),
+            algorithm=algorithm, threads=mine.threads, result=result,
         )  # fmt: skip
         if answer is not None:
             self._children[side].loaded.add(cell.number)

@@ -216,20 +216,22 @@ class Bench:
         self._ready.clear()
 
     def _new_worker(self, cell: Cell) -> Worker:
-        chosen = registry.get_for(cell.case.problem, cell.implementation)
+        case, algorithm = cell.called
+        chosen = registry.get_for(case.problem, algorithm)
         libraries = chosen.libraries if chosen.forks else ()
         return Worker(max(self.settings.threads), self.settings.files, libraries)
 
     def _task(self, cell: Cell) -> dict[str, Any]:
         """Return the fields of a `Task` for `cell`."""
+        case, algorithm = cell.called
         return {
-            "case": cell.case.as_words(), "algorithm": cell.implementation,
+            "case": case.as_words(), "algorithm": algorithm,
             "threads": cell.threads, "seed": self.settings.seed,
         }  # fmt: skip
 
     def _about(self, cell: Cell) -> dict[str, Any]:
         """Return the fields of a `CellTask` for `cell`."""
-        needed = memory_needed(cell.case.problem, cell.implementation, cell.threads)
+        needed = memory_needed(cell.case.problem, cell.entrant, cell.threads)
         return {**self._task(cell), "cell": cell.number, "allowance": EXCESS * needed + SLACK}
 
     def _ask_ready(self, cell: Cell, request: Request[R]) -> R | None:

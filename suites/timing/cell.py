@@ -15,6 +15,7 @@ from algos.core.causes import said
 from algos.core.errors import ConvbenchError
 from results.records.columns import CellRecord, Outcome
 from results.records.run import PassRecord
+from suites.cases.entrants import called
 from suites.cases.suite import Case
 from suites.machine import environment as machine
 
@@ -41,7 +42,7 @@ class Cell:
     """One problem × one algorithm × one thread count, while it is being measured."""
 
     case: Case
-    algorithm: str
+    algorithm: str  # or another entrant, such as parallel@channels_last
     threads: int
     number: int = 0  # the group's number
     outcome: Outcome = field(default_factory=Outcome)
@@ -51,16 +52,22 @@ class Cell:
     once: float = 0.0
     sweep: float = 0.0  # seconds that emptying the caches ahead of a call takes; 0 if they stay
     work: float = 0.0
-    runs: str = ""  # the real algorithm, if `algorithm` is a name for an audit
+    runs: str = ""  # the real entrant, if `algorithm` is a name for an audit
     seconds: float = 0.0  # duration of its last pass without compiling and verifying
     planted: float = 0.0  # slow-down made on purpose, as a share of its time
     auto: bool = False  # it is the algorithm that the automatic choice takes
     ruled_out: bool = False  # the default accuracy of the automatic choice does not admit it
 
     @property
-    def implementation(self) -> str:
-        """The algorithm that its process runs."""
+    def entrant(self) -> str:
+        """The name of what its process runs: an algorithm, perhaps with a layout."""
         return self.runs or self.algorithm
+
+    @property
+    def called(self) -> tuple[Case, str]:
+        """The case that its process computes, in the layout of its entrant, and the algorithm."""
+        problem, algorithm = called(self.case.problem, self.entrant)
+        return replace(self.case, problem=problem), algorithm
 
     @property
     def alive(self) -> bool:
@@ -165,9 +172,22 @@ def describe(case: Case) -> dict[str, Any]:
     }
 
 
-def performer_of(problem: Any, algorithm: str) -> Any:
-    """Return the object that computes `problem` for the algorithm of this name."""
-    return performer(registry.get_for(problem, algorithm), problem)
+def work_of(problem: Any, entrant: str) -> float:
+    """Return the amount of work that the entrant of this name has with `problem`."""
+    laid, able = _performer(problem, entrant)
+    return float(able.work(laid))
+
+
+def workspace_of(problem: Any, entrant: str, threads: int) -> int:
+    """Return the bytes that the entrant of this name needs beyond the arrays of `problem`."""
+    laid, able = _performer(problem, entrant)
+    return int(able.workspace_bytes(laid, threads))
+
+
+def _performer(problem: Any, entrant: str) -> tuple[Any, Any]:
+    """Return the problem in the layout of the entrant, and the object that computes it."""
+    laid, algorithm = called(problem, entrant)
+    return laid, performer(registry.get_for(laid, algorithm), laid)
 
 
 #: Memory held for a problem's arrays and its check, as a multiple of the arrays' size.
@@ -179,23 +199,23 @@ def held(problem: Any) -> int:
     return int(ARRAYS * problem.compulsory_bytes) + problem.table_bytes
 
 
-def memory_needed(problem: Any, algorithm: str, threads: int) -> int:
+def memory_needed(problem: Any, entrant: str, threads: int) -> int:
     """Return the peak bytes of a cell's process: arrays, workspace and check."""
-    workspace = performer_of(problem, algorithm).workspace_bytes(problem, threads)
-    return held(problem) + workspace
+    return held(problem) + workspace_of(problem, entrant, threads)
 
 
-def obstacle(problem: Any, algorithm: str, threads: int, memory: int) -> tuple[str, str] | None:
+def obstacle(problem: Any, entrant: str, threads: int, memory: int) -> tuple[str, str] | None:
     """Return the reason not to try a cell with `memory` bytes, as status and sentence, or None."""
     try:
-        able = performer_of(problem, algorithm)
-        chosen = registry.get_for(problem, algorithm)
-        if reason := able.why_not(problem) or not_timed(chosen, able):
+        laid, algorithm = called(problem, entrant)
+        chosen = registry.get_for(laid, algorithm)
+        able = performer(chosen, laid)
+        if reason := able.why_not(laid) or not_timed(chosen, able):
             return "unsupported", reason
         needed = held(problem)
         if needed <= memory:  # otherwise the workspace may take long to compute
-            able.work(problem)
-            needed = memory_needed(problem, algorithm, threads)
+            able.work(laid)
+            needed += int(able.workspace_bytes(laid, threads))
     except ConvbenchError as error:  # the algorithm is for another kind of problem
         return "unsupported", str(error)
     except Exception as error:  # an algorithm from outside loses only its own rows

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from results.verdicts.decide import MIN_PASSES
 from suites.cases.suite import Case
 
-from .cell import memory_of_machine, obstacle, performer_of
+from .cell import memory_of_machine, obstacle, work_of
 
 #: Seconds to verify, weigh and calibrate a cell, and to load it in a later pass, without calls.
 VERIFYING, LOADING = 0.25, 0.05
@@ -36,7 +36,7 @@ def seconds_needed(
     for case in cases:
         names = [name for name in case.entrants(algorithms) if _able(case, name)]
         for name in names:
-            once = _work(case, name) / (PLAIN_PACE if name == PLAIN else PACE)
+            once = work_of(case.problem, name) / (PLAIN_PACE if name == PLAIN else PACE)
             if once > call_limit:
                 continue
             races = name != PLAIN or len(names) == 1
@@ -48,10 +48,6 @@ def seconds_needed(
 
 def _able(case: Case, name: str) -> bool:
     return obstacle(case.problem, name, 1, memory_of_machine()) is None
-
-
-def _work(case: Case, name: str) -> float:
-    return float(performer_of(case.problem, name).work(case.problem))
 
 
 def shortfall(budget: float, needed: float) -> str:

@@ -19,7 +19,7 @@ from rich.progress import Progress as Bar
 
 import results
 from algos.core.errors import ConvbenchError
-from algos.registry import get, load_file
+from algos.registry import load_file
 from results.records.merge import joined_noise
 from results.records.run import EndRecord, RunHeader
 from results.tables.labels import plural, time_text
@@ -27,6 +27,7 @@ from results.verdicts.audit import AUDITS, objection
 from results.verdicts.statistics import group_times
 from suites import load_ours
 from suites.cases import pictures
+from suites.cases.entrants import algorithm_of
 from suites.cases.suite import Case, Suite
 from suites.machine import clock, limits, noise
 from suites.machine import environment as machine
@@ -161,7 +162,8 @@ def _writer(folder: str | Path, header: RunHeader, earlier: Path | None) -> resu
 def _header(
     suite: Suite, settings: Settings, environment: dict[str, Any], words: Sequence[str]
 ) -> RunHeader:
-    peers = [get(name) for name in settings.algorithms if get(name).is_peer]
+    entrants = {name: algorithm_of(name) for name in settings.algorithms}
+    peers = [one for one in entrants.values() if one.is_peer]
     libraries = machine.library_versions({name for peer in peers for name in peer.libraries})
     return RunHeader(
         suite=suite.name,
@@ -170,7 +172,7 @@ def _header(
         baseline=settings.baseline,
         algorithms=settings.algorithms,
         peers=[peer.name for peer in peers],
-        descriptions={name: described(get(name)) for name in settings.algorithms},
+        descriptions={name: described(one) for name, one in entrants.items()},
         own=[name for path in settings.files for name in load_file(path)],
         threads=settings.threads,
         seed=settings.seed,

@@ -14,7 +14,7 @@ from results.records.differences import differences
 from results.records.run import PassRecord, RunHeader, RunRecords
 from results.verdicts.decide import MIN_PASSES, looks
 
-from .cell import Cell, Group, performer_of
+from .cell import Cell, Group, work_of
 from .schedule import Run
 
 
@@ -83,7 +83,7 @@ def _restore(cell: Cell, record: CellRecord, passes: list[PassRecord]) -> None:
     cell.reported, cell.auto, cell.ruled_out = record.status, record.auto, record.ruled_out
     cell.loops, cell.once = record.loops, record.once_s or 0.0
     if cell.alive:
-        cell.work = performer_of(cell.case.problem, cell.algorithm).work(cell.case.problem)
+        cell.work = work_of(cell.case.problem, cell.entrant)
         for one in passes:
             if cell.algorithm in one.samples_s:
                 cell.samples[one.number] = list(one.samples_s[cell.algorithm])

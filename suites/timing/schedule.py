@@ -31,7 +31,7 @@ from suites.cases.suite import Case
 from suites.machine import clock
 
 from .bench import Bench, Settings
-from .cell import Cell, Group, memory_allowed, memory_needed, obstacle, performer_of
+from .cell import Cell, Group, memory_allowed, memory_needed, obstacle, work_of, workspace_of
 from .events import Event, FilteredImage, LeftOut, Progress, Settled
 from .round import Round, Turn
 
@@ -314,12 +314,11 @@ class Run:
             reason = f"the time budget of {self.budget:g} s was spent; raise --budget"
             cell.end("skipped", reason)
             return 0
-        if found := obstacle(problem, cell.implementation, cell.threads, memory):
+        if found := obstacle(problem, cell.entrant, cell.threads, memory):
             cell.end(*found)
             return 0
-        algorithm = performer_of(problem, cell.implementation)
-        cell.work = algorithm.work(problem)
-        cell.note(workspace_bytes=algorithm.workspace_bytes(problem, cell.threads))
+        cell.work = work_of(problem, cell.entrant)
+        cell.note(workspace_bytes=workspace_of(problem, cell.entrant, cell.threads))
         pace = self._paces.get((cell.algorithm, cell.threads, problem.operation), 0.0)
         predicted = pace * cell.work
         if predicted > settings.call_limit:
@@ -334,7 +333,7 @@ class Run:
             return 0
         if self._in_time():
             self.bench.weigh(cell)
-        return memory_needed(problem, cell.implementation, cell.threads)
+        return memory_needed(problem, cell.entrant, cell.threads)
 
     def _calibrate(self, group: Group) -> None:
         """Choose the calls in a sample and the blocks in a pass, once for the whole run.
