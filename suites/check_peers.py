@@ -2,10 +2,10 @@
 
 Call it as ``python -m suites.check_peers [--threads 2] [--only NAME]``.
 
-Each library gets its own tensors in the layout that suits it, and packs its weights beforehand. In
-each of 15 rounds every side takes its turn: rest until no pool of threads spins, uncounted calls
-for `WAKE` seconds, then counted ones for `TIMED` seconds. A ratio is the peer's time over ours in
-the same round. The median is printed with its 95 % interval.
+Every side gets its arrays in the layout that suits it, and packs its weights beforehand. In each of
+15 rounds all take their turns: rest until no pool of threads spins, uncounted calls for `WAKE`
+seconds, then counted ones for `TIMED` seconds. A ratio is the peer's time over ours in the same
+round. The median is printed with its 95 % interval.
 """
 
 import argparse
@@ -42,13 +42,17 @@ Calls = dict[str, Callable[[], Any]]
 
 
 def ours(x: Any, w: Any, s: int, p: int, g: int, threads: int) -> Calls:
-    import algos
+    import algos.registry
 
-    problem = algos.problem_of(x, w, stride=s, padding=p, groups=g)
-    names = {"parallel", "winograd6", "winograd4", "winograd2"} - set(algos.why_not(problem))
-    out = np.empty(problem.output_shape, "f4")
-    plans = {name: algos.plan(problem, w, algorithm=name, threads=threads) for name in names}
-    return {name: partial(plan, x, out) for name, plan in plans.items()}
+    calls: Calls = {}
+    for layout, axis in (("channels_first", 1), ("channels_last", -1)):
+        a = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, axis)), axis, 1)
+        problem = algos.problem_of(a, w, stride=s, padding=p, groups=g, layout=layout)
+        for name in {"parallel", *(f"winograd{m}" for m in (2, 4, 6))} - {*algos.why_not(problem)}:
+            if axis == 1 or (x.shape[1] > 1 and algos.registry.get(name).reads_layout(problem)):
+                plan = algos.plan(problem, w, algorithm=name, threads=threads)
+                calls[name if axis == 1 else f"{name}@{layout}"] = partial(plan, a, plan(a))
+    return calls
 
 
 def torch(x: Any, w: Any, s: int, p: int, g: int, threads: int) -> Calls:
@@ -129,21 +133,17 @@ def check(name: str, threads: int) -> None:
     middle = {side: statistics.median(found) for side, found in times.items()}
     best, peer = (min(sides, key=middle.__getitem__) for sides in (mine, peers))
     ratios = sorted(b / a for a, b in zip(times[best], times[peer], strict=True))
-    print(f"{name:24s} {best:10s} {1e3 * middle[best]:8.3f} ms  {peer:20s}", end="")
+    print(f"{name:24s} {best:22s} {1e3 * middle[best]:8.3f} ms  {peer:20s}", end="")
     print(f"{1e3 * middle[peer]:8.3f} ms  {statistics.median(ratios):5.2f}  "
           f"[{ratios[LOW]:.2f}, {ratios[HIGH]:.2f}]", flush=True)  # fmt: skip
 
 
-def main() -> None:
+if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--only", default="", help="take rows whose name holds this text")
     options = parser.parse_args()
-    if any(os.environ.get(name) != value for name, value in KEEP.items()):
+    if not KEEP.items() <= os.environ.items():
         os.execve(sys.executable, sys.orig_argv, {**os.environ, **KEEP})
     for name in filter(lambda name: options.only in name, ROWS):
         check(name, options.threads)
-
-
-if __name__ == "__main__":
-    main()

@@ -11,6 +11,7 @@ import pytest
 
 from algos import ConvbenchError, Problem, parse_descriptor, registry
 from suites.cases import suite
+from suites.cases.entrants import called
 from suites.cases.suite import Case
 from suites.commands import selection as choose
 
@@ -402,3 +403,22 @@ def test_a_sweep_takes_boundaries(tmp_path):
     path.write_text('[[sweep]]\nsize = 9\nkernel = 3\nboundary = "wrap"\ncval = 2.5\n')
     with pytest.raises(ConvbenchError, match=r"cval 2\.5 is given with boundary='wrap'"):
         suite.load(path)
+
+
+def test_a_sweep_may_name_an_algorithm_in_a_layout(tmp_path):
+    sweep = '[[sweep]]\nsize = 8\nkernel = 3\nalgorithms = ["parallel", "{}"]'
+    (case,) = load(tmp_path, sweep.format("parallel@channels_last")).cases
+    names = ("parallel", "parallel@channels_last", "fft")
+    assert case.entrants(names) == names[:2]
+    said = refusal(tmp_path, sweep.format("parallel@chanels_last"))
+    assert "did you mean 'channels_last'?" in said
+
+
+def test_the_headline_times_ours_in_both_layouts_beside_peers_with_channels_last():
+    headline, last = suite.load("headline"), "parallel@channels_last"
+    assert last in headline.algorithms
+    for case in headline.cases:
+        layers = case.problem.operands[0][1] > 1 and case.problem.operation == "forward"
+        assert (last in case.algorithms) == layers, case.problem
+        if layers:
+            assert called(case.problem, last)[0].layout == "channels_last"
