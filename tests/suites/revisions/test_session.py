@@ -1,5 +1,6 @@
 """Decisions of a session on simulated samples, with a clock that counts passes."""
 
+import random
 import threading
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from suites.cases.suite import Case
 from suites.revisions import session as module
 from suites.revisions.cells import AFTER, SIDES, TwoSided, records, two_sided
 from suites.revisions.session import MAX_BLOCKS, SAMPLING, Session, Settings
+from suites.revisions.turns import Turns
 from suites.timing.cell import Cell
 
 CASES = [Case(Problem(size=(size, size), kernel=3)) for size in range(8, 14)]
@@ -228,3 +230,18 @@ def test_cells_are_those_that_can_be_computed(tmp_path):
     assert {cell.one.algorithm for cell in made} >= {"naive", "winograd2"}
     assert [np.load(path).shape for path in made[0].arrays] == [(1, 1, 16, 16), (1, 1, 3, 3)]
     assert len({cell.one.number for cell in made}) == 2  # a group for each number of threads
+
+
+def test_both_revisions_get_the_problem_in_the_layout_of_an_entrant(tmp_path, monkeypatch):
+    case = Case(Problem(size=(8, 8), kernel=3, in_channels=2, out_channels=8))
+    names = ("parallel", "parallel@channels_last")
+    plain, last = two_sided([case], names, [1], 0, tmp_path)
+    assert (plain.arrays, plain.key[:-1]) == (last.arrays, last.key[:-1])
+    asked = []
+    turns = Turns(SIDES, 1, random.Random(0))
+    monkeypatch.setattr(turns, "_ask_about", lambda *about, **more: asked.append(more))
+    for cell in (plain, last):
+        turns.load(cell, AFTER, 1.0)
+    text = str(case.problem)
+    assert [one["problem"] for one in asked] == [text, f"{text}_axb"]
+    assert {one["algorithm"] for one in asked} == {"parallel"}

@@ -8,9 +8,9 @@ from algos import Problem, plugins, registry
 from algos.notation import parse
 from algos.registry import convolutions
 from results.records.columns import CellRecord
-from results.records.run import PassRecord
+from results.records.run import PassRecord, RunHeader, RunRecords
 from suites.cases.suite import Case
-from suites.timing import schedule
+from suites.timing import resume, schedule
 from suites.timing.bench import Bench, Settings
 from suites.timing.cell import Cell, memory_needed, obstacle, work_of, workspace_of
 from suites.timing.schedule import Run
@@ -55,13 +55,17 @@ def particular(tmp_path):
         del convolutions()[name]
 
 
-def records_of(case, algorithms, tmp_path, monkeypatch, **more):
-    """Return the cells by entrant, and the passes, of a run that one look decides."""
-    monkeypatch.setattr(schedule, "MAX_BLOCKS", 2)
-    chosen = Settings(
+def settings(algorithms, **more):
+    """Return settings of a run that one look decides."""
+    return Settings(
         suite="test", algorithms=algorithms, baseline=algorithms[0], min_effect=1e3, **more
     )
-    events = list(Run((case,), chosen, tmp_path))
+
+
+def records_of(case, algorithms, tmp_path, monkeypatch, **more):
+    """Return the cells by entrant, and the passes, of a run."""
+    monkeypatch.setattr(schedule, "MAX_BLOCKS", 2)
+    events = list(Run((case,), settings(algorithms, **more), tmp_path))
     cells = {event.algorithm: event for event in events if isinstance(event, CellRecord)}
     return cells, [event for event in events if isinstance(event, PassRecord)]
 
@@ -77,6 +81,13 @@ def test_both_layouts_are_timed_in_one_group(tmp_path, monkeypatch):
         assert 0 < cell.error_over_bound <= 1
         assert cell.peak_extra_bytes is not None
     assert all(set(record.samples_s) == {"parallel", LAST} for record in passes)
+    again = Run((LAYER,), settings(("parallel", LAST)), tmp_path)
+    interrupted = RunRecords(tmp_path, RunHeader(), [first, last], passes, None)
+    resume.take_up(again, interrupted)
+    _, taken = again.groups[0].cells
+    assert taken.alive
+    assert len(taken.samples) == len(passes)
+    assert taken.work > 0
 
 
 def test_the_process_gets_arrays_with_their_channels_last(tmp_path, monkeypatch, particular):
@@ -88,7 +99,7 @@ def test_the_process_gets_arrays_with_their_channels_last(tmp_path, monkeypatch,
 
 def test_a_task_holds_the_problem_in_the_layout_and_the_record_as_it_is_written():
     cell, plain = Cell(LAYER, LAST, 1), Cell(LAYER, "parallel", 1)
-    bench = Bench(Settings(suite="test", algorithms=("parallel", LAST)))
+    bench = Bench(settings(("parallel", LAST)))
     text = str(LAYER.problem)
     task = bench._task(cell)
     assert (task["algorithm"], task["case"]["problem"]) == ("parallel", f"{text}_axb")
