@@ -94,7 +94,8 @@ def _winograd(step: int) -> Callable[[Problem], float]:
             tiles = math.prod(-(-n // outputs) for n in problem.output_size)
             points = (step + (2 if taps <= 3 else 4)) ** 2
             repeats = math.prod(problem.stride)
-        transforms = 8 * (problem.in_channels * repeats + problem.out_channels)
+        outputs_too = repeats if problem.operation == "grad_weight" else 1
+        transforms = 8 * (problem.in_channels * repeats + problem.out_channels * outputs_too)
         products = inputs * repeats * problem.out_channels
         return (problem.batch or 1) * tiles * points * (products + transforms)
 

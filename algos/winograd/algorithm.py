@@ -86,8 +86,6 @@ class Winograd(Algorithm):
             lines = " or ".join(map(str, self.lines))
             kernels = f"{squares} taps and for lines of {lines} taps"
             return f"it is written for kernels of {kernels}, not {kernel}"
-        if problem.operation != "forward" and problem.kernel != (TAPS, TAPS):
-            return f"the kernel's gradient is written for {TAPS} × {TAPS} taps"
         return None
 
     def workspace_bytes(self, problem: Problem, threads: int) -> int:
@@ -96,7 +94,7 @@ class Winograd(Algorithm):
         For the gradient of the kernel: transforms of input and output gradient, and their sums.
         """
         if problem.operation == "grad_weight":
-            elements = winograd_weights_blocking.workspace(problem, self.step, threads)
+            elements = winograd_weights_blocking.workspace(problem, self._form(problem), threads)
             return elements * problem.itemsize
         return workspace(problem, self._form(problem), threads) * problem.itemsize
 
@@ -148,14 +146,14 @@ class Winograd(Algorithm):
     def grad_weight(
         self, problem: Problem, x: np.ndarray, g: np.ndarray, out: np.ndarray, threads: int
     ) -> None:
-        winograd_weights.grad_weight(problem, self.step, x, g, out, threads)
+        winograd_weights.grad_weight(problem, self._form(problem), x, g, out, threads)
 
     def error_bound(
         self, problem: Problem, x: np.ndarray, w: np.ndarray, magnitude: np.ndarray
     ) -> np.ndarray | float:
         """Return the bound through |Aᵀ|, |G| and |Bᵀ|, the same for every element of the result."""
         if problem.operation == "grad_weight":
-            return winograd_error.weights_bound(problem, self.step, x, w)
+            return winograd_error.weights_bound(problem, self._form(problem), x, w)
         return winograd_error.bound(problem, self._form(problem), x, w, float(np.max(magnitude)))
 
 

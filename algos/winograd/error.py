@@ -17,7 +17,7 @@ from algos.core.algorithm import as_correlation, gamma
 from algos.core.problem import Problem
 
 from .form import NONE, Form, volume
-from .points import TAPS, Matrices, matrices
+from .points import Matrices, matrices
 
 #: Roundings that a term meets on its way through one axis. Bᵀ has no rounded coefficients; it takes
 #: a product, one or two sums, and the sum of two halves. G takes one more, since its coefficients
@@ -94,24 +94,28 @@ def _transform(
     return np.abs(tiles @ both.T) + slack * wrong, wrong
 
 
-def weights_bound(problem: Problem, m: int, x: np.ndarray, g: np.ndarray) -> float:
+def weights_bound(problem: Problem, form: Form, x: np.ndarray, g: np.ndarray) -> float:
     """Bound |computed − exact| of any element of the kernel gradient from above.
 
     The derivation is that of `bound`, with U = A dY Aᵀ and V = Bᵀ x B of one tile each. T tiles of
     all images are summed for a pair of channels. So the norms are over tiles, and the largest of
-    any channel is taken. The way out turns this into |Gᵀ| [ΔM + γ_10·Σ|U||V|] |G|.
+    any channel is taken. The way out turns this into |Gᵀ| [ΔM + γ_10·Σ|U||V|] |G|. A tap that is
+    not filtered meets some of the tiles of the input; the norms are over all of them.
     """
-    dtype, (a, weights, b) = problem.dtype, matrices(m)
+    dtype, (down, across) = problem.dtype, (matrices(*form.down), matrices(*form.across))
     least = 64 * float(np.finfo(dtype).smallest_subnormal)
-    form = Form((m, TAPS), (m, TAPS))
     roundings = _roundings(INPUT, form)
-    outputs, inputs = _output_tiles(problem, form, g), _input_tiles(problem, form, x)
-    u, u_wrong = _largest_norms(np.kron(a.T, a.T), outputs, roundings, dtype, least)
-    v, v_wrong = _largest_norms(np.kron(b, b), inputs, roundings, dtype, least)
-    count = problem.batch * math.prod(-(-outputs // m) for outputs in problem.output_size)
+    u, u_wrong = _largest_norms(
+        np.kron(down.output.T, across.output.T), _output_tiles(problem, form, g), roundings, dtype,
+        least,
+    )  # fmt: skip
+    v, v_wrong = _largest_norms(
+        np.kron(down.input, across.input), _input_tiles(problem, form, x), roundings, dtype, least
+    )
+    count = problem.batch * volume(problem.output_size)[0] * math.prod(form.tiles(problem))
     products = gamma(count + _roundings(GRADIENT, form) + 1, dtype) * u * v
     wrong = products + u * v_wrong + u_wrong * v + count * least
-    out = np.kron(abs(weights.T), abs(weights.T))
+    out = np.kron(abs(down.weights.T), abs(across.weights.T))
     return float((wrong @ out.T).max()) * (1 + 1e-6) + least
 
 
@@ -144,7 +148,7 @@ def _input_tiles(problem: Problem, form: Form, x: np.ndarray) -> Iterator[np.nda
 
 def _output_tiles(problem: Problem, form: Form, g: np.ndarray) -> Iterator[np.ndarray]:
     """Yield tiles of the output gradient, as many elements as outputs, in the same layout."""
-    rows, columns = problem.output_size
+    _, rows, columns = volume(problem.output_size)
     outputs = form.down[0], form.across[0]
     return _tiles(problem, form, g, (rows, columns), (0, 0), outputs)
 

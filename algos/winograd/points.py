@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-#: Taps r along an axis for which both gradients exist; other kernels are filtered forward only.
+#: Taps r along an axis of most kernels.
 TAPS = 3
 
 

@@ -18,7 +18,7 @@ from algos.simd.registers import Vector, intrinsic
 
 from .points import matrices
 
-#: Matrix to multiply with: the last argument of `transform` and `transform_square`.
+#: Matrix to multiply with: the last argument of `transform` and `transform_tile`.
 OUTPUT, WEIGHTS, INPUT, OUTPUT_TURNED, WEIGHTS_TURNED = range(5)
 
 
@@ -92,29 +92,13 @@ def transform(typing, tile, OUTPUTS, TAPS, WHICH):
 
 
 @intrinsic(prefer_literal=True)
-def transform_square(typing, array, index, step, OUTPUTS, TAPS, WHICH):
-    """Return M X Mᵀ, row by row, for M the matrix WHICH of F(OUTPUTS, TAPS).
-
-    X is square, row-major. Its i-th element is the vector from ``array[index + i·step]`` on.
-    """
-    matrix = _matrix(OUTPUTS, TAPS, WHICH)
-    result, emit = _two_sided(array, matrix, matrix)
-    return result(array, types.intp, types.intp, OUTPUTS, TAPS, WHICH), emit
-
-
-@intrinsic(prefer_literal=True)
 def transform_tile(typing, array, index, step, DOWN, ACROSS, WHICH):
     """Return M X Nᵀ, row by row, for M and N the matrices WHICH of DOWN and of ACROSS.
 
     X is row-major. Its i-th element is the vector from ``array[index + i·step]`` on.
     """
-    result, emit = _two_sided(array, *(_matrix(axis[0], axis[1], WHICH) for axis in (DOWN, ACROSS)))
-    return result(array, types.intp, types.intp, DOWN, ACROSS, WHICH), emit
-
-
-def _two_sided(array: Any, left: np.ndarray, right: np.ndarray) -> tuple[Any, Any]:
-    """Return the type of `left` X `right`ᵀ, and a function that emits it, row by row."""
     kind = Vector(array.dtype)
+    left, right = (_matrix(axis[0], axis[1], WHICH) for axis in (DOWN, ACROSS))
     rows, columns = left.shape[1], right.shape[1]
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -133,7 +117,8 @@ def _two_sided(array: Any, left: np.ndarray, right: np.ndarray) -> tuple[Any, An
             found += _multiply(simd, right, [column[i] for column in turned])
         return simd.tuple_of(found)
 
-    return _tile(kind, len(left) * len(right)), emit
+    numbers = [types.intp] * 2
+    return _tile(kind, len(left) * len(right))(array, *numbers, DOWN, ACROSS, WHICH), emit
 
 
 @intrinsic(prefer_literal=True)

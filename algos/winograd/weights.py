@@ -19,17 +19,19 @@ the last-level cache holds are taken together, in two stages that all threads sh
 
 Every sum runs over the tiles in order, for every number of threads and every split of channels. It
 has m² times fewer terms than a direct sum, which makes up for the amplification of the transforms.
+Taps of an axis that is not filtered are computed one after the other.
 
 Arguments that mean the same in every kernel; indices and lengths count elements:
 
-`x`, `g`: input (N, C, H, W) and output gradient (N, O, h, w), flat arrays or pointers.
+`x`, `g`: input (N, C, D, H, W) and output gradient (N, O, d, h, w), flat arrays or pointers.
 `numbers`: array of a `WeightsGeometry`; `s` is that `WeightsGeometry`.
+`down`, `across`: F(m, r) along both axes, as in `winograd.kernels`.
 `transforms`: scratch shared by all threads. It holds transforms of the input,
     [group][block][point][tile][channel], then from `s.outputs_at` on those of the output gradient.
-`lines`: scratch of one thread, two sets of m + 2 laid-out rows of `s.line` elements.
+`lines`: scratch of one thread, two sets of laid-out rows of `s.line` elements, one for each point.
 `sums`: scratch for the sums of an item, [point][input channel][output channel].
 `offsets`: pointer to the offsets of a register tile, one pair per tile.
-`out`: flat gradient of the kernel, (O, C/groups, 3, 3).
+`out`: flat gradient of a tap's kernels, (O, C/groups, filtered taps).
 
 Measurements: docs/kernels.md.
 """
@@ -48,7 +50,7 @@ from algos.simd import registers as simd
 from algos.simd.registers import lanes, pointer
 
 from .blocking import edges
-from .points import TAPS
+from .form import Form
 from .transforms import (
     INPUT,
     OUTPUT_TURNED,
@@ -56,65 +58,71 @@ from .transforms import (
     load_spaced,
     store_spaced,
     transform,
-    transform_square,
+    transform_tile,
 )
-from .weights_blocking import WeightsGeometry, blocking
+from .weights_blocking import WeightsBlocking, WeightsGeometry, blocking, shifts
 
 _NUMBERS = len(WeightsGeometry._fields)
 
 
-def _make_way_in(m: int, taken: Any, which: Any) -> Any:
-    """Return the kernel of stage 1 for tiles of `taken` × `taken` samples and matrix `which`."""
-    size, overlap = m + TAPS - 1, taken - m
+def _make_way_in(which: Any) -> Any:
+    """Return the kernel of stage 1 for the matrix `which`."""
 
     @kernel
-    def way_in(x, start, channels, height, width, rows_before, columns_before, i, columns, band,
-               line, lines, target, at, tile_step, plane):  # fmt: skip
+    def way_in(x, start, channel, channels, height, width, row_step, row_first, column_first, i,
+               columns, band, line, down, across, taken_down, taken_across, lines, target, at,
+               tile_step, plane):  # fmt: skip
         """Transform row of tiles `i` of up to a register's width of channels.
 
         `x`: the first channel is its `height` × `width` elements from `start` on.
+        `channel`: elements from channel to channel.
         `channels`: channels that exist; lanes beyond them become zeros.
-        `rows_before`, `columns_before`: padding in front; padded samples are zero and are not read.
+        `row_step`, `row_first`: rows from tile to tile, and the first row of the first tile. Rows
+            outside of x are zero and are not read.
+        `column_first`: first column of the first tile, not above 0.
         `columns`: tiles in the row; `band` of them are laid out at a time.
         `line`: elements of a laid-out row in `lines`.
+        `taken_down`, `taken_across`: tuples as long as a tile has samples along each axis.
         `target`: pointer; point p of tile t is the vector from
             ``target[at + t·tile_step + p·plane]`` on.
         """
-        lane = lanes(lines)
-        turned = size * line
+        lane, m = lanes(lines), len(across[0])
+        points_down, points_across = len(down[2]), len(across[2])
         for first in range(0, columns, band):
             count = min(band, columns - first)
-            reach = count * m + overlap
-            left = columns_before - first * m
+            reach = count * m + len(taken_across) - m
+            left = -column_first - first * m
             skip = max(0, -left)
-            for q in range(taken):
-                row = i * m + q - rows_before
+            for q in range(len(taken_down)):
+                row = i * row_step + q + row_first
                 inside = 0 <= row < height
                 lay_row(
-                    x, start + row * width + skip, height * width, channels,
+                    x, start + row * width + skip, channel, channels,
                     width - skip if inside else 0, max(left, 0), reach, lane, lines, q * line,
-                    m * width,
+                    len(down[0]) * width,
                 )  # fmt: skip
+            turned = points_down * line
             for k in range(0, reach * lane, lane):
-                column = load_spaced(lines, k, line, taken)
-                store_spaced(transform(column, m, TAPS, which), lines, turned + k, line)
+                column = load_spaced(lines, k, line, taken_down)
+                store_spaced(transform(column, down[0], down[1], which), lines, turned + k, line)
             for t in range(count):
                 there = at + (first + t) * tile_step
-                for q in range(size):
-                    here = turned + q * line + t * m * lane
-                    points = transform(load_spaced(lines, here, lane, taken), m, TAPS, which)
-                    store_spaced(points, target, there + q * size * plane, plane)
+                for q in range(points_down):
+                    row_of_tile = load_spaced(
+                        lines, turned + q * line + t * m * lane, lane, taken_across
+                    )
+                    points = transform(row_of_tile, across[0], across[1], which)
+                    store_spaced(points, target, there + q * points_across * plane, plane)
 
     return way_in
 
 
-_input2, _input4, _input6 = (_make_way_in(m, m + TAPS - 1, INPUT) for m in (2, 4, 6))
-_output2, _output4, _output6 = (_make_way_in(m, m, OUTPUT_TURNED) for m in (2, 4, 6))
+_way_in_of_input, _way_in_of_output = _make_way_in(INPUT), _make_way_in(OUTPUT_TURNED)
 
 
 @apart
 @kernel
-def _transform(x, is_input, s, item, first, rows, lines, target):
+def _transform(x, is_input, s, down, across, item, first, rows, lines, target):
     """Transform one row of tiles of a register's width of channels.
 
     `item` counts blocks, vectors and the `rows` rows of tiles from `first` on. Neighbouring items
@@ -125,71 +133,58 @@ def _transform(x, is_input, s, item, first, rows, lines, target):
     lane = lanes(lines)
     if is_input:
         inside, blocks, block, start, plane = s.inputs, s.input_blocks, s.block, 0, s.input_plane
-        height, width, rows_before, columns_before = (
-            s.height, s.width, s.rows_before, s.columns_before,
-        )  # fmt: skip
+        depth, height, width = s.depth, s.height, s.width
     else:
         inside, blocks, block = s.outputs, s.output_blocks, s.vectors * lane
         start, plane = s.outputs_at, s.output_plane
-        height, width, rows_before, columns_before = s.out_height, s.out_width, 0, 0
+        depth, height, width = s.out_depth, s.out_height, s.out_width
     vectors = block // lane
     item, r = item // rows, item % rows
     item, v = item // vectors, item % vectors
     group, b = item // blocks, item % blocks
-    image, i = (first + r) // s.image_rows, (first + r) % s.image_rows
+    part, i = (first + r) // s.image_rows, (first + r) % s.image_rows
+    image, z = part // s.out_depth, part % s.out_depth
     c = b * block + v * lane
-    source = ((image * s.groups + group) * inside + c) * height * width
     at = start + (group * blocks + b) * s.points * plane + r * s.columns * block + v * lane
-    if is_input and s.step == 2:
-        _input2(x, source, inside - c, height, width, rows_before, columns_before, i,
-                s.columns, s.band, s.line, lines, target, at, block, plane)  # fmt: skip
-    elif is_input and s.step == 4:
-        _input4(x, source, inside - c, height, width, rows_before, columns_before, i,
-                s.columns, s.band, s.line, lines, target, at, block, plane)  # fmt: skip
-    elif is_input:
-        _input6(x, source, inside - c, height, width, rows_before, columns_before, i,
-                s.columns, s.band, s.line, lines, target, at, block, plane)  # fmt: skip
-    elif s.step == 2:
-        _output2(x, source, inside - c, height, width, rows_before, columns_before, i,
-                 s.columns, s.band, s.line, lines, target, at, block, plane)  # fmt: skip
-    elif s.step == 4:
-        _output4(x, source, inside - c, height, width, rows_before, columns_before, i,
-                 s.columns, s.band, s.line, lines, target, at, block, plane)  # fmt: skip
+    source = ((image * s.groups + group) * inside + c) * depth
+    channel = depth * height * width
+    if is_input:
+        z = z * s.slice_step + s.slice_first
+        _way_in_of_input(
+            x, (source + z) * height * width, channel, inside - c,
+            height if 0 <= z < depth else 0, width, s.row_step, s.row_first, s.column_first, i,
+            s.columns, s.band, s.line, down, across, down[2], across[2], lines, target, at, block,
+            plane,
+        )  # fmt: skip
     else:
-        _output6(x, source, inside - c, height, width, rows_before, columns_before, i,
-                 s.columns, s.band, s.line, lines, target, at, block, plane)  # fmt: skip
+        _way_in_of_output(
+            x, (source + z) * height * width, channel, inside - c, height, width, len(down[0]), 0,
+            0, i, s.columns, s.band, s.line, down, across, down[0], across[0], lines, target, at,
+            block, plane,
+        )  # fmt: skip
 
 
-def _make_way_out(m: int) -> Any:
-    """Return the kernel that ends stage 2 for tiles of m × m outputs."""
+@kernel
+def _way_out(sums, at, step, count, flip, down, across, target):
+    """Transform the sums of `count` input channels, Gᵀ M G.
 
-    @kernel
-    def way_out(sums, at, step, count, flip, target):
-        """Transform the sums of `count` input channels, Gᵀ M G.
-
-        `at`: index of the first sums; `step` holds the elements between channels and between
-            points.
-        `flip`: true to write the taps in reverse order.
-        `target`: pointer; [channel][tap][output channel], count · 9 vectors, all overwritten.
-        """
-        lane = lanes(sums)
-        for k in range(count):
-            taps = transform_square(sums, at + k * step[0], step[1], m, TAPS, WEIGHTS_TURNED)
-            first = k * TAPS * TAPS * lane
-            if flip:
-                store_spaced(taps, target, first + (TAPS * TAPS - 1) * lane, -lane)
-            else:
-                store_spaced(taps, target, first, lane)
-
-    return way_out
-
-
-_way_out2, _way_out4, _way_out6 = (_make_way_out(m) for m in (2, 4, 6))
+    `at`: index of the first sums; `step` holds the elements between channels and between points.
+    `flip`: true to write the taps in reverse order.
+    `target`: pointer; [channel][tap][output channel], a vector for each tap, all overwritten.
+    """
+    lane, size = lanes(sums), len(down[1]) * len(across[1])
+    for k in range(count):
+        taps = transform_tile(sums, at + k * step[0], step[1], down, across, WEIGHTS_TURNED)
+        first = k * size * lane
+        if flip:
+            store_spaced(taps, target, first + (size - 1) * lane, -lane)
+        else:
+            store_spaced(taps, target, first, lane)
 
 
 @apart
 @kernel
-def _item(transforms, offsets, s, item, chunk, tiles, sums, zeros, turned, out):
+def _item(transforms, offsets, s, down, across, item, chunk, tiles, sums, zeros, turned, out):
     """Multiply one block of input and one of output channels; end with the gradient.
 
     The gradient is written after the last chunk of rows.
@@ -218,17 +213,12 @@ def _item(transforms, offsets, s, item, chunk, tiles, sums, zeros, turned, out):
             ahead += tiles * step
     if chunk < s.chunks - 1:
         return
-    size = TAPS * TAPS
+    size = len(down[1]) * len(across[1])
     for v in range(o * stretch, min((o + 1) * stretch, s.outputs), lane):
         for k in range(0, channels, lane):
             count = min(lane, channels - k)
             at, steps = k * stretch + v - o * stretch, (stretch, s.pitch * stretch)
-            if s.step == 2:
-                _way_out2(sums, at, steps, count, s.flip, turned)
-            elif s.step == 4:
-                _way_out4(sums, at, steps, count, s.flip, turned)
-            else:
-                _way_out6(sums, at, steps, count, s.flip, turned)
+            _way_out(sums, at, steps, count, s.flip, down, across, turned)
             first = ((group * s.outputs + v) * s.inputs + c * s.block + k) * size
             finish(
                 turned, 0, size * count, 1, out, first, s.inputs * size, s.outputs - v, 0,
@@ -237,8 +227,8 @@ def _item(transforms, offsets, s, item, chunk, tiles, sums, zeros, turned, out):
 
 
 @kernel
-def _work(worker, start, end, is_in, chunk, x, g, offsets, numbers, lines, transforms, sums, zeros,
-          turned, out):  # fmt: skip
+def _work(worker, start, end, is_in, chunk, x, g, offsets, numbers, down, across, lines, transforms,
+          sums, zeros, turned, out):  # fmt: skip
     """Compute items `start` to `end` − 1 of one stage of a chunk of rows, as thread `worker`.
 
     `is_in` selects stage 1, otherwise stage 2 runs. Stage 1 has the items of `x`, then those of
@@ -251,14 +241,19 @@ def _work(worker, start, end, is_in, chunk, x, g, offsets, numbers, lines, trans
     if is_in:
         items = rows * s.groups * s.input_blocks * (s.block // lanes(lines))
         for item in range(start, min(end, items)):
-            _transform(pointer(x), True, s, item, first, rows, line, pointer(transforms))
+            _transform(
+                pointer(x), True, s, down, across, item, first, rows, line, pointer(transforms)
+            )
         for item in range(max(start, items), end):
-            _transform(pointer(g), False, s, item - items, first, rows, line, pointer(transforms))
+            _transform(
+                pointer(g), False, s, down, across, item - items, first, rows, line,
+                pointer(transforms),
+            )  # fmt: skip
         return
     for item in range(start, end):
         kept = item if s.chunks > 1 else worker
         _item(
-            pointer(transforms), pointer(offsets), s, item, chunk, rows * s.columns,
+            pointer(transforms), pointer(offsets), s, down, across, item, chunk, rows * s.columns,
             pointer(sums[kept]), pointer(zeros), pointer(turned[worker]), pointer(out),
         )  # fmt: skip
 
@@ -267,35 +262,55 @@ _work_shared = by_ranges(_work)
 
 
 @kernel
-def _share(items, is_in, chunk, x, g, offsets, numbers, lines, transforms, sums, zeros, turned,
-           out):  # fmt: skip
+def _share(items, is_in, chunk, x, g, offsets, numbers, down, across, lines, transforms, sums,
+           zeros, turned, out):  # fmt: skip
     """Compute one stage of a chunk of rows, split among as many threads as `lines` has rows."""
-    _work_shared(lines.shape[0], items, is_in, chunk, x, g, offsets, numbers, lines, transforms,
-                 sums, zeros, turned, out)  # fmt: skip
+    _work_shared(lines.shape[0], items, is_in, chunk, x, g, offsets, numbers, down, across, lines,
+                 transforms, sums, zeros, turned, out)  # fmt: skip
 
 
 def grad_weight(
-    problem: Problem, m: int, x: np.ndarray, g: np.ndarray, out: np.ndarray, threads: int
+    problem: Problem, form: Form, x: np.ndarray, g: np.ndarray, out: np.ndarray, threads: int
 ) -> None:
-    """Write the gradient of the kernel by F(3 × 3, m × m)."""
-    blocks = blocking(problem, m, threads)
+    """Write the gradient of the kernel by the adjoint of a form.
+
+    Each tap of an axis that is not filtered has a gradient of its own, from the samples it meets.
+    """
+    blocks = blocking(problem, form, threads)
     s = blocks.shape
     lane = simd.lanes_of(problem.itemsize)
     transforms, sums, lines, turned = (
         simd.aligned(n, x.dtype)
         for n in (blocks.transforms, blocks.sums, blocks.lines, blocks.turned)
     )
-    arguments = (
-        x.reshape(-1), g.reshape(-1), blocks.offsets, blocks.numbers, lines.reshape(threads, -1),
-        transforms, sums.reshape(blocks.items if s.chunks > 1 else threads, -1),
-        np.zeros(s.vectors * lane, x.dtype), turned.reshape(threads, -1), out.reshape(-1),
+    scratch = (
+        lines.reshape(threads, -1), transforms,
+        sums.reshape(blocks.items if s.chunks > 1 else threads, -1),
+        np.zeros(s.vectors * lane, x.dtype), turned.reshape(threads, -1),
     )  # fmt: skip
-    per_row = s.groups * (s.input_blocks * (s.block // lane) + s.output_blocks * s.vectors)
+    taps = list(shifts(problem, form))
+    each = out.reshape(problem.out_channels, -1, len(taps), form.taps)
+    order = reversed(range(len(taps))) if problem.flip else range(len(taps))
+    for number, shift in zip(order, taps, strict=True):
+        whole = each[:, :, number] if len(taps) == 1 else np.empty(each[:, :, 0].shape, x.dtype)
+        given = (
+            x.reshape(-1), g.reshape(-1), blocks.offsets, np.array(s._replace(**shift)),
+            *form.constants, *scratch, whole.reshape(-1),
+        )  # fmt: skip
+        _sum(blocks, threads, given)
+        if len(taps) > 1:
+            each[:, :, number] = whole
+
+
+def _sum(blocks: WeightsBlocking, threads: int, given: tuple[Any, ...]) -> None:
+    """Compute all chunks of rows, one stage after the other."""
+    s = blocks.shape
+    vectors = s.input_blocks * (s.block // blocks.lane) + s.output_blocks * s.vectors
     bounds = edges(s.all_rows, s.chunks)
     for chunk in range(s.chunks):
         rows = bounds[chunk + 1] - bounds[chunk]
-        for is_in, items in ((True, rows * per_row), (False, blocks.items)):
+        for is_in, items in ((True, rows * s.groups * vectors), (False, blocks.items)):
             if threads == 1:
-                _work(0, 0, items, is_in, chunk, *arguments)
+                _work(0, 0, items, is_in, chunk, *given)
             else:
-                _share(items, is_in, chunk, *arguments)
+                _share(items, is_in, chunk, *given)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -14,8 +15,7 @@ from algos.parallel.channels_blocking import LOAD, TILES, evenly
 from algos.simd import registers as simd
 
 from .blocking import covered, last_tile
-from .form import Form
-from .points import TAPS
+from .form import Form, volume
 
 #: Most tiles of a row that are laid out and transformed at a time; it bounds a thread's lines.
 BAND_TILES = 32
@@ -29,21 +29,27 @@ SUMS_BYTES = 640 * 1024
 class WeightsGeometry(NamedTuple):
     """Numbers the compiled kernel works from."""
 
-    #: Outputs from tile to tile, m; points of a tile, (m + 2)².
-    step: int
+    #: Points of a tile.
     points: int
     flip: int
     groups: int
     #: Input channels of one group, then output channels of one group.
     inputs: int
     outputs: int
+    depth: int
     height: int
     width: int
+    out_depth: int
     out_height: int
     out_width: int
-    rows_before: int
-    columns_before: int
-    #: Rows of tiles in an image; rows of tiles in the batch; chunks that the latter are cut into;
+    #: Slices of the input from one of the output to the next, and the first; rows from tile to
+    #: tile, and the first; the first column. The first ones lie in the padding if negative.
+    slice_step: int
+    slice_first: int
+    row_step: int
+    row_first: int
+    column_first: int
+    #: Rows of tiles in a slice; rows of tiles in the batch; chunks that the latter are cut into;
     #: tiles per row.
     image_rows: int
     all_rows: int
@@ -77,7 +83,7 @@ class WeightsBlocking:
     """Blocking of one problem, and the elements of each buffer, for all threads together."""
 
     shape: WeightsGeometry
-    numbers: np.ndarray
+    lane: int
     offsets: np.ndarray
     items: int
     transforms: int
@@ -87,10 +93,10 @@ class WeightsBlocking:
 
 
 @lru_cache(maxsize=256)
-def blocking(problem: Problem, m: int, threads: int) -> WeightsBlocking:
-    """Choose the blocking of F(3 × 3, m × m); the order of summation does not depend on it."""
-    lane, size = simd.lanes_of(problem.itemsize), m + TAPS - 1
-    groups, points = problem.groups, size * size
+def blocking(problem: Problem, form: Form, threads: int) -> WeightsBlocking:
+    """Choose the blocking of a form's adjoint; the order of summation does not depend on it."""
+    lane = simd.lanes_of(problem.itemsize)
+    groups, points = problem.groups, form.points
     inputs, outputs = (n // groups for n in (problem.in_channels, problem.out_channels))
     tile, input_blocks = min(
         ((tile, n) for tile in range(len(TILES)) for n in range(1, -(-inputs // lane) + 1)),
@@ -101,8 +107,9 @@ def blocking(problem: Problem, m: int, threads: int) -> WeightsBlocking:
     stretch = vectors * lane
     block = _block(inputs, input_blocks, lane)
     input_blocks, output_blocks = -(-inputs // block), -(-outputs // stretch)
-    image_rows, columns = Form((m, TAPS), (m, TAPS)).tiles(problem)
-    all_rows = problem.batch * image_rows
+    image_rows, columns = form.tiles(problem)
+    out_sizes = volume(problem.output_size)
+    all_rows = problem.batch * out_sizes[0] * image_rows
     channels = groups * (input_blocks * block + output_blocks * stretch)
     row = channels * points * columns * problem.itemsize
     items = groups * input_blocks * output_blocks
@@ -117,19 +124,36 @@ def blocking(problem: Problem, m: int, threads: int) -> WeightsBlocking:
     input_plane, output_plane = ((summed * n // lane | 1) * lane for n in (block, stretch))
     outputs_at = groups * input_blocks * points * input_plane
     band = -(-columns // -(-columns // BAND_TILES))
-    line = (band * m + TAPS - 1) * lane
+    m, taps = form.across
+    line = (band * m + taps - 1) * lane
+    first = next(shifts(problem, form))
     shape = WeightsGeometry._make((
-        m, points, int(problem.flip), groups, inputs, outputs, *problem.size,
-        *problem.output_size, *problem.before, image_rows, all_rows, chunks, columns, band, line,
+        points, int(problem.flip), groups, inputs, outputs, *volume(problem.size), *out_sizes,
+        *first.values(), image_rows, all_rows, chunks, columns, band, line,
         block, input_blocks, input_plane, output_blocks, output_plane, outputs_at, pitch,
         tile, pixels, vectors, last, TILES[last][0],
     ))  # fmt: skip
     return WeightsBlocking(
-        shape, np.array(shape), evenly(summed, block, stretch), items,
+        shape, lane, evenly(summed, block, stretch), items,
         outputs_at + groups * output_blocks * points * output_plane,
         (items if chunks > 1 else threads) * sums,
-        threads * 2 * size * line, threads * TAPS * TAPS * lane * lane,
+        threads * 2 * form.size[0] * line, threads * form.taps * lane * lane,
     )  # fmt: skip
+
+
+def shifts(problem: Problem, form: Form) -> Iterator[dict[str, int]]:
+    """Yield the steps and first places of `WeightsGeometry` for each tap that is not filtered."""
+    (deep, down, _), (deep_taps, down_taps, _) = map(volume, (problem.stride, problem.kernel))
+    deep_dilation, down_dilation, _ = volume(problem.dilation)
+    deep_before, down_before, left = volume(problem.before, 0)
+    for k, j in np.ndindex(deep_taps, down_taps // form.down[1]):
+        yield {
+            "slice_step": deep,
+            "slice_first": k * deep_dilation - deep_before,
+            "row_step": down * form.down[0],
+            "row_first": j * down_dilation - down_before,
+            "column_first": -left,
+        }
 
 
 def _block(inputs: int, blocks: int, lane: int) -> int:
@@ -155,7 +179,11 @@ def _cost(problem: Problem, points: int, threads: int, tile: int, input_blocks: 
     return -(-items // threads) * vectors * (run * loads + 2)
 
 
-def workspace(problem: Problem, m: int, threads: int) -> int:
-    """Return the elements of the transforms, their sums, and every thread's buffers."""
-    blocks = blocking(problem, m, threads)
-    return blocks.transforms + blocks.sums + blocks.lines + blocks.turned
+def workspace(problem: Problem, form: Form, threads: int) -> int:
+    """Return the elements of the transforms, their sums, and every thread's buffers.
+
+    Where several taps are not filtered, the gradient of one of them is among the buffers.
+    """
+    blocks = blocking(problem, form, threads)
+    one = math.prod(problem.kernel_shape) // form.sums(problem) if form.sums(problem) > 1 else 0
+    return blocks.transforms + blocks.sums + blocks.lines + blocks.turned + one
