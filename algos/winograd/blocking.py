@@ -10,7 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from algos.core.problem import Problem
-from algos.parallel.channels_blocking import MANY, TILES, WEIGHTS_BYTES, evenly, slowdown
+from algos.parallel.channels_blocking import (
+    BLOCK_TAPS,
+    MANY,
+    TILES,
+    WEIGHTS_BYTES,
+    evenly,
+    slowdown,
+)
 from algos.simd import registers as simd
 
 from .form import Form, volume
@@ -113,7 +120,7 @@ def blocking(problem: Problem, form: Form, threads: int) -> TilesBlocking:
     blocks = -(-outputs // stretch)
     pitch = int(covered(-(-all_rows // strips) * columns, tile))
     sums = points * pitch * stretch
-    together = max(1, min(blocks_per_item, SUMS_BYTES // (sums * problem.itemsize)))
+    blocks_together = max(1, min(blocks_per_item, SUMS_BYTES // (sums * problem.itemsize)))
     places = _places(problem, form)
     shape = TilesGeometry._make((
         points, problem.groups, inputs, form.sums(problem), outputs,
@@ -121,14 +128,14 @@ def blocking(problem: Problem, form: Form, threads: int) -> TilesBlocking:
         out_depth, out_height, out_width, image_rows, all_rows, strips, columns,
         pitch, inputs * pitch + lane, _fold(form, columns, lane),
         tile, pixels, vectors, last, TILES[last][0],
-        inputs_together(inputs, stretch * problem.itemsize), blocks, blocks_per_item, together,
+        together(inputs, stretch * problem.itemsize), blocks, blocks_per_item, blocks_together,
     ))  # fmt: skip
     items = problem.groups * bands * strips * -(-blocks // blocks_per_item)
     return TilesBlocking(
         shape, form, form.constants, np.array(shape), evenly(inputs, pitch, stretch),
         places.reshape(-1), items, stretch, *(
             -(-n // lane) * lane for n in (
-                points * shape.plane + pixels, together * sums,
+                points * shape.plane + pixels, blocks_together * sums,
                 max(form.outputs * columns + lane, points) * lane, 2 * stretch + sum(form.across),
             )
         ),
@@ -141,13 +148,13 @@ def _channels(problem: Problem, form: Form) -> tuple[int, int]:
     return inputs * form.sums(problem), outputs
 
 
-def inputs_together(inputs: int, nbytes: int) -> int:
-    """Return how many of `inputs` channels are summed at a time; each has `nbytes` of weights.
+def together(terms: int, nbytes: int) -> int:
+    """Return how many of `terms` products are summed at a time; each has `nbytes` of weights.
 
-    Where loads are few, the weights have to stay in L1 from tile to tile.
+    The weights have to stay in L1 from tile to tile. The last bits do not depend on the number.
     """
-    parts = -(-inputs * nbytes // WEIGHTS_BYTES) if simd.FEW_LOADS else 1
-    return -(-inputs // parts)
+    most = max(1, WEIGHTS_BYTES // nbytes) if simd.FEW_LOADS else BLOCK_TAPS
+    return -(-terms // -(-terms // most))
 
 
 def _places(problem: Problem, form: Form) -> np.ndarray:

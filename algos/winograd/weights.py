@@ -60,7 +60,7 @@ from .transforms import (
     transform,
     transform_tile,
 )
-from .weights_blocking import WeightsBlocking, WeightsGeometry, blocking, shifts
+from .weights_blocking import WeightsBlocking, WeightsGeometry, blocking
 
 _NUMBERS = len(WeightsGeometry._fields)
 
@@ -288,17 +288,16 @@ def grad_weight(
         sums.reshape(blocks.items if s.chunks > 1 else threads, -1),
         np.zeros(s.vectors * lane, x.dtype), turned.reshape(threads, -1),
     )  # fmt: skip
-    taps = list(shifts(problem, form))
-    each = out.reshape(problem.out_channels, -1, len(taps), form.taps)
-    order = reversed(range(len(taps))) if problem.flip else range(len(taps))
-    for number, shift in zip(order, taps, strict=True):
-        whole = each[:, :, number] if len(taps) == 1 else np.empty(each[:, :, 0].shape, x.dtype)
+    each = out.reshape(problem.out_channels, -1, len(blocks.numbers), form.taps)
+    for number, numbers in enumerate(blocks.numbers):
+        is_only = len(blocks.numbers) == 1
+        whole = out if is_only else np.empty(each[:, :, 0].shape, x.dtype)
         given = (
-            x.reshape(-1), g.reshape(-1), blocks.offsets, np.array(s._replace(**shift)),
-            *form.constants, *scratch, whole.reshape(-1),
+            x.reshape(-1), g.reshape(-1), blocks.offsets, numbers, *blocks.constants, *scratch,
+            whole.reshape(-1),
         )  # fmt: skip
         _sum(blocks, threads, given)
-        if len(taps) > 1:
+        if not is_only:
             each[:, :, number] = whole
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -83,6 +83,9 @@ class WeightsBlocking:
     """Blocking of one problem, and the elements of each buffer, for all threads together."""
 
     shape: WeightsGeometry
+    #: The geometry of each tap that is not filtered, in the order of the kernel's taps.
+    numbers: tuple[np.ndarray, ...]
+    constants: tuple[Any, Any]
     lane: int
     offsets: np.ndarray
     items: int
@@ -126,34 +129,40 @@ def blocking(problem: Problem, form: Form, threads: int) -> WeightsBlocking:
     band = -(-columns // -(-columns // BAND_TILES))
     m, taps = form.across
     line = (band * m + taps - 1) * lane
-    first = next(shifts(problem, form))
+    places = _places(problem, form)
     shape = WeightsGeometry._make((
         points, int(problem.flip), groups, inputs, outputs, *volume(problem.size), *out_sizes,
-        *first.values(), image_rows, all_rows, chunks, columns, band, line,
+        *places[0], image_rows, all_rows, chunks, columns, band, line,
         block, input_blocks, input_plane, output_blocks, output_plane, outputs_at, pitch,
         tile, pixels, vectors, last, TILES[last][0],
     ))  # fmt: skip
     return WeightsBlocking(
-        shape, lane, evenly(summed, block, stretch), items,
+        shape,
+        tuple(np.array(shape._replace(**dict(zip(_PLACES, one, strict=True)))) for one in places),
+        form.constants, lane, evenly(summed, block, stretch), items,
         outputs_at + groups * output_blocks * points * output_plane,
         (items if chunks > 1 else threads) * sums,
         threads * 2 * form.size[0] * line, threads * form.taps * lane * lane,
     )  # fmt: skip
 
 
-def shifts(problem: Problem, form: Form) -> Iterator[dict[str, int]]:
-    """Yield the steps and first places of `WeightsGeometry` for each tap that is not filtered."""
+#: Fields of `WeightsGeometry` that differ between the taps that are not filtered.
+_PLACES = ("slice_step", "slice_first", "row_step", "row_first", "column_first")
+
+
+def _places(problem: Problem, form: Form) -> Sequence[tuple[int, ...]]:
+    """Return the fields `_PLACES` for each tap that is not filtered, in the kernel's order."""
     (deep, down, _), (deep_taps, down_taps, _) = map(volume, (problem.stride, problem.kernel))
     deep_dilation, down_dilation, _ = volume(problem.dilation)
     deep_before, down_before, left = volume(problem.before, 0)
-    for k, j in np.ndindex(deep_taps, down_taps // form.down[1]):
-        yield {
-            "slice_step": deep,
-            "slice_first": k * deep_dilation - deep_before,
-            "row_step": down * form.down[0],
-            "row_first": j * down_dilation - down_before,
-            "column_first": -left,
-        }
+    found = [
+        (
+            deep, k * deep_dilation - deep_before,
+            down * form.down[0], j * down_dilation - down_before, -left,
+        )
+        for k, j in np.ndindex(deep_taps, down_taps // form.down[1])
+    ]  # fmt: skip
+    return found[::-1] if problem.flip else found
 
 
 def _block(inputs: int, blocks: int, lane: int) -> int:
