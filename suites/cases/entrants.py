@@ -37,7 +37,7 @@ def algorithm_of(name: str, among: Iterable[Family] = registry.FAMILIES) -> Any:
     Raises
     ------
     ConvbenchError
-        If there is no such algorithm or layout, or if the algorithm is a peer with a layout.
+        If the algorithm or the layout does not exist, or if a peer is given a layout.
     """
     entrant = Entrant.of(name)
     algorithm = registry.get(entrant.algorithm, among)

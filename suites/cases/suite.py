@@ -30,7 +30,7 @@ The keys of a sweep are the fields of `Problem`, and these:
 ``algorithms``
     Names the algorithms to be timed here, out of those of the suite or the command line.
 
-Wherever algorithms are named, ``parallel@channels_last`` stands for `parallel` on the same problem
+In every list of algorithms, ``parallel@channels_last`` stands for `parallel` on the same problem
 with its arrays laid out channels last. It is compared with the others as if it were another
 algorithm. Only algorithms of ours that read such arrays in place can be named so.
 
