@@ -6,9 +6,10 @@ on the same problem, but its input and output lie in memory with their channels 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import pandas as pd
+if TYPE_CHECKING:  # worker processes read names, and import no library of tables
+    import pandas as pd
 
 #: Sign between the algorithm and the layout; no algorithm has it in its name.
 SIGN = "@"

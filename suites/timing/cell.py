@@ -67,7 +67,8 @@ class Cell:
     def called(self) -> tuple[Case, str]:
         """The case that its process computes, in the layout of its entrant, and the algorithm."""
         problem, algorithm = called(self.case.problem, self.entrant)
-        return replace(self.case, problem=problem), algorithm
+        as_written = problem is self.case.problem
+        return self.case if as_written else replace(self.case, problem=problem), algorithm
 
     @property
     def alive(self) -> bool:
