@@ -15,7 +15,7 @@ import numpy as np
 from algos.core.family import POOLING
 from algos.core.problem import Problem
 from algos.pooling.core.problem import PoolProblem
-from algos.winograd.form import form, volume
+from algos.winograd.form import form, outputs_of, volume
 
 #: Elements of a vector, by which the waste at the ends of rows and channels is counted.
 VECTOR = 16
@@ -90,8 +90,7 @@ def _winograd(step: int) -> Callable[[Problem], float]:
             repeats = found.sums(problem)  # each an input channel of its own
         else:  # made dense
             taps = max(-(-k // s) for k, s in zip(problem.kernel, problem.stride, strict=True))
-            outputs = step + 1 if taps == 2 else step
-            tiles = math.prod(-(-n // outputs) for n in problem.output_size)
+            tiles = math.prod(-(-n // outputs_of(step, taps)) for n in problem.output_size)
             points = (step + (2 if taps <= 3 else 4)) ** 2
             repeats = math.prod(problem.stride)
         outputs_too = repeats if problem.operation == "grad_weight" else 1

@@ -84,6 +84,7 @@ class TilesBlocking:
 
     shape: TilesGeometry
     form: Form
+    #: `Form.constants`, made once.
     constants: tuple[Any, Any]
     numbers: np.ndarray
     offsets: np.ndarray

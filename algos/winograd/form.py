@@ -2,8 +2,8 @@
 
 Square kernels are filtered along the last two axes, as are the slices of a volume's kernel. Others
 are filtered along their last axis, or along the one before if they are one tap wide. The taps of
-all other axes are summed like channels, before the way back. So every slice of a kernel of 3 × 3 ×
-3 takes four times fewer products with F(4 × 4, 3 × 3), and outputs are transformed back once.
+all other axes are summed like channels, before the way back. A kernel of 3 × 3 × 3 takes four times
+fewer products with F(4 × 4, 3 × 3). Its outputs are transformed back once.
 """
 
 from __future__ import annotations
@@ -69,19 +69,25 @@ def form(problem: Problem, m: int, squares: tuple[int, ...], lines: tuple[int, .
     """Return the form of the tiles of F(m, 3) for a kernel, or None if it fits none.
 
     `squares` are the taps r for which tiles have two axes, `lines` those for which they have one.
-    A tile has m outputs along an axis, and one more with two taps, which takes as many products.
     """
     steps = zip(volume(problem.stride), volume(problem.dilation), strict=True)
     _, down, across = (stride == dilation == 1 for stride, dilation in steps)
     _, rows, columns = volume(problem.kernel)
     if rows == columns and rows in squares and down and across:
-        outputs = m + 1 if rows == 2 else m
-        return Form((outputs, rows), (outputs, columns))
+        return Form((outputs_of(m, rows), rows), (outputs_of(m, columns), columns))
     if columns in lines and across:
         return Form(NONE, (m, columns))
     if columns == 1 and rows in lines and down and across:
         return Form((m, rows), NONE)
     return None
+
+
+def outputs_of(m: int, taps: int) -> int:
+    """Return the outputs of a tile along an axis, if it has `m` with three taps.
+
+    With two taps it has one more, which takes as many products.
+    """
+    return m + 1 if taps == 2 else m
 
 
 def volume(sizes: tuple[int, ...], fill: int = 1) -> tuple[int, int, int]:

@@ -191,7 +191,7 @@ def _item(transforms, offsets, s, down, across, item, chunk, tiles, sums, zeros,
 
     `chunk`, `tiles`: number of the chunk of rows, and its tiles.
     `zeros`: pointer to a vector of zeros for each vector of a register tile.
-    `turned`: pointer to the scratch of `way_out`.
+    `turned`: pointer to the scratch of `_way_out`.
     """
     lane = lanes(transforms)
     stretch = s.vectors * lane
@@ -278,7 +278,6 @@ def grad_weight(
     """
     blocks = blocking(problem, form, threads)
     s = blocks.shape
-    lane = simd.lanes_of(problem.itemsize)
     transforms, sums, lines, turned = (
         simd.aligned(n, x.dtype)
         for n in (blocks.transforms, blocks.sums, blocks.lines, blocks.turned)
@@ -286,19 +285,19 @@ def grad_weight(
     scratch = (
         lines.reshape(threads, -1), transforms,
         sums.reshape(blocks.items if s.chunks > 1 else threads, -1),
-        np.zeros(s.vectors * lane, x.dtype), turned.reshape(threads, -1),
+        np.zeros(s.vectors * blocks.lane, x.dtype), turned.reshape(threads, -1),
     )  # fmt: skip
     each = out.reshape(problem.out_channels, -1, len(blocks.numbers), form.taps)
+    is_only = len(blocks.numbers) == 1
+    one = out if is_only else np.empty(each[:, :, 0].shape, x.dtype)
     for number, numbers in enumerate(blocks.numbers):
-        is_only = len(blocks.numbers) == 1
-        whole = out if is_only else np.empty(each[:, :, 0].shape, x.dtype)
         given = (
             x.reshape(-1), g.reshape(-1), blocks.offsets, numbers, *blocks.constants, *scratch,
-            whole.reshape(-1),
+            one.reshape(-1),
         )  # fmt: skip
         _sum(blocks, threads, given)
         if not is_only:
-            each[:, :, number] = whole
+            each[:, :, number] = one
 
 
 def _sum(blocks: WeightsBlocking, threads: int, given: tuple[Any, ...]) -> None:

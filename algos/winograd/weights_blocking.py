@@ -85,6 +85,7 @@ class WeightsBlocking:
     shape: WeightsGeometry
     #: The geometry of each tap that is not filtered, in the order of the kernel's taps.
     numbers: tuple[np.ndarray, ...]
+    #: `Form.constants`, made once.
     constants: tuple[Any, Any]
     lane: int
     offsets: np.ndarray
@@ -193,6 +194,6 @@ def workspace(problem: Problem, form: Form, threads: int) -> int:
 
     Where several taps are not filtered, the gradient of one of them is among the buffers.
     """
-    blocks = blocking(problem, form, threads)
-    one = math.prod(problem.kernel_shape) // form.sums(problem) if form.sums(problem) > 1 else 0
+    blocks, taps = blocking(problem, form, threads), form.sums(problem)
+    one = math.prod(problem.kernel_shape) // taps if taps > 1 else 0
     return blocks.transforms + blocks.sums + blocks.lines + blocks.turned + one
